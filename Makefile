@@ -1,0 +1,74 @@
+# Everything a developer or operator types here. `make` alone lists it.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+UV_VERSION := 0.13.9
+WORKERS ?= 2
+PYTEST := $(BIN)/python -m pytest
+PARALLEL := -n $(WORKERS) --dist loadgroup
+
+.PHONY: help setup servers demo test test-all check format bench openapi docs clean
+
+help: ## list these commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(STAMP) ## make .venv and install exactly what the lock names (idempotent)
+
+# The lock is exported to a list with hashes, because that list names no address: it installs from whatever index the
+# machine is set up for. pip takes over when uv cannot reach that index (pip alone may know the mirror).
+$(STAMP): uv.lock pyproject.toml Makefile
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  echo "Simpul needs Python 3.11 or newer; '$(PYTHON)' is not. Install one, or say which: make setup PYTHON=python3.13" >&2; exit 2; }
+	@test -x $(BIN)/python && $(BIN)/python -c '' 2>/dev/null || $(PYTHON) -m venv --clear $(VENV) || { \
+	  echo "No virtual environment could be made. On Debian and Ubuntu: apt-get install python3-venv" >&2; exit 2; }
+	@test "$$($(BIN)/uv --version 2>/dev/null | cut -d' ' -f2)" = "$(UV_VERSION)" || \
+	  $(BIN)/python -m pip install --quiet --disable-pip-version-check "uv==$(UV_VERSION)"
+	@$(BIN)/uv export --quiet --frozen --all-groups --no-emit-project --output-file $(VENV)/requirements.txt
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r $(VENV)/requirements.txt || \
+	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(VENV)/requirements.txt
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps -e . || \
+	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
+	@touch $@
+	@echo "set up: $(BIN)/simpul"
+
+servers:
+	@bash tools/servers.sh
+
+demo: setup ## start the gateway with ten sample agencies, show the tour, keep serving
+	@$(BIN)/simpul demo
+
+test: setup servers ## all tests but those marked slow or external, in one run
+	@$(PYTEST) $(PARALLEL) -m "not slow and not external"
+
+test-all: setup servers ## every test
+	@$(PYTEST) $(PARALLEL)
+
+check: setup ## style, types, floors, sizes, documentation
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy --strict app
+	$(BIN)/lint-imports --no-logo
+	$(PYTEST) -q -p no:randomly tests/architecture
+
+format: setup ## put the code into the house's form
+	@$(BIN)/ruff check --fix --quiet || true
+	@$(BIN)/ruff format
+
+bench: setup servers ## measure; prints ratios against named peers in the same run
+	@$(BIN)/python -m benchmarks
+
+openapi: setup ## write openapi/simpul.json from the code
+	@$(BIN)/simpul openapi --output openapi/simpul.json
+
+docs: setup ## write the reference pages that are made from the code
+	@$(BIN)/python tools/write_reference.py
+
+clean: ## remove what was made here, except .venv and instances
+	@rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis dist
+	@find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +

@@ -1,0 +1,256 @@
+"""Agreements between agencies (perjanjian bagi pakai data): proposed, approved twice, ended by day or by word.
+
+No function changes the terms of an agreement: a change is a new agreement. What one allows: `decisions.py`.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import date, datetime
+from typing import Any, Final, Literal
+
+import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.access import tables
+from app.access.principals import Principal
+from app.access.tables import ACCESS_TOPIC
+from app.database import bump_stamp
+from app.errors import AgencyForbidden, Conflict, NotFound, RoleForbidden, StateConflict
+
+State = Literal["proposed", "approved", "active", "ended", "revoked"]
+EffectiveState = Literal["proposed", "approved", "active", "ended", "revoked", "expired", "not_yet_valid"]
+ALL_FIELDS: Final = "*"
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What is agreed. `fields` is `("*",)` for every field of the schema; both days are included."""
+
+    provider: str
+    consumer: str
+    schema: str
+    fields: tuple[str, ...]
+    purposes: tuple[str, ...]
+    basis: str
+    valid_from: date
+    valid_until: date
+    consumer_client: str | None = None
+    row_filter: str | None = None
+    masks: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Signatory:
+    """Who signed which step (propose, provider, walidata, end, revoke) and when."""
+
+    step: str
+    agency: str
+    client: str
+    at: str
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """An agreement as stored. `state` is the stored one; days make it `expired` or `not_yet_valid` (see `state_on`)."""
+
+    id: str
+    terms: Terms
+    state: State
+    signatories: tuple[Signatory, ...]
+    reason: str | None
+    created_at: datetime
+    changed_at: datetime
+
+    def state_on(self, day: date) -> EffectiveState:
+        """The state on a local day. A proposal whose last day has passed is expired too."""
+        if self.state in ("ended", "revoked"):
+            return self.state
+        if day > self.terms.valid_until:
+            return "expired"
+        return "not_yet_valid" if self.state == "active" and day < self.terms.valid_from else self.state
+
+    def concerns(self, principal: Principal) -> bool:
+        """Whether the principal is the consumer: its agency, and its client where one is named."""
+        terms = self.terms
+        return principal.agency == terms.consumer and terms.consumer_client in (None, principal.client_id)
+
+    def granted(self, names: frozenset[str]) -> frozenset[str]:
+        """The granted ones among the schema's field names."""
+        return names if ALL_FIELDS in self.terms.fields else names & frozenset(self.terms.fields)
+
+
+async def propose(
+    connection: AsyncConnection, terms: Terms, principal: Principal, now: datetime, *, agreement_id: str | None = None
+) -> Agreement:
+    """Store a proposal; by the consumer's steward or an admin. Check the terms first (`terms.check_terms`)."""
+    _may(principal, "propose", terms.consumer)
+    row = _columns(terms) | {
+        "id": agreement_id or f"agr-{secrets.token_hex(6)}",
+        "state": "proposed",
+        "signatories": [_signature("propose", principal, now)],
+        "created_at": now,
+        "changed_at": now,
+    }
+    try:
+        async with connection.begin_nested():
+            await connection.execute(sa.insert(tables.agreement).values(row))
+    except IntegrityError:
+        raise Conflict(f"Agreement {row['id']} exists already; terms never change, propose under a new id.") from None
+    await bump_stamp(connection, ACCESS_TOPIC)
+    return await get_agreement(connection, str(row["id"]))
+
+
+async def approve(
+    connection: AsyncConnection, agreement_id: str, principal: Principal, now: datetime, *, today: date
+) -> Agreement:
+    """The next signature: the provider's (its steward, or an admin for it), then the walidata's (an admin): active."""
+    agreement = await get_agreement(connection, agreement_id)
+    state = agreement.state_on(today)
+    if state == "proposed":
+        _may(principal, "approve for the provider", agreement.terms.provider)
+        return await _step(connection, agreement, "approved", "provider", principal, now)
+    if state == "approved":
+        if principal.role != "admin":
+            raise RoleForbidden("The second approval is the walidata's: role admin.", rule="role_not_allowed")
+        return await _step(connection, agreement, "active", "walidata", principal, now)
+    _may(principal, "approve", agreement.terms.provider)
+    raise StateConflict(
+        f"Agreement {agreement_id} is {state}; only a proposed or approved one can be approved. "
+        "An ended one is renewed by a new proposal.",
+        state=state,
+        allowed=["proposed", "approved"],
+    )
+
+
+async def end(
+    connection: AsyncConnection, agreement_id: str, principal: Principal, now: datetime, *, reason: str | None = None
+) -> Agreement:
+    """End before the last day, or withdraw a proposal; by a steward of either side or an admin."""
+    agreement = await get_agreement(connection, agreement_id)
+    _may(principal, "end", agreement.terms.provider, agreement.terms.consumer)
+    return await _close(connection, agreement, "ended", principal, now, reason)
+
+
+async def revoke(
+    connection: AsyncConnection, agreement_id: str, principal: Principal, now: datetime, *, reason: str
+) -> Agreement:
+    """Take it back at once; by the provider's steward or an admin. Acts within a second on every replica."""
+    agreement = await get_agreement(connection, agreement_id)
+    _may(principal, "revoke", agreement.terms.provider)
+    return await _close(connection, agreement, "revoked", principal, now, reason)
+
+
+async def get_agreement(connection: AsyncConnection, agreement_id: str) -> Agreement:
+    """One agreement, or `NotFound`."""
+    found = await connection.execute(sa.select(tables.agreement).where(tables.agreement.c.id == agreement_id))
+    row = found.mappings().one_or_none()
+    if row is None:
+        raise NotFound(f"No agreement {agreement_id!r}.")
+    return _agreement(row)
+
+
+async def list_agreements(
+    connection: AsyncConnection, *, agency: str | None = None, after: str | None = None, limit: int | None = None
+) -> list[Agreement]:
+    """Agreements by id; with `agency`, those in which it is provider or consumer."""
+    column = tables.agreement.c
+    query = sa.select(tables.agreement).order_by(column.id).limit(limit)
+    if agency is not None:
+        query = query.where(sa.or_(column.provider == agency, column.consumer == agency))
+    if after is not None:
+        query = query.where(column.id > after)
+    return [_agreement(row) for row in (await connection.execute(query)).mappings()]
+
+
+def _may(principal: Principal, act: str, *agencies: str) -> None:
+    if principal.role == "admin":
+        return
+    if principal.role != "steward":
+        raise RoleForbidden(f"To {act} needs role steward or admin, not {principal.role}.", rule="role_not_allowed")
+    if principal.agency not in agencies:
+        raise AgencyForbidden(
+            f"To {act} needs a steward of agency {' or '.join(agencies)}, not of {principal.agency}.",
+            rule="other_agency",
+        )
+
+
+async def _close(
+    connection: AsyncConnection,
+    agreement: Agreement,
+    state: Literal["ended", "revoked"],
+    principal: Principal,
+    now: datetime,
+    reason: str | None,
+) -> Agreement:
+    if agreement.state in ("ended", "revoked"):
+        raise StateConflict(
+            f"Agreement {agreement.id} is {agreement.state} already; nothing is left to stop.",
+            state=agreement.state,
+            allowed=["proposed", "approved", "active"],
+        )
+    step = "end" if state == "ended" else "revoke"
+    return await _step(connection, agreement, state, step, principal, now, reason)
+
+
+async def _step(
+    connection: AsyncConnection,
+    agreement: Agreement,
+    state: State,
+    step: str,
+    principal: Principal,
+    now: datetime,
+    reason: str | None = None,
+) -> Agreement:
+    """Move on from exactly the state that was read: of two at once, one wins and the other is told."""
+    signed = [*(asdict(entry) for entry in agreement.signatories), _signature(step, principal, now)]
+    column = tables.agreement.c
+    moved = await connection.execute(
+        sa.update(tables.agreement)
+        .where(column.id == agreement.id, column.state == agreement.state)
+        .values(state=state, signatories=signed, reason=reason, changed_at=now)
+    )
+    if moved.rowcount != 1:
+        raise StateConflict(f"Agreement {agreement.id} was changed by someone else just now; read it again.")
+    await bump_stamp(connection, ACCESS_TOPIC)
+    return await get_agreement(connection, agreement.id)
+
+
+def _signature(step: str, principal: Principal, now: datetime) -> dict[str, str]:
+    return asdict(Signatory(step, principal.agency, principal.client_id, now.isoformat()))
+
+
+def _columns(terms: Terms) -> dict[str, Any]:
+    row = asdict(terms)
+    row["fields"] = list(terms.fields)
+    row["purposes"] = list(terms.purposes)
+    row["masks"] = dict(terms.masks) or None
+    return row
+
+
+def _agreement(row: Mapping[Any, Any]) -> Agreement:
+    terms = Terms(
+        provider=row["provider"],
+        consumer=row["consumer"],
+        schema=row["schema"],
+        fields=tuple(row["fields"]),
+        purposes=tuple(row["purposes"]),
+        basis=row["basis"],
+        valid_from=row["valid_from"],
+        valid_until=row["valid_until"],
+        consumer_client=row["consumer_client"],
+        row_filter=row["row_filter"],
+        masks=row["masks"] or {},
+    )
+    return Agreement(
+        id=row["id"],
+        terms=terms,
+        state=row["state"],
+        signatories=tuple(Signatory(**entry) for entry in row["signatories"]),
+        reason=row["reason"],
+        created_at=row["created_at"],
+        changed_at=row["changed_at"],
+    )

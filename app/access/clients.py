@@ -1,0 +1,151 @@
+"""Clients: the credentials of agencies' applications. Secrets are made here, shown once; `credentials.py` checks."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final
+
+import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.access import tables
+from app.access.credentials import hash_secret
+from app.access.principals import ROLES, Principal, Role
+from app.access.tables import ACCESS_TOPIC
+from app.database import bump_stamp
+from app.errors import Conflict, FieldError, NotFound, ValidationFailed
+
+SLUG: Final = re.compile(r"[a-z0-9][a-z0-9._-]{1,62}")
+SLUG_RULE: Final = "2 to 63 characters: lower-case letters, digits, `.`, `_`, `-`, starting with a letter or digit"
+NAME_CHARACTERS: Final = 200
+_SECRET_BYTES: Final = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """A registered client. `credential` is the public thumbprint of its present secret and changes with it."""
+
+    id: str
+    agency: str
+    role: Role
+    name: str
+    credential: str
+    disabled: bool
+    created_at: datetime
+    rotated_at: datetime
+    secret_hash: str = field(repr=False)
+
+    @property
+    def principal(self) -> Principal:
+        """What the client is once it has proved itself."""
+        return Principal(self.id, self.agency, self.role, self.credential)
+
+
+@dataclass(frozen=True, slots=True)
+class ClientDraft:
+    """A client to be made. Without `id` one is generated: agency, role and four random bytes."""
+
+    agency: str
+    role: Role
+    name: str
+    id: str | None = None
+
+
+async def create_client(connection: AsyncConnection, draft: ClientDraft, now: datetime) -> tuple[Client, str]:
+    """The new client and its secret (256 random bits), which is shown this once; `Conflict` when the id is taken."""
+    _check(draft)
+    client_id = draft.id or f"{draft.agency[:45]}-{draft.role}-{secrets.token_hex(4)}"
+    secret = secrets.token_urlsafe(_SECRET_BYTES)
+    hashed = await hash_secret(secret)
+    row: dict[str, Any] = {
+        "id": client_id,
+        "agency": draft.agency,
+        "role": draft.role,
+        "name": draft.name,
+        "secret_hash": hashed,
+        "credential": _thumbprint(client_id, hashed),
+        "disabled": False,
+        "created_at": now,
+        "rotated_at": now,
+    }
+    try:
+        async with connection.begin_nested():
+            await connection.execute(sa.insert(tables.client).values(row))
+    except IntegrityError:
+        raise Conflict(f"Client {client_id} exists already; choose another id, or rotate its secret.") from None
+    await bump_stamp(connection, ACCESS_TOPIC)
+    return Client(**row), secret
+
+
+async def rotate_secret(connection: AsyncConnection, client_id: str, now: datetime) -> tuple[Client, str]:
+    """Give the client a new secret. The old one, and tokens got with it, die within a second on every replica."""
+    await get_client(connection, client_id)
+    secret = secrets.token_urlsafe(_SECRET_BYTES)
+    hashed = await hash_secret(secret)
+    change = {"secret_hash": hashed, "credential": _thumbprint(client_id, hashed), "rotated_at": now}
+    await _update(connection, client_id, change)
+    return await get_client(connection, client_id), secret
+
+
+async def set_disabled(connection: AsyncConnection, client_id: str, *, disabled: bool) -> Client:
+    """Disable or enable a client; its tokens die, or live again until their end, within a second on every replica."""
+    await get_client(connection, client_id)
+    await _update(connection, client_id, {"disabled": disabled})
+    return await get_client(connection, client_id)
+
+
+async def get_client(connection: AsyncConnection, client_id: str) -> Client:
+    """One client, or `NotFound`."""
+    found = await connection.execute(sa.select(tables.client).where(tables.client.c.id == client_id))
+    row = found.mappings().one_or_none()
+    if row is None:
+        raise NotFound(f"No client {client_id!r}.")
+    return _client(row)
+
+
+async def list_clients(
+    connection: AsyncConnection, *, agency: str | None = None, after: str | None = None, limit: int | None = None
+) -> list[Client]:
+    """Clients by id, of one agency or of all, those after `after` first."""
+    query = sa.select(tables.client).order_by(tables.client.c.id).limit(limit)
+    if agency is not None:
+        query = query.where(tables.client.c.agency == agency)
+    if after is not None:
+        query = query.where(tables.client.c.id > after)
+    return [_client(row) for row in (await connection.execute(query)).mappings()]
+
+
+async def _update(connection: AsyncConnection, client_id: str, change: dict[str, Any]) -> None:
+    await connection.execute(sa.update(tables.client).where(tables.client.c.id == client_id).values(change))
+    await bump_stamp(connection, ACCESS_TOPIC)
+
+
+def _client(row: Mapping[Any, Any]) -> Client:
+    return Client(**row)
+
+
+def _check(draft: ClientDraft) -> None:
+    problems = []
+    if draft.id is not None and not SLUG.fullmatch(draft.id):
+        problems.append(FieldError("/client_id", "pattern", SLUG_RULE))
+    if not SLUG.fullmatch(draft.agency):
+        problems.append(FieldError("/agency", "pattern", SLUG_RULE))
+    if draft.role not in ROLES:
+        problems.append(FieldError("/role", "choice", f"one of {', '.join(ROLES)}"))
+    if not 0 < len(draft.name) <= NAME_CHARACTERS or not draft.name.isprintable():
+        problems.append(FieldError("/name", "text", f"1 to {NAME_CHARACTERS} printable characters"))
+    if problems:
+        raise ValidationFailed("The client is not well formed.", errors=problems)
+
+
+def _thumbprint(client_id: str, secret_hash: str) -> str:
+    """A public name of the credential: a hash of the salted argon2id hash, so it says nothing about the secret."""
+    digest = hashlib.sha256(b"simpul-credential/1\x00" + client_id.encode() + b"\x00" + secret_hash.encode()).digest()
+    return base64.urlsafe_b64encode(digest[:16]).rstrip(b"=").decode()

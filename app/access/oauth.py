@@ -1,0 +1,100 @@
+"""The token request of OAuth 2.0 client credentials (RFC 6749, sections 2.3.1, 4.4, 5): form in, response or error out.
+
+The HTTP around it (form parsing, status codes, `Cache-Control: no-store`, `WWW-Authenticate`) is `api/`'s.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Iterable
+from typing import Any, Final
+from urllib.parse import unquote_plus
+
+from app.access.credentials import SecretVerifier
+from app.access.snapshot import AccessSnapshot
+from app.access.tokens import TokenIssuer
+from app.errors import ClientCredentialsInvalid, GrantTypeUnsupported, RequestError, SimpulError
+
+HEADER_CHARACTERS: Final = 1024
+_SCOPE: Final = re.compile(r"[\x21\x23-\x5B\x5D-\x7E]+( [\x21\x23-\x5B\x5D-\x7E]+)*")
+_ONCE: Final = frozenset({"grant_type", "client_id", "client_secret", "scope", "resource", "client_assertion"})
+
+
+async def token_request(
+    form: Iterable[tuple[str, str]],
+    authorization: str | None,
+    *,
+    snapshot: AccessSnapshot,
+    verifier: SecretVerifier,
+    issuer: TokenIssuer,
+) -> dict[str, Any]:
+    """The successful response, or `RequestError` (invalid_request), `GrantTypeUnsupported`, `ClientCredentialsInvalid`.
+
+    `form` holds the decoded name-value pairs of the body, `authorization` the header's value.
+    """
+    fields = _once(form)
+    client_id, secret = _credentials(fields, authorization)
+    grant_type = fields.get("grant_type")
+    if grant_type is None:
+        raise RequestError("The form has no grant_type; send grant_type=client_credentials.")
+    if grant_type != "client_credentials":
+        raise GrantTypeUnsupported("Only grant_type=client_credentials is served.")
+    scope = fields.get("scope")
+    if scope and not _SCOPE.fullmatch(scope):
+        raise RequestError("The scope is not a list of words; it may be left out.")
+    client = snapshot.clients.get(client_id)
+    holder = None if client is None or client.disabled else client
+    if not await verifier.verify(holder, secret) or holder is None:
+        raise ClientCredentialsInvalid("The client is unknown or disabled, or its secret is wrong.")
+    token = issuer.issue(holder)
+    answer = {"access_token": token.text, "token_type": "Bearer", "expires_in": token.expires_in_seconds}
+    # What a client may do follows from its role and agreements; whoever asks for a scope is told the one there is.
+    return answer | {"scope": holder.role} if scope else answer
+
+
+def oauth_error(error: SimpulError) -> dict[str, str]:
+    """The body of a refused token request (RFC 6749, section 5.2); faults that are not the client's stay problems."""
+    text = re.sub(r"[^\x20-\x21\x23-\x5B\x5D-\x7E]", "'", error.detail)
+    return {"error": error.code, "error_description": text}
+
+
+def _once(form: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """The form as a mapping; a parameter of ours that stands twice is an error, an empty one counts as left out."""
+    fields: dict[str, str] = {}
+    for name, value in form:
+        if name in fields and name in _ONCE:
+            raise RequestError(f"Parameter {name} stands more than once in the form.")
+        fields[name] = value
+    return {name: value for name, value in fields.items() if value}
+
+
+def _credentials(fields: dict[str, str], authorization: str | None) -> tuple[str, str]:
+    if "client_assertion" in fields:
+        raise ClientCredentialsInvalid("Signed client assertions are not served; use the client secret.")
+    if authorization is not None:
+        client_id, secret = _basic(authorization)
+        if "client_secret" in fields:
+            raise RequestError("Give the secret in the Authorization header or in the form, not in both.")
+        if fields.get("client_id", client_id) != client_id:
+            raise RequestError("The client_id of the form is not that of the Authorization header.")
+        return client_id, secret
+    if "client_id" not in fields or "client_secret" not in fields:
+        raise ClientCredentialsInvalid("No client authentication: send HTTP Basic, or client_id and client_secret.")
+    return fields["client_id"], fields["client_secret"]
+
+
+def _basic(authorization: str) -> tuple[str, str]:
+    """Id and secret of HTTP Basic; both are form-encoded before they are joined (RFC 6749, section 2.3.1)."""
+    scheme, _, encoded = authorization.partition(" ")
+    if scheme.lower() != "basic" or len(authorization) > HEADER_CHARACTERS:
+        raise ClientCredentialsInvalid("The Authorization header of a token request is HTTP Basic or left out.")
+    try:
+        text = base64.b64decode(encoded.strip(), validate=True).decode()
+    except (binascii.Error, ValueError):
+        raise ClientCredentialsInvalid("The Authorization header is not well-formed HTTP Basic.") from None
+    client_id, parted, secret = text.partition(":")
+    if not parted:
+        raise ClientCredentialsInvalid("The Authorization header holds no colon between client id and secret.")
+    return unquote_plus(client_id), unquote_plus(secret)

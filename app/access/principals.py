@@ -1,0 +1,42 @@
+"""Who is asking: `Principal`, the five roles, the two checks of administrative routes. Reading is `decisions.py`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal, get_args
+
+from app.errors import AgencyForbidden, RoleForbidden
+
+Role = Literal["client", "steward", "auditor", "supervisor", "admin"]
+Kind = Literal["client", "person"]
+
+ROLES: Final[tuple[Role, ...]] = get_args(Role)
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """One credential: one agency, one role. `credential` is its public thumbprint, as entries of the log carry it."""
+
+    client_id: str
+    agency: str
+    role: Role
+    credential: str
+    kind: Kind = "client"
+
+
+def require_role(principal: Principal, *roles: Role) -> None:
+    """Pass when the principal has one of `roles`; else `RoleForbidden` that names them."""
+    if principal.role not in roles:
+        raise RoleForbidden(
+            f"Role {principal.role} may not do this; it needs {' or '.join(roles)}.",
+            rule="role_not_allowed",
+            roles=list(roles),
+        )
+
+
+def require_agency(principal: Principal, agency: str) -> None:
+    """Pass for `agency`'s own credentials and for admins; else `AgencyForbidden`."""
+    if principal.role != "admin" and principal.agency != agency:
+        raise AgencyForbidden(
+            f"A credential of agency {principal.agency} may not act for agency {agency}.", rule="other_agency"
+        )

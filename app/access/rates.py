@@ -1,0 +1,53 @@
+"""Requests per minute of one key (a client, an address), in memory of one process, by the generic cell rate algorithm.
+
+GCRA keeps one number per key: the time at which its allowance is whole again (ITU-T I.371). Shared limits come later.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import ceil
+
+from app.errors import RateLimited
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """What is left after a request: requests at once, and seconds until all of `limit` is there again."""
+
+    limit: int
+    remaining: int
+    reset_seconds: int
+
+
+class RateLimiter:
+    """Allows `per_minute` requests a key, a whole minute's worth at once; above `keys` it forgets the quietest."""
+
+    def __init__(self, per_minute: int, *, keys: int = 50_000, clock: Callable[[], float] = time.monotonic) -> None:
+        self._limit = per_minute
+        self._interval_seconds = 60.0 / per_minute
+        self._keys = keys
+        self._clock = clock
+        self._whole_at: OrderedDict[str, float] = OrderedDict()
+
+    def check(self, key: str) -> Allowance:
+        """Count one request of `key`, or raise `RateLimited` with the seconds to wait; a refused one is not counted."""
+        now = self._clock()
+        whole_at = max(self._whole_at.get(key, now), now) + self._interval_seconds
+        ahead_seconds = whole_at - now
+        if ahead_seconds > 60.0 + self._interval_seconds * 1e-6:
+            wait_seconds = max(1, ceil(ahead_seconds - 60.0))
+            raise RateLimited(
+                f"More than {self._limit} requests in a minute; go on in {wait_seconds} s.",
+                retry_after_seconds=wait_seconds,
+                limit=self._limit,
+            )
+        self._whole_at[key] = whole_at
+        self._whole_at.move_to_end(key)
+        if len(self._whole_at) > self._keys:
+            self._whole_at.popitem(last=False)
+        remaining = int((60.0 - ahead_seconds) / self._interval_seconds + 1e-6)
+        return Allowance(self._limit, remaining, ceil(ahead_seconds))

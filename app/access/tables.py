@@ -1,0 +1,91 @@
+"""Tables of access: clients, purposes, agreements, sealed secrets, sealed signing keys.
+
+Days are dates of the instance's zone. References to agencies and schemas are plain text: those belong to other rooms.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import sqlalchemy as sa
+
+from app.database import Json, UtcTime, metadata
+
+ACCESS_TOPIC: Final = "access"
+"""Change stamp of clients, purposes, agreements and signing keys: every change to them bumps it."""
+SECRETS_TOPIC: Final = "secrets"
+"""Change stamp of the secrets of sources."""
+
+client = sa.Table(
+    "client",
+    metadata,
+    sa.Column("id", sa.String(64), primary_key=True),
+    sa.Column("agency", sa.String(64), nullable=False, index=True),
+    sa.Column("role", sa.String(16), nullable=False),
+    sa.Column("name", sa.String(200), nullable=False),
+    sa.Column("secret_hash", sa.String(256), nullable=False),
+    sa.Column("credential", sa.String(64), nullable=False),
+    sa.Column("disabled", sa.Boolean, nullable=False, default=False),
+    sa.Column("created_at", UtcTime, nullable=False),
+    sa.Column("rotated_at", UtcTime, nullable=False),
+)
+
+purpose = sa.Table(
+    "purpose",
+    metadata,
+    sa.Column("code", sa.String(64), primary_key=True),
+    sa.Column("title_id", sa.String(200), nullable=False),
+    sa.Column("title_en", sa.String(200), nullable=False),
+    sa.Column("legal_basis", sa.String(500), nullable=False),
+)
+
+agreement = sa.Table(
+    "agreement",
+    metadata,
+    sa.Column("id", sa.String(64), primary_key=True),
+    sa.Column("provider", sa.String(64), nullable=False, index=True),
+    sa.Column("consumer", sa.String(64), nullable=False, index=True),
+    sa.Column("consumer_client", sa.String(64), nullable=True),
+    sa.Column("schema", sa.String(100), nullable=False, index=True),
+    sa.Column("fields", Json, nullable=False),
+    sa.Column("purposes", Json, nullable=False),
+    sa.Column("basis", sa.String(500), nullable=False),
+    sa.Column("valid_from", sa.Date, nullable=False),
+    sa.Column("valid_until", sa.Date, nullable=False),
+    sa.Column("state", sa.String(16), nullable=False, index=True),
+    sa.Column("signatories", Json, nullable=False),
+    sa.Column("reason", sa.String(500), nullable=True),
+    sa.Column("row_filter", sa.Text, nullable=True),
+    sa.Column("masks", Json, nullable=True),
+    sa.Column("quota", Json, nullable=True),
+    sa.Column("formats", Json, nullable=True),
+    sa.Column("rights", Json, nullable=True),
+    sa.Column("data_life_days", sa.Integer, nullable=True),
+    sa.Column("dpia", sa.String(500), nullable=True),
+    sa.Column("renews", sa.String(64), nullable=True),
+    sa.Column("created_at", UtcTime, nullable=False),
+    sa.Column("changed_at", UtcTime, nullable=False),
+)
+
+secret = sa.Table(
+    "secret",
+    metadata,
+    sa.Column("agency", sa.String(64), primary_key=True),
+    sa.Column("name", sa.String(64), primary_key=True),
+    sa.Column("id", sa.String(36), nullable=False, unique=True),
+    sa.Column("sealed", sa.LargeBinary, nullable=False),
+    sa.Column("nonce", sa.LargeBinary, nullable=False),
+    sa.Column("key_id", sa.String(16), nullable=False),
+    sa.Column("created_at", UtcTime, nullable=False),
+    sa.Column("rotated_at", UtcTime, nullable=False),
+)
+
+signing_key = sa.Table(
+    "signing_key",
+    metadata,
+    sa.Column("kid", sa.String(64), primary_key=True),
+    sa.Column("sealed", sa.LargeBinary, nullable=False),
+    sa.Column("nonce", sa.LargeBinary, nullable=False),
+    sa.Column("key_id", sa.String(16), nullable=False),
+    sa.Column("created_at", UtcTime, nullable=False),
+)

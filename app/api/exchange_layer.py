@@ -1,0 +1,369 @@
+"""The one pure ASGI layer around the API: who asks, which exchange this is, and that it is closed before bytes leave.
+
+It authenticates all of `/v1`, opens the exchange of every recorded route, runs the application with a deadline, turns
+every fault into a problem, makes the closing entry durable, and only then releases the answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING, Any
+
+import structlog
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.api.capture import CHUNK_BYTES, Capture, read_whole
+from app.api.policy import RouteRule, methods_of, rule_for
+from app.api.problems import problem_body, problem_headers
+from app.errors import (
+    AccessDenied,
+    BodyTooLarge,
+    HeaderTooLarge,
+    MethodNotAllowed,
+    NotFound,
+    RequestTimeout,
+    RoleForbidden,
+    ServerOverloaded,
+    SimpulError,
+    TokenMissing,
+)
+from app.audit.commitments import BodyCommitment
+from app.gateway.exchange import Assertions, Exchange
+from app.telemetry import TraceContext
+
+if TYPE_CHECKING:
+    from app.access.principals import Principal
+    from app.gateway.state import State
+
+log = structlog.get_logger("simpul.api")
+
+_API = "/v1/"
+_WATCH_AFTER_SECONDS = 0.25
+_UPLOAD_SECONDS = 3600.0
+_RECORDED_PREFIXES = ("/v1/records", "/v1/queries", "/v1/explain", "/v1/exchanges")
+_CLIENT_GONE = 499
+_API_VERSION = (b"api-version", b"1.0.0")
+_PLAIN_HEADERS = [(b"x-content-type-options", b"nosniff"), _API_VERSION]
+
+
+class _ClientGoneError(Exception):
+    """The consumer closed the connection while the answer was being made."""
+
+
+class ExchangeLayer:
+    """Wraps the application. `scope["app"].state.services` must be open."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+        self._under_way = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        services: State = scope["app"].state.services
+        if self._under_way >= services.settings.concurrent_requests:
+            error = ServerOverloaded(retry_after_seconds=1)
+            await _Call(services, scope, receive, send, {}).refuse(error)
+            return
+        self._under_way += 1
+        try:
+            await self._serve(services, scope, receive, send)
+        finally:
+            self._under_way -= 1
+
+    async def _serve(self, services: State, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = {name: value for name, value in scope["headers"]}  # noqa: C416 - last one wins, as ASGI orders them
+        call = _Call(services, scope, receive, send, headers)
+        state = scope.setdefault("state", {})
+        state["trace"] = call.trace
+        try:
+            _check_headers(scope, services.settings.header_bytes)
+            if not scope["path"].startswith(_API):
+                await call.plain(self.app)
+                return
+            principal = authenticate(services, call.header(b"authorization"))
+            services.access.check_rate(principal)
+            state["principal"] = principal
+        except SimpulError as error:
+            await call.refuse(error)
+            return
+        rule = rule_for(scope["method"], scope["path"])
+        if rule is None and not scope["path"].startswith(_RECORDED_PREFIXES):
+            await call.refuse(_no_route(scope))
+        elif rule is not None and rule.recording == "none":
+            if principal.role not in rule.roles:
+                await call.refuse(_forbidden(rule, principal.role))
+            else:
+                await call.plain(self.app)
+        else:
+            await call.recorded(self.app, rule)
+
+
+class _Call:
+    """One request on its way through the layer."""
+
+    def __init__(self, services: State, scope: Scope, receive: Receive, send: Send, headers: dict[bytes, bytes]) -> None:
+        self.services = services
+        self.scope = scope
+        self.receive = receive
+        self.send = send
+        self.headers = headers
+        self.trace = TraceContext.from_header(self.header(b"traceparent"))
+        self.exchange: Exchange | None = None
+
+    def header(self, name: bytes) -> str | None:
+        """A request header as text, None when absent."""
+        value = self.headers.get(name)
+        return value.decode("latin-1") if value is not None else None
+
+    async def refuse(self, error: SimpulError) -> None:
+        """Answers with the problem, without an exchange."""
+        status, body = self._problem(error)
+        extra = [(name.encode(), value.encode()) for name, value in problem_headers(error).items()]
+        extra.append((b"content-length", str(len(body)).encode()))
+        self._count(status)
+        await self.send({"type": "http.response.start", "status": status, "headers": extra + _PLAIN_HEADERS})
+        await self.send({"type": "http.response.body", "body": body})
+
+    async def plain(self, app: ASGIApp) -> None:
+        """Runs a route that is no exchange; a fault before the first byte becomes a problem."""
+        started = False
+        status = 0
+
+        async def send(message: Message) -> None:
+            nonlocal started, status
+            if message["type"] == "http.response.start":
+                started, status = True, message["status"]
+                message = {**message, "headers": [*message.get("headers", ()), *_PLAIN_HEADERS]}
+            await self.send(message)
+
+        try:
+            self.scope["state"]["body"] = await self._body(upload=False)
+            async with asyncio.timeout(self.services.settings.request_seconds):
+                await app(self.scope, self.receive, send)
+            self._count(status)
+        except ConnectionResetError:
+            return
+        except Exception as caught:  # noqa: BLE001 - every fault must become a problem
+            if started:
+                raise
+            await self.refuse(self._as_error(caught))
+
+    async def recorded(self, app: ASGIApp, rule: RouteRule | None) -> None:
+        """Runs an exchange: application, closing entry, release."""
+        services = self.services
+        settings = services.settings
+        self.exchange = exchange = self._open(rule)
+        self.scope["state"]["exchange"] = exchange
+        capture = Capture(
+            memory_bytes=settings.answer_memory_bytes,
+            spool_bytes=settings.answer_spool_bytes,
+            folder=services.spool,
+        )
+        try:
+            try:
+                await self._answer(app, rule, capture)
+            except (_ClientGoneError, ConnectionResetError):
+                capture.replace(_CLIENT_GONE, {}, b"")
+                exchange.detail["error"] = "client_gone"
+            except Exception as caught:  # noqa: BLE001 - every fault must become a problem and an entry
+                self._fail(capture, self._as_error(caught))
+            await self._close(capture, exchange)
+            if capture.status != _CLIENT_GONE:
+                await self._release(capture, exchange)
+        finally:
+            capture.discard()
+
+    def _open(self, rule: RouteRule | None) -> Exchange:
+        scope = self.scope
+        client = scope.get("client")
+        query = scope["query_string"].decode("latin-1")
+        return Exchange(
+            op=rule.op if rule else "route.unknown",
+            closing="outcome" if rule is None or rule.recording == "none" else rule.recording,
+            principal=scope["state"]["principal"],
+            names=self.services.names,
+            address=client[0] if client else "",
+            request_line=f"{scope['method']} {scope['path']}" + (f"?{query}" if query else ""),
+            assertions=Assertions(
+                purpose=self.header(b"simpul-purpose"),
+                agreement=self.header(b"simpul-agreement"),
+                officer=self.header(b"x-road-userid"),
+                case=self.header(b"x-road-issue"),
+                represented=self.header(b"x-road-represented-party"),
+            ),
+        )
+
+    async def _answer(self, app: ASGIApp, rule: RouteRule | None, capture: Capture) -> None:
+        if rule is None:
+            raise _no_route(self.scope)
+        role = self.scope["state"]["principal"].role
+        if role not in rule.roles:
+            raise _forbidden(rule, role)
+        seconds = _UPLOAD_SECONDS if rule.upload else self.services.settings.request_seconds
+        watch = _DisconnectWatch(self.receive)
+        try:
+            async with asyncio.timeout(seconds):
+                self.scope["state"]["body"] = await self._body(upload=rule.upload)
+                if not rule.upload:
+                    watch.arm()
+                await app(self.scope, self.receive, capture.send)
+        except TimeoutError:
+            raise RequestTimeout(f"not answered within {seconds:g} s", limit_seconds=seconds) from None
+        except asyncio.CancelledError:
+            if watch.gone:
+                raise _ClientGoneError from None
+            raise
+        finally:
+            watch.disarm()
+
+    async def _body(self, *, upload: bool) -> bytes | BodyTooLarge:
+        """The body, read whole; its being too large is told only when somebody looks at it (403 comes before 413)."""
+        if upload or (b"content-length" not in self.headers and b"transfer-encoding" not in self.headers):
+            return b""
+        limit = self.services.settings.request_body_bytes
+        body = await read_whole(self.receive, limit)
+        if body is None:
+            return BodyTooLarge(f"a request body has at most {limit} bytes", limit_bytes=limit)
+        return body
+
+    def _as_error(self, caught: Exception) -> SimpulError:
+        if isinstance(caught, SimpulError):
+            return caught
+        if isinstance(caught, TimeoutError):
+            return RequestTimeout()
+        log.error("unexpected_fault", kind=type(caught).__name__, path=self.scope["path"], exc_info=caught)
+        return SimpulError("an unexpected fault in the gateway; nothing was released", retryable=False)
+
+    def _fail(self, capture: Capture, error: SimpulError) -> None:
+        exchange = self.exchange
+        if exchange is not None:
+            exchange.detail["error"] = f"{error.code}: {error.detail}"
+            if isinstance(error, AccessDenied):
+                exchange.decide(allow=False, rule=str(error.facts.get("rule", error.code)))
+        status, body = self._problem(error)
+        capture.replace(status, problem_headers(error), body)
+
+    async def _close(self, capture: Capture, exchange: Exchange) -> None:
+        """The closing entry. When it cannot be written nothing of the answer leaves: 503 instead."""
+        commitment = BodyCommitment()
+        self._digest = capture.digest(commitment)
+        try:
+            await exchange.close(
+                self.services.log,
+                status=capture.status,
+                size=capture.size,
+                commitment=commitment if capture.size else None,
+            )
+        except SimpulError as error:
+            log.error("exchange_not_recorded", code=error.code, exchange_id=exchange.id)
+            status, body = self._problem(error)
+            capture.replace(status, problem_headers(error), body)
+            self._digest = capture.digest(BodyCommitment())
+
+    async def _release(self, capture: Capture, exchange: Exchange) -> None:
+        self._count(capture.status)
+        extra = [
+            (b"exchange-id", exchange.id.encode()),
+            (b"content-digest", self._digest.encode()),
+            *_PLAIN_HEADERS,
+        ]
+        if not any(name.lower() == b"cache-control" for name, _ in capture.headers):
+            extra.append((b"cache-control", b"no-store"))
+        watch = _DisconnectWatch(self.receive) if capture.size > CHUNK_BYTES else None
+        sent = 0
+        try:
+            if watch is not None:
+                watch.start()
+            async for sent in capture.release(self.send, extra):
+                await asyncio.sleep(0)
+        except (asyncio.CancelledError, OSError):
+            if watch is None or not watch.gone:
+                raise
+        finally:
+            if watch is not None:
+                watch.disarm()
+        if sent < capture.size:
+            with contextlib.suppress(SimpulError):
+                await exchange.delivery(self.services.log, sent=sent, size=capture.size)
+
+    def _problem(self, error: SimpulError) -> tuple[int, bytes]:
+        language = "id" if (self.header(b"accept-language") or "").lower().startswith("id") else "en"
+        return problem_body(
+            error,
+            base_url=self.services.settings.base_url,
+            trace_id=self.trace.trace_id,
+            exchange_id=self.exchange.id if self.exchange is not None else None,
+            language=language,
+        )
+
+    def _count(self, status: int) -> None:
+        route = self.scope.get("route")
+        template = getattr(route, "path", "unmatched")
+        self.services.metrics.requests.labels(self.scope["method"], template, str(status)).inc()
+
+
+class _DisconnectWatch:
+    """Cancels the task that made it when the consumer leaves. Starts late: most answers are done before."""
+
+    def __init__(self, receive: Receive) -> None:
+        self.gone = False
+        self._receive = receive
+        self._timer: asyncio.TimerHandle | None = None
+        self._watcher: asyncio.Task[None] | None = None
+        self._owner: asyncio.Task[Any] | None = None
+
+    def arm(self) -> None:
+        """Starts watching a moment from now."""
+        self._owner = asyncio.current_task()
+        self._timer = asyncio.get_running_loop().call_later(_WATCH_AFTER_SECONDS, self.start)
+
+    def start(self) -> None:
+        """Starts watching now."""
+        self._owner = self._owner or asyncio.current_task()
+        self._watcher = asyncio.create_task(self._watch())
+
+    def disarm(self) -> None:
+        """Stops watching; may be called twice."""
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._watcher is not None:
+            self._watcher.cancel()
+
+    async def _watch(self) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+        self.gone = True
+        if self._owner is not None:
+            self._owner.cancel()
+
+
+def authenticate(services: State, authorization: str | None) -> Principal:
+    """The principal of an Authorization header; raises `TokenMissing` or `TokenInvalid`."""
+    if authorization is None:
+        raise TokenMissing("send Authorization: Bearer with a token from /oauth/token")
+    scheme, _, token = authorization.partition(" ")
+    if scheme.lower() != "bearer" or not token:
+        raise TokenMissing("the Authorization header must be: Bearer <token>")
+    return services.access.authenticate(token.strip())
+
+
+def _check_headers(scope: Scope, limit_bytes: int) -> None:
+    size = sum(len(name) + len(value) for name, value in scope["headers"])
+    if size > limit_bytes or len(scope["query_string"]) > limit_bytes:
+        raise HeaderTooLarge(f"headers and query have at most {limit_bytes} bytes", limit_bytes=limit_bytes)
+
+
+def _no_route(scope: Scope) -> SimpulError:
+    methods = methods_of(scope["path"])
+    if methods:
+        allow = ", ".join(sorted(methods))
+        return MethodNotAllowed(f"this path takes {allow}", allow=allow)
+    return NotFound("no route has this path; /docs lists them")
+
+
+def _forbidden(rule: RouteRule, role: str) -> RoleForbidden:
+    needed = ", ".join(sorted(rule.roles))
+    return RoleForbidden(f"{rule.op} needs the role {needed}; this credential has {role}", rule="role")

@@ -1,0 +1,68 @@
+"""Health, readiness, status and metrics. Readiness never depends on an agency."""
+
+from __future__ import annotations
+
+import asyncio
+from importlib.metadata import version
+
+from fastapi import APIRouter, Request, Response
+
+from app.api.bodies import answer
+from app.api.dependencies import services
+from app.api.exchange_layer import authenticate
+from app.errors import LogUnavailable, RoleForbidden, StoreUnavailable
+from app.gateway.readiness import internal_query
+
+router = APIRouter(tags=["operation"])
+_READY_SECONDS = 5.0
+
+
+@router.get("/health/live", summary="Is the process alive")
+async def get_live() -> Response:
+    """200 as long as the process answers at all."""
+    return answer({"status": "ok"})
+
+
+@router.get("/health/ready", summary="Can real queries be answered")
+async def get_ready(request: Request) -> Response:
+    """Stores open, log writable, and one query through all floors on an internal one-row dataset; else 503 with the reason."""
+    state = services(request)
+    checks: dict[str, str] = {}
+    try:
+        async with asyncio.timeout(_READY_SECONDS):
+            await state.database.ping()
+            checks["store"] = "ok"
+            if not state.log.healthy():
+                raise LogUnavailable(state.log.last_error() or "the log cannot be written")
+            checks["log"] = "ok"
+            await internal_query(state)
+            checks["query"] = "ok"
+    except TimeoutError:
+        raise StoreUnavailable("not ready within 5 s", checks=checks) from None
+    return answer({"status": "ok", "checks": checks, "log_size": state.log.size()})
+
+
+@router.get("/status", summary="What this gateway is")
+async def get_status(request: Request) -> Response:
+    """Instance, version, region, and the size of the signed log."""
+    state = services(request)
+    checkpoint = state.log.latest_checkpoint()
+    document = {
+        "instance": state.settings.instance,
+        "region": state.settings.region,
+        "version": version("simpul"),
+        "log": {"origin": state.settings.origin, "signed_size": checkpoint.size if checkpoint else 0},
+        "datasets": sum(1 for _ in state.sources.all()),
+    }
+    return answer(document)
+
+
+@router.get("/metrics", summary="Metrics", response_class=Response)
+async def get_metrics(request: Request) -> Response:
+    """Prometheus metrics, for the walidata and the supervisor. Labels hold route templates, never values."""
+    state = services(request)
+    caller = authenticate(state, request.headers.get("authorization"))
+    if caller.role not in {"admin", "supervisor"}:
+        raise RoleForbidden("metrics need the role admin or supervisor", rule="role")
+    return Response(state.metrics.render(), media_type="text/plain; version=0.0.4; charset=utf-8")
+

@@ -1,0 +1,175 @@
+"""The OpenAPI side of the typed record routes: parameters, bodies, answers and examples of each shared schema."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from app.schemas.json_schema import wire_json_schema
+from app.schemas.registry import SchemaDef
+
+_TEXT = {"type": "string", "maxLength": 2048}
+_TIME = {"type": "string", "format": "date-time", "maxLength": 40}
+_EXAMPLE_TIME = "2026-11-20T03:15:00Z"
+
+
+def component_name(schema: SchemaDef) -> str:
+    """`FasilitasKesehatan` for `fasilitas_kesehatan`."""
+    return "".join(part.title() for part in schema.name.split("_"))
+
+
+def record_components(schema: SchemaDef) -> dict[str, Any]:
+    """The record and the page of one schema as component schemas."""
+    record = dict(wire_json_schema(schema))
+    record["properties"] = {
+        **record["properties"],
+        "_source": {"$ref": "#/components/schemas/RecordSource"},
+        "_warnings": {
+            "type": "array",
+            "maxItems": 100,
+            "items": {"$ref": "#/components/schemas/RecordWarning"},
+            "description": "Soft findings about this record; absent when there are none.",
+        },
+    }
+    record.pop("examples", None)
+    record["example"] = example_record(schema)
+    name = component_name(schema)
+    page = {
+        "type": "object",
+        "description": f"Records of {schema.name} from all agencies that answered.",
+        "required": ["items", "next_cursor", "sources", "complete", "meta"],
+        "properties": {
+            "items": {"type": "array", "maxItems": 1000, "items": {"$ref": f"#/components/schemas/{name}"}},
+            "next_cursor": {"type": ["string", "null"], "maxLength": 8192, "pattern": "^[A-Za-z0-9_-]*$"},
+            "sources": {"type": "array", "maxItems": 1000, "items": {"$ref": "#/components/schemas/SourceStatus"}},
+            "complete": {"type": "boolean", "description": "Every source that this caller may ask answered."},
+            "meta": {"type": "object", "additionalProperties": True, "description": "Schema, and notes on the answer."},
+        },
+        "example": example_page(schema),
+    }
+    return {name: record, f"{name}Page": page}
+
+
+def example_record(schema: SchemaDef) -> dict[str, Any]:
+    """A record as it leaves, made of the examples of the fields."""
+    properties = wire_json_schema(schema)["properties"]
+    shown = {name: (part.get("examples") or [None])[0] for name, part in properties.items()}
+    key = schema.key_of(shown)
+    return {**shown, "_source": {"agency": "dinkes", "dataset": "dinkes-contoh", "id": key, "as_of": _EXAMPLE_TIME}}
+
+
+def example_page(schema: SchemaDef) -> dict[str, Any]:
+    """A page with one record and one source."""
+    source = {
+        "agency": "dinkes",
+        "dataset": "dinkes-contoh",
+        "status": "ok",
+        "rows": 1,
+        "rejected_rows": 0,
+        "elapsed_ms": 12.5,
+        "as_of": _EXAMPLE_TIME,
+        "pushed": ["columns", "filter"],
+        "problem": None,
+    }
+    return {
+        "items": [example_record(schema)],
+        "next_cursor": None,
+        "sources": [source],
+        "complete": True,
+        "meta": {"schema": schema.meta.ref},
+    }
+
+
+def query_parameters(schema: SchemaDef) -> list[dict[str, Any]]:
+    """Parameters of the list route: the general ones and one equality parameter per queryable field."""
+    first = next(iter(schema.fields))
+    general = [
+        _parameter("filter", "CQL2 text", _TEXT, f"{first} IS NOT NULL"),
+        _parameter(
+            "filter-lang",
+            "Language of `filter`",
+            {"type": "string", "enum": ["cql2-text", "cql2-json"], "default": "cql2-text"},
+            "cql2-text",
+        ),
+        _parameter("fields", "Fields to return, separated by commas; all granted ones when absent", _TEXT, first),
+        _parameter("sort", "Sort keys, separated by commas; `-` before a name sorts downwards", _TEXT, f"-{first}"),
+        *paging_parameters(),
+        _parameter("agencies", "Only these agencies, separated by commas", _TEXT, "dinkes"),
+        _parameter(
+            "f",
+            "Format, instead of the Accept header",
+            {"type": "string", "enum": ["json", "ndjson", "csv"]},
+            "json",
+        ),
+        _parameter("csv", "CSV for Excel in Indonesian: BOM, `;`, decimal comma", {"type": "string", "enum": ["id"]}, "id"),
+    ]
+    taken = {parameter["name"] for parameter in general}
+    for name, part in schema.queryables["properties"].items():
+        if name not in taken:
+            kind = {key: value for key, value in part.items() if key in {"maxLength", "pattern", "format"}}
+            general.append(_parameter(name, f"Equality: {part.get('title', name)}", {"type": "string", **kind}, None))
+    return general
+
+
+def paging_parameters() -> list[dict[str, Any]]:
+    """`limit` and `cursor`."""
+    limit = {"type": "integer", "format": "int32", "minimum": 1, "maximum": 1000, "default": 100}
+    cursor = {"type": "string", "maxLength": 8192, "pattern": "^[A-Za-z0-9_-]+$"}
+    return [
+        _parameter("limit", "Records on the page", limit, 100),
+        _parameter("cursor", "`next_cursor` of the page before", cursor, None),
+    ]
+
+
+def header_parameters(*, personal: bool) -> list[dict[str, Any]]:
+    """The headers by which a caller says why, under which agreement, and who is behind the call."""
+    code = {"type": "string", "maxLength": 64}
+    headers = [
+        _parameter("Simpul-Purpose", "Purpose code (GET /v1/purposes)", code, "pelayanan_kesehatan", place="header"),
+        _parameter("Simpul-Agreement", "Chooses one of several fitting agreements", code, None, place="header"),
+        _parameter("Prefer", "`partial=never` refuses a partial answer", code, "partial=never", place="header"),
+    ]
+    if personal:
+        headers += [
+            _parameter("X-Road-UserId", "Officer behind the call", code, "ID198609262015051001", place="header", need=True),
+            _parameter("X-Road-Issue", "Case number", code, "RM-2026-000123", place="header", need=True),
+        ]
+    return headers
+
+
+def key_parameter(schema: SchemaDef) -> dict[str, Any]:
+    """The key in the path."""
+    expected = "~".join(schema.meta.key)
+    shape = {"type": "string", "minLength": 1, "maxLength": 2000}
+    found = _parameter("key", f"Key of the record: {expected}", shape, example_record(schema)["_source"]["id"], place="path")
+    return {**found, "required": True}
+
+
+def search_body(schema: SchemaDef) -> dict[str, Any]:
+    """The request body of `POST …/search`."""
+    first = next(iter(schema.fields))
+    example = {"filter": f"{first} IS NOT NULL", "fields": list(schema.fields)[:3], "sort": [first], "limit": 10}
+    return {"required": True, "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Search"}, "example": example}}}
+
+
+def page_response(schema: SchemaDef) -> dict[str, Any]:
+    """The 200 of list, search and lookup, in the three formats."""
+    name = component_name(schema)
+    return {
+        "description": "Finished and recorded before it is released.",
+        "content": {
+            "application/json": {"schema": {"$ref": f"#/components/schemas/{name}Page"}, "example": example_page(schema)},
+            "application/x-ndjson": {"schema": {"type": "string", "description": "One record a line"}},
+            "text/csv": {"schema": {"type": "string", "description": "One header row, then one record a row"}},
+        },
+    }
+
+
+def _parameter(
+    name: str, text: str, shape: dict[str, Any], example: Any, *, place: str = "query", need: bool = False
+) -> dict[str, Any]:
+    found: dict[str, Any] = {"name": name, "in": place, "description": text, "schema": shape}
+    if need or place == "path":
+        found["required"] = True
+    if example is not None:
+        found["example"] = example
+    return found

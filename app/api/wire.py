@@ -1,0 +1,125 @@
+"""Wire models of administrative routes, where they differ from what the rooms hold. Unknown members are refused."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Slug = Annotated[str, Field(min_length=2, max_length=63, pattern=r"^[a-z0-9][a-z0-9-]{1,62}$")]
+Text = Annotated[str, Field(min_length=1, max_length=500)]
+Word = Annotated[str, Field(min_length=1, max_length=100)]
+Count = Annotated[int, Field(ge=0, le=9_007_199_254_740_991, json_schema_extra={"format": "int64"})]
+
+
+class Wire(BaseModel):
+    """Members that are not declared are an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=False)
+
+
+class AgencyBody(Wire):
+    """A member organisation (OPD)."""
+
+    id: Slug = Field(description="Short name in addresses and entries", examples=["dinkes"])
+    name: Text = Field(description="Official name", examples=["Dinas Kesehatan Kabupaten Jepara"])
+    name_en: Text | None = Field(default=None, description="English name", examples=["Health Office"])
+    member_class: Literal["GOV", "COM", "NGO", "EDU"] = Field(default="GOV", description="X-Road member class")
+    contact: Text | None = Field(default=None, description="Where to reach the agency", examples=["dinkes@jepara.example"])
+    network_allow: list[Word] = Field(
+        default_factory=list,
+        max_length=100,
+        description="Private networks (CIDR) that its sources may stand in, or the only hosts they may name",
+        examples=[["10.20.0.0/16"]],
+    )
+    env_allow: list[Word] = Field(
+        default_factory=list, max_length=100, description="Environment names its manifests may use", examples=[[]]
+    )
+
+
+class AgencyChange(Wire):
+    """What may change of an agency; absent members stay."""
+
+    name: Text | None = None
+    name_en: Text | None = None
+    contact: Text | None = None
+    network_allow: list[Word] | None = Field(default=None, max_length=100)
+    env_allow: list[Word] | None = Field(default=None, max_length=100)
+    disabled: bool | None = None
+
+
+class ClientBody(Wire):
+    """An application of an agency."""
+
+    agency: Slug = Field(examples=["rsud-kartini"])
+    role: Literal["client", "steward", "auditor", "supervisor", "admin"] = Field(examples=["client"])
+    name: Text = Field(description="What the application is", examples=["SIMRS pendaftaran"])
+    id: Slug | None = Field(default=None, description="Client id; made up when absent", examples=["rsud-simrs"])
+
+
+class ClientChange(Wire):
+    """What may change of a client."""
+
+    disabled: bool
+
+
+class SecretBody(Wire):
+    """A secret of a source. Never shown again."""
+
+    value: Annotated[str, Field(min_length=1, max_length=16384, description="The secret value")]
+    agency: Slug | None = Field(default=None, description="Owner; only an admin may name another agency than its own")
+
+
+class PublishBody(Wire):
+    """Which revision to publish."""
+
+    revision: Annotated[int, Field(ge=1, le=2_147_483_647)] | None = Field(default=None, description="Default: the latest")
+    unchecked: bool = Field(default=False, description="Publish although no check has passed (the source is down today)")
+
+
+class RollbackBody(Wire):
+    """Which older revision to activate."""
+
+    revision: Annotated[int, Field(ge=1, le=2_147_483_647)]
+
+
+class AgreementBody(Wire):
+    """The terms that a consumer proposes."""
+
+    id: Slug | None = Field(default=None, description="Made up when absent", examples=["pks-dukcapil-rsud"])
+    provider: Slug = Field(examples=["disdukcapil"])
+    consumer: Slug = Field(examples=["rsud-kartini"])
+    consumer_client: Slug | None = Field(default=None, description="Only this client of the consumer")
+    schema_name: Word = Field(alias="schema", examples=["penduduk_verifikasi"])
+    fields: list[Word] = Field(min_length=1, max_length=200, description='Granted fields, or ["*"]', examples=[["*"]])
+    purposes: list[Word] = Field(min_length=1, max_length=50, examples=[["pelayanan_kesehatan"]])
+    basis: Text = Field(description="Legal basis", examples=["UU 17/2023 Ps. 173; PKS 400/12/2026"])
+    valid_from: date = Field(examples=["2026-01-01"])
+    valid_until: date = Field(description="Last day, included", examples=["2026-12-31"])
+    row_filter: Annotated[str, Field(max_length=2048)] | None = Field(default=None, description="CQL2 over the schema")
+    masks: dict[Word, Word] = Field(default_factory=dict, description="Mask per field")
+
+
+class ReasonBody(Wire):
+    """Why an agreement ends."""
+
+    reason: Text = Field(examples=["Kerja sama selesai"])
+
+
+def documents(models: tuple[type[BaseModel], ...]) -> dict[str, Any]:
+    """Component schemas of these models by class name."""
+    return {model.__name__: model.model_json_schema(ref_template="#/components/schemas/{model}") for model in models}
+
+
+BODIES: tuple[type[BaseModel], ...] = (
+    AgencyBody,
+    AgencyChange,
+    ClientBody,
+    ClientChange,
+    SecretBody,
+    PublishBody,
+    RollbackBody,
+    AgreementBody,
+    ReasonBody,
+)

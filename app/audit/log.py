@@ -1,0 +1,126 @@
+"""The exchange log as the rest of the gateway sees it: append and be sure, read the last checkpoint, know its health."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from app.audit.checkpoint import Checkpoint
+from app.audit.opening import check_extension, close_orphans, last_signed
+from app.audit.prepare import prepare
+from app.audit.publisher import Publisher
+from app.audit.keys import KEY_FOLDER, load_signer
+from app.audit.entry import Gateway, Record
+from app.audit.store import Committed, LogReader, LogStore
+from app.audit.subjects import SubjectKeys
+from app.audit.writer import GroupWriter
+
+
+class ExchangeLog:
+    """One per process. What `append` acknowledged is on stable storage, in the tree, and never lost."""
+
+    def __init__(self, store: LogStore, writer: GroupWriter, publisher: Publisher, keys: SubjectKeys) -> None:
+        """Use `ExchangeLog.open`."""
+        self._store = store
+        self._writer = writer
+        self._publisher = publisher
+        self._keys = keys
+
+    @classmethod
+    async def open(
+        cls,
+        store: LogStore,
+        folder: Path,
+        *,
+        origin: str,
+        gateway: Gateway,
+        embedded: bool = True,
+        batch_entries: int = 256,
+        queue_entries: int = 4096,
+        checkpoint_seconds: float = 1.0,
+    ) -> ExchangeLog:
+        """Open the store, refuse a tree that is not an extension of the last signed checkpoint, close orphaned intents.
+
+        `folder` is the instance's folder (keys, local checkpoint). InstanceMissing without keys; LogLocked, LogBroken,
+        LogUnavailable as their names say.
+        """
+        signer = load_signer(folder, origin)
+        keys = SubjectKeys(folder / KEY_FOLDER)
+        publisher = Publisher(store, signer, folder, interval_seconds=checkpoint_seconds)
+        local = last_signed(folder, signer.verifier)
+        await store.open(create=local is None or local.size == 0)
+        try:
+            known = await check_extension(store, signer.verifier, local)
+            publisher.resume(known)
+            writer = GroupWriter(
+                store,
+                replica=gateway.replica,
+                batch_entries=batch_entries,
+                queue_entries=queue_entries,
+                recheck=publisher.recheck,
+            )
+            publisher.attach(writer)
+            writer.start((await store.head()).size)
+            log = cls(store, writer, publisher, keys)
+            await close_orphans(store, log.append_many, gateway, any_replica=embedded)
+            await publisher.publish()
+            publisher.start()
+        except BaseException:
+            await store.close()
+            raise
+        return log
+
+    async def close(self) -> None:
+        """Write what waits, sign a last checkpoint, release the store."""
+        await self._writer.stop()
+        await self._publisher.stop()
+        await self._store.close()
+
+    async def append(self, record: Record) -> Committed:
+        """Append one entry; durable when this returns.
+
+        LogUnavailable or LogOverloaded when it cannot be (then no data may leave); EntryInvalid or EntryTooLarge for a
+        record that is not a good entry.
+        """
+        return (await self._writer.submit((prepare(record, self._keys),)))[0]
+
+    async def append_many(self, records: Sequence[Record]) -> list[Committed]:
+        """Append several entries in one transaction, in order; all or none. Errors as for `append`."""
+        if not records:
+            return []
+        return await self._writer.submit([prepare(record, self._keys) for record in records])
+
+    def latest_checkpoint(self) -> Checkpoint | None:
+        """The last signed checkpoint; None before the first."""
+        return self._publisher.last
+
+    async def checkpoint(self, size: int) -> Checkpoint:
+        """A signed checkpoint of at least `size` entries, published now if there is none yet."""
+        return await self._publisher.covering(size)
+
+    def size(self) -> int:
+        """Entries in the tree, as of this process's last commit."""
+        return self._writer.size
+
+    def healthy(self) -> bool:
+        """True while entries can be written and checkpoints are signed; `last_error` says why not."""
+        return self.last_error() is None
+
+    def last_error(self) -> str | None:
+        """What keeps the log from being written or signed; None when nothing does."""
+        error = self._writer.error or self._publisher.error
+        return None if error is None else f"{error.code}: {error.detail}"
+
+    def failures(self) -> int:
+        """Batches that could not be committed since start."""
+        return self._writer.failed_batches
+
+    @property
+    def reader(self) -> LogReader:
+        """Read-only access to the log's tables."""
+        return self._store
+
+    @property
+    def subject_keys(self) -> SubjectKeys:
+        """Keys of the subject tags, for searching by subject."""
+        return self._keys

@@ -1,0 +1,135 @@
+"""What happens before the first append: the anti-rollback check, and closing intents that a crash left open."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from app.audit.checkpoint import Checkpoint, NoteError, Verifier
+from app.audit.entry import Caller, DatasetUse, Entry, Gateway, Record, Verdict
+from app.audit.keys import CHECKPOINT_FILE
+from app.audit.nodes import root_at
+from app.audit.shape import CLOSERS
+from app.audit.store import Committed, LogReader, LogStore
+from app.errors import LogBroken
+
+_logger = logging.getLogger(__name__)
+_PAGE_ROWS = 1000
+
+Append = Callable[[Sequence[Record]], Awaitable[list[Committed]]]
+
+
+def last_signed(folder: Path, verifier: Verifier) -> Checkpoint | None:
+    """The checkpoint in the local file, verified; None when there is no file. LogBroken when it does not verify."""
+    path = folder / CHECKPOINT_FILE
+    try:
+        return verifier.open(path.read_text("utf-8"))
+    except FileNotFoundError:
+        return None
+    except (UnicodeDecodeError, NoteError) as error:
+        raise LogBroken(f"{path}: the local checkpoint does not verify ({error})") from None
+
+
+async def check_extension(store: LogReader, verifier: Verifier, local: Checkpoint | None) -> Checkpoint | None:
+    """Refuse (LogBroken) a stored tree that does not extend every last signed checkpoint; returns the larger of them."""
+    rows = await store.fetch("SELECT size, root, frontier FROM log_head WHERE log_id = $1", verifier.name)
+    if not rows:
+        other = await store.fetch("SELECT log_id FROM log_head")
+        raise LogBroken(f"the store holds a log of another origin: {', '.join(str(row[0]) for row in other)}")
+    size, root = int(rows[0][0]), bytes(rows[0][1])
+    if await root_at(store, size) != root:
+        raise LogBroken(f"the rows of the log do not give the root of its head at size {size}")
+    extra = await store.fetch("SELECT max(idx) FROM log_entry")
+    if extra[0][0] is not None and extra[0][0] >= size:
+        raise LogBroken(f"entry {size} stands beyond the head of the log", first_broken_index=size)
+    notes = [local] if local is not None else []
+    for (note,) in await store.fetch("SELECT note FROM log_checkpoint ORDER BY size DESC LIMIT 1"):
+        try:
+            notes.append(verifier.open(str(note)))
+        except NoteError as error:
+            raise LogBroken(f"the last stored checkpoint does not verify: {error}") from None
+    for known in notes:
+        if known.size > size:
+            raise LogBroken(
+                f"the store holds {size} entries, a checkpoint over {known.size} is signed: entries were lost or removed",
+                first_broken_index=size,
+            )
+        if await root_at(store, known.size) != known.root:
+            raise LogBroken(f"the first {known.size} entries are not those of the signed checkpoint")
+    return max(notes, key=lambda known: known.size, default=None)
+
+
+async def close_orphans(store: LogStore, append: Append, gateway: Gateway, *, any_replica: bool) -> int:
+    """Append an `aborted` entry for every intent that was never answered; returns how many there were.
+
+    `any_replica`: take those of all replicas (embedded: no other process can be serving); else only our own.
+    """
+    start = await store.open_from(None if any_replica else gateway.replica)
+    closed = 0
+    while start is not None:
+        rows = await store.fetch(
+            "SELECT e.idx, e.entry, d.detail FROM log_entry e LEFT JOIN exchange_detail d ON d.idx = e.idx"
+            " WHERE e.idx >= $1 AND e.idx < $2 ORDER BY e.idx",
+            start,
+            start + _PAGE_ROWS,
+        )
+        if not rows:
+            break
+        start += _PAGE_ROWS
+        intents = [(int(idx), restored(entry, detail)) for idx, entry, detail in rows]
+        orphans = [
+            aborted(found, idx, gateway)
+            for idx, found in intents
+            if found["kind"] == "intent"
+            and (any_replica or found["gw"]["replica"] == gateway.replica)
+            and not await _answered(store, found["xid"])
+        ]
+        await append(orphans)
+        closed += len(orphans)
+    if closed:
+        _logger.warning("closed %d exchanges that a stopped gateway left open", closed)
+    return closed
+
+
+def restored(entry: bytes, detail: bytes | None) -> dict[str, Any]:
+    """Members of an entry, with the lists that moved into its detail back in place where the detail is there."""
+    found: dict[str, Any] = orjson.loads(entry)
+    if detail is not None:
+        found.update(orjson.loads(detail).get("lists", {}))
+    return found
+
+
+async def _answered(store: LogReader, xid: str) -> bool:
+    rows = await store.fetch("SELECT kind FROM log_entry WHERE xid = $1", xid)
+    return any(kind in CLOSERS for (kind,) in rows)
+
+
+def aborted(intent: dict[str, Any], idx: int, gateway: Gateway) -> Record:
+    """The entry that closes an orphaned intent: same exchange, same parties, no outcome known."""
+    client, verdict = intent.get("client"), intent.get("dec")
+    uses = intent.get("datasets", ())
+    entry = Entry(
+        xid=intent["xid"],
+        kind="aborted",
+        gw=gateway,
+        op=intent["op"],
+        client=None if client is None else Caller(client["agency"], client["client"], client.get("cred")),
+        rep=intent.get("rep"),
+        schemas=tuple(intent.get("schemas", ())),
+        providers=_listed(intent.get("providers", ())),
+        datasets=() if isinstance(uses, dict) else tuple(DatasetUse(use["dataset"], use["revision"]) for use in uses),
+        agreement=intent.get("agreement"),
+        purpose=intent.get("purpose"),
+        basis=intent.get("basis"),
+        dec=None if verdict is None else Verdict(verdict["effect"], verdict["rule"]),
+        mode=intent.get("mode"),
+    )
+    return Record(entry, {"reason": "the gateway stopped before the outcome was recorded", "intent": idx})
+
+
+def _listed(value: Any) -> tuple[str, ...]:
+    return () if isinstance(value, dict) else tuple(value)

@@ -1,0 +1,309 @@
+"""The log in a PostgreSQL database, shared by all replicas.
+
+Durability: synchronous_commit is on (asserted, and set in each transaction), so COMMIT is answered after the WAL was
+flushed. The row of `log_head` is the lock between replicas: released by the same COMMIT that publishes the entries.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+
+import asyncpg
+
+from app.audit.batch import TileNode, grow
+from app.audit.checkpoint import Checkpoint
+from app.audit.merkle import EMPTY_ROOT, TILE_BITS
+from app.audit.store import COLUMN_NAMES, Head, OpenMark, Prepared
+from app.errors import LogBroken, LogUnavailable, StoreOutdated
+
+_CONNECT_SECONDS = 5.0
+_COMMAND_SECONDS = 5.0
+_READERS = 4
+_KNOWN_FACETS = 100_000
+
+_BEGIN = (
+    "BEGIN; SET LOCAL synchronous_commit = {}; SET LOCAL lock_timeout = '2s';"
+    " SET LOCAL idle_in_transaction_session_timeout = '3s'"
+)
+_LOCK_HEAD = "SELECT size, root, frontier, tail FROM log_head WHERE log_id = $1 FOR UPDATE"
+_ENTRY_COLUMNS = ("idx", "leaf_hash", "entry", *COLUMN_NAMES)
+_INSERT_FACETS = (
+    "INSERT INTO log_facet (term, facet) SELECT * FROM unnest($1::text[], $2::bigint[]) ON CONFLICT DO NOTHING"
+)
+_INSERT_NODE = (
+    "INSERT INTO log_node (level, n, hash, leaves, t_min_us, t_max_us)"
+    " SELECT $1::integer, $2::bigint, $3::bytea, $4::bytea, min(t_us), max(t_us)"
+    " FROM log_entry WHERE $1::integer = 8 AND idx >= $5 AND idx < $6"
+)
+_WANTED_SETTINGS = {"fsync": ("on",), "full_page_writes": ("on",), "synchronous_commit": ("on", "remote_apply")}
+
+T = TypeVar("T")
+
+
+class PostgresLogStore:
+    """`LogStore` on PostgreSQL through asyncpg: one connection that writes, a small pool that only reads."""
+
+    def __init__(self, url: str, origin: str) -> None:
+        """`url`: `postgresql://...` (a SQLAlchemy driver suffix such as `+asyncpg` is ignored)."""
+        scheme, _, rest = url.partition("://")
+        self._url = f"{scheme.partition('+')[0]}://{rest}"
+        self._origin = origin
+        self._lock = asyncio.Lock()
+        self._connection: asyncpg.Connection[asyncpg.Record] | None = None
+        self._pool: asyncpg.Pool[asyncpg.Record] | None = None
+        self._facets: set[int] = set()
+        self._begin = _BEGIN.format("on")
+
+    async def open(self, *, create: bool) -> None:
+        """See `LogStore.open`. The tables come from the migrations; `create` allows the first head row."""
+        async with self._lock, _translated():
+            connection = await self._connect()
+            await self._assert_durable(connection)
+            await self._first_head(connection, create=create)
+            self._pool = await asyncpg.create_pool(
+                self._url,
+                min_size=0,
+                max_size=_READERS,
+                timeout=_CONNECT_SECONDS,
+                command_timeout=_COMMAND_SECONDS,
+                server_settings={"application_name": "simpul-log-reader", "default_transaction_read_only": "on"},
+            )
+
+    async def close(self) -> None:
+        """See `LogStore.close`."""
+        pool, self._pool = self._pool, None
+        async with self._lock:
+            await self._drop()
+        if pool is not None:
+            try:
+                await asyncio.wait_for(pool.close(), _COMMAND_SECONDS)
+            except TimeoutError:
+                pool.terminate()
+
+    async def head(self) -> Head:
+        """See `LogStore.head`."""
+        return await self._on_writer(self._read_head)
+
+    async def commit(self, batch: Sequence[Prepared], mark: OpenMark) -> int:
+        """See `LogStore.commit`. A lost connection is resolved by looking for the batch under the head's lock."""
+        async with self._lock:
+            try:
+                async with _translated():
+                    connection = await self._connect()
+                    return await self._commit(connection, batch, mark)
+            except LogUnavailable:
+                await self._drop()
+                first = await self._find(batch)
+                if first is None:
+                    raise
+                return first
+            except BaseException:
+                await self._drop()
+                raise
+
+    async def recover(self) -> None:
+        """See `LogStore.recover`."""
+        async with self._lock:
+            await self._drop()
+            self._facets.clear()
+            async with _translated():
+                connection = await self._connect()
+                await self._assert_durable(connection)
+
+    async def save_checkpoint(self, checkpoint: Checkpoint, at_us: int) -> Checkpoint:
+        """See `LogStore.save_checkpoint`. Replicas race here; the primary key lets one note through."""
+
+        async def save(connection: asyncpg.Connection[asyncpg.Record]) -> Checkpoint:
+            await connection.execute(
+                "INSERT INTO log_checkpoint (size, root, note, at_us) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
+                checkpoint.size,
+                checkpoint.root,
+                checkpoint.note,
+                at_us,
+            )
+            row = await connection.fetchrow("SELECT root, note FROM log_checkpoint WHERE size = $1", checkpoint.size)
+            if row is None:
+                raise LogUnavailable("the checkpoint was not kept")
+            return Checkpoint(checkpoint.origin, checkpoint.size, row["root"], row["note"])
+
+        return await self._on_writer(save)
+
+    async def open_from(self, replica: str | None) -> int | None:
+        """See `LogStore.open_from`."""
+        rows = await self.fetch(
+            "SELECT min(open_from) FROM log_replica WHERE $1::text IS NULL OR replica = $1::text", replica
+        )
+        return None if rows[0][0] is None else int(rows[0][0])
+
+    async def fetch(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
+        """See `LogReader.fetch`."""
+        if self._pool is None:
+            raise LogUnavailable("the log's database is not open")
+        async with _translated():
+            return [tuple(row) for row in await self._pool.fetch(statement, *values)]
+
+    async def _on_writer(self, work: Callable[[asyncpg.Connection[asyncpg.Record]], Awaitable[T]]) -> T:
+        async with self._lock:
+            try:
+                async with _translated():
+                    return await work(await self._connect())
+            except BaseException:
+                await self._drop()
+                raise
+
+    async def _connect(self) -> asyncpg.Connection[asyncpg.Record]:
+        if self._connection is None or self._connection.is_closed():
+            self._connection = await asyncpg.connect(
+                self._url,
+                timeout=_CONNECT_SECONDS,
+                command_timeout=_COMMAND_SECONDS,
+                server_settings={"application_name": "simpul-log-writer"},
+            )
+        return self._connection
+
+    async def _drop(self) -> None:
+        """Close the writing connection without waiting for its server; an open transaction there is rolled back."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.terminate()
+
+    async def _assert_durable(self, connection: asyncpg.Connection[asyncpg.Record]) -> None:
+        """Refuse a server that may acknowledge a commit which is not on its disk."""
+        if await connection.fetchval("SELECT pg_is_in_recovery()"):
+            raise LogUnavailable("the log's database is a standby; point the gateway at the primary")
+        for name, allowed in _WANTED_SETTINGS.items():
+            found = str(await connection.fetchval("SELECT current_setting($1)", name))
+            if found not in allowed:
+                raise LogUnavailable(
+                    f"the log's database runs with {name} = {found}: acknowledged entries could be lost;"
+                    f" set it to {' or '.join(allowed)}"
+                )
+            if name == "synchronous_commit":
+                self._begin = _BEGIN.format(found)
+
+    async def _first_head(self, connection: asyncpg.Connection[asyncpg.Record], *, create: bool) -> None:
+        if await connection.fetchval("SELECT to_regclass('log_head') IS NULL"):
+            raise StoreOutdated("the database has no tables of the log; run `simpul db upgrade`")
+        if await connection.fetchval("SELECT count(*) FROM log_head"):
+            return
+        if not create or await connection.fetchval("SELECT EXISTS (SELECT 1 FROM log_entry)"):
+            raise LogBroken("the head of the log is gone, but entries or a signed checkpoint exist")
+        await connection.execute(
+            "INSERT INTO log_head (log_id, size, root, frontier, tail) VALUES ($1, 0, $2, '', '')"
+            " ON CONFLICT DO NOTHING",
+            self._origin,
+            EMPTY_ROOT,
+        )
+
+    async def _read_head(self, connection: asyncpg.Connection[asyncpg.Record]) -> Head:
+        row = await connection.fetchrow(
+            "SELECT size, root, frontier, tail FROM log_head WHERE log_id = $1", self._origin
+        )
+        if row is None:
+            raise LogBroken(f"the log has no head for origin {self._origin}")
+        return Head(*row)
+
+    async def _commit(
+        self, connection: asyncpg.Connection[asyncpg.Record], batch: Sequence[Prepared], mark: OpenMark
+    ) -> int:
+        await connection.execute(self._begin)
+        row = await connection.fetchrow(_LOCK_HEAD, self._origin)
+        if row is None:
+            raise LogBroken(f"the log has no head for origin {self._origin}")
+        head = Head(*row)
+        first = head.size
+        try:
+            grown, nodes = grow(head, batch)
+        except ValueError as error:
+            raise LogBroken(f"the head of the log is damaged: {error}") from error
+        fresh = await self._insert(connection, first, batch, nodes)
+        await connection.execute(self._finish(grown, mark, mark.resolve(first, len(batch))))
+        if len(self._facets) > _KNOWN_FACETS:
+            self._facets.clear()
+        self._facets |= fresh
+        return first
+
+    async def _insert(
+        self,
+        connection: asyncpg.Connection[asyncpg.Record],
+        first: int,
+        batch: Sequence[Prepared],
+        nodes: Sequence[TileNode],
+    ) -> set[int]:
+        numbered = list(enumerate(batch, first))
+        await connection.copy_records_to_table(
+            "log_entry",
+            records=[(idx, e.leaf_hash, e.entry, *e.columns) for idx, e in numbered],
+            columns=_ENTRY_COLUMNS,
+        )
+        details = [(idx, e.salt, e.detail) for idx, e in numbered if e.salt is not None]
+        if details:
+            await connection.copy_records_to_table(
+                "exchange_detail", records=details, columns=("idx", "salt", "detail")
+            )
+        tags = [(idx, tag, role, epoch) for idx, e in numbered for tag, role, epoch in e.tags]
+        if tags:
+            await connection.copy_records_to_table(
+                "exchange_subject", records=tags, columns=("idx", "tag", "role", "epoch")
+            )
+        fresh = {e.facet: e.terms for e in batch if e.facet not in self._facets}
+        if fresh:
+            pairs = [(term, facet) for facet, terms in fresh.items() for term in terms]
+            await connection.execute(_INSERT_FACETS, [term for term, _ in pairs], [facet for _, facet in pairs])
+        for node in nodes:
+            values = (node.level, node.n, node.hash, node.leaves, node.first_leaf, node.first_leaf + (1 << TILE_BITS))
+            await connection.execute(_INSERT_NODE, *values)
+        return set(fresh)
+
+    def _finish(self, head: Head, mark: OpenMark, open_from: int) -> str:
+        """New head, low-water mark and COMMIT in one round trip; values are numbers, hex and two quoted names."""
+        return (
+            f"UPDATE log_head SET size = {head.size}, root = '\\x{head.root.hex()}',"  # noqa: S608  (quoted below)
+            f" frontier = '\\x{head.frontier.hex()}', tail = '\\x{head.tail.hex()}'"
+            f" WHERE log_id = {_quoted(self._origin)};"
+            f" INSERT INTO log_replica (replica, open_from) VALUES ({_quoted(mark.replica)}, {open_from})"
+            f" ON CONFLICT (replica) DO UPDATE SET open_from = {open_from}; COMMIT"
+        )
+
+    async def _find(self, batch: Sequence[Prepared]) -> int | None:
+        """Index of a batch whose COMMIT was not answered; None when it is not there (or cannot be known)."""
+        try:
+            async with _translated():
+                connection = await self._connect()
+                await connection.execute(self._begin)
+                await connection.fetchrow(_LOCK_HEAD, self._origin)  # waits until the lost transaction has ended
+                rows = await connection.fetch(
+                    "SELECT idx, leaf_hash FROM log_entry WHERE id = ANY($1::text[]) ORDER BY idx",
+                    [entry.id for entry in batch],
+                )
+                await connection.execute("ROLLBACK")
+        except LogUnavailable:
+            await self._drop()
+            return None
+        if [bytes(row["leaf_hash"]) for row in rows] != [entry.leaf_hash for entry in batch]:
+            return None
+        return int(rows[0]["idx"])
+
+
+def _quoted(name: str) -> str:
+    """A string literal (standard_conforming_strings is on in every supported server; backslashes are refused)."""
+    if "\\" in name or "\x00" in name:
+        raise LogUnavailable("names of origins and replicas hold no backslash")
+    return "'" + name.replace("'", "''") + "'"
+
+
+@asynccontextmanager
+async def _translated() -> AsyncIterator[None]:
+    """asyncpg's and the network's errors as LogUnavailable, without values of the statement."""
+    try:
+        yield
+    except asyncpg.LockNotAvailableError as error:
+        raise LogUnavailable("another replica holds the log's head", retry_after_seconds=1) from error
+    except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        state = getattr(error, "sqlstate", "") or ""
+        raise LogUnavailable(f"the log's database: {type(error).__name__} {state}", retry_after_seconds=2) from error
+    except (OSError, TimeoutError) as error:
+        raise LogUnavailable(f"the log's database: {type(error).__name__}", retry_after_seconds=2) from error

@@ -1,0 +1,337 @@
+"""The log in one SQLite file, `DIR/log.db`, opened by this process alone through apsw.
+
+Durability: WAL with synchronous=FULL, so COMMIT returns after the WAL was flushed to the disk. One writer connection in one
+thread; readers have their own read-only connections. No other SQLite library of this process may open the file: closing it
+there would drop the locks held here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, TypeVar
+
+import apsw
+
+from app.audit.batch import TileNode, grow
+from app.audit.checkpoint import Checkpoint
+from app.audit.merkle import EMPTY_ROOT, TILE_BITS
+from app.audit.sqlite_schema import SCHEMA_VERSION, TABLES
+from app.audit.store import COLUMN_NAMES, Head, OpenMark, Prepared
+from app.errors import LogBroken, LogLocked, LogUnavailable, StoreOutdated
+
+LOG_FILE = "log.db"
+LOCK_FILE = "log.lock"
+_READERS = 2
+_KNOWN_FACETS = 100_000
+_BUSY_MILLISECONDS = 5000
+_WAL_PAGES = 4000
+
+_INSERT_ENTRY = (
+    f"INSERT INTO log_entry (idx, leaf_hash, entry, {', '.join(COLUMN_NAMES)})"  # noqa: S608  (names of our own)
+    f" VALUES ({', '.join('?' * (3 + len(COLUMN_NAMES)))})"
+)
+_INSERT_DETAIL = "INSERT INTO exchange_detail (idx, salt, detail) VALUES (?, ?, ?)"
+_INSERT_TAG = "INSERT INTO exchange_subject (idx, tag, role, epoch) VALUES (?, ?, ?, ?)"
+_INSERT_FACET = "INSERT OR IGNORE INTO log_facet (term, facet) VALUES (?, ?)"
+_INSERT_NODE = (
+    "INSERT INTO log_node (level, n, hash, leaves, t_min_us, t_max_us)"
+    " SELECT ?1, ?2, ?3, ?4, min(t_us), max(t_us) FROM log_entry WHERE ?1 = 8 AND idx >= ?5 AND idx < ?6"
+)
+_UPDATE_HEAD = "UPDATE log_head SET size = ?, root = ?, frontier = ?, tail = ?"
+_UPDATE_REPLICA = "INSERT OR REPLACE INTO log_replica (replica, open_from) VALUES (?, ?)"
+_SELECT_HEAD = "SELECT size, root, frontier, tail FROM log_head"
+
+T = TypeVar("T")
+Identity = tuple[int, int]
+
+
+class SqliteLogStore:
+    """`LogStore` on SQLite. All work runs in its own threads; the event loop never waits for the disk."""
+
+    def __init__(self, folder: Path, origin: str, *, vfs: str | None = None) -> None:
+        """`folder` holds `log.db`; `vfs` names an apsw VFS (fault tests)."""
+        self._folder = folder
+        self._path = folder / LOG_FILE
+        self._origin = origin
+        self._vfs = vfs
+        self._lock_descriptor: int | None = None
+        self._connection: apsw.Connection | None = None
+        self._identity: Identity | None = None
+        self._facets: set[int] = set()
+        self._writer = ThreadPoolExecutor(1, thread_name_prefix="log-writer")
+        self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="log-reader")
+        self._reader_state = threading.local()
+        self._generation = 0
+        self._read_connections: list[apsw.Connection] = []
+
+    async def open(self, *, create: bool) -> None:
+        """See `LogStore.open`. The lock on `log.lock` is held until `close`."""
+        await self._write(lambda: self._open(create=create))
+
+    async def close(self) -> None:
+        """See `LogStore.close`."""
+        if self._lock_descriptor is None:
+            return
+        self._readers.shutdown(wait=True)
+        await self._write(self._release)
+        self._writer.shutdown(wait=True)
+
+    async def head(self) -> Head:
+        """See `LogStore.head`."""
+        return await self._write(self._head)
+
+    async def commit(self, batch: Sequence[Prepared], mark: OpenMark) -> int:
+        """See `LogStore.commit`."""
+        return await self._write(lambda: self._commit(batch, mark))
+
+    async def recover(self) -> None:
+        """See `LogStore.recover`."""
+        await self._write(self._recover)
+
+    async def save_checkpoint(self, checkpoint: Checkpoint, at_us: int) -> Checkpoint:
+        """See `LogStore.save_checkpoint`."""
+        return await self._write(lambda: self._save_checkpoint(checkpoint, at_us))
+
+    async def open_from(self, replica: str | None) -> int | None:
+        """See `LogStore.open_from`."""
+        if replica is None:
+            rows = await self.fetch("SELECT min(open_from) FROM log_replica")
+        else:
+            rows = await self.fetch("SELECT min(open_from) FROM log_replica WHERE replica = $1", replica)
+        return None if rows[0][0] is None else int(rows[0][0])
+
+    async def fetch(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
+        """See `LogReader.fetch`."""
+        return await asyncio.get_running_loop().run_in_executor(self._readers, self._fetch, statement, values)
+
+    async def _write(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._writer, work)
+
+    # --- everything below runs in the writer thread, except _fetch ---
+
+    def _open(self, *, create: bool) -> None:
+        if self._lock_descriptor is None:
+            self._lock_descriptor = _take_lock(self._folder / LOCK_FILE)
+        try:
+            if not self._path.exists():
+                if not create:
+                    raise LogBroken(f"{self._path} is gone, but a checkpoint over its entries is signed")
+                self._connect(apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE)
+                self._create()
+            else:
+                self._connect(apsw.SQLITE_OPEN_READWRITE)
+                if create and self._version() == 0:
+                    self._create()
+            if self._version() != SCHEMA_VERSION:
+                raise StoreOutdated(f"{self._path} has schema version {self._version()}, not {SCHEMA_VERSION}")
+        except BaseException as error:
+            self._release()
+            if isinstance(error, apsw.Error):
+                raise _unavailable(error) from error
+            raise
+
+    def _connect(self, flags: int) -> None:
+        connection = apsw.Connection(str(self._path), flags=flags, vfs=self._vfs, statementcachesize=100)
+        self._connection = connection
+        connection.set_busy_timeout(_BUSY_MILLISECONDS)
+        if connection.pragma("journal_mode", "WAL") != "wal":
+            raise LogUnavailable(f"{self._path}: this file system does not allow write-ahead logging")
+        for name, value in (("synchronous", "FULL"), ("fullfsync", 1), ("checkpoint_fullfsync", 1), ("mmap_size", 0)):
+            connection.pragma(name, value)
+        connection.pragma("wal_autocheckpoint", _WAL_PAGES)
+        connection.pragma("cache_size", -65536)
+        self._identity = _identity(self._path)
+
+    def _create(self) -> None:
+        with self._db() as connection:
+            connection.execute(TABLES)
+            connection.execute(
+                "INSERT INTO log_head (log_id, size, root, frontier, tail) VALUES (?, 0, ?, x'', x'')",
+                (self._origin, EMPTY_ROOT),
+            )
+            connection.pragma("user_version", SCHEMA_VERSION)
+
+    def _version(self) -> int:
+        return int(self._db().pragma("user_version"))
+
+    def _db(self) -> apsw.Connection:
+        if self._connection is None:
+            raise LogUnavailable("the log's file is not open")
+        return self._connection
+
+    def _head(self) -> Head:
+        try:
+            for size, root, frontier, tail in self._db().execute(_SELECT_HEAD):
+                return Head(size, root, frontier, tail)
+        except apsw.Error as error:
+            raise _unavailable(error) from error
+        raise LogBroken("the log has no head")
+
+    def _commit(self, batch: Sequence[Prepared], mark: OpenMark) -> int:
+        connection = self._db()
+        self._check_file()
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            first, new_facets = self._insert(connection, batch, mark)
+            connection.execute("COMMIT")
+        except BaseException as error:
+            self._roll_back(connection)
+            if isinstance(error, apsw.Error):
+                raise _unavailable(error) from error
+            raise
+        self._check_file()  # a file that was unlinked meanwhile holds nothing durable
+        if len(self._facets) > _KNOWN_FACETS:
+            self._facets.clear()
+        self._facets |= new_facets
+        return first
+
+    def _insert(self, connection: apsw.Connection, batch: Sequence[Prepared], mark: OpenMark) -> tuple[int, set[int]]:
+        head = self._head()
+        first = head.size
+        try:
+            grown, nodes = grow(head, batch)
+        except ValueError as error:
+            raise LogBroken(f"the head of the log is damaged: {error}") from error
+        numbered = list(enumerate(batch, first))
+        connection.executemany(_INSERT_ENTRY, [(idx, e.leaf_hash, e.entry, *e.columns) for idx, e in numbered])
+        connection.executemany(_INSERT_DETAIL, [(idx, e.salt, e.detail) for idx, e in numbered if e.salt is not None])
+        tags = [(idx, tag, role, epoch) for idx, e in numbered for tag, role, epoch in e.tags]
+        if tags:
+            connection.executemany(_INSERT_TAG, tags)
+        fresh = {e.facet: e.terms for e in batch if e.facet not in self._facets}
+        for facet, terms in fresh.items():
+            connection.executemany(_INSERT_FACET, [(term, facet) for term in terms])
+        for node in nodes:
+            connection.execute(_INSERT_NODE, _node_values(node))
+        connection.execute(_UPDATE_HEAD, (grown.size, grown.root, grown.frontier, grown.tail))
+        connection.execute(_UPDATE_REPLICA, (mark.replica, mark.resolve(first, len(batch))))
+        return first, set(fresh)
+
+    def _roll_back(self, connection: apsw.Connection) -> None:
+        if connection.in_transaction:
+            try:
+                connection.execute("ROLLBACK")
+            except apsw.Error:
+                connection.close(force=True)  # the connection is done for; recover() opens a new one
+                self._connection = None
+
+    def _check_file(self) -> None:
+        """The path still names the file that is open: else what is written goes to a file nobody will find."""
+        try:
+            same = _identity(self._path) == self._identity
+        except OSError:
+            same = False
+        if not same:
+            raise LogUnavailable(f"{self._path} was removed or replaced while the gateway runs")
+
+    def _recover(self) -> None:
+        """Pages whose flush failed may be in memory only: a full WAL checkpoint writes and flushes all of them again."""
+        self._disconnect()
+        if not self._path.exists():
+            raise LogUnavailable(f"{self._path} was removed while the gateway runs")
+        try:
+            self._connect(apsw.SQLITE_OPEN_READWRITE)
+            self._db().wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+        except apsw.Error as error:
+            self._disconnect()
+            raise _unavailable(error) from error
+
+    def _save_checkpoint(self, checkpoint: Checkpoint, at_us: int) -> Checkpoint:
+        connection = self._db()
+        self._check_file()
+        try:
+            with connection:
+                connection.execute(
+                    "INSERT INTO log_checkpoint (size, root, note, at_us) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
+                    (checkpoint.size, checkpoint.root, checkpoint.note, at_us),
+                )
+            query = "SELECT root, note FROM log_checkpoint WHERE size = ?"
+            root, note = connection.execute(query, (checkpoint.size,)).get
+        except apsw.Error as error:
+            raise _unavailable(error) from error
+        return Checkpoint(checkpoint.origin, checkpoint.size, root, note)
+
+    def _fetch(self, statement: str, values: tuple[Any, ...]) -> list[tuple[Any, ...]]:
+        try:
+            connection = self._reader()
+            return list(connection.execute(statement.replace("$", "?"), values))
+        except apsw.Error as error:
+            raise _unavailable(error) from error
+
+    def _reader(self) -> apsw.Connection:
+        """This thread's read-only connection, opened anew after the writer was."""
+        state = self._reader_state
+        if getattr(state, "generation", None) != self._generation:
+            connection = apsw.Connection(
+                str(self._path), flags=apsw.SQLITE_OPEN_READONLY, vfs=self._vfs, statementcachesize=100
+            )
+            connection.set_busy_timeout(_BUSY_MILLISECONDS)
+            connection.pragma("query_only", 1)
+            connection.pragma("mmap_size", 0)
+            state.connection, state.generation = connection, self._generation
+            self._read_connections.append(connection)
+        reader: apsw.Connection = state.connection
+        return reader
+
+    def _disconnect(self) -> None:
+        """Close the writer; readers notice by the generation. The old readers keep their locks until they are closed."""
+        self._generation += 1
+        self._facets.clear()
+        if self._connection is not None:
+            try:
+                self._connection.close(force=True)
+            except apsw.Error:
+                pass  # closing after an I/O error may fail again; the new connection reads what is on disk
+            self._connection = None
+
+    def _release(self) -> None:
+        for connection in self._read_connections:
+            connection.close(force=True)
+        self._read_connections.clear()
+        self._disconnect()
+        if self._lock_descriptor is not None:
+            os.close(self._lock_descriptor)
+            self._lock_descriptor = None
+
+
+def _node_values(node: TileNode) -> tuple[Any, ...]:
+    return (node.level, node.n, node.hash, node.leaves, node.first_leaf, node.first_leaf + (1 << TILE_BITS))
+
+
+def _identity(path: Path) -> Identity:
+    found = path.stat()
+    return found.st_dev, found.st_ino
+
+
+def _take_lock(path: Path) -> int:
+    """Exclusive lock of the folder's log, held as long as the descriptor is open."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise LogUnavailable(f"{path} cannot be opened: {error.strerror}") from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        raise LogLocked(f"{path}: another process serves this folder; stop it first") from None
+    return descriptor
+
+
+def _unavailable(error: apsw.Error) -> LogUnavailable:
+    """The fault without values of the statement."""
+    if isinstance(error, apsw.FullError):
+        return LogUnavailable("the disk of the log is full", retry_after_seconds=5)
+    return LogUnavailable(f"the log's file: {type(error).__name__} {apsw_message(error)}", retry_after_seconds=2)
+
+
+def apsw_message(error: apsw.Error) -> str:
+    """SQLite's name of an error, such as SQLITE_IOERR_FSYNC."""
+    code = getattr(error, "extendedresult", 0)
+    return str(apsw.mapping_extended_result_codes.get(code) or apsw.mapping_result_codes.get(code & 0xFF, ""))

@@ -1,0 +1,234 @@
+"""Verification of a whole log, row by row in one pass: hashes, order, columns, details, tags, tiles, checkpoints, head.
+
+Pure: rows come from `verify_store.py`. The first thing that does not fit ends it, with the index it stands at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from app.audit.checkpoint import Checkpoint, NoteError, Verifier
+from app.audit.commitments import commit_detail, commit_tags
+from app.audit.entry import decode, list_digest, member_columns
+from app.audit.facets import facet_terms
+from app.audit.merkle import HASH_BYTES, TILE_BITS, TILE_WIDTH, Frontier, leaf_hash
+from app.audit.shape import CLOSERS, MOVABLE
+from app.audit.store import COLUMN_NAMES, Head, Tag
+from app.errors import LogError
+
+_BACKWARDS_US = 60_000_000
+
+
+class Finding(Exception):  # noqa: N818  (a finding, not a fault of the program)
+    """Something does not fit. `index` is the first entry concerned, None when no single entry is."""
+
+    def __init__(self, index: int | None, reason: str) -> None:
+        super().__init__(reason)
+        self.index = index
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One entry as stored, with everything that belongs to its index."""
+
+    idx: int
+    leaf_hash: bytes
+    entry: bytes
+    columns: tuple[Any, ...]
+    salt: bytes | None
+    detail: bytes | None
+    tags: tuple[Tag, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StoredNode:
+    """A row of `log_node`."""
+
+    level: int
+    n: int
+    hash: bytes
+    leaves: bytes | None
+    t_min_us: int | None
+    t_max_us: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredNote:
+    """A row of `log_checkpoint`."""
+
+    size: int
+    root: bytes
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """Result. `size` and `root` (hex) are those verified; `open_intents` are exchanges without an outcome so far."""
+
+    ok: bool
+    origin: str
+    size: int
+    root: str
+    entries_checked: int
+    checkpoints_checked: int
+    first_broken_index: int | None = None
+    reason: str | None = None
+    warnings: tuple[str, ...] = ()
+    open_intents: tuple[int, ...] = ()
+
+
+@dataclass(slots=True)
+class Walk:
+    """State of the pass: what was computed so far. Memory grows with tiles' and intents' openness only, and with facets."""
+
+    verifier: Verifier
+    frontier: Frontier
+    seen_facets: set[int] = field(default_factory=set)
+    open_intents: dict[str, int] = field(default_factory=dict)
+    tail: bytearray = field(default_factory=bytearray)
+    warnings: list[str] = field(default_factory=list)
+    checkpoints: int = 0
+    signed_size: int = 0
+    _latest_us: int = 0
+    _tile_times: list[int] = field(default_factory=list)
+    _backwards: int = 0
+    _first_backwards: int | None = None
+
+    def row(self, row: Row, known_leaf: bytes | None) -> list[tuple[int, int, bytes]]:
+        """Check one entry against itself and against `known_leaf`, the leaf hash that its tile or the head's tail holds.
+
+        Returns the tile nodes that it completes. Finding when something does not fit.
+        """
+        if row.idx != self.frontier.size:
+            raise Finding(self.frontier.size, f"entry {self.frontier.size} is missing: the next row is {row.idx}")
+        leaf = leaf_hash(row.entry)
+        if leaf != row.leaf_hash:
+            raise Finding(row.idx, "the bytes of the entry were changed: they do not give its leaf hash")
+        if known_leaf is not None and leaf != known_leaf:
+            raise Finding(row.idx, "another entry was committed at this index: the tree holds another leaf hash")
+        try:
+            found = decode(row.entry)
+        except LogError as error:
+            raise Finding(row.idx, f"not a valid entry: {error.detail}") from None
+        derived = member_columns(found)
+        for name, value in zip(COLUMN_NAMES, row.columns, strict=True):
+            if derived[name] != value:
+                raise Finding(row.idx, f"column {name} was changed: the entry says otherwise")
+        self._detail(row, found)
+        self._intents(row.idx, found)
+        self._time(row.idx, derived["t_us"])
+        if len(self.tail) == TILE_WIDTH * HASH_BYTES:
+            self.tail.clear()
+            self._tile_times.clear()
+        self.tail += leaf
+        self._tile_times.append(derived["t_us"])
+        return self.frontier.append(leaf)
+
+    def node(self, computed: tuple[int, int, bytes], stored: StoredNode | None) -> None:
+        """Compare a computed tile node with the stored one."""
+        level, n, value = computed
+        first = n << level
+        if stored is None:
+            raise Finding(first, f"node {n} of level {level} (entries from {first}) is missing")
+        if stored.hash != value:
+            raise Finding(first, f"node {n} of level {level} (entries from {first}) does not match its entries")
+        if level == TILE_BITS:
+            if stored.leaves != bytes(self.tail):
+                raise Finding(first, f"the leaf hashes of tile {n} do not match its entries")
+            if (stored.t_min_us, stored.t_max_us) != (min(self._tile_times), max(self._tile_times)):
+                raise Finding(first, f"the times of tile {n} do not match its entries")
+
+    def checkpoint(self, stored: StoredNote) -> Checkpoint:
+        """Check a stored checkpoint over exactly the entries read so far."""
+        try:
+            known = self.verifier.open(stored.note)
+        except NoteError as error:
+            raise Finding(None, f"the checkpoint of size {stored.size} does not verify: {error}") from None
+        if known.size != stored.size or known.root != stored.root:
+            raise Finding(None, f"the row of the checkpoint of size {stored.size} is not what its note says")
+        self._signed(known)
+        return known
+
+    def signed(self, known: Checkpoint) -> None:
+        """Check a verified checkpoint from elsewhere over exactly the entries read so far."""
+        self._signed(known)
+
+    def _signed(self, known: Checkpoint) -> None:
+        if known.size != self.frontier.size:
+            raise Finding(None, f"the checkpoint of size {known.size} is out of order")
+        if known.root != self.frontier.root():
+            raise Finding(
+                self.signed_size,
+                f"entries between {self.signed_size} and {known.size} were rewritten: a signed checkpoint"
+                f" over {known.size} entries has another root",
+            )
+        self.signed_size = known.size
+        self.checkpoints += 1
+
+    def end(self, head: Head) -> None:
+        """All rows were read: the head must be what they give."""
+        if self.frontier.size < head.size:
+            raise Finding(self.frontier.size, f"entry {self.frontier.size} is missing: the head counts {head.size} entries")
+        tail = b"" if len(self.tail) == TILE_WIDTH * HASH_BYTES else bytes(self.tail)
+        computed = (self.frontier.root(), self.frontier.pack(), tail)
+        if computed != (head.root, head.frontier, head.tail):
+            raise Finding(self.signed_size, "the head of the log (root, frontier, tail) is not what its entries give")
+        if self._backwards:
+            self.warnings.append(
+                f"{self._backwards} entries are more than a minute older than one before them; first {self._first_backwards}"
+            )
+        if self.open_intents:
+            self.warnings.append(f"{len(self.open_intents)} intents without an outcome; first {min(self.open_intents.values())}")
+
+    def facet(self, row: Row, stored_terms: Mapping[int, frozenset[str]]) -> None:
+        """On the first entry of a facet: its search terms are those of the entry."""
+        found = orjson.loads(row.entry)
+        facet = row.columns[-1]
+        moved = {} if row.detail is None else orjson.loads(row.detail).get("lists", {})
+        wanted = frozenset(facet_terms(found, moved))
+        stored = stored_terms.get(facet, frozenset())
+        if row.detail is None and wanted <= stored:
+            return  # lists that moved into an erased detail cannot be derived any more
+        if stored != wanted:
+            raise Finding(row.idx, "the search terms of the entry were changed: it would not be found, or found wrongly")
+
+    def _detail(self, row: Row, found: dict[str, Any]) -> None:
+        committed = found.get("detail_c")
+        if row.detail is None or row.salt is None:
+            if committed is not None:
+                raise Finding(row.idx, "the detail of the entry is missing, and no erasure is recorded")
+            if row.tags:
+                raise Finding(row.idx, "the entry has subject tags but no detail that commits to them")
+            return
+        if committed is None:
+            raise Finding(row.idx, "a detail stands here that the entry does not know")
+        if commit_detail(row.salt, row.detail) != committed:
+            raise Finding(row.idx, "the detail of the entry was changed: it does not fit its commitment")
+        detail = orjson.loads(row.detail)
+        if len(row.tags) != found.get("subj_n", 0):
+            raise Finding(row.idx, f"the entry has {len(row.tags)} subject tags, {found.get('subj_n', 0)} were committed")
+        if row.tags and commit_tags(row.tags) != detail.get("tags"):
+            raise Finding(row.idx, "the subject tags of the entry were changed")
+        moved = detail.get("lists", {})
+        for name in MOVABLE:
+            kept = found.get(name)
+            if isinstance(kept, dict) and (name not in moved or list_digest(moved[name]) != kept["digest"]):
+                raise Finding(row.idx, f"the list {name} in the detail is not the one of the entry")
+
+    def _intents(self, index: int, found: dict[str, Any]) -> None:
+        if found["kind"] == "intent":
+            self.open_intents.setdefault(found["xid"], index)
+        elif found["kind"] in CLOSERS:
+            self.open_intents.pop(found["xid"], None)
+
+    def _time(self, index: int, moment_us: int) -> None:
+        if moment_us < self._latest_us - _BACKWARDS_US:
+            self._backwards += 1
+            if self._first_backwards is None:
+                self._first_backwards = index
+        self._latest_us = max(self._latest_us, moment_us)

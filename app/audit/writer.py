@@ -1,0 +1,183 @@
+"""Group commit: one task takes what waits and stores it in one transaction, and brings a failed store back.
+
+Does not live here: preparing entries (`prepare.py`), the transaction itself (the stores).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+
+from app.audit.shape import CLOSERS
+from app.audit.store import Committed, LogStore, OpenMark, Prepared
+from app.errors import LogBroken, LogError, LogOverloaded, LogUnavailable
+
+_logger = logging.getLogger(__name__)
+_RETRY_FIRST_SECONDS = 0.1
+_RETRY_MOST_SECONDS = 5.0
+
+Waiting = tuple[Sequence[Prepared], "asyncio.Future[list[Committed]]"]
+
+
+class GroupWriter:
+    """Collects entries of concurrent requests. An entry is acknowledged only after its transaction is durable."""
+
+    def __init__(
+        self,
+        store: LogStore,
+        *,
+        replica: str,
+        batch_entries: int,
+        queue_entries: int,
+        recheck: Callable[[], Awaitable[None]],
+    ) -> None:
+        """`recheck` verifies the tail of a store that was opened again; it raises LogBroken when it does not fit."""
+        self._store = store
+        self._replica = replica
+        self._batch_entries = batch_entries
+        self._queue_entries = queue_entries
+        self._recheck = recheck
+        self._waiting: deque[Waiting] = deque()
+        self._waiting_entries = 0
+        self._wake = asyncio.Event()
+        self._closing = False
+        self._task: asyncio.Task[None] | None = None
+        self._open_intents: dict[str, int] = {}
+        self.size = 0
+        self.failed_batches = 0
+        self.error: LogError | None = None
+
+    def start(self, size: int) -> None:
+        """Begin to serve a tree of `size` entries."""
+        self.size = size
+        self._task = asyncio.create_task(self._run(), name="exchange-log-writer")
+
+    async def stop(self) -> None:
+        """Take nothing new, write what waits, end."""
+        self._closing = True
+        self._wake.set()
+        if self._task is not None:
+            await self._task
+        self._fail_waiting(LogUnavailable("the exchange log is closed"))
+
+    def block(self, error: LogError) -> None:
+        """Stop acknowledging until the store was opened again and its tail fits."""
+        self.error = error
+        self._wake.set()
+
+    def submit(self, group: Sequence[Prepared]) -> asyncio.Future[list[Committed]]:
+        """Queue a group that is committed as a whole. LogUnavailable when poisoned or closed, LogOverloaded when full."""
+        if self.error is not None:
+            raise LogUnavailable(f"the exchange log cannot be written: {self.error.detail}", retry_after_seconds=2)
+        if self._closing or self._task is None:
+            raise LogUnavailable("the exchange log is closed")
+        if self._waiting_entries + len(group) > self._queue_entries:
+            raise LogOverloaded(
+                f"{self._waiting_entries} entries wait for the exchange log; more are refused", retry_after_seconds=1
+            )
+        future: asyncio.Future[list[Committed]] = asyncio.get_running_loop().create_future()
+        self._waiting.append((group, future))
+        self._waiting_entries += len(group)
+        self._wake.set()
+        return future
+
+    def _take(self) -> list[Waiting]:
+        """The next batch: whole groups, at most `batch_entries` entries unless the first group alone is larger."""
+        taken: list[Waiting] = []
+        count = 0
+        while self._waiting and (not taken or count + len(self._waiting[0][0]) <= self._batch_entries):
+            item = self._waiting.popleft()
+            taken.append(item)
+            count += len(item[0])
+        self._waiting_entries -= count
+        return taken
+
+    async def _run(self) -> None:
+        while True:
+            if self.error is not None:
+                await self._recover()
+            elif self._waiting:
+                await self._write(self._take())
+            elif self._closing:
+                return
+            else:
+                self._wake.clear()
+                await self._wake.wait()
+            if self._closing and self.error is not None:
+                return
+
+    async def _write(self, taken: list[Waiting]) -> None:
+        batch = taken[0][0] if len(taken) == 1 else [entry for group, _ in taken for entry in group]
+        try:
+            first = await self._store.commit(batch, self._mark(batch))
+        except Exception as error:  # every failure of a store poisons the writer: nothing may be acknowledged
+            self._poison(error, taken)
+            return
+        self.size = first + len(batch)
+        self._note_intents(first, batch)
+        index = first
+        for group, future in taken:
+            found = [Committed(index + i, entry.id, entry.leaf_hash) for i, entry in enumerate(group)]
+            index += len(group)
+            if not future.done():
+                future.set_result(found)
+
+    def _poison(self, error: Exception, taken: list[Waiting]) -> None:
+        reason = error if isinstance(error, LogError) else LogUnavailable(f"{type(error).__name__}")
+        self.error = reason
+        self.failed_batches += 1
+        _logger.error("exchange log cannot be written: %s", reason.detail, exc_info=error)
+        self._waiting.extendleft(reversed(taken))
+        self._fail_waiting(LogUnavailable(f"the exchange log cannot be written: {reason.detail}", retry_after_seconds=2))
+
+    def _fail_waiting(self, error: LogError) -> None:
+        waiting, self._waiting, self._waiting_entries = self._waiting, deque(), 0
+        for _, future in waiting:
+            if not future.done():
+                future.set_exception(error)
+
+    async def _recover(self) -> None:
+        """Open the store again and check its tail, with growing pauses, until it fits or the log is closed."""
+        pause_seconds = 0.0
+        while self.error is not None and not self._closing:
+            if pause_seconds:
+                self._wake.clear()
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._wake.wait(), pause_seconds)
+                if self._closing:
+                    return
+            pause_seconds = min(max(_RETRY_FIRST_SECONDS, pause_seconds * 2), _RETRY_MOST_SECONDS)
+            try:
+                await self._store.recover()
+                await self._recheck()
+                self.size = (await self._store.head()).size
+            except LogError as error:
+                self.error = error
+                if isinstance(error, LogBroken):
+                    _logger.critical("exchange log is broken: %s", error.detail)
+            except Exception as error:  # a store that fails in an unknown way stays closed
+                self.error = LogUnavailable(type(error).__name__)
+                _logger.exception("exchange log cannot be opened again")
+            else:
+                self.error = None
+                _logger.warning("exchange log is written again, at size %d", self.size)
+
+    def _mark(self, batch: Sequence[Prepared]) -> OpenMark:
+        """The low-water mark of open intents, as it will be when this batch is committed."""
+        closed = {entry.xid for entry in batch if entry.kind in CLOSERS}
+        index = next((at for xid, at in self._open_intents.items() if xid not in closed), None)
+        offset = None
+        if index is None:
+            left = (i for i, entry in enumerate(batch) if entry.kind == "intent" and entry.xid not in closed)
+            offset = next(left, None)
+        return OpenMark(self._replica, index, offset)
+
+    def _note_intents(self, first: int, batch: Sequence[Prepared]) -> None:
+        for position, entry in enumerate(batch):
+            if entry.kind == "intent":
+                self._open_intents.setdefault(entry.xid, first + position)
+            elif entry.kind in CLOSERS:
+                self._open_intents.pop(entry.xid, None)

@@ -1,0 +1,1 @@
+"""The catalog room: agencies, connectors and their revisions, codes, quarantine, uploads, datasets."""

@@ -1,0 +1,152 @@
+"""Agencies (OPD): create, change, read; what the operator allowed each of them to reach and to name.
+
+Does not live here: who may call this (access), the folder of an agency (`inbox.py`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from typing import Any
+
+from sqlalchemy import RowMapping, insert, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.catalog import tables
+from app.connectors.environment import NetworkPolicy
+from app.database import bump_stamp, storable
+from app.errors import AgencyUnknown, Conflict, FieldError, ValidationFailed
+
+STAMP = "catalog"
+SLUG = re.compile(r"[a-z0-9][a-z0-9-]{1,62}")
+MEMBER_CLASSES = ("GOV", "COM", "NGO", "EDU")  # X-Road's member classes
+ALLOW_ENTRIES = 100
+_HOST = re.compile(r"(?=.{1,253}$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*")
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
+
+
+@dataclass(frozen=True, slots=True)
+class Agency:
+    """A member organisation. `network_allow`: CIDR ranges, addresses, host names; `env_allow`: names of variables."""
+
+    id: str
+    name: str
+    name_en: str | None = None
+    member_class: str = "GOV"
+    contact: str | None = None
+    network_allow: tuple[str, ...] = ()
+    env_allow: tuple[str, ...] = ()
+    disabled: bool = False
+    created_at: datetime | None = None
+    updated_at: datetime | None = None
+
+    def network_policy(self) -> NetworkPolicy:
+        """Addresses become networks (they lift the ban on private ranges); host names narrow what may be dialled."""
+        ranges = [_network(entry) for entry in self.network_allow]
+        hosts = [entry for entry, found in zip(self.network_allow, ranges, strict=True) if found is None]
+        return NetworkPolicy(tuple(found for found in ranges if found is not None), frozenset(hosts))
+
+
+def _network(entry: str) -> IPv4Network | IPv6Network | None:
+    try:
+        return ip_network(entry)
+    except ValueError:
+        return None
+
+
+def validate_agency(agency: Agency) -> Agency:
+    """The agency with host names in lower case; raises `ValidationFailed` naming every member that is wrong."""
+    hosts = tuple(entry.strip().lower() for entry in agency.network_allow)
+    errors = list(_text_errors(agency))
+    if not SLUG.fullmatch(agency.id):
+        errors.append(_wrong("/id", "slug", "2 to 63 of a-z, 0-9 and -, the first a letter or digit"))
+    if agency.member_class not in MEMBER_CLASSES:
+        errors.append(_wrong("/member_class", "enum", f"one of {', '.join(MEMBER_CLASSES)}"))
+    for place, entries in (("network_allow", hosts), ("env_allow", agency.env_allow)):
+        if len(entries) > ALLOW_ENTRIES:
+            errors.append(_wrong(f"/{place}", "too_many", f"at most {ALLOW_ENTRIES} entries"))
+    for index, entry in enumerate(hosts):
+        if _network(entry) is None and ("/" in entry or _looks_numeric(entry) or not _HOST.fullmatch(entry)):
+            detail = "an address, a range such as 10.1.2.0/24 (its host bits zero) or a host name"
+            errors.append(_wrong(f"/network_allow/{index}", "network", detail))
+    for index, entry in enumerate(agency.env_allow):
+        if not _VARIABLE.fullmatch(entry):
+            errors.append(_wrong(f"/env_allow/{index}", "variable_name", "letters, digits and _, no digit first"))
+    if errors:
+        raise ValidationFailed("the agency is not valid", errors=errors)
+    return replace(agency, network_allow=hosts)
+
+
+def _text_errors(agency: Agency) -> Sequence[FieldError]:
+    found = []
+    for name, value in (("name", agency.name), ("name_en", agency.name_en), ("contact", agency.contact)):
+        if value is not None and not 1 <= len(value.strip()) <= 200:
+            found.append(_wrong(f"/{name}", "length", "1 to 200 characters, not blank"))
+        elif value is not None and (storable(value) != value or not value.isprintable()):
+            found.append(_wrong(f"/{name}", "control_character", "printable characters on one line"))
+    return found
+
+
+def _looks_numeric(entry: str) -> bool:
+    """A last label of digits is a mistyped address, never a host name (RFC 1123, section 2.1)."""
+    return entry.rsplit(".", 1)[-1].isdigit()
+
+
+def _wrong(pointer: str, code: str, detail: str) -> FieldError:
+    return FieldError(pointer, code, detail)
+
+
+async def create_agency(connection: AsyncConnection, agency: Agency) -> Agency:
+    """Stores a new agency; `Conflict` when the id is taken."""
+    moment = datetime.now(UTC)
+    fresh = replace(validate_agency(agency), created_at=moment, updated_at=moment)
+    try:
+        await connection.execute(insert(tables.agency).values(**asdict(fresh)))
+    except IntegrityError:
+        message = f"an agency with the id {agency.id} exists already; change it instead, or choose another id"
+        raise Conflict(message, agency=agency.id) from None
+    await bump_stamp(connection, STAMP)
+    return fresh
+
+
+async def update_agency(connection: AsyncConnection, agency_id: str, changes: Mapping[str, Any]) -> Agency:
+    """Changes the named members (any but `id` and the times); `AgencyUnknown`, `ValidationFailed`."""
+    fixed = {"id", "created_at", "updated_at"}
+    unknown = [name for name in changes if name in fixed or name not in Agency.__slots__]
+    if unknown:
+        errors = [_wrong(f"/{name}", "unknown", "no member of an agency that can be changed") for name in unknown]
+        raise ValidationFailed("the change is not valid", errors=errors)
+    lists = {name: tuple(changes[name]) for name in ("network_allow", "env_allow") if name in changes}
+    current = await get_agency(connection, agency_id, lock=True)
+    fresh = validate_agency(replace(current, **{**changes, **lists}))
+    if fresh == current:
+        return current
+    fresh = replace(fresh, updated_at=datetime.now(UTC))
+    await connection.execute(update(tables.agency).where(tables.agency.c.id == agency_id).values(**asdict(fresh)))
+    await bump_stamp(connection, STAMP)
+    return fresh
+
+
+async def get_agency(connection: AsyncConnection, agency_id: str, *, lock: bool = False) -> Agency:
+    """The agency; `AgencyUnknown` when there is none. `lock` keeps its row until the transaction ends."""
+    statement = select(tables.agency).where(tables.agency.c.id == agency_id)
+    row = (await connection.execute(statement.with_for_update() if lock else statement)).mappings().one_or_none()
+    if row is None:
+        message = f"no agency has the id {agency_id[:63]}; GET /v1/agencies lists them"
+        raise AgencyUnknown(message, agency=agency_id)
+    return _agency(row)
+
+
+async def list_agencies(connection: AsyncConnection) -> list[Agency]:
+    """All agencies, disabled ones too, by id."""
+    rows = await connection.execute(select(tables.agency))
+    return sorted((_agency(row) for row in rows.mappings()), key=lambda agency: agency.id)
+
+
+def _agency(row: RowMapping) -> Agency:
+    lists = {name: tuple(row[name]) for name in ("network_allow", "env_allow")}
+    return Agency(**{**row, **lists})

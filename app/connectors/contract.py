@@ -1,0 +1,157 @@
+"""The contract of a connector kind: facts, `check`, `discover`, `scan`, `close`; optional abilities are one-method mixins.
+
+Does not live here: mapping, validation, residual work (`mapping/`, `dataset.py`), construction (`registry.py`).
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import pyarrow as pa
+
+from app.connectors.capabilities import Capabilities
+from app.connectors.filters import Filter
+from app.errors import SimpulError
+
+JSON_COLUMN = {b"simpul": b"json"}
+"""Arrow field metadata: the string column holds JSON text. Python rows hold the parsed value (numbers as int/Decimal)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One sort key over a raw column. Nulls stand last in both directions."""
+
+    column: str
+    descending: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ScanRequest:
+    """One read of one source, in the source's raw names. Undeclared work raises `CapabilityUndeclared`."""
+
+    columns: tuple[str, ...] | None = None
+    filter: Filter | None = None
+    order: tuple[Order, ...] = ()
+    limit: int | None = None
+    deadline: float | None = None
+    """Absolute `time.monotonic()` seconds; the scan raises `SourceTimeout` when it passes."""
+
+
+@dataclass(frozen=True, slots=True)
+class RawReject:
+    """A raw record that could not even be read (ragged row, broken JSON line). `place` as in `RawBatch`."""
+
+    place: str
+    rule: str
+    detail: str
+
+
+@dataclass(slots=True)
+class RawBatch:
+    """Raw records in one of two forms: Python rows (small reads) or an Arrow batch (bulk); each converts to the other.
+
+    `schema` is the raw Arrow schema. CSV and sheet cells are `string`. `place` says where the records stand
+    (`inbox/a.xlsx, sheet Data`); `numbers` counts them there (file line, sheet row), None where the source has no places.
+    """
+
+    schema: pa.Schema
+    rows: Sequence[tuple[Any, ...]] | None = None
+    arrow: pa.RecordBatch | None = None
+    place: str = ""
+    numbers: Sequence[int] | None = None
+    rejects: list[RawReject] = field(default_factory=list)
+    skipped_blank: int = 0
+
+    def __len__(self) -> int:
+        if self.rows is not None:
+            return len(self.rows)
+        return self.arrow.num_rows if self.arrow is not None else 0
+
+
+@dataclass(frozen=True, slots=True)
+class CheckStep:
+    """One stage of `check`: dns, tcp, tls, auth, permission, read, columns. `error` is None when it passed."""
+
+    name: str
+    elapsed_ms: float
+    error: SimpulError | None = None
+    field: str = ""
+    """JSON pointer into the manifest, e.g. `/source/location`."""
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RawColumn:
+    """A discovered column: name and type in the source's words, the Arrow type it is read as, null when unknown."""
+
+    name: str
+    source_type: str
+    arrow_type: pa.DataType
+    nullable: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Discovery:
+    """What stands at the source: the tables (or sheets, resources) to choose from, the columns of the chosen one, a sample."""
+
+    tables: tuple[str, ...]
+    columns: tuple[RawColumn, ...]
+    sample: tuple[Mapping[str, Any], ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+class Connector(ABC):
+    """An open source of one agency. Opening does no I/O: a broken source must not keep the gateway from starting."""
+
+    kind: ClassVar[str]
+
+    @property
+    @abstractmethod
+    def capabilities(self) -> Capabilities:
+        """What the source can do; may be reduced by what `check` found."""
+
+    @abstractmethod
+    async def check(self) -> Sequence[CheckStep]:
+        """Goes through the stages and stops at the first that fails. Never raises for a fault of the source."""
+
+    @abstractmethod
+    async def discover(self, sample_rows: int = 20) -> Discovery:
+        """Tables, columns, types, sample. Raises a `SourceError` leaf."""
+
+    @abstractmethod
+    def scan(self, request: ScanRequest) -> AsyncIterator[RawBatch]:
+        """Batches of at most 65,536 raw records. Closing the iterator (`aclose`) stops the work at the source.
+
+        Raises a `SourceError` leaf, never a driver's own error; no secret or record value stands in the error.
+        """
+
+    @abstractmethod
+    async def close(self) -> None:
+        """Gives back pools and files; may be called twice."""
+
+
+class BatchLookup(ABC):
+    """Ability: rows whose column is one of many keys, in one request per chunk."""
+
+    @abstractmethod
+    def lookup(self, column: str, keys: Sequence[str], request: ScanRequest) -> AsyncIterator[RawBatch]:
+        """As `scan`, for the rows where `column` is in `keys` (<= 1,000)."""
+
+
+class CountEstimate(ABC):
+    """Ability: a cheap estimate of the rows a scan would give."""
+
+    @abstractmethod
+    async def estimate(self, request: ScanRequest) -> int | None:
+        """Rows, or None when the source cannot tell."""
+
+
+class Freshness(ABC):
+    """Ability: a cheap mark that changes when the source changes (file identity, ETag, last update)."""
+
+    @abstractmethod
+    async def version(self) -> str | None:
+        """A mark to key caches with, or None when the source cannot tell."""

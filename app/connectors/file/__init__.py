@@ -1,0 +1,1 @@
+"""Kind `file`: CSV, sheets and JSON files in an agency's own folder."""

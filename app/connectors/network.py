@@ -1,0 +1,111 @@
+"""Which addresses a source may be dialled at: resolves a host, refuses what the agency's policy does not allow.
+
+Callers dial the literal addresses returned here, so a name that changes its answer afterwards (DNS rebinding) gains nothing.
+Does not live here: dialling, TLS, redirects (each client calls this again for every hop).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import socket
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+
+from app.connectors.environment import NetworkPolicy
+from app.errors import NetworkForbidden, SourceDnsFailed
+
+DNS_DEADLINE_SECONDS = 5.0
+_NAME = re.compile(r"(?=.{1,253}\Z)[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?)*", re.ASCII)
+_NUMERIC_LABEL = re.compile(r"([0-9]+|0x[0-9a-f]*)", re.ASCII)
+# Global by registry, yet they reach something else: translators, tunnels, and one cloud's metadata service.
+_DISGUISES = tuple(
+    ip_network(text)
+    for text in (
+        "64:ff9b::/96",
+        "64:ff9b:1::/48",
+        "2002::/16",
+        "2001::/32",
+        "::/96",
+        "::ffff:0:0/96",
+        "::ffff:0:0:0/96",
+        "fec0::/10",
+        "192.88.99.0/24",
+        "168.63.129.16/32",
+    )
+)
+
+
+async def resolve_allowed(host: str, port: int, policy: NetworkPolicy) -> list[str]:
+    """Literal addresses of `host` that may be dialled, in the resolver's order; never empty.
+
+    Raises `NetworkForbidden` for a spelling or an address the policy does not allow, `SourceDnsFailed` when the name
+    does not resolve. Port is 1..65535.
+    """
+    if not 1 <= port <= 65535:
+        raise NetworkForbidden(f"Port {port} is outside 1..65535", rule="port")
+    name = canonical_host(host)
+    if policy.hosts and name not in policy.hosts:
+        raise NetworkForbidden(
+            f"The host {name!r} is not on the list of hosts that the operator allowed for this agency", rule="host"
+        )
+    addresses = [_literal(name)] if _literal(name) else await _resolve(name, port)
+    allowed = [str(address) for address in addresses if address is not None and is_allowed(address, policy)]
+    if not allowed:
+        raise NetworkForbidden(
+            f"The host {name!r} stands at an address that is not public; the operator can allow its network for this agency",
+            rule="address",
+        )
+    return allowed
+
+
+def canonical_host(host: str) -> str:
+    """The host in lower case; raises `NetworkForbidden` for spellings that different programs read differently.
+
+    Refused: user parts, other number bases, short or padded dotted quads, a trailing dot, non-ASCII dots and letters
+    (write the `xn--` form), scope ids.
+    """
+    name = host.lower()
+    if name.startswith("[") and name.endswith("]"):
+        name = name[1:-1]
+    if _literal(name) is not None:
+        return name
+    if ":" in name or not _NAME.fullmatch(name) or _NUMERIC_LABEL.fullmatch(name.rsplit(".", 1)[-1]):
+        raise NetworkForbidden(
+            "The host is not spelled as a plain name or address: write a DNS name in ASCII without a trailing dot, "
+            "or an address such as 10.1.2.3",
+            rule="spelling",
+        )
+    return name
+
+
+def is_allowed(address: IPv4Address | IPv6Address, policy: NetworkPolicy) -> bool:
+    """True for a public address, or one inside the networks the operator allowed."""
+    if address.is_unspecified or address.is_multicast or address == IPv4Address("255.255.255.255"):
+        return False
+    if any(address.version == network.version and address in network for network in policy.networks):
+        return True
+    if any(address.version == network.version and address in network for network in _DISGUISES):
+        return False
+    return address.is_global and not address.is_reserved
+
+
+def _literal(name: str) -> IPv4Address | IPv6Address | None:
+    if "%" in name:
+        return None
+    try:
+        return ip_address(name)
+    except ValueError:
+        return None
+
+
+async def _resolve(name: str, port: int) -> list[IPv4Address | IPv6Address]:
+    try:
+        async with asyncio.timeout(DNS_DEADLINE_SECONDS):
+            found = await asyncio.get_running_loop().getaddrinfo(name, port, type=socket.SOCK_STREAM)
+    except TimeoutError:
+        raise SourceDnsFailed(f"The name server did not answer for the host {name!r}", step="dns") from None
+    except (OSError, UnicodeError):
+        raise SourceDnsFailed(f"The host {name!r} is not known to the name server", step="dns") from None
+    unique = dict.fromkeys(str(entry[4][0]) for entry in found)
+    return [address for address in map(_literal, unique) if address is not None]
+

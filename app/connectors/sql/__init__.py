@@ -1,0 +1,1 @@
+"""Kind `sql`: PostgreSQL and SQLite as sources, read only."""

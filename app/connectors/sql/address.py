@@ -1,0 +1,149 @@
+"""Database addresses of a manifest: what may stand in `source.url`, and where a PostgreSQL source is dialled.
+
+The URL is taken apart before secrets are put in, so that no secret can change the host. Everything a driver would accept
+beyond user, host, port, database and `sslmode` is refused (service files, sockets, `options=`, host lists).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
+
+from app.connectors.environment import Environment
+from app.connectors.network import resolve_allowed
+
+SSL_MODES = ("disable", "prefer", "require", "verify-full")
+DEFAULT_PORT = 5432
+_REFERENCE = re.compile(r"\$\{(?:secret|env):[^{}]*\}")
+_CONTROL = re.compile(r"[\x00-\x20\x7f]")
+
+
+@dataclass(frozen=True, slots=True)
+class PostgresAddress:
+    """Where a PostgreSQL source stands. Texts may hold `${secret:…}` and `${env:…}`; nothing here is resolved yet."""
+
+    host: str
+    port: str
+    database: str
+    user: str
+    password: str
+    sslmode: str
+
+
+@dataclass(frozen=True, slots=True)
+class SqliteAddress:
+    """A SQLite file under the agency's own folder."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class PostgresTarget:
+    """A resolved address. The password never appears in a repr."""
+
+    host: str
+    port: int
+    database: str
+    user: str
+    password: str = field(repr=False)
+    sslmode: str
+
+
+def parse_url(url: str) -> PostgresAddress | SqliteAddress:
+    """The parts of `source.url`. Raises `ValueError` saying what is refused and what to write; never repeats the URL."""
+    if _CONTROL.search(url) or "\\" in url:
+        raise ValueError("the address holds a blank, a backslash or a control character")
+    scheme = url.partition(":")[0].lower()
+    if scheme == "sqlite":
+        return _sqlite(url[len("sqlite:") :])
+    if scheme in ("postgresql", "postgres"):
+        return _postgres(url)
+    raise ValueError(
+        "the address must start with postgresql:// or sqlite: (for example postgresql://user:${secret:NAME}@host:5432/db)"
+    )
+
+
+def resolve_target(address: PostgresAddress, environment: Environment) -> PostgresTarget:
+    """The address with its references replaced. Raises `SecretUnknown`, or `ValueError` for a port that is no number."""
+    resolve = environment.secrets.resolve
+    return PostgresTarget(
+        host=resolve(address.host),
+        port=int(resolve(address.port)),
+        database=resolve(address.database),
+        user=resolve(address.user),
+        password=resolve(address.password),
+        sslmode=address.sslmode,
+    )
+
+
+async def dial_addresses(target: PostgresTarget, environment: Environment) -> list[str]:
+    """The literal addresses to dial: the one place where a database host meets the network policy."""
+    return await resolve_allowed(target.host, target.port, environment.network)
+
+
+def _sqlite(rest: str) -> SqliteAddress:
+    if "?" in rest or "#" in rest or "%" in rest or "$" in rest:
+        raise ValueError("a SQLite address is a plain path: sqlite:register.db, without options or references")
+    path = rest[3:] if rest.startswith("///") else rest
+    if path.startswith("/") or not path or ":" in path or ".." in path.split("/"):
+        raise ValueError("a SQLite file stands in the agency's own folder: write sqlite:register.db")
+    return SqliteAddress(path)
+
+
+def _postgres(url: str) -> PostgresAddress:
+    references: list[str] = []
+
+    def hide(found: re.Match[str]) -> str:
+        references.append(found.group())
+        return f"zzref{len(references) - 1}zz"
+
+    def show(text: str) -> str:
+        shown = unquote(text)
+        for number, reference in enumerate(references):
+            shown = shown.replace(f"zzref{number}zz", reference)
+        return shown
+
+    try:
+        parts = urlsplit(_REFERENCE.sub(hide, url))
+    except ValueError:
+        raise ValueError("the address is not a URL: postgresql://user:${secret:NAME}@host:5432/database") from None
+    host, port = _host_and_port(parts)
+    user, _, password = parts.netloc.rpartition("@")[0].partition(":")
+    database = show(parts.path.removeprefix("/"))
+    if not user:
+        raise ValueError("the address names no user: postgresql://user:${secret:NAME}@host:5432/database")
+    if not database or "/" in database:
+        raise ValueError("the address names no database: postgresql://user:${secret:NAME}@host:5432/database")
+    password = show(password)
+    if password and not _REFERENCE.fullmatch(password):
+        raise ValueError("a password never stands in a manifest: store it as a secret and write ${secret:NAME}")
+    return PostgresAddress(show(host), show(port), database, show(user), password, _sslmode(parts))
+
+
+def _host_and_port(parts: SplitResult) -> tuple[str, str]:
+    place = parts.netloc.rpartition("@")[2]
+    if parts.netloc.count("@") > 1 or "," in place or "%" in place or not place:
+        raise ValueError("the address must name exactly one host (no list, no socket folder, no percent signs)")
+    if place.startswith("["):
+        host, _, tail = place[1:].partition("]")
+        port = tail.removeprefix(":")
+    else:
+        host, _, port = place.partition(":")
+    port = port or str(DEFAULT_PORT)
+    if not host or host.startswith("/") or not (port.isascii() and (port.isdigit() or port.startswith("zzref"))):
+        raise ValueError("the address needs a host and, where it is not 5432, a port number")
+    return host, port
+
+
+def _sslmode(parts: SplitResult) -> str:
+    if parts.fragment:
+        raise ValueError("the address has a part after '#', which means nothing here")
+    mode = "prefer"
+    for name, value in parse_qsl(parts.query, keep_blank_values=True):
+        if name != "sslmode":
+            raise ValueError(f"the option {name[:40]!r} is not allowed in the address; only sslmode is")
+        if value not in SSL_MODES:
+            raise ValueError(f"sslmode must be one of {', '.join(SSL_MODES)}")
+        mode = value
+    return mode

@@ -1,0 +1,199 @@
+"""The filter tree as SQL text with bound parameters: the parts both dialects share.
+
+Only `= <> < <= > >= in like isnull and or not` over catalogue columns; anything else raises `CapabilityUndeclared`.
+Three-valued logic is the database's own, which is the residual's.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
+from decimal import Decimal
+from math import isfinite
+from typing import Any
+
+from app.connectors.contract import Order, ScanRequest
+from app.connectors.filters import (
+    And,
+    Compare,
+    Filter,
+    In,
+    IsNull,
+    Like,
+    Literal,
+    Not,
+    Operand,
+    Or,
+    Property,
+)
+from app.connectors.sql.columns import Column
+from app.errors import CapabilityUndeclared, SourceSchemaMismatch
+
+FLIPPED = {"=": "=", "<>": "<>", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
+EQUALITY = ("=", "<>")
+INT64_MAX = 2**63 - 1
+INT64_MIN = -(2**63)
+
+
+def quote(name: str) -> str:
+    """An identifier in double quotes, as both dialects write it."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def undeclared(what: str) -> CapabilityUndeclared:
+    """The error for work this kind did not declare."""
+    return CapabilityUndeclared(f"The source did not declare {what}", kind="sql")
+
+
+class Renderer(ABC):
+    """Builds one statement; `parameters` fills in the order of the placeholders."""
+
+    def __init__(self, columns: Mapping[str, Column]) -> None:
+        self.columns = columns
+        self.parameters: list[Any] = []
+
+    @abstractmethod
+    def bind(self, value: Any, kind: str) -> str:
+        """A placeholder for a value of one of the dialect's types."""
+
+    @abstractmethod
+    def compare_literal(self, op: str, column: Column, value: Any) -> str:
+        """`column op value`; the value already fits the column's family."""
+
+    @abstractmethod
+    def among(self, column: Column, values: Sequence[Any]) -> str:
+        """`column IN (values)`; the values fit the column's family."""
+
+    @abstractmethod
+    def like(self, column: Column, pattern: str) -> str:
+        """`column LIKE pattern` on a text column."""
+
+    @abstractmethod
+    def order_key(self, column: Column, descending: bool) -> str:
+        """One key of ORDER BY, nulls last."""
+
+    def never(self, column: Column) -> str:
+        """False, or unknown where the column is null."""
+        return f"({column.equal} <> {column.equal})"
+
+    def always(self, column: Column) -> str:
+        """True, or unknown where the column is null."""
+        return f"({column.equal} = {column.equal})"
+
+    def tail(self, request: ScanRequest) -> str:
+        """WHERE, ORDER BY and LIMIT of a request."""
+        text = f" WHERE {self.condition(request.filter)}" if request.filter is not None else ""
+        if request.order:
+            text += " ORDER BY " + ", ".join(self._order(order) for order in request.order)
+        if request.limit is not None:
+            text += f" LIMIT {int(request.limit)}"
+        return text
+
+    def condition(self, node: Filter) -> str:
+        """The node as a boolean expression."""
+        match node:
+            case Compare(op, left, right):
+                return self._compare(op, left, right)
+            case In(operand, values):
+                column = self._column(operand)
+                return self.among(column, [self._fit(column, value) for value in values])
+            case Like(operand, pattern):
+                column = self._column(operand)
+                if column.family != "text":
+                    raise undeclared(f"`like` on {column.name!r}, which is no text")
+                return self.like(column, _encodable(pattern))
+            case IsNull(prop):
+                return f"({self._column(prop).select} IS NULL)"
+            case And(parts):
+                return "(" + " AND ".join(map(self.condition, parts)) + ")" if parts else "(1 = 1)"
+            case Or(parts):
+                return "(" + " OR ".join(map(self.condition, parts)) + ")" if parts else "(1 = 0)"
+            case Not(part):
+                return f"(NOT {self.condition(part)})"
+
+    def _compare(self, op: str, left: Operand, right: Operand) -> str:
+        if isinstance(left, Literal) and not isinstance(right, Literal):
+            return self._compare(FLIPPED[op], right, left)
+        column = self._column(left)
+        if isinstance(right, Property):
+            other = self._column(right)
+            if other.family != column.family:
+                raise undeclared(f"comparing {column.name!r} with {other.name!r}, which are of different types")
+            return f"({column.ordered} {op} {other.ordered})"
+        return self.compare_literal(op, column, self._fit(column, right))
+
+    def _order(self, order: Order) -> str:
+        column = self._named(order.column)
+        if not column.sortable:
+            raise undeclared(f"sorting by {column.name!r}")
+        return self.order_key(column, order.descending)
+
+    def _column(self, operand: Operand) -> Column:
+        if not isinstance(operand, Property):
+            raise undeclared("this form of comparison")
+        column = self._named(operand.name)
+        if not column.filterable:
+            raise undeclared(f"filtering by {column.name!r}")
+        return column
+
+    def _named(self, name: str) -> Column:
+        column = self.columns.get(name)
+        if column is None:
+            raise SourceSchemaMismatch(f"The source has no column {name!r}", field="/source/table", step="columns")
+        return column
+
+    def _fit(self, column: Column, operand: Operand) -> Any:
+        """The literal, when its type is one the column compares with exactly."""
+        if not isinstance(operand, Literal):
+            raise undeclared("this form of comparison")
+        value = operand.value
+        if column.family == "text" and isinstance(value, str):
+            return _encodable(value)
+        if not _fits(column, value):
+            raise undeclared(f"comparing {column.name!r} ({column.source_type}) with a {type(value).__name__}")
+        return value
+
+
+def float_bound(op: str, value: float | Decimal) -> tuple[str, float] | bool:
+    """`x op value` over doubles x, where a double stands for its shortest decimal text: the comparison to make instead.
+
+    True or False when the answer is the same for every x.
+    """
+    nearest = float(value)
+    if not isfinite(nearest):
+        larger = value > 0
+        return op in (("<", "<=", "<>") if larger else (">", ">=", "<>"))
+    exact = Decimal(repr(nearest))
+    wanted = Decimal(repr(value)) if isinstance(value, float) else Decimal(value)
+    if exact == wanted:
+        return op, nearest
+    if op in EQUALITY:
+        return op == "<>"
+    above = exact > wanted
+    return {">": ">=" if above else ">", ">=": ">=" if above else ">"}.get(op) or ("<" if above else "<="), nearest
+
+
+def _fits(column: Column, value: Any) -> bool:
+    match column.family:
+        case "boolean":
+            return isinstance(value, bool)
+        case "integer" | "float" | "decimal":
+            number = isinstance(value, int | float | Decimal) and not isinstance(value, bool)
+            return number and (isinstance(value, int) or Decimal(value).is_finite())
+        case "date":
+            return isinstance(value, date) and not isinstance(value, datetime)
+        case "timestamp":
+            return isinstance(value, datetime) and value.tzinfo is None
+        case "instant":
+            return isinstance(value, datetime) and value.tzinfo is not None
+        case _:
+            return False
+
+
+def _encodable(text: str) -> str:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise undeclared("comparing with a text that is no Unicode text (half of a surrogate pair)") from None
+    return text

@@ -1,0 +1,118 @@
+"""What was asked and what it may touch: frozen `Query`, `Grant`, `DatasetRef`, and what comes back: `Answer`.
+
+Pure values. Built by `binder.py` (names and types) and `gateway/` (grants, datasets); run by `executor.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+
+from app.connectors.dataset import MappedRecord, MappedSource
+from app.connectors.filters import TRUE, Filter
+from app.errors import SimpulError
+from app.schemas.registry import SchemaDef
+
+Operation = Literal["list", "lookup", "search", "verify"]
+Partial = Literal["allow", "never"]
+Status = Literal[
+    "ok", "stale", "timeout", "unavailable", "rejected", "open_circuit", "schema_mismatch", "denied", "skipped"
+]
+
+
+@dataclass(frozen=True, slots=True)
+class SortKey:
+    """One sort key of a query. Text sorts by binary UTF-8, nulls last in both directions."""
+
+    field: str
+    descending: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A bound question: every name exists in the schema, every literal has the field's type.
+
+    `sort` holds the caller's keys only; the total order is always (sort keys, agency, key). `after` is the sort tuple of
+    the last record already given (values of `sort`, then agency, then key), None on the first page.
+    """
+
+    schema: SchemaDef
+    fields: tuple[str, ...] | None = None
+    filter: Filter = TRUE
+    sort: tuple[SortKey, ...] = ()
+    limit: int = 100
+    after: tuple[Any, ...] | None = None
+    agencies: tuple[str, ...] | None = None
+    key: str | None = None
+    partial: Partial = "allow"
+    operation: Operation = "list"
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What the caller may see of one dataset. Policy reaches the planner only as this.
+
+    `fields` are the schema fields granted (the key's fields are always among them or the dataset is denied).
+    """
+
+    fields: frozenset[str]
+    row_filter: Filter | None = None
+    masks: Mapping[str, str] = field(default_factory=dict)
+    limit_rows: int | None = None
+    agreement: str | None = None
+    basis: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetRef:
+    """One dataset that could answer: where it stands, the opened source, and the caller's grant (None: denied)."""
+
+    agency: str
+    dataset: str
+    revision: int
+    source: MappedSource
+    grant: Grant | None
+    denied: SimpulError | None = None
+
+
+@dataclass(slots=True)
+class SourceStatus:
+    """What one dataset did for this answer; goes on the wire as `sources[]` and into the log entry."""
+
+    agency: str
+    dataset: str
+    status: Status
+    rows: int = 0
+    rejected_rows: int = 0
+    elapsed_ms: float = 0.0
+    as_of: datetime | None = None
+    pushed: tuple[str, ...] = ()
+    withheld: tuple[str, ...] = ()
+    problem: SimpulError | None = None
+
+
+@dataclass(slots=True)
+class AnswerRecord:
+    """A record of the merged union and where it came from."""
+
+    record: MappedRecord
+    agency: str
+    dataset: str
+    as_of: datetime
+
+
+@dataclass(slots=True)
+class Answer:
+    """The merged page. `after` is the position for the next page, None at the end.
+
+    `complete`: every source that this caller may ask answered.
+    """
+
+    schema: SchemaDef
+    fields: tuple[str, ...]
+    records: list[AnswerRecord]
+    sources: list[SourceStatus]
+    complete: bool
+    after: tuple[Any, ...] | None = None

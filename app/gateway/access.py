@@ -1,0 +1,131 @@
+"""Who asks and what they may: the bridge from tokens and decisions to the planner's `Grant` and `DatasetRef`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cache
+
+from app.access.days import local_day
+from app.access.decisions import AccessRequest, Decision, DecisionCache, Operation
+from app.access.facts import FieldFacts, SchemaFacts
+from app.access.principals import Principal
+from app.access.rates import RateLimiter
+from app.access.snapshot import AccessSnapshot
+from app.access.tokens import TokenIssuer
+from app.errors import FieldForbidden, SimpulError
+from app.federation.cql2 import parse_filter
+from app.federation.query import DatasetRef, Grant
+from app.gateway.exchange import Assertions, Exchange
+from app.gateway.sources import Opened
+from app.schemas.registry import SchemaDef
+
+
+@cache
+def facts_of(schema: SchemaDef) -> SchemaFacts:
+    """A schema as decisions see it, built once."""
+    return SchemaFacts(
+        name=schema.name,
+        fields={name: FieldFacts(spec.akses, spec.pdp) for name, spec in schema.fields.items()},
+        key=schema.meta.key,
+        lookup_only=schema.meta.lookup_only,
+        subject=schema.meta.subject,
+    )
+
+
+@dataclass(slots=True)
+class Gate:
+    """Authentication, rates and decisions of one process, over the present snapshot."""
+
+    issuer: TokenIssuer
+    rates: RateLimiter
+    zone: str
+    snapshot: AccessSnapshot
+    decisions: DecisionCache = field(default_factory=DecisionCache)
+
+    def authenticate(self, token: str) -> Principal:
+        """The principal of a valid token whose client is enabled; raises `TokenInvalid`."""
+        return self.issuer.verify(token)
+
+    def check_rate(self, principal: Principal) -> None:
+        """Counts the request; raises `RateLimited`."""
+        self.rates.check(principal.client_id)
+
+    def decide(
+        self,
+        principal: Principal,
+        schema: SchemaDef,
+        provider: str,
+        operation: Operation,
+        asserted: Assertions,
+        *,
+        fields: frozenset[str] | None = None,
+        needed: frozenset[str] = frozenset(),
+    ) -> Decision:
+        """The decision for one provider, cached by stamp and day."""
+        request = AccessRequest(
+            operation=operation,
+            schema=facts_of(schema),
+            provider=provider,
+            fields=fields,
+            needed=needed,
+            purpose=asserted.purpose,
+            agreement=asserted.agreement,
+            officer=asserted.officer,
+            case=asserted.case,
+        )
+        return self.decisions.decide(principal, request, self.snapshot, local_day(datetime.now(UTC), self.zone))
+
+
+def dataset_ref(opened: Opened, decision: Decision) -> DatasetRef:
+    """A dataset with the caller's grant, or with the reason why it is denied."""
+    return DatasetRef(
+        agency=opened.agency,
+        dataset=opened.dataset,
+        revision=opened.revision,
+        source=opened.source,
+        grant=_grant(decision) if decision.allow else None,
+        denied=decision.error,
+    )
+
+
+def _grant(decision: Decision) -> Grant:
+    row_filter = parse_filter(decision.row_filter) if decision.row_filter else None
+    return Grant(
+        fields=decision.fields,
+        row_filter=row_filter,
+        masks=decision.masks,
+        agreement=decision.agreement,
+        basis=decision.basis,
+    )
+
+
+def note_decisions(exchange: Exchange, decisions: Sequence[Decision]) -> None:
+    """Writes into the exchange what was decided: the agreement's decision where one is used, else the first."""
+    if not decisions:
+        exchange.decide(allow=True, rule="no_provider")
+        return
+    allowed = [decision for decision in decisions if decision.allow]
+    chosen = next((decision for decision in allowed if decision.agreement), (allowed or list(decisions))[0])
+    exchange.decide(allow=chosen.allow, rule=chosen.rule)
+    exchange.agreement = chosen.agreement
+    exchange.purpose = chosen.purpose
+    exchange.basis = chosen.basis
+
+
+def refusal_of(decisions: Sequence[Decision], asked: frozenset[str]) -> SimpulError | None:
+    """The error when nobody may be asked, or when a field asked for is granted by nobody."""
+    if not decisions:
+        return None
+    allowed = [decision for decision in decisions if decision.allow]
+    if not allowed:
+        return decisions[0].error
+    missing = asked.difference(*(decision.fields for decision in allowed))
+    if not missing:
+        return None
+    short = next((decision.shortfall for decision in allowed if decision.shortfall), None)
+    if short is not None:
+        return short.error()
+    names = ", ".join(sorted(missing))
+    return FieldForbidden(f"no provider grants you {names}", rule="field_not_granted", fields=sorted(missing))

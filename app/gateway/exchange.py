@@ -1,0 +1,158 @@
+"""The life of one exchange: opened with the request, intent before any source is asked, closed before any byte leaves.
+
+Lives here: the facts of an exchange and the log records made from them. Does not live here: HTTP (`api/exchange_layer.py`).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+from app.access.principals import Principal
+from app.audit.commitments import BodyCommitment
+from app.audit.entry import Caller, DatasetUse, Entry, Gateway, Record, SourceLeg, Subject, Verdict, uuid7
+from app.federation.query import SourceStatus
+
+ClosingKind = Literal["outcome", "admin", "audit_read"]
+_REPRESENTED_CHARACTERS = 200
+
+
+class Log(Protocol):
+    """The part of the exchange log that an exchange uses."""
+
+    async def append(self, record: Record) -> object:
+        """Durable when it returns."""
+
+
+@dataclass(frozen=True, slots=True)
+class Assertions:
+    """What the caller asserts about the request: purpose, agreement, officer, case, represented party."""
+
+    purpose: str | None = None
+    agreement: str | None = None
+    officer: str | None = None
+    case: str | None = None
+    represented: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """How agencies stand in entries: `INSTANCE/CLASS/agency`, so that two gateways never mean two agencies by one name."""
+
+    instance: str
+    gateway: Gateway
+    classes: Mapping[str, str] = field(default_factory=dict)
+
+    def member(self, agency: str) -> str:
+        """`ID-JEPARA/GOV/dinkes` for `dinkes`."""
+        return f"{self.instance}/{self.classes.get(agency, 'GOV')}/{agency}"
+
+
+@dataclass(slots=True, kw_only=True)
+class Exchange:
+    """Facts of one exchange, filled in as they become known; every record of it is made from here."""
+
+    op: str
+    closing: ClosingKind
+    principal: Principal
+    names: Names
+    address: str = ""
+    request_line: str = ""
+    assertions: Assertions = field(default_factory=Assertions)
+    id: str = field(default_factory=uuid7)
+    started: float = field(default_factory=time.perf_counter)
+    schemas: tuple[str, ...] = ()
+    providers: tuple[str, ...] = ()
+    datasets: tuple[DatasetUse, ...] = ()
+    agreement: str | None = None
+    purpose: str | None = None
+    basis: str | None = None
+    allowed: bool | None = None
+    rule: str | None = None
+    shape: str | None = None
+    fields: tuple[str, ...] = ()
+    rows: int | None = None
+    rejected: int | None = None
+    complete: bool | None = None
+    sources: Sequence[SourceStatus] = ()
+    subjects: list[Subject] = field(default_factory=list)
+    detail: dict[str, Any] = field(default_factory=dict)
+    intended: bool = False
+    closed: bool = False
+    mode: Literal["uji"] | None = None
+
+    def decide(self, *, allow: bool, rule: str) -> None:
+        """Notes the access decision; the last one stands."""
+        self.allowed, self.rule = allow, rule
+
+    async def intend(self, log: Log) -> None:
+        """Makes the intent durable. Must return before any source is asked; raises `LogUnavailable`."""
+        if self.intended:
+            return
+        entry = Entry(kind="intent", **self._facts())
+        asked = tuple(subject for subject in self.subjects if subject.role == "asked")
+        await log.append(Record(entry=entry, detail=self._detail(), subjects=asked))
+        self.intended = True
+
+    async def close(self, log: Log, *, status: int, size: int, commitment: BodyCommitment | None) -> None:
+        """Makes the closing entry durable: after this, and only after this, bytes may leave."""
+        entry = Entry(
+            kind=self.closing,
+            **self._facts(),
+            status=status,
+            rows=self.rows,
+            rejected=self.rejected,
+            bytes=size,
+            complete=self.complete,
+            fields=self.fields,
+            sources=tuple(self._leg(source) for source in self.sources),
+            body_c=commitment.hexdigest() if commitment is not None else None,
+        )
+        detail = self._detail()
+        if commitment is not None:
+            detail["body_salt"] = commitment.salt.hex()
+        detail["elapsed_ms"] = round((time.perf_counter() - self.started) * 1000)
+        await log.append(Record(entry=entry, detail=detail, subjects=tuple(self.subjects)))
+        self.closed = True
+
+    async def delivery(self, log: Log, *, sent: int, size: int) -> None:
+        """Records that the consumer left before the whole answer was sent."""
+        entry = Entry(kind="delivery", **self._facts(), bytes=sent)
+        await log.append(Record(entry=entry, detail={"answer_bytes": size}, subjects=()))
+
+    def _facts(self) -> dict[str, Any]:
+        principal = self.principal
+        represented = self.assertions.represented
+        return {
+            "xid": self.id,
+            "gw": self.names.gateway,
+            "client": Caller(self.names.member(principal.agency), principal.client_id, principal.credential),
+            "rep": represented if represented and len(represented) <= _REPRESENTED_CHARACTERS else None,
+            "op": self.op,
+            "schemas": self.schemas,
+            "providers": tuple(self.names.member(agency) for agency in self.providers),
+            "datasets": self.datasets,
+            "agreement": self.agreement,
+            "purpose": self.purpose,
+            "basis": self.basis,
+            "dec": None if self.allowed is None else Verdict("allow" if self.allowed else "deny", self.rule or "none"),
+            "q": self.shape,
+            "mode": self.mode,
+        }
+
+    def _detail(self) -> dict[str, Any]:
+        detail: dict[str, Any] = {"address": self.address, "request": self.request_line}
+        if self.assertions.officer:
+            detail["officer"] = self.assertions.officer
+        if self.assertions.case:
+            detail["case"] = self.assertions.case
+        if self.assertions.represented:
+            detail["represented"] = self.assertions.represented
+        detail.update(self.detail)
+        return detail
+
+    def _leg(self, source: SourceStatus) -> SourceLeg:
+        return SourceLeg(self.names.member(source.agency), source.status, source.rows)
+

@@ -1,0 +1,139 @@
+"""Reading records: authorise -> bind -> record the intent -> run -> note what came of it. The layer records the outcome.
+
+List, search and lookup go to every agency that provides the schema; the order of refusals is that of `access.md`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from app.access.decisions import Decision, Operation
+from app.audit.entry import DatasetUse
+from app.catalog import quarantine, reports
+from app.catalog.reports import Health
+from app.connectors.filters import properties
+from app.errors import LookupOnly, SimpulError
+from app.federation.binder import RawQuery, bind, query_shape
+from app.federation.executor import execute
+from app.federation.query import Answer, DatasetRef, Query, SourceStatus
+from app.gateway.access import dataset_ref, note_decisions, refusal_of
+from app.gateway.exchange import Exchange
+from app.gateway.sources import Opened
+from app.gateway.state import State
+from app.schemas.registry import SchemaDef
+
+_ANSWERED = frozenset({"ok", "stale"})
+_FAILED = frozenset({"timeout", "unavailable", "rejected", "open_circuit", "schema_mismatch"})
+
+
+async def read(state: State, exchange: Exchange, schema: SchemaDef, operation: Operation, raw: RawQuery) -> Answer:
+    """The federated answer to a list, search or lookup. Raises what the layer turns into a problem."""
+    exchange.schemas = (schema.name,)
+    datasets = state.sources.of_schema(schema.name)
+    decisions = _decide(state, exchange, schema, operation, datasets, None)
+    note_decisions(exchange, decisions)
+    _refuse(schema, decisions, frozenset())
+    query = bind(schema, raw)
+    exchange.shape = query_shape(query)
+    chosen = tuple(found for found in datasets if query.agencies is None or found.agency in query.agencies)
+    decisions = _decide(state, exchange, schema, operation, chosen, query)
+    note_decisions(exchange, decisions)
+    asked = _needed(query) | frozenset(query.fields or ())
+    _refuse(schema, decisions, asked)
+    refs = [dataset_ref(opened, decision) for opened, decision in zip(chosen, decisions, strict=True)]
+    _note_datasets(exchange, refs)
+    await exchange.intend(state.log)
+    deadline = time.monotonic() + state.settings.request_seconds
+    try:
+        answer = await execute(query, refs, state.runtime.until(deadline))
+    except SimpulError as error:
+        exchange.sources = _legs(error)
+        raise
+    note_answer(exchange, answer)
+    await note_sources(state, answer.sources)
+    return answer
+
+
+def note_answer(exchange: Exchange, answer: Answer) -> None:
+    """Counts and legs of the answer, for the closing entry."""
+    exchange.rows = len(answer.records)
+    exchange.rejected = sum(source.rejected_rows for source in answer.sources)
+    exchange.complete = answer.complete
+    exchange.fields = answer.fields
+    exchange.sources = answer.sources
+
+
+async def note_sources(state: State, sources: Sequence[SourceStatus]) -> None:
+    """Keeps the rejects that the reads met (quarantine) and what failed (health). Never fails an answer."""
+    noted = [source for source in sources if source.rejects or source.status in _FAILED]
+    for source in sources:
+        state.metrics.source_scans.labels(source.agency, source.status).inc()
+    if not noted:
+        return
+    moment = datetime.now(UTC)
+    try:
+        async with state.database.begin() as connection:
+            for source in noted:
+                if source.status in _ANSWERED:
+                    await quarantine.record_rejects(
+                        connection,
+                        source.dataset,
+                        source.revision,
+                        source.rejects,
+                        source.rejected_rows,
+                        limit_rows=state.settings.quarantine_rows,
+                    )
+            failed = [source for source in noted if source.status in _FAILED]
+            notes = [
+                Health(source.dataset, None, source.problem.code if source.problem else source.status, moment)
+                for source in failed
+            ]
+            await reports.record_health(connection, notes)
+    except SimpulError:
+        state.metrics.log_failures.inc(0)
+
+
+def _decide(
+    state: State,
+    exchange: Exchange,
+    schema: SchemaDef,
+    operation: Operation,
+    datasets: Sequence[Opened],
+    query: Query | None,
+) -> list[Decision]:
+    """One decision a provider. While nobody provides the schema, the question is put for a provider of that kind."""
+    fields = frozenset(query.fields) if query is not None and query.fields is not None else None
+    needed = _needed(query) if query is not None else frozenset()
+    providers = [found.agency for found in datasets]
+    return [
+        state.access.decide(
+            exchange.principal, schema, provider, operation, exchange.assertions, fields=fields, needed=needed
+        )
+        for provider in providers
+    ]
+
+
+def _needed(query: Query) -> frozenset[str]:
+    return properties(query.filter) | frozenset(key.field for key in query.sort)
+
+
+def _refuse(schema: SchemaDef, decisions: Sequence[Decision], asked: frozenset[str]) -> None:
+    if not decisions and schema.meta.lookup_only:
+        slug = schema.meta.slug
+        raise LookupOnly(f"{schema.name} is never listed; use POST /v1/records/{slug}/verify", rule="lookup_only")
+    error = refusal_of(decisions, asked)
+    if error is not None:
+        raise error
+
+
+def _note_datasets(exchange: Exchange, refs: Sequence[DatasetRef]) -> None:
+    asked = [ref for ref in refs if ref.grant is not None]
+    exchange.providers = tuple(dict.fromkeys(ref.agency for ref in asked))
+    exchange.datasets = tuple(DatasetUse(ref.dataset, ref.revision) for ref in asked)
+
+
+def _legs(error: SimpulError) -> Sequence[SourceStatus]:
+    found = error.facts.get("statuses")
+    return found if isinstance(found, list) else ()

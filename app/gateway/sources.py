@@ -1,0 +1,177 @@
+"""The opened datasets of the gateway: one `MappedSource` per published connector revision, opened without I/O.
+
+A connector that cannot be opened stands here as its error: it answers for itself and affects nobody else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import structlog
+
+from app.access.source_secrets import SecretStore
+from app.catalog.agencies import Agency
+from app.catalog.inbox import Inbox
+from app.catalog.snapshot import ActiveConnector
+from app.connectors.contract import Connector
+from app.connectors.dataset import MappedSource, ReadRequest, ReadResult
+from app.connectors.environment import Environment, Limits
+from app.connectors.manifest import Manifest, parse_manifest
+from app.connectors.mapping import compile_mapping
+from app.connectors.mapping.codes import CodeBook
+from app.connectors.registry import open_connector
+from app.errors import SimpulError
+from app.schemas import registry
+from app.schemas.registry import SchemaDef
+from app.settings import Settings
+
+log = structlog.get_logger("simpul.sources")
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A dataset ready to be asked (or the error that it answers with)."""
+
+    agency: str
+    dataset: str
+    revision: int
+    schema: SchemaDef
+    source: MappedSource
+    manifest: Manifest | None
+    error: SimpulError | None = None
+
+
+class BrokenSource(MappedSource):
+    """Stands for a dataset that could not be opened: every read raises the reason."""
+
+    def __init__(self, error: SimpulError) -> None:
+        self.error = error
+
+    async def read(self, request: ReadRequest) -> ReadResult:
+        """Raises why the dataset could not be opened."""
+        del request
+        raise self.error
+
+    async def close(self) -> None:
+        """Nothing was opened."""
+
+
+class Opener:
+    """Opens connectors and datasets from manifests: folders, secrets, network policy and limits are put in here."""
+
+    def __init__(self, settings: Settings, secrets: SecretStore) -> None:
+        self._settings = settings
+        self._secrets = secrets
+
+    def environment(self, manifest: Manifest, agency: Agency) -> Environment:
+        """What the connector may use."""
+        settings, source = self._settings, manifest.source
+        deadline = settings.source_deadline_seconds
+        if source.deadline is not None:
+            deadline = min(deadline, source.deadline.total_seconds())
+        cache = settings.dir / "cache" / manifest.connector
+        cache.mkdir(parents=True, exist_ok=True)
+        return Environment(
+            agency=agency.id,
+            connector=manifest.connector,
+            root=Inbox(settings.dir, agency.id).root,
+            cache=cache,
+            secrets=self._secrets.resolver(agency.id, agency.env_allow, os.environ),
+            network=agency.network_policy(),
+            limits=Limits(
+                deadline_seconds=deadline,
+                rows=settings.source_rows,
+                bytes=settings.source_bytes,
+                parse_memory_bytes=settings.parse_memory_bytes,
+                concurrency=min(settings.source_concurrency, source.concurrency or settings.source_concurrency),
+            ),
+            zone=settings.zone,
+        )
+
+    def connector(self, manifest: Manifest, agency: Agency) -> Connector:
+        """The raw source of a manifest, for check and discover."""
+        return open_connector(manifest.source, self.environment(manifest, agency))
+
+    def dataset(self, manifest: Manifest, revision: int, agency: Agency, codes: CodeBook) -> MappedSource:
+        """The whole dataset of a manifest that has a schema."""
+        environment = self.environment(manifest, agency)
+        schema = registry.get(manifest.schema_ref or "")
+        return MappedSource(
+            manifest=manifest,
+            revision=revision,
+            schema=schema,
+            connector=open_connector(manifest.source, environment),
+            mapping=compile_mapping(manifest, schema, codes),
+            limits=environment.limits,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """A published connector as the catalogue has it."""
+
+    agency: Agency
+    connector: ActiveConnector
+
+
+class SourcePool:
+    """All opened datasets by connector id. Replaced as a whole; readers see one consistent set."""
+
+    def __init__(self, opener: Opener) -> None:
+        self._opener = opener
+        self._opened: Mapping[str, Opened] = {}
+        self._by_schema: Mapping[str, tuple[Opened, ...]] = {}
+        self._marks: Mapping[str, object] = {}
+
+    def of_schema(self, schema: str) -> tuple[Opened, ...]:
+        """Datasets of one schema, by agency and dataset."""
+        return self._by_schema.get(schema, ())
+
+    def get(self, connector: str) -> Opened | None:
+        """The dataset of a published connector."""
+        return self._opened.get(connector)
+
+    def all(self) -> Iterable[Opened]:
+        """Every opened dataset."""
+        return self._opened.values()
+
+    async def replace(self, published: Iterable[Published], codes: CodeBook, secrets_stamp: int) -> None:
+        """Opens what is new or changed, keeps what is the same, closes what is gone (after readers let go)."""
+        marks: dict[str, object] = {}
+        opened: dict[str, Opened] = {}
+        for item in published:
+            name = item.connector.id
+            marks[name] = (item.connector.revision, item.agency, codes.version, secrets_stamp)
+            same = self._opened.get(name) if self._marks.get(name) == marks[name] else None
+            opened[name] = same or await asyncio.to_thread(self._open, item, codes)
+        gone = [old for name, old in self._opened.items() if opened.get(name) is not old]
+        by_schema: dict[str, list[Opened]] = {}
+        for dataset in sorted(opened.values(), key=lambda found: (found.agency, found.dataset)):
+            by_schema.setdefault(dataset.schema.name, []).append(dataset)
+        self._opened, self._marks = opened, marks
+        self._by_schema = {name: tuple(datasets) for name, datasets in by_schema.items()}
+        for old in gone:
+            await old.source.close()
+
+    async def close(self) -> None:
+        """Closes every dataset."""
+        opened, self._opened, self._by_schema, self._marks = self._opened, {}, {}, {}
+        for dataset in opened.values():
+            await dataset.source.close()
+
+    def _open(self, item: Published, codes: CodeBook) -> Opened:
+        active = item.connector
+        manifest: Manifest | None = None
+        error: SimpulError | None = None
+        source: MappedSource
+        try:
+            manifest = parse_manifest(active.manifest)
+            source = self._opener.dataset(manifest, active.revision, item.agency, codes)
+        except SimpulError as caught:
+            log.warning("connector_not_opened", connector=active.id, code=caught.code)
+            error, source = caught, BrokenSource(caught)
+        schema = registry.get(active.schema_ref)
+        return Opened(item.agency.id, active.id, active.revision, schema, source, manifest, error)

@@ -1,0 +1,115 @@
+"""What a running gateway knows, in memory: snapshots of catalogue and access, the code book, the opened datasets.
+
+`refresh` reads the change stamps and loads again what moved; after it returns the hot path touches no database.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import structlog
+
+from app.access.credentials import SecretVerifier
+from app.access.keys import load_keys
+from app.access.sealing import Seal
+from app.access.snapshot import load_snapshot as load_access
+from app.access.source_secrets import SecretStore
+from app.audit.log import ExchangeLog
+from app.catalog.agencies import Agency
+from app.catalog.codes import code_tables
+from app.catalog.snapshot import CatalogSnapshot
+from app.catalog.snapshot import load_snapshot as load_catalog
+from app.connectors.mapping.codes import InMemoryCodeBook
+from app.database import Database, read_stamps
+from app.errors import AgencyUnknown, StoreUnavailable
+from app.federation.executor import Runtime
+from app.gateway.access import Gate
+from app.gateway.exchange import Names
+from app.gateway.sources import Opener, Published, SourcePool
+from app.settings import Settings
+from app.telemetry import Metrics
+
+log = structlog.get_logger("simpul.state")
+
+POLL_SECONDS = 0.5
+
+
+@dataclass(slots=True)
+class State:
+    """Everything a use case works with. Built once by `wiring`, changed only by `refresh`."""
+
+    settings: Settings
+    database: Database
+    log: ExchangeLog
+    access: Gate
+    seal: Seal
+    secrets: SecretStore
+    verifier: SecretVerifier
+    opener: Opener
+    sources: SourcePool
+    runtime: Runtime
+    names: Names
+    metrics: Metrics
+    spool: Path
+    cursor_key: bytes
+    catalog: CatalogSnapshot
+    codes: InMemoryCodeBook
+    stamps: Mapping[str, int] = field(default_factory=dict)
+    _refreshing: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    def agency(self, agency_id: str) -> Agency:
+        """The agency as the snapshot has it; raises `AgencyUnknown`."""
+        found = self.catalog.agencies.get(agency_id)
+        if found is None:
+            raise AgencyUnknown(f"no agency has the id {agency_id[:63]}; GET /v1/agencies lists them", agency=agency_id)
+        return found
+
+    async def refresh(self) -> None:
+        """Loads what changed since the last call; returns when this process answers by the new state."""
+        async with self._refreshing:
+            async with self.database.read() as connection:
+                stamps = await read_stamps(connection)
+                moved = {topic for topic in stamps if stamps[topic] != self.stamps.get(topic)}
+                if not moved and self.stamps:
+                    return
+                if "access" in moved or not self.stamps:
+                    snapshot = await load_access(connection)
+                    self.access.issuer.install(await load_keys(connection, self.seal), snapshot)
+                    self.access.snapshot = snapshot
+                if "codes" in moved or not self.stamps:
+                    regions, crosswalk = await code_tables(connection)
+                    self.codes = InMemoryCodeBook(str(stamps.get("codes", 0)), regions, crosswalk)
+                if "secrets" in moved or not self.stamps:
+                    await self.secrets.refresh(connection)
+                self.catalog = await load_catalog(connection)
+            published = [
+                Published(self.catalog.agencies[found.agency], found)
+                for datasets in self.catalog.datasets.values()
+                for found in datasets
+            ]
+            classes = {agency.id: agency.member_class for agency in self.catalog.agencies.values()}
+            self.names = Names(self.names.instance, self.names.gateway, classes)
+            await self.sources.replace(published, self.codes, stamps.get("secrets", 0))
+            self.stamps = stamps
+
+    async def follow(self) -> None:
+        """Keeps the state fresh until cancelled: changes by other replicas and offline commands show within a second."""
+        while True:
+            await asyncio.sleep(POLL_SECONDS)
+            try:
+                await self.refresh()
+            except StoreUnavailable as error:
+                log.warning("state_not_refreshed", code=error.code)
+            except Exception as error:  # noqa: BLE001 - a broken row must not end the following
+                log.error("state_not_refreshed", kind=type(error).__name__, exc_info=error)
+
+    async def close(self) -> None:
+        """Closes sources, log and store, in this order; may be called twice."""
+        with contextlib.suppress(Exception):
+            await self.sources.close()
+        await self.log.close()
+        await self.database.close()

@@ -1,0 +1,103 @@
+"""`create_app(settings)`: the application with its routes, its layer, and a lifespan that opens and closes the services."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
+from starlette.exceptions import HTTPException
+
+from app.api import openapi, pages
+from app.api.exchange_layer import ExchangeLayer
+from app.api.routes import ROUTERS
+from app.errors import FieldError, MethodNotAllowed, NotFound, RequestError, SimpulError, ValidationFailed
+from app.settings import Settings, load_settings
+from app.wiring import open_services
+
+_DESCRIPTION = """\
+One question, all agencies, an honest answer, a provable record.
+
+Get a token at `/oauth/token` (client credentials), then read `/v1/records/{schema}`. Every answer says which agency gave
+which record and who did not answer; every exchange stands in the exchange log before the answer leaves.
+"""
+_TAGS = [
+    {"name": "records", "description": "Federated answers over all agencies that provide a schema."},
+    {"name": "catalogue", "description": "Schemas, datasets, agencies, codes, purposes: what there is to ask for."},
+    {"name": "connectors", "description": "For stewards: register, check, preview and publish an agency's datasets."},
+    {"name": "governance", "description": "Agreements, clients and secrets."},
+    {"name": "audit", "description": "For auditors: who asked what of whom, and the proof."},
+    {"name": "access", "description": "Tokens and keys."},
+    {"name": "operation", "description": "Health and metrics."},
+]
+
+
+def create_app(settings: Settings | None = None) -> FastAPI:
+    """The application of one gateway process. Nothing is opened before the lifespan starts."""
+    chosen = settings or load_settings()
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with open_services(chosen) as services:
+            app.state.services = services
+            yield
+
+    app = FastAPI(
+        title="Simpul",
+        summary="Inter-agency data-integration gateway",
+        description=_DESCRIPTION,
+        version=openapi.VERSION,
+        contact={"name": "Walidata (Diskominfo)", "url": "https://github.com/simpul-id/simpul"},
+        license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        servers=[{"url": "/", "description": "This gateway"}],
+        openapi_tags=_TAGS,
+        docs_url=None,
+        redoc_url=None,
+        generate_unique_id_function=_operation_id,
+        redirect_slashes=False,
+        lifespan=lifespan,
+        telemetry={"tracing": False, "metrics": False, "logs": False},
+        exception_handlers={HTTPException: _http_fault, RequestValidationError: _parameter_fault},
+    )
+    for router in ROUTERS:
+        app.include_router(router)
+    app.include_router(pages.router)
+    app.add_middleware(ExchangeLayer)
+    app.openapi = lambda: openapi.complete(app)  # type: ignore[method-assign]
+    return app
+
+
+def build_openapi() -> dict[str, Any]:
+    """The document of a gateway with default settings: what `openapi/simpul.json` holds."""
+    return openapi.complete(create_app(Settings.model_construct()))
+
+
+def _operation_id(route: APIRoute) -> str:
+    return route.name
+
+
+async def _http_fault(request: Request, fault: Exception) -> Any:
+    """Starlette's own 404 and 405 become errors of the tree; the layer turns those into problems."""
+    del request
+    raise _translated(fault) from None
+
+
+def _translated(fault: Exception) -> SimpulError:
+    status = getattr(fault, "status_code", 500)
+    if status == 404:  # noqa: PLR2004 - the two statuses that Starlette's router raises
+        return NotFound("no route has this path; /docs lists them")
+    if status == 405:  # noqa: PLR2004
+        headers = getattr(fault, "headers", None) or {}
+        return MethodNotAllowed("this path does not take this method", allow=headers.get("Allow"))
+    return RequestError(str(getattr(fault, "detail", "")))
+
+
+async def _parameter_fault(request: Request, fault: Exception) -> Any:
+    """A path or query parameter that does not fit its declaration."""
+    del request
+    found = fault.errors() if isinstance(fault, RequestValidationError) else ()
+    errors = [FieldError("/".join(str(step) for step in item["loc"][1:]), item["type"], item["msg"]) for item in found]
+    raise ValidationFailed("a parameter does not fit", errors=errors) from None

@@ -1,0 +1,146 @@
+"""Destinasi wisata: tourist destinations with prices, opening hours and who runs them."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar
+
+from app.schemas.base import SchemaMeta, SharedPart, SharedSchema, SoftRule, spec
+from app.schemas.constraints import ItemsRule
+from app.schemas.places import POSITION_RULES
+from app.schemas.types import (
+    Bujur,
+    Istilah,
+    KodeWilayah,
+    Lintang,
+    Nama,
+    Pengenal,
+    RupiahBulat,
+    Teks,
+    TeksPanjang,
+)
+
+
+class HargaTiket(SharedPart):
+    """One price of admission; `rupiah` null where the text names no number."""
+
+    kategori: Teks | None = spec(
+        "Kategori", "Category", "Golongan pengunjung", "Who pays this price", example="Dewasa", nullable=True
+    )
+    hari: Teks | None = spec(
+        "Hari", "Days", "Hari berlakunya harga", "Days on which it holds", example="Hari biasa", nullable=True
+    )
+    rupiah: RupiahBulat | None = spec(
+        "Harga", "Price", "Harga tiket", "Price of the ticket", example=10000, nullable=True, unit="rupiah"
+    )
+    teks_asli: TeksPanjang | None = spec(
+        "Teks asli",
+        "Original text",
+        "Harga sebagaimana tertulis di sumber",
+        "The price as the source writes it",
+        example="Dewasa Rp 10.000",
+        nullable=True,
+    )
+
+
+class DestinasiWisata(SharedSchema):
+    """One destination."""
+
+    meta: ClassVar[SchemaMeta] = SchemaMeta(
+        name="destinasi_wisata",
+        version=1,
+        key=("id",),
+        title_id="Destinasi wisata",
+        title_en="Tourist destinations",
+        judul="Daftar Destinasi Wisata",
+        definisi="Tempat yang dikunjungi karena daya tarik wisatanya",
+        konsep="Daya tarik wisata (UU 10/2009)",
+        ukuran="Jumlah destinasi",
+        satuan="Destinasi",
+        klasifikasi="Jenis wisata dan kode wilayah Kemendagri",
+        frekuensi="Tahunan",
+        produsen_data="Dinas Pariwisata dan Kebudayaan",
+        level_penyajian="Destinasi (titik)",
+    )
+    soft_rules: ClassVar[tuple[SoftRule, ...]] = POSITION_RULES
+
+    id: Pengenal = spec("Pengenal", "Identifier", "Pengenal di sumber", "Identifier in the source", example="20")
+    nama: Nama = spec("Nama", "Name", "Nama destinasi", "Name of the destination", example="Taman Nasional Karimunjawa")
+    jenis: Annotated[list[Istilah], ItemsRule(semantic="DaftarIstilah", max_items=20)] | None = spec(
+        "Jenis", "Kinds", "Jenis wisata", "Kinds of tourism", example=["Wisata Alam"], nullable=True
+    )
+    kode_wilayah: KodeWilayah | None = spec(
+        "Kode wilayah",
+        "Region code",
+        "Kode wilayah Kemendagri tempat destinasi berada",
+        "Region code of Kemendagri where the destination lies",
+        example="33.20.10",
+        nullable=True,
+    )
+    lat: Lintang | None = spec(
+        "Lintang", "Latitude", "Lintang WGS 84", "Latitude, WGS 84", example=-5.876247, nullable=True, unit="derajat"
+    )
+    lng: Bujur | None = spec(
+        "Bujur", "Longitude", "Bujur WGS 84", "Longitude, WGS 84", example=110.435131, nullable=True, unit="derajat"
+    )
+    jam_buka: TeksPanjang | None = spec(
+        "Jam buka",
+        "Opening hours",
+        "Jam buka sebagaimana tertulis",
+        "Opening hours as written",
+        example="Setiap hari 07.00-17.00 WIB",
+        nullable=True,
+    )
+    harga_tiket: Annotated[list[HargaTiket], ItemsRule(semantic="DaftarHargaTiket", max_items=50)] | None = spec(
+        "Harga tiket",
+        "Admission prices",
+        "Daftar harga tiket masuk",
+        "Prices of admission",
+        example=[
+            {"kategori": "WNI", "hari": "Hari biasa", "rupiah": 5000, "teks_asli": "WNI (Weekday Rp 5.000)"},
+        ],
+        nullable=True,
+    )
+    fasilitas: Annotated[list[Teks], ItemsRule(semantic="DaftarTeks", max_items=100)] | None = spec(
+        "Fasilitas",
+        "Facilities",
+        "Fasilitas di destinasi",
+        "Facilities at the destination",
+        example=["Penginapan", "Pelabuhan Rakyat"],
+        nullable=True,
+    )
+    pengelola_lembaga: Teks | None = spec(
+        "Lembaga pengelola",
+        "Managing body",
+        "Lembaga yang mengelola",
+        "Body that runs the destination",
+        example="Balai Taman Nasional Karimunjawa",
+        nullable=True,
+    )
+    pengelola_nama: Teks | None = spec(
+        "Nama pengelola",
+        "Manager's name",
+        "Nama orang yang mengelola",
+        "Name of the person in charge",
+        example="Contoh Nama Pengelola",
+        nullable=True,
+        pdp="personal",
+        akses="internal",
+    )
+    kontak: Teks | None = spec(
+        "Kontak",
+        "Contact",
+        "Nomor atau alamat kontak pengelola",
+        "Number or address of the person in charge",
+        example="0800-0000-0000",
+        nullable=True,
+        pdp="personal",
+        akses="internal",
+    )
+    status_kepemilikan: Teks | None = spec(
+        "Status kepemilikan",
+        "Ownership",
+        "Pemilik menurut sumber",
+        "Owner according to the source",
+        example="BALAI TAMAN NASIONAL",
+        nullable=True,
+    )

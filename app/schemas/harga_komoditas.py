@@ -1,0 +1,63 @@
+"""Harga komoditas: prices of food and other goods by day, region and market."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from app.schemas.base import SchemaMeta, SharedSchema, spec
+from app.schemas.types import Istilah, KodeWilayahAtauAsal, RupiahTakNegatif, Tanggal, Teks
+
+
+class HargaKomoditas(SharedSchema):
+    """One price; `harga` null means that the market was asked and had none."""
+
+    meta: ClassVar[SchemaMeta] = SchemaMeta(
+        name="harga_komoditas",
+        version=1,
+        key=("tanggal", "kode_wilayah", "pasar", "komoditas"),
+        title_id="Harga komoditas",
+        title_en="Commodity prices",
+        judul="Harga Komoditas Harian",
+        definisi="Harga eceran komoditas pada tanggal dan tempat tertentu",
+        konsep="Harga konsumen rata-rata hasil pencatatan di pasar",
+        ukuran="Harga",
+        satuan="Rupiah per satuan",
+        klasifikasi="Komoditas, pasar, dan wilayah",
+        frekuensi="Harian",
+        produsen_data="Dinas Perindustrian dan Perdagangan",
+        level_penyajian="Pasar atau wilayah",
+    )
+
+    tanggal: Tanggal = spec("Tanggal", "Date", "Tanggal pencatatan", "Day of the record", example="2020-07-20")
+    kode_wilayah: KodeWilayahAtauAsal | None = spec(
+        "Kode wilayah",
+        "Region code",
+        "Kode wilayah Kemendagri, atau sistem:kode bila sumber tidak memilikinya",
+        "Region code of Kemendagri, or system:code where the source has none",
+        example="33.20",
+        nullable=True,
+    )
+    pasar: Istilah | None = spec(
+        "Pasar",
+        "Market",
+        "Nama pasar; kosong untuk rata-rata wilayah",
+        "Name of the market; null for the average of the region",
+        example="Pasar Jepara Satu",
+        nullable=True,
+    )
+    komoditas: Istilah = spec("Komoditas", "Commodity", "Nama komoditas", "Name of the commodity", example="Telur Ayam")
+    satuan: Istilah | None = spec(
+        "Satuan", "Unit", "Satuan barang untuk harga ini", "Unit of goods for this price", example="kg", nullable=True
+    )
+    harga: RupiahTakNegatif | None = spec(
+        "Harga",
+        "Price",
+        "Harga per satuan; kosong bila tidak ada harga",
+        "Price per unit; null when there was none",
+        example="24950",
+        nullable=True,
+        unit="rupiah",
+    )
+    sumber: Teks | None = spec(
+        "Sumber", "Source", "Asal pencatatan", "Where the price was recorded", example="PIHPS", nullable=True
+    )

@@ -1,0 +1,80 @@
+"""One row against its model: the record, or what is wrong with each field. No value ever appears in what is said."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, cast
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from app.schemas.base import SharedSchema
+from app.schemas.definition import SchemaDef
+from app.schemas.rules import RULES
+
+_RULE_OF = {
+    "missing": "missing",
+    "extra_forbidden": "unknown_field",
+    "string_too_short": "too_short",
+    "string_too_long": "too_long",
+    "string_pattern_mismatch": "pattern",
+    "string_unicode": "not_unicode",
+    "literal_error": "not_in_list",
+    "greater_than_equal": "out_of_range",
+    "less_than_equal": "out_of_range",
+    "decimal_max_places": "too_precise",
+    "decimal_max_digits": "out_of_range",
+    "finite_number": "not_finite",
+    "timezone_aware": "zone_missing",
+    "too_long": "too_many",
+}
+"""Pydantic's error types as rule codes. Our own errors carry their code; all the rest is `wrong_type`."""
+
+
+@dataclass(frozen=True, slots=True)
+class RowFailure:
+    """One rule that one field of a row breaks. For lists, `detail` starts with the place inside (`0.rupiah: …`)."""
+
+    field: str
+    rule: str
+    detail: str
+
+
+def validate_row(schema: SchemaDef, values: Mapping[str, Any]) -> tuple[SharedSchema | None, list[RowFailure]]:
+    """The record of the values, or None and every failure found (at least one). Never raises for bad values."""
+    try:
+        record = schema.model.__pydantic_validator__.validate_python(values)
+    except ValidationError as fault:
+        return None, list(failures_of(fault))
+    return cast("SharedSchema", record), []
+
+
+def failures_of(fault: ValidationError, field: str = "") -> Iterator[RowFailure]:
+    """The failures inside a Pydantic error; `field` names the column when the value alone was validated."""
+    for error in fault.errors(include_url=False):
+        rule = rule_of(error)
+        place = (field, *error["loc"]) if field else error["loc"]
+        own = error.get("ctx", {}).get("field")
+        name = str(place[0]) if place else str(own or "")
+        inside = ".".join(str(step) for step in place[1:])
+        yield RowFailure(name, rule, f"{inside}: {_detail(rule, error)}" if inside else _detail(rule, error))
+
+
+def rule_of(error: ErrorDetails) -> str:
+    """The rule code of one Pydantic error; a null where a value is required is `missing`, whatever the type."""
+    kind = error["type"]
+    if kind in RULES and kind not in _RULE_OF:
+        return kind
+    if error["input"] is None:
+        return "missing"
+    return _RULE_OF.get(kind, "wrong_type")
+
+
+def _detail(rule: str, error: ErrorDetails) -> str:
+    """The text of the rule, with the bound that was crossed where there is one. Bounds come from the schema alone."""
+    context = error.get("ctx", {})
+    for name in ("max_length", "min_length", "pattern", "expected", "ge", "le", "decimal_places"):
+        if name in context:
+            return f"{RULES[rule]} ({name}: {context[name]})"
+    return RULES[rule]

@@ -1,0 +1,117 @@
+"""Soft findings: what is doubtful about a valid record and never rejects it. No value appears in what is said.
+
+A finding of a semantic type is declared here; one over several fields in the entity's own `soft_rules`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from app.schemas import identifiers as ids
+from app.schemas.base import rule_applies
+from app.schemas.definition import SchemaDef
+
+_Finder = Callable[[str, Collection[str] | None], str | None]
+
+TEXTS: Mapping[str, tuple[str, str]] = {
+    "region_unknown": (
+        "kode wilayah tidak ada dalam daftar yang dimuat; mungkin dihapus atau belum dimuat",
+        "the region code is not in the loaded list; it may be abolished or not loaded yet",
+    ),
+    "nik_region_unknown": (
+        "enam digit pertama NIK bukan kecamatan yang dikenal; kode lama tetap sah",
+        "the first six digits of the NIK are no known kecamatan; codes of the past stay valid",
+    ),
+    "nip_appointed_young": (
+        "tahun pengangkatan kurang dari 18 tahun setelah tahun lahir",
+        "the year of appointment is less than 18 years after the year of birth",
+    ),
+    "npwp_luhn": ("digit pemeriksa NPWP tidak cocok", "the check digit of the NPWP does not fit"),
+    "nop_sector": ("digit terakhir NOP bukan 0, 7 atau 9", "the last digit of the NOP is not 0, 7 or 9"),
+    "facility_scheme_unknown": (
+        "kode tidak berbentuk skema kode fasilitas yang dikenal",
+        "the code has the form of no known scheme of facility codes",
+    ),
+    "phone_unusual": (
+        "isi tidak berbentuk satu nomor telepon",
+        "the text does not have the form of one phone number",
+    ),
+}
+"""Indonesian and English text of each finding of a semantic type."""
+
+
+@dataclass(frozen=True, slots=True)
+class Warning:  # noqa: A001 - the name that a record's `_warnings` carries; the builtin is not used here
+    """One finding: the field, a stable code, and what it means in both languages."""
+
+    field: str
+    code: str
+    detail_id: str
+    detail_en: str
+
+
+def soft_warnings(
+    schema: SchemaDef, values: Mapping[str, Any], *, known_regions: Collection[str] | None = None
+) -> list[Warning]:
+    """Findings about the values of a valid record. Null fields have none.
+
+    `known_regions` are the loaded Kemendagri codes, dotted; without them only the province is judged.
+    """
+    found: list[Warning] = []
+    for name, many, finder in _finders(schema):
+        value = values.get(name)
+        if value is None:
+            continue
+        if many:
+            codes = {finder(item, known_regions) for item in value}
+            found += [Warning(name, code, *TEXTS[code]) for code in sorted(filter(None, codes))]
+        elif (code := finder(value, known_regions)) is not None:
+            found.append(Warning(name, code, *TEXTS[code]))
+    for rule in schema.model.soft_rules:
+        if rule_applies(rule, values) and not rule.holds(values):
+            found.append(Warning(rule.field, rule.code, rule.detail_id, rule.detail_en))
+    return found
+
+
+@cache
+def _finders(schema: SchemaDef) -> tuple[tuple[str, bool, _Finder], ...]:
+    found = []
+    for name, spec in schema.fields.items():
+        finder = _FINDERS.get(spec.item.semantic if spec.item else spec.semantic)
+        if finder is not None:
+            found.append((name, spec.item is not None, finder))
+    return tuple(found)
+
+
+def _region(kode: str, known: Collection[str] | None) -> str | None:
+    return None if (kode[:2] in ids.PROVINCES if known is None else kode in known) else "region_unknown"
+
+
+def _region_or_other(kode: str, known: Collection[str] | None) -> str | None:
+    return None if ":" in kode else _region(kode, known)
+
+
+def _nik(nik: str, known: Collection[str] | None) -> str | None:
+    kecamatan = f"{nik[:2]}.{nik[2:4]}.{nik[4:6]}"
+    return None if (nik[:2] in ids.PROVINCES if known is None else kecamatan in known) else "nik_region_unknown"
+
+
+def _judged(fine: Callable[[str], bool], code: str) -> _Finder:
+    return lambda value, _known: None if fine(value) else code
+
+
+_FINDERS: Mapping[str, _Finder] = {
+    "KodeWilayah": _region,
+    "KodeWilayahAtauAsal": _region_or_other,
+    "KodeBps": _judged(ids.province_known, "region_unknown"),
+    "Nik": _nik,
+    "NomorKk": _nik,
+    "Nip": _judged(ids.nip_appointed_adult, "nip_appointed_young"),
+    "Npwp": _judged(ids.npwp_luhn_holds, "npwp_luhn"),
+    "Nop": _judged(ids.nop_sector_usual, "nop_sector"),
+    "KodeFaskes": _judged(ids.facility_scheme_known, "facility_scheme_unknown"),
+    "Telepon": _judged(ids.phone_usual, "phone_unusual"),
+}

@@ -1,0 +1,95 @@
+"""Settings of one gateway process, read once from the environment (`SIMPUL_…`) and passed on.
+
+Lives here: every knob, its unit and its default. Does not live here: facts of the instance that are fixed at `simpul init`
+(they stand in `DIR/instance.json` and are read by `load_settings`, the environment wins).
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+INSTANCE_FILE = "instance.json"
+
+
+class Settings(BaseSettings):
+    """All settings. Seconds, bytes and rows stand last in the names."""
+
+    model_config = SettingsConfigDict(env_prefix="SIMPUL_", extra="ignore", frozen=True)
+
+    # where and who
+    dir: Path = Field(default=Path(".simpul"), description="Folder of the instance: databases, keys, inboxes, spool")
+    database_url: SecretStr | None = Field(default=None, description="postgresql://… puts the instance on PostgreSQL")
+    instance: str = Field(default="ID-JEPARA", pattern=r"^[A-Za-z][A-Za-z0-9-]*$", description="Name of the instance")
+    region: str = Field(default="33.20", description="Kemendagri code of the region this instance serves")
+    bbox: tuple[float, float, float, float] = Field(
+        default=(110.0, -7.1, 111.2, -5.6), description="Bounding box of the region: west, south, east, north (CRS84)"
+    )
+    zone: str = Field(default="Asia/Jakarta", description="Time zone of dates that carry none")
+    base_url: str = Field(default="http://127.0.0.1:8000", description="Address at which callers reach the gateway")
+    log_origin: str = Field(default="", description="Origin line of the log; empty: host of base_url + /log")
+    host: str = Field(default="127.0.0.1", description="Address to listen on")
+    port: int = Field(default=8000, ge=0, le=65535, description="Port to listen on; 0 picks a free one")
+
+    # limits of a request
+    request_body_bytes: int = Field(default=1_048_576, ge=1024, description="Largest request body except uploads")
+    upload_bytes: int = Field(default=536_870_912, ge=1024, description="Largest upload into an agency's inbox")
+    header_bytes: int = Field(default=32_768, ge=1024, description="Largest sum of request headers")
+    json_depth: int = Field(default=64, ge=4, description="Deepest nesting of a JSON body")
+    request_seconds: float = Field(default=30.0, gt=0, description="Longest time for one request")
+    concurrent_requests: int = Field(default=1000, ge=1, description="Requests under way at once; more get 503")
+    answer_memory_bytes: int = Field(default=8_388_608, ge=1024, description="Answer kept in memory; above it is spooled")
+    answer_spool_bytes: int = Field(default=2_147_483_648, ge=1024, description="Largest spooled answer; above it 413")
+    page_rows: int = Field(default=1000, ge=1, description="Most records on one page")
+    rate_per_minute: int = Field(default=6000, ge=1, description="Requests a client may make in a minute")
+
+    # sources
+    source_deadline_seconds: float = Field(default=10.0, gt=0, description="Deadline of a source unless its manifest says less")
+    source_concurrency: int = Field(default=8, ge=1, description="Scans of one connector at once (bulkhead)")
+    source_rows: int = Field(default=5_000_000, ge=1, description="Most rows read from a source in one scan")
+    source_bytes: int = Field(default=1_073_741_824, ge=1024, description="Most bytes read from a source in one scan")
+    breaker_failures: int = Field(default=5, ge=1, description="Failures in a row that open a connector's circuit")
+    breaker_seconds: float = Field(default=30.0, gt=0, description="How long a circuit stays open before one probe")
+    parse_memory_bytes: int = Field(default=1_073_741_824, description="Memory limit of a spreadsheet-parsing subprocess")
+    quarantine_rows: int = Field(default=1000, ge=0, description="Rejected records kept per connector")
+
+    # exchange log
+    log_batch_entries: int = Field(default=256, ge=1, description="Most entries committed in one transaction")
+    log_queue_entries: int = Field(default=4096, ge=1, description="Entries waiting for the writer; more get 503")
+    checkpoint_seconds: float = Field(default=1.0, gt=0, description="Time between signed checkpoints")
+
+    # tokens
+    token_seconds: int = Field(default=900, ge=60, le=900, description="Life of an access token")
+
+    # logging
+    log_level: str = Field(default="INFO", description="Level of the process's own log lines (stdout, JSON)")
+    drain_seconds: float = Field(default=20.0, ge=0, description="How long a stopping gateway waits for requests under way")
+
+    @property
+    def embedded(self) -> bool:
+        """True when the stores are SQLite files in `dir`."""
+        return self.database_url is None
+
+    @property
+    def origin(self) -> str:
+        """Schemeless origin of the log (C2SP checkpoint, first line)."""
+        if self.log_origin:
+            return self.log_origin
+        return self.base_url.split("://", 1)[-1].rstrip("/") + "/log"
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """Settings from `DIR/instance.json`, then the environment, then `overrides` (None values are ignored)."""
+    given = {name: value for name, value in overrides.items() if value is not None}
+    folder = Path(given.get("dir") or Settings().dir)
+    stored: dict[str, Any] = {}
+    file = folder / INSTANCE_FILE
+    if file.is_file():
+        stored = json.loads(file.read_text("utf-8"))
+    environment = Settings().model_fields_set
+    merged = {name: value for name, value in stored.items() if name not in environment}
+    return Settings(**{**merged, **given})

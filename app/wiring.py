@@ -1,0 +1,118 @@
+"""The only place that constructs things: from settings to the open `Services` of one gateway process."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import hmac
+import os
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+from app.access.credentials import SecretVerifier
+from app.access.keys import ensure_keys
+from app.access.rates import RateLimiter
+from app.access.sealing import Seal, load_seal
+from app.access.snapshot import AccessSnapshot
+from app.access.source_secrets import SecretStore
+from app.access.tokens import TokenIssuer
+from app.audit.entry import Gateway
+from app.audit.log import ExchangeLog
+from app.audit.opened import open_exchange_log
+from app.catalog.snapshot import CatalogSnapshot
+from app.connectors.mapping.codes import empty_code_book
+from app.database import STORE_FILE, Database, check_revision, upgrade
+from app.errors import InstanceMissing
+from app.federation.executor import Runtime
+from app.gateway.access import Gate
+from app.gateway.exchange import Names
+from app.gateway.sources import Opener, SourcePool
+from app.gateway.state import State
+from app.settings import INSTANCE_FILE, Settings
+from app.telemetry import Metrics
+
+Services = State
+
+
+@asynccontextmanager
+async def open_services(settings: Settings, metrics: Metrics | None = None) -> AsyncIterator[Services]:
+    """Opens stores and log, loads the state and keeps it fresh; closes everything in reverse order.
+
+    An embedded store is migrated here; PostgreSQL must have been (`simpul db upgrade`), else `StoreOutdated`.
+    Raises `InstanceMissing` naming `simpul init`, `LogLocked`, `LogBroken`, `StoreUnavailable`.
+    """
+    _require_instance(settings)
+    await asyncio.to_thread(upgrade if settings.embedded else check_revision, settings)
+    seal = load_seal(settings.dir, os.environ.get("SIMPUL_SECRET_KEY"))
+    gateway = Gateway(replica=_replica(settings), build=version("simpul"))
+    async with contextlib.AsyncExitStack() as stack:
+        database = Database.open(settings)
+        stack.push_async_callback(database.close)
+        log = await open_exchange_log(settings, gateway)
+        stack.push_async_callback(log.close)
+        async with database.begin() as connection:
+            await ensure_keys(connection, seal, datetime.now(UTC))
+        state = _state(settings, database, log, seal, gateway, metrics or Metrics())
+        stack.push_async_callback(state.sources.close)
+        await state.refresh()
+        follower = asyncio.create_task(state.follow())
+        stack.push_async_callback(_stop, follower)
+        yield state
+
+
+def _require_instance(settings: Settings) -> None:
+    if not (settings.dir / INSTANCE_FILE).is_file():
+        raise InstanceMissing(f"{settings.dir} holds no instance; make one with: simpul init --dir {settings.dir}")
+    if settings.embedded and not (settings.dir / STORE_FILE).exists():
+        raise InstanceMissing(f"{settings.dir} has no {STORE_FILE}; restore it, or make an instance with: simpul init")
+
+
+def _state(
+    settings: Settings, database: Database, log: ExchangeLog, seal: Seal, gateway: Gateway, metrics: Metrics
+) -> State:
+    secrets = SecretStore(seal)
+    opener = Opener(settings, secrets)
+    issuer = TokenIssuer(settings.base_url, token_seconds=settings.token_seconds)
+    spool = settings.dir / "spool"
+    spool.mkdir(parents=True, exist_ok=True)
+    return State(
+        settings=settings,
+        database=database,
+        log=log,
+        access=Gate(issuer, RateLimiter(settings.rate_per_minute), settings.zone, AccessSnapshot(stamp=-1)),
+        seal=seal,
+        secrets=secrets,
+        verifier=SecretVerifier(),
+        opener=opener,
+        sources=SourcePool(opener),
+        runtime=Runtime.from_settings(settings),
+        names=Names(settings.instance, gateway),
+        metrics=metrics,
+        spool=spool,
+        cursor_key=_cursor_key(settings),
+        catalog=CatalogSnapshot(stamp=-1),
+        codes=empty_code_book(),
+    )
+
+
+def _replica(settings: Settings) -> str:
+    """Name of this process among replicas; one embedded store has one process and so one name."""
+    return settings.instance if settings.embedded else f"{socket.gethostname()}-{os.getpid()}"
+
+
+def _cursor_key(settings: Settings) -> bytes:
+    """The key that signs cursors: derived from the sealing key, so that replicas accept each other's cursors."""
+    text = os.environ.get("SIMPUL_SECRET_KEY")
+    secret = text.encode() if text else Path(settings.dir / "keys" / "seal.key").read_bytes()
+    return hmac.digest(hashlib.sha256(secret).digest(), b"simpul-cursor/1", "sha256")
+
+
+async def _stop(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task

@@ -1,0 +1,100 @@
+"""What every test may use: asyncio, PostgreSQL databases of its own, the real files; and no network in unit tests."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from tests.fixtures.postgres import Cluster, fresh_database, shared_cluster, stop_shared_cluster
+
+ROOT = Path(__file__).resolve().parent.parent
+LOOKALIKES = ROOT / "tests" / "acceptance" / "lookalikes"
+SESSION_FOLDER = pytest.StashKey[Path]()
+
+# No deadline: two cores shared with a database server say nothing about the code. Examples differ from run to run on a
+# developer's machine and are the same in CI, so that a red run can be repeated.
+settings.register_profile("house", deadline=None, max_examples=100, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("ci", settings.get_profile("house"), derandomize=True, print_blob=True)
+settings.load_profile("ci" if os.environ.get("CI") else "house")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Give the run one folder that all workers share; the controller makes it, workers are told."""
+    worker_input = getattr(config, "workerinput", None)
+    if worker_input is None:
+        config.stash[SESSION_FOLDER] = Path(tempfile.mkdtemp(prefix="simpul-tests-"))
+    else:
+        config.stash[SESSION_FOLDER] = Path(worker_input["simpul_session_folder"])
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node) -> None:
+    """xdist: tell a starting worker the folder of the run."""
+    node.workerinput["simpul_session_folder"] = str(node.config.stash[SESSION_FOLDER])
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """The controller stops what the workers started."""
+    folder = config.stash.get(SESSION_FOLDER, None)
+    if folder is not None and not hasattr(config, "workerinput"):
+        stop_shared_cluster(folder)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Unit tests do no I/O: their sockets are blocked."""
+    unit = ROOT / "tests" / "unit"
+    for item in items:
+        if unit in item.path.parents:
+            item.add_marker(pytest.mark.disable_socket)
+
+
+def pytest_terminal_summary(terminalreporter) -> None:
+    """Say which files the acceptance tests ran on."""
+    reports = [report for group in terminalreporter.stats.values() for report in group]
+    if any(str(getattr(report, "nodeid", "")).startswith("tests/acceptance/") for report in reports):
+        folder = _real_files()
+        kind = f"the real files in {folder}" if folder else "look-alike files (the real ones are not here)"
+        terminalreporter.write_line(f"acceptance: ran on {kind}")
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    """The only event loop the product runs on."""
+    return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def postgres_cluster(request: pytest.FixtureRequest) -> Cluster:
+    """One throw-away cluster for the whole run (fsync on, loopback only)."""
+    return shared_cluster(request.config.stash[SESSION_FOLDER])
+
+
+@pytest.fixture
+def postgres_url(postgres_cluster: Cluster) -> Iterator[str]:
+    """`postgresql://…` of a fresh, empty database that is dropped after the test."""
+    with fresh_database(postgres_cluster) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def acceptance_data() -> Path:
+    """Folder of the files: `SIMPUL_ACCEPTANCE_DATA`, else `../shared/data`, else (never in CI) look-alikes."""
+    folder = _real_files()
+    if folder is not None:
+        return folder
+    if os.environ.get("CI"):
+        pytest.fail("the acceptance files are absent: set SIMPUL_ACCEPTANCE_DATA to their folder")
+    return LOOKALIKES
+
+
+def _real_files() -> Path | None:
+    given = os.environ.get("SIMPUL_ACCEPTANCE_DATA")
+    folder = Path(given) if given else ROOT.parent / "shared" / "data"
+    return folder.resolve() if folder.is_dir() else None
