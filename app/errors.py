@@ -39,6 +39,8 @@ class SimpulError(Exception):
         self.errors = tuple(errors)
         self.retry_after_seconds = retry_after_seconds
         self.facts = facts
+        self.legs: Sequence[object] = ()
+        """What each source did, where a federated answer was refused; for the log, not for the wire."""
 
 
 # --- who asks (401, 403) -------------------------------------------------------------------------------------------

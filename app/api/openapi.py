@@ -9,6 +9,8 @@ from fastapi.openapi.utils import get_openapi
 
 from app.api.problems import PROBLEMS
 from app.api.record_docs import record_components
+from app.api.verify import VerifyAnswer, VerifyBody
+from app.api.wire import BODIES, documents
 from app.schemas.registry import all_schemas
 
 VERSION = "1.0.0"
@@ -161,6 +163,7 @@ def _add_components(document: dict[str, Any]) -> None:
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)
     schemas.update(_COMPONENTS)
+    schemas.update(documents((*BODIES, VerifyBody, VerifyAnswer)))
     for schema in all_schemas():
         if not schema.meta.lookup_only:
             schemas.update(record_components(schema))

@@ -5,98 +5,144 @@ Sits on a connector and a compiled mapping; knows nothing of callers, grants or 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import AsyncIterator, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
-from app.connectors.filters import TRUE, Filter
+from app.connectors.contract import Connector, Freshness, RawBatch, ScanRequest
+from app.connectors.environment import Limits
+from app.connectors.filters import TRUE, Compare, Filter, Literal, Property, all_of
+from app.connectors.manifest import Manifest
+from app.connectors.mapping import CompiledMapping
+from app.connectors.mapping.masking import mask
+from app.connectors.keeping import Keeper
+from app.connectors.records import MappedRecord, PreviewRow, ReadRequest, ReadResult, RecordWarning, Reject
+from app.connectors.selection import Selection, map_record, shaped_rows
+from app.errors import SourceSchemaMismatch, SourceTooLarge
+from app.schemas.registry import SchemaDef
 
-
-@dataclass(frozen=True, slots=True)
-class RecordWarning:
-    """A soft finding on a record: field, stable code, text in both languages; never the value."""
-
-    field: str
-    code: str
-    detail_id: str
-    detail_en: str
-
-
-@dataclass(slots=True)
-class MappedRecord:
-    """A valid record: its key (schema key, percent-encoded parts joined by `~`), its values, its soft findings."""
-
-    key: str
-    values: dict[str, Any]
-    warnings: tuple[RecordWarning, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Reject:
-    """A raw record that is no record of the schema: where it stands, which field broke which rule, a masked value."""
-
-    place: str
-    field: str
-    rule: str
-    detail: str
-    masked: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class ReadRequest:
-    """One read in schema names. `order` is (field, descending) pairs; ties break by key ascending.
-
-    `after`: only records behind this position (values of `order`, then key) are wanted.
-    """
-
-    fields: tuple[str, ...] | None = None
-    filter: Filter = TRUE
-    order: tuple[tuple[str, bool], ...] = ()
-    after: tuple[Any, ...] | None = None
-    limit: int | None = None
-    key: str | None = None
-    deadline: float | None = None
-
-
-@dataclass(slots=True)
-class ReadResult:
-    """At most `limit` valid records in order. `pushed` names the work the source did: columns, filter, order, limit, key.
-
-    `rejected_rows` counts raw records that were not valid in what was read; `rejects` holds a bounded sample of them.
-    """
-
-    records: list[MappedRecord]
-    rejected_rows: int
-    rejects: list[Reject]
-    pushed: tuple[str, ...]
-    as_of: datetime
-    stale: bool = False
-    more: bool = False
-    skipped_blank: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class PreviewRow:
-    """A raw record beside what the mapping makes of it (personal fields masked), or the reasons why it is rejected."""
-
-    place: str
-    raw: Mapping[str, Any]
-    mapped: Mapping[str, Any] | None
-    rejects: tuple[Reject, ...]
-    warnings: tuple[RecordWarning, ...]
+__all__ = ["MappedRecord", "MappedSource", "PreviewRow", "ReadRequest", "ReadResult", "RecordWarning", "Reject"]
 
 
 class MappedSource:
-    """The opened dataset. Contract of this class: see the docstrings of `read`, `preview` and `close`."""
+    """The opened dataset of one connector revision.
+
+    Reads go to the source each time, but for open data that has a freshness mark or a `refresh` time: those are kept mapped,
+    in bounded memory, until the mark changes or the time is over.
+    """
+
+    def __init__(
+        self,
+        *,
+        manifest: Manifest,
+        revision: int,
+        schema: SchemaDef,
+        connector: Connector,
+        mapping: CompiledMapping,
+        limits: Limits,
+    ) -> None:
+        self.manifest = manifest
+        self.revision = revision
+        self.schema = schema
+        self.connector = connector
+        self.mapping = mapping
+        self.limits = limits
+        self.deadline_seconds = limits.deadline_seconds
+        self._kept = Keeper(self, personal=_is_personal(schema))
 
     async def read(self, request: ReadRequest) -> ReadResult:
-        """Reads, maps, validates, filters, sorts and cuts. Raises `SourceError` leaves; bounded memory."""
-        raise AssertionError(request)
+        """Reads, maps, validates, filters, sorts and cuts. Raises `SourceError` leaves; memory is bounded by the limit."""
+        wanted = request.filter
+        if request.key is not None:
+            wanted = all_of(*_key_filter(self.schema, request.key), wanted)
+        kept = await self._kept.table(request.deadline)
+        if kept is not None:
+            return kept.select(request, wanted)
+        selection = Selection(self.schema, request, wanted)
+        scan, pushed = self._scan_request(request, wanted)
+        async for batch in self._batches(scan):
+            await selection.take(self, batch)
+        return selection.result(pushed, datetime.now(UTC))
+
+    async def read_all(self, deadline: float | None, most: int) -> ReadResult | None:
+        """Every valid record, None when there are more than `most`."""
+        selection = Selection(self.schema, ReadRequest(limit=most), TRUE)
+        async for batch in self._batches(ScanRequest(deadline=deadline)):
+            await selection.take(self, batch)
+            if selection.overflown:
+                return None
+        return selection.result((), datetime.now(UTC))
 
     async def preview(self, rows: int = 20) -> list[PreviewRow]:
-        """The first `rows` raw records with what becomes of each."""
-        raise AssertionError(rows)
+        """The first `rows` raw records with what becomes of each; values of personal fields are masked."""
+        shown: list[PreviewRow] = []
+        async for batch in self._batches(ScanRequest()):
+            for place, raw in shaped_rows(self.mapping, batch):
+                shown.append(preview_row(self, place, raw))
+                if len(shown) >= rows:
+                    return shown
+        return shown
+
+    async def version(self) -> str | None:
+        """The source's freshness mark, None where it has none."""
+        return await self.connector.version() if isinstance(self.connector, Freshness) else None
 
     async def close(self) -> None:
         """Closes the connector underneath."""
+        self._kept.forget()
+        await self.connector.close()
+
+    def _scan_request(self, request: ReadRequest, wanted: Filter) -> tuple[ScanRequest, tuple[str, ...]]:
+        can, mapping = self.connector.capabilities, self.mapping
+        columns = None
+        pushed: list[str] = []
+        if can.columns and not mapping.all_columns:
+            columns = tuple(sorted(mapping.raw_columns))
+            pushed.append("columns")
+        sent, _ = mapping.push_filter(wanted, can)
+        if sent is not None:
+            pushed.append("key" if request.key is not None else "filter")
+        return ScanRequest(columns=columns, filter=sent, deadline=request.deadline), tuple(pushed)
+
+    async def _batches(self, scan: ScanRequest) -> AsyncIterator[RawBatch]:
+        """The raw batches of a scan; the source is told to stop whatever happens here."""
+        seen = 0
+        batches = self.connector.scan(scan)
+        try:
+            async for batch in batches:
+                if seen == 0:
+                    missing = self.mapping.check_columns(batch.schema.names)
+                    if missing:
+                        names = ", ".join(missing)
+                        raise SourceSchemaMismatch(f"the source has no column {names}", field="/fields", missing=missing)
+                seen += len(batch)
+                if seen > self.limits.rows:
+                    raise SourceTooLarge(f"more than {self.limits.rows} rows; narrow the read", limit_rows=self.limits.rows)
+                yield batch
+        finally:
+            closing = getattr(batches, "aclose", None)
+            if closing is not None:
+                await closing()
+
+
+def _is_personal(schema: SchemaDef) -> bool:
+    return schema.meta.lookup_only or any(spec.pdp != "none" for spec in schema.fields.values())
+
+
+def _key_filter(schema: SchemaDef, key: str) -> list[Filter]:
+    """Equality on the parts of the key; a null part is left to the comparison of the whole key."""
+    values = schema.key_values(key)
+    return [Compare("=", Property(name), Literal(value)) for name, value in values.items() if value is not None]
+
+
+def preview_row(source: MappedSource, place: str, raw: Mapping[str, Any]) -> PreviewRow:
+    """One raw row beside its record."""
+    record, rejects = map_record(source.mapping, source.schema, raw, place)
+    personal = {name for name, spec in source.schema.fields.items() if spec.pdp != "none"}
+    hidden = {column for field, column in source.mapping.renames.items() if field in personal}
+    hide_all = bool(personal) and not personal <= set(source.mapping.renames)
+    shown = {name: mask(value) if hide_all or name in hidden else value for name, value in raw.items()}
+    mapped = None
+    if record is not None:
+        mapped = {name: mask(value) if name in personal else value for name, value in record.values.items()}
+    return PreviewRow(place, shown, mapped, tuple(rejects), record.warnings if record is not None else ())

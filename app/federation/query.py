@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
-from app.connectors.dataset import MappedRecord, MappedSource
+from app.connectors.dataset import MappedRecord, MappedSource, Reject
 from app.connectors.filters import TRUE, Filter
 from app.errors import SimpulError
 from app.schemas.registry import SchemaDef
@@ -34,8 +34,8 @@ class SortKey:
 class Query:
     """A bound question: every name exists in the schema, every literal has the field's type.
 
-    `sort` holds the caller's keys only; the total order is always (sort keys, agency, key). `after` is the sort tuple of
-    the last record already given (values of `sort`, then agency, then key), None on the first page.
+    `sort` holds the caller's keys only; the total order is always (sort keys, agency, dataset, key). `after` is the place
+    of the last record already given (values of `sort`, then agency, dataset, key), None on the first page.
     """
 
     schema: SchemaDef
@@ -91,16 +91,19 @@ class SourceStatus:
     pushed: tuple[str, ...] = ()
     withheld: tuple[str, ...] = ()
     problem: SimpulError | None = None
+    revision: int = 0
+    rejects: list[Reject] = field(default_factory=list)
 
 
 @dataclass(slots=True)
 class AnswerRecord:
-    """A record of the merged union and where it came from."""
+    """A record of the merged union and where it came from. `fields` are those of the answer that this agency grants."""
 
     record: MappedRecord
     agency: str
     dataset: str
     as_of: datetime
+    fields: tuple[str, ...]
 
 
 @dataclass(slots=True)

@@ -6,7 +6,7 @@ List, search and lookup go to every agency that provides the schema; the order o
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 from app.access.decisions import Decision, Operation
@@ -15,7 +15,8 @@ from app.catalog import quarantine, reports
 from app.catalog.reports import Health
 from app.connectors.filters import properties
 from app.errors import LookupOnly, SimpulError
-from app.federation.binder import RawQuery, bind, query_shape
+from app.federation import cursor
+from app.federation.binder import RawQuery, bind, query_hash, query_shape
 from app.federation.executor import execute
 from app.federation.query import Answer, DatasetRef, Query, SourceStatus
 from app.gateway.access import dataset_ref, note_decisions, refusal_of
@@ -28,13 +29,19 @@ _ANSWERED = frozenset({"ok", "stale"})
 _FAILED = frozenset({"timeout", "unavailable", "rejected", "open_circuit", "schema_mismatch"})
 
 
-async def read(state: State, exchange: Exchange, schema: SchemaDef, operation: Operation, raw: RawQuery) -> Answer:
-    """The federated answer to a list, search or lookup. Raises what the layer turns into a problem."""
+async def read(
+    state: State, exchange: Exchange, schema: SchemaDef, operation: Operation, raw_of: Callable[[], RawQuery]
+) -> tuple[Answer, str | None]:
+    """The federated answer to a list, search or lookup, and the cursor of the next page.
+
+    `raw_of` reads the question from the request: it is called only once access is granted (403 comes before 415 and 422).
+    """
     exchange.schemas = (schema.name,)
     datasets = state.sources.of_schema(schema.name)
     decisions = _decide(state, exchange, schema, operation, datasets, None)
     note_decisions(exchange, decisions)
     _refuse(schema, decisions, frozenset())
+    raw = raw_of()
     query = bind(schema, raw)
     exchange.shape = query_shape(query)
     chosen = tuple(found for found in datasets if query.agencies is None or found.agency in query.agencies)
@@ -43,7 +50,9 @@ async def read(state: State, exchange: Exchange, schema: SchemaDef, operation: O
     asked = _needed(query) | frozenset(query.fields or ())
     _refuse(schema, decisions, asked)
     refs = [dataset_ref(opened, decision) for opened, decision in zip(chosen, decisions, strict=True)]
-    _note_datasets(exchange, refs)
+    bound = "" if query.key is not None else query_hash(query, _policy(decisions))
+    query = cursor.resume(state.cursor_key, raw.cursor, query, bound)
+    note_datasets(exchange, refs)
     await exchange.intend(state.log)
     deadline = time.monotonic() + state.settings.request_seconds
     try:
@@ -53,7 +62,10 @@ async def read(state: State, exchange: Exchange, schema: SchemaDef, operation: O
         raise
     note_answer(exchange, answer)
     await note_sources(state, answer.sources)
-    return answer
+    following = None
+    if answer.after is not None and query.key is None:
+        following = cursor.make_token(state.cursor_key, "records", bound, list(answer.after))
+    return answer, following
 
 
 def note_answer(exchange: Exchange, answer: Answer) -> None:
@@ -119,6 +131,12 @@ def _needed(query: Query) -> frozenset[str]:
     return properties(query.filter) | frozenset(key.field for key in query.sort)
 
 
+def _policy(decisions: Sequence[Decision]) -> str:
+    """What the caller was granted, as text: a cursor made under other grants does not fit."""
+    grants = {(tuple(sorted(found.fields)), found.agreement or "") for found in decisions if found.allow}
+    return repr(sorted(grants))
+
+
 def _refuse(schema: SchemaDef, decisions: Sequence[Decision], asked: frozenset[str]) -> None:
     if not decisions and schema.meta.lookup_only:
         slug = schema.meta.slug
@@ -128,12 +146,12 @@ def _refuse(schema: SchemaDef, decisions: Sequence[Decision], asked: frozenset[s
         raise error
 
 
-def _note_datasets(exchange: Exchange, refs: Sequence[DatasetRef]) -> None:
+def note_datasets(exchange: Exchange, refs: Sequence[DatasetRef]) -> None:
+    """The providers that may be asked, for the intent entry."""
     asked = [ref for ref in refs if ref.grant is not None]
     exchange.providers = tuple(dict.fromkeys(ref.agency for ref in asked))
     exchange.datasets = tuple(DatasetUse(ref.dataset, ref.revision) for ref in asked)
 
 
 def _legs(error: SimpulError) -> Sequence[SourceStatus]:
-    found = error.facts.get("statuses")
-    return found if isinstance(found, list) else ()
+    return [leg for leg in error.legs if isinstance(leg, SourceStatus)]

@@ -1,0 +1,209 @@
+"""`/v1/records/{schema}`: the typed record routes of every shared schema. Answers leave as bytes, made once."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Request, Response
+
+from app.access.decisions import Operation
+from app.api import record_docs as docs
+from app.api.bodies import read_json
+from app.api.dependencies import exchange, services
+from app.api.verify import verify_routes
+from app.errors import FieldError, LookupOnly, NotAcceptable, ParameterUnknown, SchemaUnknown, ValidationFailed
+from app.federation.binder import RawQuery
+from app.federation.query import Answer
+from app.federation.writers import write_csv, write_json, write_ndjson
+from app.gateway import records
+from app.schemas import registry
+from app.schemas.registry import SchemaDef, all_schemas
+
+router = APIRouter(prefix="/v1/records", tags=["records"])
+
+_FORMATS = {"json": "application/json", "ndjson": "application/x-ndjson", "csv": "text/csv"}
+_BY_TYPE = {**{media: name for name, media in _FORMATS.items()}, "application/jsonl": "ndjson", "*/*": "json"}
+_BY_TYPE |= {"application/*": "json", "text/*": "csv"}
+_GENERAL = frozenset({"filter", "filter-lang", "fields", "sort", "limit", "cursor", "agencies"})
+_PRESENTATION = frozenset({"f", "csv"})
+_BODY_MEMBERS = frozenset({"filter", "fields", "sort", "limit", "cursor", "agencies", "view", "purpose"})
+_QUALITY = re.compile(r";\s*q=0(\.0*)?\s*$")
+
+
+def _format(request: Request) -> str:
+    """`json`, `ndjson` or `csv` by `f=` or by the Accept header, in the caller's order."""
+    asked = request.query_params.get("f")
+    if asked is not None:
+        if asked not in _FORMATS:
+            raise NotAcceptable(f"f is one of {', '.join(_FORMATS)}", offered=list(_FORMATS.values()))
+        return asked
+    accept = request.headers.get("accept")
+    if not accept or accept == "*/*":
+        return "json"
+    for part in accept.split(","):
+        found = _BY_TYPE.get(part.partition(";")[0].strip().lower())
+        if found is not None and not _QUALITY.search(part):
+            return found
+    raise NotAcceptable("none of the media types in Accept is offered", offered=list(_FORMATS.values()))
+
+
+def _answer(request: Request, result: Answer, following: str | None, chosen: str) -> Response:
+    state = services(request)
+    headers = {"simpul-complete": "?1" if result.complete else "?0", "vary": "Accept, Accept-Language, Authorization"}
+    if following is not None and request.method == "GET":
+        kept = [(name, value) for name, value in request.query_params.multi_items() if name != "cursor"]
+        target = f"{state.settings.base_url}{request.url.path}?{urlencode([*kept, ('cursor', following)])}"
+        headers["link"] = f'<{target}>; rel="next"'
+    if chosen == "csv":
+        local = request.query_params.get("csv") == "id"
+        return Response(write_csv(result, indonesian=local), 200, headers, "text/csv; charset=utf-8; header=present")
+    if chosen == "ndjson":
+        return Response(write_ndjson(result), 200, headers, _FORMATS["ndjson"])
+    return Response(write_json(result, next_cursor=following), 200, headers, _FORMATS["json"])
+
+
+def _prefer_never(request: Request) -> bool:
+    return "partial=never" in request.headers.get("prefer", "").replace(" ", "").lower().split(",")
+
+
+def _listed(text: str | None) -> tuple[str, ...] | None:
+    return None if text is None else tuple(part.strip() for part in text.split(","))
+
+
+def _from_parameters(request: Request) -> RawQuery:
+    """The question in the URL: general parameters, and `field=value` for the rest."""
+    general: dict[str, str] = {}
+    equals: list[tuple[str, str]] = []
+    for name, value in request.query_params.multi_items():
+        if name in _PRESENTATION:
+            continue
+        if name not in _GENERAL:
+            equals.append((name, value))
+        elif name in general:
+            raise ParameterUnknown(f"the parameter {name} stands twice", parameter=name)
+        else:
+            general[name] = value
+    return RawQuery(
+        filter=general.get("filter"),
+        filter_lang=general.get("filter-lang", "cql2-text"),
+        fields=_listed(general.get("fields")),
+        sort=_listed(general.get("sort")),
+        limit=general.get("limit"),
+        cursor=general.get("cursor"),
+        agencies=_listed(general.get("agencies")),
+        equals=tuple(equals),
+        partial="never" if _prefer_never(request) else "allow",
+    )
+
+
+def _from_body(request: Request) -> RawQuery:
+    """The question in a search body."""
+    body = read_json(request)
+    if not isinstance(body, dict):
+        raise ValidationFailed("a search is an object", errors=[FieldError("", "type", "object")])
+    unknown = sorted(set(body) - _BODY_MEMBERS)
+    errors = [FieldError(f"/{name}", "unknown", f"known: {', '.join(sorted(_BODY_MEMBERS))}") for name in unknown]
+    for name in ("fields", "sort", "agencies"):
+        value = body.get(name)
+        if value is not None and (not isinstance(value, list) or not all(isinstance(item, str) for item in value)):
+            errors.append(FieldError(f"/{name}", "type", "a list of texts"))
+    if body.get("view", "records") != "records":
+        errors.append(FieldError("/view", "choice", "only `records` is served: both sides of a disagreement are shown"))
+    if not isinstance(body.get("filter"), str | dict | None):
+        errors.append(FieldError("/filter", "type", "CQL2 as text or as a JSON object"))
+    if errors:
+        raise ValidationFailed("the search does not fit", errors=errors)
+    asked = body.get("filter")
+    return RawQuery(
+        filter=asked,
+        filter_lang="cql2-json" if isinstance(asked, dict) else "cql2-text",
+        fields=_tuple(body.get("fields")),
+        sort=_tuple(body.get("sort")),
+        limit=body.get("limit"),
+        cursor=body.get("cursor"),
+        agencies=_tuple(body.get("agencies")),
+        partial="never" if _prefer_never(request) else "allow",
+    )
+
+
+def _tuple(value: list[str] | None) -> tuple[str, ...] | None:
+    return None if value is None else tuple(value)
+
+
+async def _read(request: Request, schema: SchemaDef, operation: Operation, raw_of: Any) -> Response:
+    chosen = _format(request)
+    under_way = exchange(request)
+    state = services(request)
+    result, following = await records.read(state, under_way, schema, operation, lambda: raw_of(request))
+    return _answer(request, result, following, chosen)
+
+
+def _add_routes(schema: SchemaDef) -> None:
+    slug, name = schema.meta.slug, schema.name
+
+    async def list_records(request: Request) -> Response:
+        return await _read(request, schema, "list", _from_parameters)
+
+    async def search_records(request: Request) -> Response:
+        return await _read(request, schema, "search", _from_body)
+
+    async def get_record(key: str, request: Request) -> Response:
+        raw = RawQuery(key=key, fields=_listed(request.query_params.get("fields")), partial="never" if _prefer_never(request) else "allow")
+        return await _read(request, schema, "lookup", lambda _: raw)
+
+    title = schema.meta.title_en
+    responses: dict[int | str, dict[str, Any]] = {200: docs.page_response(schema)}
+    headers = docs.header_parameters(personal=False)
+    router.add_api_route(
+        f"/{slug}",
+        list_records,
+        methods=["GET"],
+        name=f"list_{name}",
+        summary=f"List {title}",
+        description=f"{schema.meta.definisi}\n\nFiltered, globally sorted and paged over all agencies that provide it. "
+        "Use `search` when the filter is long.",
+        responses=responses,
+        openapi_extra={"parameters": docs.query_parameters(schema) + headers},
+    )
+    router.add_api_route(
+        f"/{slug}/search",
+        search_records,
+        methods=["POST"],
+        name=f"search_{name}",
+        summary=f"Search {title}",
+        description="The same question as the list, as a JSON body: for long filters and CQL2 as JSON.",
+        responses=responses,
+        openapi_extra={"parameters": headers, "requestBody": docs.search_body(schema)},
+    )
+    router.add_api_route(
+        f"/{slug}/{{key:path}}",
+        get_record,
+        methods=["GET"],
+        name=f"get_{name}",
+        summary=f"Look up {title} by key",
+        description="Every agency that provides the schema is asked; the answer holds one item an agency that has the key. "
+        "404 when all answered and none has it, 503 when one that could have it did not answer.",
+        responses=responses,
+        openapi_extra={"parameters": [docs.key_parameter(schema), *headers]},
+    )
+
+
+for _schema in all_schemas():
+    if _schema.meta.lookup_only:
+        verify_routes(router, _schema)
+    else:
+        _add_routes(_schema)
+
+
+@router.api_route("/{schema}", methods=["GET"], include_in_schema=False)
+@router.api_route("/{schema}/search", methods=["POST"], include_in_schema=False)
+@router.api_route("/{schema}/verify", methods=["POST"], include_in_schema=False)
+@router.api_route("/{schema}/{key}", methods=["GET"], include_in_schema=False)
+async def unknown_schema(schema: str) -> Response:
+    """What is left: a schema that does not exist, or a personal one that is never listed."""
+    found = registry.get(schema)
+    if found.meta.lookup_only:
+        raise LookupOnly(f"{found.name} is never listed; use POST /v1/records/{found.meta.slug}/verify", allow="POST")
+    raise SchemaUnknown(f"this route does not exist for {found.name}; only personal schemas have /verify")

@@ -1,0 +1,19 @@
+"""All routers in the order in which they are matched: the hot ones first."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from app.api import access, agencies, agreements, catalogue, clients, connectors, exchanges, operation, records
+
+ROUTERS: tuple[APIRouter, ...] = (
+    records.router,
+    access.router,
+    operation.router,
+    catalogue.router,
+    agencies.router,
+    connectors.router,
+    clients.router,
+    agreements.router,
+    exchanges.router,
+)

@@ -1,0 +1,211 @@
+"""Making and running an instance: `init`, `serve`, `db`, `user create`, `codes load`, `openapi`. Works on the folder itself."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import secrets
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+import uvicorn
+
+from app.access.clients import ClientDraft, create_client
+from app.access.keys import ensure_keys
+from app.access.purposes import seed_purposes
+from app.access.sealing import create_seal_key, load_seal
+from app.audit.keys import create_log_keys
+from app.catalog.agencies import Agency, create_agency, list_agencies
+from app.catalog.code_files import read_code_file
+from app.catalog.codes import load_codes
+from app.cli.output import BROKEN, fail, faults, note, say, show
+from app.database import Database, check_revision, current_revision, head_revision, upgrade
+from app.errors import Conflict
+from app.main import build_openapi, create_app
+from app.settings import INSTANCE_FILE, Settings, load_settings
+from app.telemetry import configure_logging
+
+Folder = Annotated[Path | None, typer.Option("--dir", help="Folder of the instance", show_default=".simpul")]
+WALIDATA = "diskominfo"
+
+
+def init(
+    folder: Folder = None,
+    instance: Annotated[str, typer.Option(help="Name of the instance")] = "ID-JEPARA",
+    region: Annotated[str, typer.Option(help="Kemendagri code of the region")] = "33.20",
+    base_url: Annotated[str, typer.Option(help="Address at which callers reach the gateway")] = "http://127.0.0.1:8000",
+    origin: Annotated[str, typer.Option(help="Origin of the log; fixed for its life")] = "",
+) -> None:
+    """Make an instance: folder, databases, keys and the first admin client, whose secret is shown once."""
+    with faults():
+        settings = load_settings(dir=folder, instance=instance, region=region, base_url=base_url, log_origin=origin)
+        client_id, secret = create_instance(settings)
+        say(f"instance {settings.instance} in {settings.dir}")
+        say(f"log origin {settings.origin}")
+        say(f"admin client_id     {client_id}")
+        say(f"admin client_secret {secret}   (shown once)")
+        say(f"next: simpul serve --dir {settings.dir}")
+
+
+def create_instance(settings: Settings) -> tuple[str, str]:
+    """The folder, the stores, the keys, the walidata's agency and its first admin; returns the credential."""
+    folder = settings.dir
+    if (folder / INSTANCE_FILE).exists():
+        raise Conflict(f"{folder} holds an instance already; start it with: simpul serve --dir {folder}")
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    upgrade(settings)
+    if not os.environ.get("SIMPUL_SECRET_KEY"):
+        create_seal_key(folder)
+    create_log_keys(folder, settings.origin)
+    credential = asyncio.run(_seed(settings))
+    facts = {
+        "instance": settings.instance,
+        "region": settings.region,
+        "bbox": list(settings.bbox),
+        "zone": settings.zone,
+        "base_url": settings.base_url,
+        "log_origin": settings.origin,
+        "id": secrets.token_hex(8),
+    }
+    # Written last: a folder without it is no instance, so a broken attempt is never served.
+    (folder / INSTANCE_FILE).write_text(json.dumps(facts, indent=2) + "\n", "utf-8")
+    return credential
+
+
+async def _seed(settings: Settings) -> tuple[str, str]:
+    database = Database.open(settings)
+    now = datetime.now(UTC)
+    try:
+        async with database.begin() as connection:
+            await ensure_keys(connection, load_seal(settings.dir, os.environ.get("SIMPUL_SECRET_KEY")), now)
+            await seed_purposes(connection)
+            if WALIDATA not in {agency.id for agency in await list_agencies(connection)}:
+                await create_agency(connection, Agency(WALIDATA, "Dinas Komunikasi dan Informatika (walidata)"))
+            draft = ClientDraft(agency=WALIDATA, role="admin", name="First admin")
+            client, secret = await create_client(connection, draft, now)
+            return client.id, secret
+    finally:
+        await database.close()
+
+
+def serve(
+    folder: Folder = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on; 0 picks a free one")] = None,
+) -> None:
+    """Run the gateway until it is told to stop; then requests under way are finished and recorded."""
+    with faults():
+        settings = load_settings(dir=folder, host=host, port=port)
+        if not (settings.dir / INSTANCE_FILE).is_file():
+            fail(f"{settings.dir} holds no instance; make one with: simpul init --dir {settings.dir}")
+        if not settings.embedded:
+            check_revision(settings)
+    configure_logging(settings.log_level)
+    server = uvicorn.Server(server_config(settings))
+    server.run()
+    if not server.started:
+        raise typer.Exit(BROKEN)
+
+
+def server_config(settings: Settings) -> uvicorn.Config:
+    """uvicorn as the gateway runs it: uvloop, httptools, no access log of its own, a bounded drain."""
+    return uvicorn.Config(
+        create_app(settings),
+        host=settings.host,
+        port=settings.port,
+        loop="uvloop",
+        http="httptools",
+        lifespan="on",
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        date_header=True,
+        timeout_graceful_shutdown=round(settings.drain_seconds),
+        timeout_keep_alive=30,
+        h11_max_incomplete_event_size=settings.header_bytes,
+    )
+
+
+def load_code_list(
+    file: Annotated[Path, typer.Argument(help="Region list (CSV, JSON, SQL dump) or BPS crosswalk (CSV)")],
+    folder: Folder = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Machine-readable result")] = False,
+) -> None:
+    """Load region codes or a crosswalk; may be repeated. What does not match stays unmatched and is named."""
+    with faults():
+        settings = load_settings(dir=folder)
+        report = asyncio.run(_load(settings, file))
+    unmatched = [entry.kode_asal for entry in report.unmatched]
+    if as_json:
+        show({"rows": report.rows, "created": report.created, "updated": report.updated, "matched": report.matched,
+              "unmatched": unmatched})  # fmt: skip
+        return
+    say(f"{file.name}: {report.rows} codes, {report.created} new, {report.updated} changed, {report.unchanged} as before")
+    if report.matched or unmatched:
+        say(f"crosswalk: {report.matched} matched, {len(unmatched)} unmatched")
+    for code in unmatched[:20]:
+        note(f"  unmatched: {code}")
+
+
+async def _load(settings: Settings, file: Path) -> Any:
+    database = Database.open(settings)
+    try:
+        found = await asyncio.to_thread(read_code_file, file)
+        async with database.begin() as connection:
+            return await load_codes(connection, found)
+    finally:
+        await database.close()
+
+
+def create_user(
+    name: Annotated[str, typer.Option(help="Who or what holds the credential")],
+    folder: Folder = None,
+    agency: Annotated[str, typer.Option(help="Agency of the credential")] = WALIDATA,
+    role: Annotated[str, typer.Option(help="client, steward, auditor, supervisor or admin")] = "admin",
+) -> None:
+    """Make a credential straight in the store: the way back in when no admin is left. The secret is shown once."""
+    with faults():
+        settings = load_settings(dir=folder)
+        client_id, secret = asyncio.run(_create_user(settings, ClientDraft(agency, role, name)))  # type: ignore[arg-type]
+    say(f"client_id     {client_id}")
+    say(f"client_secret {secret}   (shown once)")
+
+
+async def _create_user(settings: Settings, draft: ClientDraft) -> tuple[str, str]:
+    database = Database.open(settings)
+    try:
+        async with database.begin() as connection:
+            client, secret = await create_client(connection, draft, datetime.now(UTC))
+            return client.id, secret
+    finally:
+        await database.close()
+
+
+def db_upgrade(folder: Folder = None) -> None:
+    """Bring the database to the revision that this version needs."""
+    with faults():
+        settings = load_settings(dir=folder)
+        upgrade(settings)
+        say(f"database at revision {current_revision(settings)}")
+
+
+def db_current(folder: Folder = None) -> None:
+    """Show the revision of the database, and the one this version needs."""
+    with faults():
+        settings = load_settings(dir=folder)
+        current, head = current_revision(settings), head_revision()
+    say(f"database at revision {current or 'none'}, this version needs {head}")
+    if current != head:
+        raise typer.Exit(1)
+
+
+def write_openapi(
+    file: Annotated[Path, typer.Argument(help="Where to write it")] = Path("openapi/simpul.json"),
+) -> None:
+    """Write the OpenAPI document of this version."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps(build_openapi(), ensure_ascii=False, indent=2, sort_keys=True) + "\n", "utf-8")
+    say(f"{file}")

@@ -1,0 +1,76 @@
+"""The connection of commands that go over HTTP to a running gateway: profile, token, requests, errors."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from app.cli.output import fail
+
+PROFILE_FILE = Path.home() / ".config" / "simpul" / "profile.json"
+_PRIVATE = 0o077
+_REFUSED = 400
+
+
+class Remote:
+    """A running gateway and a token for it. Every refusal ends the command with the problem's own words."""
+
+    def __init__(self, url: str, client_id: str, client_secret: str) -> None:
+        self.url = url.rstrip("/")
+        # Environment proxies are ignored: credentials go to the gateway and nowhere else.
+        self._http = httpx.Client(base_url=self.url, timeout=120.0, trust_env=False)
+        self._http.headers["authorization"] = f"Bearer {self._token(client_id, client_secret)}"
+
+    def call(self, method: str, path: str, *, ok: tuple[int, ...] = (), **request: Any) -> httpx.Response:
+        """The answer; statuses from 400 on end the command unless listed in `ok`."""
+        try:
+            answer = self._http.request(method, path, **request)
+        except httpx.HTTPError as error:
+            fail(f"{self.url} does not answer ({type(error).__name__}); is the gateway running?")
+        if answer.status_code >= _REFUSED and answer.status_code not in ok:
+            fail(refusal(answer))
+        return answer
+
+    def _token(self, client_id: str, client_secret: str) -> str:
+        form = {"grant_type": "client_credentials"}
+        try:
+            answer = self._http.post("/oauth/token", data=form, auth=(client_id, client_secret))
+        except httpx.HTTPError as error:
+            fail(f"{self.url} does not answer ({type(error).__name__}); is the gateway running?")
+        if answer.status_code != httpx.codes.OK:
+            fail(f"no token: {answer.text}")
+        return str(answer.json()["access_token"])
+
+
+def refusal(answer: httpx.Response) -> str:
+    """A problem as lines for a person."""
+    try:
+        problem = answer.json()
+    except json.JSONDecodeError:
+        return f"HTTP {answer.status_code}"
+    lines = [f"{problem.get('code', answer.status_code)}: {problem.get('detail', '')}"]
+    lines += [f"  {place['pointer'] or '/'}: {place['detail']} ({place['code']})" for place in problem.get("errors", [])]
+    return "\n".join(lines)
+
+
+def connect(url: str | None, profile: Path | None) -> Remote:
+    """From `--url`, the environment (`SIMPUL_URL`, `SIMPUL_CLIENT_ID`, `SIMPUL_CLIENT_SECRET`) or a profile file of mode 0600."""
+    found = {
+        "url": url or os.environ.get("SIMPUL_URL"),
+        "client_id": os.environ.get("SIMPUL_CLIENT_ID"),
+        "client_secret": os.environ.get("SIMPUL_CLIENT_SECRET"),
+    }
+    file = profile or PROFILE_FILE
+    if file.is_file():
+        if os.name == "posix" and file.stat().st_mode & _PRIVATE:
+            fail(f"{file} can be read by others; run: chmod 600 {file}")
+        stored = json.loads(file.read_text("utf-8"))
+        found = {name: value or stored.get(name) for name, value in found.items()}
+    missing = [name for name, value in found.items() if not value]
+    if missing:
+        fail(f"{', '.join(missing)} not given: set SIMPUL_URL, SIMPUL_CLIENT_ID, SIMPUL_CLIENT_SECRET, or write {file} (mode 0600)")
+    return Remote(str(found["url"]), str(found["client_id"]), str(found["client_secret"]))

@@ -1,0 +1,46 @@
+"""The `source:` block of a CKAN portal."""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import Field, field_validator, model_validator
+
+from app.connectors.source import SourceBase
+
+
+class CkanSource(SourceBase):
+    """A resource by id, a resource of a package by name, or (`mode: packages`) the packages themselves."""
+
+    kind: Literal["ckan"] = "ckan"
+    url: str = Field(max_length=1000, description="Base address of the portal")
+    mode: Literal["resource", "packages"] = "resource"
+    resource: str | None = Field(default=None, max_length=100, description="Id of the resource")
+    package: str | None = Field(default=None, max_length=200, description="Name or id of the package")
+    resource_name: str | None = Field(default=None, max_length=300, description="Name of the resource in the package")
+    query: str | None = Field(default=None, max_length=300, description="mode packages: the search, e.g. organization:dinkes")
+    api_key: str = Field(default="", description="${secret:NAME}, where the portal asks for one")
+    delimiter: str = Field(default=",", min_length=1, max_length=1, description="Of a CSV behind the resource")
+    encoding: str = Field(default="utf-8", max_length=40)
+
+    @field_validator("url")
+    @classmethod
+    def _address(cls, url: str) -> str:
+        parts = urlsplit(url)
+        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username is not None:
+            raise ValueError("an address is http(s)://host, without user names in it")
+        return url.rstrip("/")
+
+    @field_validator("api_key")
+    @classmethod
+    def _referred(cls, text: str) -> str:
+        if text and not (text.startswith("${") and text.endswith("}")):
+            raise ValueError("a secret never stands in a manifest: store it and write ${secret:NAME}")
+        return text
+
+    @model_validator(mode="after")
+    def _something(self) -> Self:
+        if self.mode == "resource" and self.resource is None and self.package is None:
+            raise ValueError("name a resource by its id, or a package and resource_name")
+        return self

@@ -1,0 +1,130 @@
+"""The connector of kind `file`: finds the file, reads it in its own threads, tells what is wrong with it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Iterator, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pyarrow as pa
+
+from app.connectors.blocking import Threads, pull
+from app.connectors.capabilities import Capabilities
+from app.connectors.contract import CheckStep, Connector, Discovery, Freshness, RawBatch, RawColumn, ScanRequest
+from app.connectors.environment import Environment
+from app.connectors.file.csv_reader import read_csv
+from app.connectors.file.json_reader import read_json
+from app.connectors.file.sheets import read_sheet
+from app.connectors.file.sniff import require_format
+from app.connectors.file.source import SHEETS, FileSource, place_of
+from app.errors import CapabilityUndeclared, SimpulError, SourceFormatError, SourcePermissionDenied, SourceSchemaMismatch
+
+
+class FileConnector(Connector, Freshness):
+    """One file of one agency. Every read opens it anew, so an upload shows at once."""
+
+    kind: ClassVar[str] = "file"
+
+    def __init__(self, source: FileSource, environment: Environment) -> None:
+        self._source = source
+        self._environment = environment
+        self._threads = Threads(f"file-{environment.connector}", max(1, min(environment.limits.concurrency, 4)))
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """Only columns: the gateway filters and sorts."""
+        return Capabilities(columns=True, concurrent_scans=4)
+
+    async def version(self) -> str | None:
+        """Identity of the file's bytes: device, inode, change time, size. None when there is no file."""
+        try:
+            stat = place_of(self._environment.root, self._source.location).stat()
+        except (SimpulError, OSError):
+            return None
+        return f"{stat.st_dev}-{stat.st_ino}-{stat.st_mtime_ns}-{stat.st_ctime_ns}-{stat.st_size}"
+
+    async def check(self) -> Sequence[CheckStep]:
+        """Stages: permission (the file is there and may be read), read (its first records)."""
+        started = time.perf_counter()
+        try:
+            path = place_of(self._environment.root, self._source.location)
+            await self._threads.call(lambda: _openable(path))
+        except SimpulError as error:
+            return [CheckStep("permission", _since(started), error, "/source/location")]
+        steps = [CheckStep("permission", _since(started), None, "/source/location")]
+        started = time.perf_counter()
+        error: SimpulError | None = None
+        try:
+            async for _ in self.scan(ScanRequest(deadline=time.monotonic() + self._environment.limits.deadline_seconds)):
+                break
+        except SimpulError as caught:
+            error = caught
+        steps.append(CheckStep("read", _since(started), error, str(error.facts.get("field", "/source")) if error else "/source"))
+        return steps
+
+    async def discover(self, sample_rows: int = 20) -> Discovery:
+        """The columns and the first records."""
+        async for batch in self.scan(ScanRequest()):
+            names = batch.schema.names
+            rows = list(batch.rows or ())[:sample_rows]
+            json = self._source.kind_of_file in {"json", "ndjson", "geojson"}
+            columns = tuple(RawColumn(name, "json" if json else "text", pa.string()) for name in names)
+            sample: tuple[dict[str, Any], ...] = tuple(dict(zip(names, row, strict=True)) for row in rows)
+            return Discovery((self._source.location,), columns, sample)
+        return Discovery((self._source.location,), ())
+
+    async def scan(self, request: ScanRequest) -> AsyncIterator[RawBatch]:
+        """The records in file order."""
+        if request.filter is not None or request.order or request.limit is not None:
+            raise CapabilityUndeclared("a file does not filter, sort or cut")
+        batches = pull(self._threads, self._read(), request.deadline)
+        try:
+            async for batch in batches:
+                yield batch if request.columns is None else project(batch, request.columns)
+        finally:
+            await batches.aclose()  # type: ignore[attr-defined]
+
+    async def close(self) -> None:
+        """Gives back the threads."""
+        self._threads.close()
+
+    def _read(self) -> Iterator[RawBatch]:
+        source, environment = self._source, self._environment
+        path = place_of(environment.root, source.location)
+        try:
+            require_format(path, source.kind_of_file)
+            if source.kind_of_file == "csv":
+                yield from read_csv(path, source, source.location)
+            elif source.kind_of_file in SHEETS:
+                yield from read_sheet(path, source, f"{source.location}, sheet {source.sheet}", environment.cache, environment.limits)
+            else:
+                yield from read_json(path, source, source.location)
+        except PermissionError:
+            raise SourcePermissionDenied(f"{source.location} may not be read", field="/source/location") from None
+        except OSError as error:
+            raise SourceFormatError(f"{source.location} could not be read ({error.strerror})", field="/source/location") from None
+
+
+def project(batch: RawBatch, columns: Sequence[str]) -> RawBatch:
+    """The batch with these columns only, in this order. Raises `SourceSchemaMismatch` naming those that are gone."""
+    names = batch.schema.names
+    json = bool(batch.schema.names) and batch.schema.field(0).metadata is not None
+    missing = [name for name in columns if name not in names]
+    if missing and not json and (len(batch) or names):
+        raise SourceSchemaMismatch(f"the source has no column {', '.join(missing)}", field="/fields", missing=missing)
+    places = [names.index(name) if name in names else None for name in columns]
+    rows = [tuple(None if place is None else row[place] for place in places) for row in batch.rows or ()]
+    schema = pa.schema([batch.schema.field(name) if name in names else pa.field(name, pa.string()) for name in columns])
+    return RawBatch(schema, rows=rows, place=batch.place, numbers=batch.numbers, rejects=batch.rejects)
+
+
+def _openable(path: Path) -> None:
+    try:
+        path.open("rb").close()
+    except OSError:
+        raise SourcePermissionDenied("the file may not be read", field="/source/location") from None
+
+
+def _since(started: float) -> float:
+    return (time.perf_counter() - started) * 1000

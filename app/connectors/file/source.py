@@ -1,0 +1,125 @@
+"""The `source:` block of a file, and where in the agency's folder its location leads."""
+
+from __future__ import annotations
+
+import codecs
+import re
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from app.connectors.source import SourceBase
+from app.errors import SourceMissing, SourcePermissionDenied
+
+Format = Literal["csv", "xlsx", "xls", "ods", "json", "ndjson", "geojson"]
+SHEETS = frozenset({"xlsx", "xls", "ods"})
+_ENDINGS: dict[str, Format] = {
+    ".csv": "csv",
+    ".tsv": "csv",
+    ".txt": "csv",
+    ".xlsx": "xlsx",
+    ".xls": "xls",
+    ".ods": "ods",
+    ".json": "json",
+    ".ndjson": "ndjson",
+    ".jsonl": "ndjson",
+    ".geojson": "geojson",
+}
+_RANGE = re.compile(r"([A-Z]{1,3})([1-9]\d{0,6}):([A-Z]{1,3})([1-9]\d{0,6})")
+
+
+class HeaderRows(BaseModel):
+    """Which rows of a sheet (counted from 1) make the header; several are joined by a blank."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    rows: tuple[int, ...] = Field(min_length=1, max_length=10)
+
+
+class FileSource(SourceBase):
+    """A file under the agency's folder. What a sheet made for people needs (header rows, range, stop mark) is stated here."""
+
+    kind: Literal["file"] = "file"
+    location: str = Field(min_length=1, max_length=500, description="Path under the agency's folder, e.g. inbox/faskes.xlsx")
+    format: Format | None = Field(default=None, description="csv, xlsx, xls, ods, json, ndjson, geojson; else by the ending")
+    delimiter: str = Field(default=",", min_length=1, max_length=1)
+    quote: str = Field(default='"', min_length=1, max_length=1)
+    encoding: str = Field(default="utf-8", max_length=40, description="utf-8 (a BOM is removed), cp1252, …")
+    header: bool | HeaderRows = True
+    columns: tuple[str, ...] = Field(default=(), max_length=1000, description="Names where the file has no header row")
+    sheet: int | str = 0
+    range: str | None = Field(default=None, description='Cells of a sheet, e.g. "B4:K200"')
+    skip: int = Field(default=0, ge=0, le=10_000, description="Rows before the header")
+    fill_down: tuple[str, ...] = Field(default=(), description="Columns whose blank cells repeat the cell above")
+    stop_at: str | None = Field(default=None, description="The first cell of the row at which the table ends, e.g. JUMLAH")
+    record_path: str | None = Field(default=None, max_length=500, description="Where the records of a JSON file are")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _known_format(cls, given: Any) -> Any:
+        if isinstance(given, dict) and not given.get("format") and isinstance(given.get("location"), str):
+            ending = Path(given["location"]).suffix.lower()
+            if ending not in _ENDINGS:
+                raise ValueError(f"the ending {ending or '(none)'} says no format; write format: csv, xlsx, json, …")
+        return given
+
+    @field_validator("location")
+    @classmethod
+    def _inside(cls, location: str) -> str:
+        if "://" in location:
+            raise ValueError("a file stands in the agency's folder; for an address use kind: rest or ckan")
+        if location.startswith(("/", "~")) or ".." in Path(location).parts or "\x00" in location or "\\" in location:
+            raise ValueError("the location is a path under the agency's folder, without .. and not absolute")
+        return location
+
+    @field_validator("encoding")
+    @classmethod
+    def _known_encoding(cls, encoding: str) -> str:
+        try:
+            codecs.lookup(encoding)
+        except LookupError:
+            raise ValueError("unknown encoding; write utf-8, cp1252, latin-1, utf-16") from None
+        return encoding
+
+    @field_validator("range")
+    @classmethod
+    def _range(cls, text: str | None) -> str | None:
+        if text is not None and _RANGE.fullmatch(text) is None:
+            raise ValueError('a range is written "B4:K200"')
+        return text
+
+    @property
+    def kind_of_file(self) -> Format:
+        """The format, stated or by the ending."""
+        return self.format or _ENDINGS[Path(self.location).suffix.lower()]
+
+    @property
+    def cells(self) -> tuple[int, int, int, int] | None:
+        """First row, first column, last row, last column of the range, counted from 0."""
+        if self.range is None:
+            return None
+        match = _RANGE.fullmatch(self.range)
+        if match is None:
+            return None
+        return int(match[2]) - 1, _column(match[1]), int(match[4]) - 1, _column(match[3])
+
+
+def _column(letters: str) -> int:
+    number = 0
+    for letter in letters:
+        number = number * 26 + ord(letter) - 64
+    return number - 1
+
+
+def place_of(root: Path, location: str) -> Path:
+    """The file itself; raises `SourceMissing`, or `SourcePermissionDenied` when a link leads out of the folder."""
+    path = root / location
+    try:
+        real = path.resolve(strict=True)
+    except (OSError, RuntimeError):
+        raise SourceMissing(f"there is no file {location} in the agency's folder; upload it", field="/source/location") from None
+    if not real.is_relative_to(root.resolve()):
+        raise SourcePermissionDenied(f"{location} leads out of the agency's folder", field="/source/location")
+    if not real.is_file():
+        raise SourceMissing(f"{location} is no file", field="/source/location")
+    return real

@@ -1,0 +1,56 @@
+"""The header of a table: one row, several joined rows, or names stated in the manifest. A name never vanishes silently."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from app.connectors.file.source import FileSource, HeaderRows
+from app.errors import SourceFormatError
+
+MOST_COLUMNS = 2_000
+
+
+def header_names(source: FileSource, rows: Iterator[tuple[int, Sequence[str]]], place: str) -> list[str]:
+    """The column names; takes the header rows off `rows`."""
+    if source.header is False:
+        if not source.columns:
+            raise SourceFormatError(f"{place}: header is false, so columns must name the columns", field="/source/columns")
+        return _distinct(list(source.columns), place)
+    wanted = source.header.rows if isinstance(source.header, HeaderRows) else None
+    found: list[Sequence[str]] = []
+    for number, row in rows:
+        if wanted is None:
+            found.append(row)
+            break
+        if number in wanted:
+            found.append(_carried(row) if number != wanted[-1] else row)
+        if number >= max(wanted):
+            break
+    if not found:
+        raise SourceFormatError(f"{place}: there is no header row; the file is empty", field="/source/header")
+    width = max(len(row) for row in found)
+    if width > MOST_COLUMNS:
+        raise SourceFormatError(f"{place}: more than {MOST_COLUMNS} columns", field="/source", limit_columns=MOST_COLUMNS)
+    names = []
+    for column in range(width):
+        parts = [str(row[column]).strip() for row in found if column < len(row)]
+        names.append(" ".join(dict.fromkeys(part for part in parts if part)))
+    return _distinct(names, place)
+
+
+def _carried(row: Sequence[str]) -> list[str]:
+    """An upper header row: a merged cell shows its text only in its first column, the blanks after it mean the same."""
+    carried: list[str] = []
+    for cell in row:
+        carried.append(cell if str(cell).strip() else (carried[-1] if carried else ""))
+    return carried
+
+
+def _distinct(names: list[str], place: str) -> list[str]:
+    """An unnamed column is called `column_N`; two of one name are an error, since one of them would be lost."""
+    named = [name or f"column_{place_number}" for place_number, name in enumerate(names, 1)]
+    twice = sorted({name for name in named if named.count(name) > 1})
+    if twice:
+        detail = f"{place}: the column {twice[0]!r} stands twice; give names with header: false and columns"
+        raise SourceFormatError(detail, field="/source/header", columns=twice)
+    return named

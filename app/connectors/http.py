@@ -1,0 +1,222 @@
+"""The one HTTP client: httpx's interface on aiohttp's transport, with the network policy at dial time.
+
+Every resolved address is checked when it is dialled, every redirect hop is a new dial, environment proxies are ignored,
+bodies are bounded after inflation. No secret, query or body stands in an error.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import time
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+
+import aiohttp
+import httpx
+from aiohttp.abc import AbstractResolver, ResolveResult
+from httpx_aiohttp import AiohttpTransport
+
+from app.connectors.environment import Environment, NetworkPolicy
+from app.connectors.json_text import JsonFlaw, decode_json_bytes, parse_json
+from app.connectors.network import canonical_host, resolve_allowed
+from app.errors import (
+    NetworkForbidden,
+    SimpulError,
+    SourceAuthFailed,
+    SourceDnsFailed,
+    SourceFailed,
+    SourceFormatError,
+    SourceMissing,
+    SourcePermissionDenied,
+    SourceRejected,
+    SourceTimeout,
+    SourceTlsFailed,
+    SourceTooLarge,
+    SourceUnreachable,
+)
+
+MOST_HOPS = 5
+CONNECT_SECONDS = 5.0
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_STATUS: Mapping[int, type[SimpulError]] = {
+    401: SourceAuthFailed,
+    403: SourcePermissionDenied,
+    404: SourceMissing,
+    408: SourceTimeout,
+    410: SourceMissing,
+    429: SourceFailed,
+}
+_PORTS = {"http": 80, "https": 443}
+
+
+class _PolicyResolver(AbstractResolver):
+    """aiohttp asks here for addresses; it dials exactly what this returns, so a name that changes its address gains nothing."""
+
+    def __init__(self, policy: NetworkPolicy) -> None:
+        self._policy = policy
+
+    async def resolve(self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET) -> list[ResolveResult]:
+        """The allowed literal addresses of a host; raises `NetworkForbidden` or `SourceDnsFailed`."""
+        del family
+        found = await resolve_allowed(host, port, self._policy)
+        return [
+            ResolveResult(
+                hostname=host,
+                host=address,
+                port=port,
+                family=socket.AF_INET6 if ":" in address else socket.AF_INET,
+                proto=0,
+                flags=socket.AI_NUMERICHOST,
+            )
+            for address in found
+        ]
+
+    async def close(self) -> None:
+        """Nothing is held."""
+
+
+class HttpSource:
+    """The connections of one connector. Opens nothing before the first request."""
+
+    def __init__(self, environment: Environment) -> None:
+        self._environment = environment
+        self._client: httpx.AsyncClient | None = None
+
+    async def get(self, url: str, *, deadline: float | None = None, **request: Any) -> httpx.Response:
+        """The answer to a GET, its body read; redirects followed by hand. Raises `SourceError` leaves for all but 2xx."""
+        return await self.send("GET", url, deadline=deadline, **request)
+
+    async def send(
+        self,
+        method: str,
+        url: str,
+        *,
+        deadline: float | None = None,
+        headers: Mapping[str, str] | None = None,
+        auth: httpx.Auth | tuple[str, str] | None = None,
+        **request: Any,
+    ) -> httpx.Response:
+        """One request with its redirects, within the deadline (`time.monotonic()` seconds)."""
+        budget = self._environment.limits.deadline_seconds
+        if deadline is not None:
+            budget = min(budget, deadline - time.monotonic())
+        sent = dict(headers or {})
+        try:
+            async with asyncio.timeout(max(budget, 0)):
+                return await self._follow(method, url, sent, auth, request)
+        except TimeoutError:
+            raise SourceTimeout(f"no answer within {budget:.3g} s", field="/source/url") from None
+
+    async def close(self) -> None:
+        """Closes the connections; may be called twice."""
+        client, self._client = self._client, None
+        if client is not None:
+            await client.aclose()
+
+    async def _follow(
+        self, method: str, url: str, headers: dict[str, str], auth: Any, request: dict[str, Any]
+    ) -> httpx.Response:
+        for _ in range(MOST_HOPS + 1):
+            await self._allowed(url)
+            answer = await self._once(method, url, headers, auth, request)
+            if answer.status_code not in _REDIRECTS or "location" not in answer.headers:
+                return _checked(answer)
+            target = urljoin(url, answer.headers["location"])
+            if urlsplit(url).scheme == "https" and urlsplit(target).scheme != "https":
+                raise NetworkForbidden("the source redirects from https to http", field="/source/url")
+            if urlsplit(target).netloc != urlsplit(url).netloc:
+                headers, auth = {}, None  # credentials never follow to another host
+            url, request = target, {}
+        raise SourceRejected(f"more than {MOST_HOPS} redirects", field="/source/url")
+
+    async def _allowed(self, url: str) -> None:
+        """Literal addresses are dialled without asking the resolver, so they are looked at here."""
+        parts = urlsplit(url)
+        if parts.scheme not in _PORTS or parts.username is not None or not parts.hostname:
+            raise NetworkForbidden("an address is http(s)://host/path, without user names in it", field="/source/url")
+        host = canonical_host(parts.hostname)
+        if host.replace(".", "").isdigit() or ":" in host:
+            await resolve_allowed(host, parts.port or _PORTS[parts.scheme], self._environment.network)
+
+    async def _once(self, method: str, url: str, headers: Mapping[str, str], auth: Any, request: dict[str, Any]) -> httpx.Response:
+        client = self._open()
+        try:
+            async with client.stream(method, url, headers=headers, auth=auth, **request) as answer:
+                chunks: list[bytes] = []
+                size = 0
+                async for chunk in answer.aiter_bytes():
+                    size += len(chunk)
+                    if size > self._environment.limits.bytes:
+                        raise SourceTooLarge("the answer is larger than the limit", limit_bytes=self._environment.limits.bytes)
+                    chunks.append(chunk)
+                answer._content = b"".join(chunks)  # noqa: SLF001 - what httpx's own aread does, but bounded
+                return answer
+        except SimpulError:
+            raise
+        except httpx.HTTPError as error:
+            raise _translated(error) from None
+
+    def _open(self) -> httpx.AsyncClient:
+        if self._client is None:
+            policy, limits = self._environment.network, self._environment.limits
+
+            def session() -> aiohttp.ClientSession:
+                connector = aiohttp.TCPConnector(
+                    resolver=_PolicyResolver(policy),
+                    limit=limits.concurrency,
+                    ttl_dns_cache=10,
+                    use_dns_cache=True,
+                    happy_eyeballs_delay=None,
+                )
+                return aiohttp.ClientSession(connector=connector, trust_env=False, auto_decompress=False)
+
+            timeout = httpx.Timeout(limits.deadline_seconds, connect=CONNECT_SECONDS)
+            self._client = httpx.AsyncClient(
+                transport=AiohttpTransport(client=session), timeout=timeout, trust_env=False, follow_redirects=False
+            )
+        return self._client
+
+
+def json_of(answer: httpx.Response) -> Any:
+    """The body as JSON, numbers exact; raises `SourceFormatError`."""
+    try:
+        return parse_json(decode_json_bytes(answer.content))
+    except JsonFlaw as flaw:
+        kind = answer.headers.get("content-type", "no content type").partition(";")[0]
+        raise SourceFormatError(f"the answer ({kind}) is no JSON: {flaw.detail}", field="/source/url", rule=flaw.rule) from None
+
+
+def _checked(answer: httpx.Response) -> httpx.Response:
+    status = answer.status_code
+    if 200 <= status < 300:  # noqa: PLR2004 - success
+        return answer
+    if status in _STATUS:
+        wait = answer.headers.get("retry-after", "")
+        seconds = int(wait) if wait.isdigit() and len(wait) < 6 else None  # noqa: PLR2004
+        raise _STATUS[status](f"the source answered HTTP {status}", field="/source/url", retry_after_seconds=seconds)
+    if status >= 500:  # noqa: PLR2004
+        raise SourceFailed(f"the source answered HTTP {status}", field="/source/url")
+    raise SourceRejected(f"the source answered HTTP {status}", field="/source/url")
+
+
+def _translated(error: httpx.HTTPError) -> SimpulError:
+    """The leaf for a transport fault; one of our own errors may stand underneath (the resolver raised it)."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, SimpulError):
+            return cause
+        if isinstance(cause, aiohttp.ClientConnectorCertificateError | aiohttp.ClientSSLError):
+            return SourceTlsFailed("the TLS connection failed; check the certificate", field="/source/url")
+        if isinstance(cause, aiohttp.ClientConnectorDNSError):
+            return SourceDnsFailed("the host name has no address", field="/source/url")
+        cause = cause.__cause__ or cause.__context__
+    if isinstance(error, httpx.TimeoutException):
+        return SourceTimeout("the source did not answer in time", field="/source/url")
+    if isinstance(error, httpx.ConnectError):
+        return SourceUnreachable("the source refuses connections", field="/source/url")
+    if isinstance(error, httpx.DecodingError):
+        return SourceFormatError("the answer cannot be unpacked", field="/source/url")
+    return SourceUnreachable("the connection to the source broke off", field="/source/url")
+

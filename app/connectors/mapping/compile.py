@@ -1,0 +1,254 @@
+"""From the `fields:` of a manifest to closures: one compiled field a schema field, every fault of the manifest with its place."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from app.connectors.mapping.expression import compile_expression
+from app.connectors.mapping.fit import fitting
+from app.connectors.mapping.rules import StepReject
+from app.connectors.mapping.steps import STEPS
+from app.connectors.mapping.steps.contract import Row, Step, StepContext
+from app.schemas.base import FieldSpec
+
+Value = Callable[[Row], Any]
+_PATH = re.compile(r"\$((?:\.[^.\[\]]+|\[\d+\])+)")
+_PATH_STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+)\]")
+_BESIDE = frozenset({"from", "else", "months", "if"})
+_SOURCES = ("from", "const", "expr", "when")
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledField:
+    """One field: how its value is made from a raw row, whether a reject nulls it, the raw column when it is a plain rename."""
+
+    name: str
+    value: Value
+    nulls: bool
+    rename: str | None
+
+
+def compile_field(name: str, given: Any, spec: FieldSpec, context: StepContext) -> CompiledField:
+    """The compiled mapping of one schema field; raises `MappingInvalid` or `ExpressionForbidden`."""
+    if isinstance(given, str):
+        context.columns.add(_first(given))
+        return CompiledField(name, _fitted(_reader(given), spec), nulls=False, rename=given if given[:2] != "$." else None)
+    if not isinstance(given, Mapping):
+        context.refuse("a field is the name of a raw column, or a mapping with from and steps")
+    value = _branch(given, context, spec)
+    nulls = _otherwise(given, context) == "null"
+    plain = given.get("from") if set(given) == {"from"} and isinstance(given.get("from"), str) else None
+    return CompiledField(name, _fitted(value, spec), nulls=nulls, rename=plain)
+
+
+def _branch(given: Mapping[str, Any], context: StepContext, spec: FieldSpec | None) -> Value:
+    """The value of a mapping with `from`, `const`, `expr` or `when`, and its steps in the order written."""
+    named = [source for source in _SOURCES if source in given]
+    if len(named) != 1:
+        context.refuse(f"write exactly one of {', '.join(_SOURCES)}")
+    source = named[0]
+    context = StepContext(context.pointer, context.codes, context.zone, _months(given, context), spec, context.columns)
+    if source == "when":
+        value = _when(given["when"], context.at("when"), spec)
+    elif source == "const":
+        constant = Decimal(str(given["const"])) if isinstance(given["const"], float) else given["const"]
+        value = _constant(constant)
+    elif source == "expr":
+        expression = compile_expression(given["expr"], f"{context.pointer}/expr")
+        context.columns.update(expression.columns)
+        value = expression.value
+    else:
+        value = _from(given["from"], context.at("from"))
+    return _stepped(value, [_step(key, given[key], context) for key in given if key not in _BESIDE and key != source])
+
+
+def _months(given: Mapping[str, Any], context: StepContext) -> str:
+    months = given.get("months", context.months)
+    if months not in ("id", "en"):
+        context.at("months").refuse("months is id or en")
+    return str(months)
+
+
+def _otherwise(given: Mapping[str, Any], context: StepContext) -> str:
+    chosen = given.get("else", "reject")
+    if chosen not in ("reject", "null", None):
+        context.at("else").refuse('else is reject (the default) or "null"')
+    return "null" if chosen in ("null", None) else "reject"
+
+
+def _step(name: str, options: Any, context: StepContext) -> Step:
+    here = context.at(name)
+    if name == "each":
+        return _each(options, here)
+    builder = STEPS.get(name)
+    if builder is None:
+        near = difflib.get_close_matches(name, [*STEPS, "each"], n=1)
+        here.refuse(f"unknown step {name}; " + (f"did you mean {near[0]}?" if near else f"steps: {', '.join(STEPS)}, each"))
+    return builder(options, here)
+
+
+def _stepped(value: Value, steps: list[Step]) -> Value:
+    if not steps:
+        return value
+
+    def stepped(row: Row) -> Any:
+        found = value(row)
+        for step in steps:
+            if found is None:
+                return None
+            found = step(found, row)
+        return found
+
+    return stepped
+
+
+def _constant(constant: Any) -> Value:
+    return lambda _: constant
+
+
+def _when(given: Any, context: StepContext, spec: FieldSpec | None) -> Value:
+    """The first branch whose condition is true; a last branch without `if` always is. No branch: the record is rejected."""
+    if not isinstance(given, list) or not given:
+        context.refuse("when is a list of branches with if and a value")
+    branches: list[tuple[Value | None, Value, bool]] = []
+    for place, branch in enumerate(given):
+        here = context.at(str(place))
+        if not isinstance(branch, Mapping):
+            here.refuse("a branch is a mapping with if and from, const or expr")
+        condition = None
+        if "if" in branch:
+            expression = compile_expression(branch["if"], f"{here.pointer}/if")
+            context.columns.update(expression.columns)
+            condition = expression.value
+        elif place != len(given) - 1:
+            here.refuse("only the last branch may stand without if")
+        branches.append((condition, _branch(branch, here, spec), _otherwise(branch, here) == "null"))
+
+    def value(row: Row) -> Any:
+        for condition, result, nulls in branches:
+            if condition is None or condition(row) is True:
+                try:
+                    return result(row)
+                except StepReject:
+                    if nulls:
+                        return None
+                    raise
+        raise StepReject("no_branch")
+
+    return value
+
+
+def _from(given: Any, context: StepContext) -> Value:
+    """A raw column, a nested path (`$.location.latitude`), or a list of them for `join`."""
+    if isinstance(given, list) and given and all(isinstance(name, str) for name in given):
+        readers = [_reader(name) for name in given]
+        context.columns.update(_first(name) for name in given)
+        return lambda row: [reader(row) for reader in readers]
+    if not isinstance(given, str) or not given:
+        context.refuse("from is a raw column, a path such as $.location.latitude, or a list of them")
+    if given.startswith("$.") and _PATH.fullmatch(given) is None:
+        context.refuse("a path is written $.a.b[0]")
+    context.columns.add(_first(given))
+    return _reader(given)
+
+
+def _first(name: str) -> str:
+    """The raw column that a name or path begins with."""
+    return _PATH_STEP.findall(name[1:])[0][0] if name.startswith("$.") else name
+
+
+def _reader(name: str) -> Value:
+    """Reads a column; blank text is null (an empty cell says nothing)."""
+    if not name.startswith("$."):
+
+        def column(row: Row) -> Any:
+            found = row.get(name)
+            return None if isinstance(found, str) and (not found or found.isspace()) else found
+
+        return column
+    steps: list[str | int] = [key or int(index) for key, index in _PATH_STEP.findall(name[1:])]
+
+    def path(row: Row) -> Any:
+        found: Any = row
+        for step in steps:
+            if isinstance(step, int):
+                found = found[step] if isinstance(found, list) and step < len(found) else None
+            else:
+                found = found.get(step) if isinstance(found, Mapping) else None
+            if found is None:
+                return None
+        return None if isinstance(found, str) and (not found or found.isspace()) else found
+
+    return path
+
+
+def _each(given: Any, context: StepContext) -> Step:
+    """`each: {fields: {…}}` maps every object of a list; `each: {text: squeeze}` takes every item through steps."""
+    if not isinstance(given, Mapping) or not given:
+        context.refuse("each takes fields (for a list of objects) or steps (for a list of values)")
+    item = context.spec.item if context.spec is not None else None
+    if "fields" in given:
+        return _each_object(given["fields"], context.at("fields"), item)
+    inside = StepContext(context.pointer, context.codes, context.zone, context.months, item, context.columns)
+    steps = [_step(name, options, inside) for name, options in given.items()]
+
+    def values(value: Any, row: Row) -> Any:
+        if not isinstance(value, list):
+            raise StepReject("not_a_list")
+        found = []
+        for part in value:
+            result = part
+            for step in steps:
+                result = None if result is None else step(result, row)
+            if result is not None:
+                found.append(result)
+        return found
+
+    return values
+
+
+def _each_object(fields: Any, context: StepContext, item: FieldSpec | None) -> Step:
+    if not isinstance(fields, Mapping) or item is None:
+        context.refuse("fields maps the members of a list of objects; this field is no such list")
+    unknown = [name for name in fields if name not in item.parts]
+    if unknown:
+        context.refuse(f"no member {unknown[0]}; members: {', '.join(item.parts)}")
+    inner = StepContext(context.pointer, context.codes, context.zone, context.months, None, set())
+    compiled = [compile_field(name, given, item.parts[name], inner.at(name)) for name, given in fields.items()]
+
+    def objects(value: Any, _: Row) -> Any:
+        if not isinstance(value, list):
+            raise StepReject("not_a_list")
+        found = []
+        for part in value:
+            if not isinstance(part, Mapping):
+                raise StepReject("not_an_object")
+            found.append({field.name: _nested(field, part) for field in compiled})
+        return found
+
+    return objects
+
+
+def _nested(field: CompiledField, row: Row) -> Any:
+    try:
+        return field.value(row)
+    except StepReject:
+        if field.nulls:
+            return None
+        raise
+
+
+def _fitted(value: Value, spec: FieldSpec) -> Value:
+    """The value in the type that the schema's field takes; a number never becomes text by itself."""
+    fit = fitting(spec)
+
+    def fitted(row: Row) -> Any:
+        found = value(row)
+        return None if found is None else fit(found)
+
+    return fitted

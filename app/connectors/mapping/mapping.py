@@ -1,0 +1,170 @@
+"""A manifest's whole mapping, compiled: raw rows in, values or rejects out, and what of a filter can go to the source."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from app.connectors.capabilities import Capabilities
+from app.connectors.filters import (
+    And,
+    CaseFold,
+    Compare,
+    Filter,
+    In,
+    IsNull,
+    Like,
+    Literal,
+    Not,
+    Operand,
+    Or,
+    Property,
+    all_of,
+    conjuncts,
+    rename,
+)
+from app.connectors.manifest import Manifest, Unpivot
+from app.connectors.mapping.codes import CodeBook
+from app.connectors.mapping.compile import CompiledField, compile_field
+from app.connectors.mapping.expression import Expression, compile_expression
+from app.connectors.mapping.masking import mask
+from app.connectors.mapping.rules import StepReject, detail_en, detail_id
+from app.connectors.mapping.steps.contract import StepContext
+from app.schemas.registry import SchemaDef
+
+DEFAULT_ZONE = "Asia/Jakarta"
+
+
+@dataclass(slots=True)
+class MappedRow:
+    """What became of one raw row: `values`, or the rejects as (field, rule, detail, masked value)."""
+
+    values: dict[str, Any]
+    rejects: list[tuple[str, str, str, str]] = field(default_factory=list)
+    warnings: list[tuple[str, str, str, str]] = field(default_factory=list)
+    """(field, code, detail in Indonesian, detail in English) of fields that the manifest lets be null."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """`read:` of the manifest, compiled: rows to rows, before any field is mapped."""
+
+    skip_blank_rows: bool
+    unpivot: Unpivot | None
+    where: Expression | None
+
+    def rows(self, row: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+        """The rows that one raw row becomes; none where `where` is not true."""
+        for found in self._unpivoted(row):
+            if self.where is None or self.where.value(found) is True:
+                yield found
+
+    def _unpivoted(self, row: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+        if self.unpivot is None:
+            yield row
+            return
+        kept = {name: row.get(name) for name in self.unpivot.keep}
+        for name, value in row.items():
+            if name not in kept:
+                yield {**kept, self.unpivot.name: name, self.unpivot.value: value}
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledMapping:
+    """The mapping of one manifest to one schema under one code book. Safe to share: it holds no state of a read."""
+
+    schema: SchemaDef
+    fields: tuple[CompiledField, ...]
+    shape: Shape
+    raw_columns: frozenset[str]
+    renames: Mapping[str, str]
+
+    @property
+    def all_columns(self) -> bool:
+        """Whether every raw column is needed (their names become values)."""
+        return self.shape.unpivot is not None
+
+    def check_columns(self, names: Iterable[str]) -> list[str]:
+        """The raw columns that the mapping needs and the source does not have."""
+        return sorted(self.raw_columns - set(names))
+
+    def map_row(self, row: Mapping[str, Any]) -> MappedRow:
+        """The values of one shaped row. Every field that rejects is told, not only the first."""
+        mapped = MappedRow({})
+        values = mapped.values
+        for compiled in self.fields:
+            try:
+                values[compiled.name] = compiled.value(row)
+            except StepReject as reject:
+                if compiled.nulls:
+                    values[compiled.name] = None
+                    note = f"nulled: {reject.rule}"
+                    mapped.warnings.append((compiled.name, reject.rule, detail_id(reject.rule), f"{note}; {detail_en(reject.rule)}"))
+                else:
+                    shown = mask(row.get(compiled.rename)) if compiled.rename else ""
+                    mapped.rejects.append((compiled.name, reject.rule, detail_en(reject.rule), shown))
+        return mapped
+
+    def push_filter(self, wanted: Filter, can: Capabilities) -> tuple[Filter | None, bool]:
+        """The part of a filter that the source may do, over raw columns, and whether it is the whole of it.
+
+        Only conjuncts over plain renames, made of declared operators. `IS NULL` stays here: blank text counts as null.
+        The result may let too much through, never too little; the residual runs in any case.
+        """
+        if can.filter_exactness == "none" or self.shape.unpivot is not None:
+            return None, False
+        parts = conjuncts(wanted)
+        pushed = [part for part in parts if self._pushable(part, can)]
+        if not pushed:
+            return None, not parts
+        raw = rename(all_of(*pushed), self.renames.__getitem__)
+        return raw, len(pushed) == len(parts) and can.filter_exactness == "exact"
+
+    def _pushable(self, node: Filter, can: Capabilities) -> bool:
+        operators = can.filter_operators
+        match node:
+            case Compare(op, left, right):
+                return op in operators and self._column(left, can) and isinstance(right, Literal)
+            case In(operand, values):
+                plain = all(isinstance(value, Literal) for value in values)
+                return "in" in operators and plain and self._column(operand, can)
+            case Like(operand, _):
+                return "like" in operators and self._column(operand, can)
+            case And(parts):
+                return "and" in operators and all(self._pushable(part, can) for part in parts)
+            case Or(parts):
+                return "or" in operators and bool(parts) and all(self._pushable(part, can) for part in parts)
+            case Not() | IsNull():
+                return False
+
+    def _column(self, operand: Operand, can: Capabilities) -> bool:
+        if not isinstance(operand, Property) or isinstance(operand, CaseFold):
+            return False
+        column = self.renames.get(operand.name)
+        return column is not None and (can.filter_columns is None or column in can.filter_columns)
+
+
+def compile_mapping(manifest: Manifest, schema: SchemaDef, codes: CodeBook, *, zone: str = DEFAULT_ZONE) -> CompiledMapping:
+    """The compiled mapping; raises `MappingInvalid` or `ExpressionForbidden` with the place in the manifest."""
+    columns: set[str] = set()
+    fields = []
+    for name, given in manifest.fields.items():
+        spec = schema.fields[name]
+        here = StepContext(f"/fields/{name}", codes, zone, spec=spec, columns=columns)
+        fields.append(compile_field(name, given, spec, here))
+    read = manifest.read
+    where = compile_expression(read.where, "/read/where") if read.where is not None else None
+    made: set[str] = set()
+    if read.unpivot is not None:
+        made = {read.unpivot.name, read.unpivot.value}
+        columns.update(read.unpivot.keep)
+    if where is not None:
+        columns.update(where.columns)
+    return CompiledMapping(
+        schema=schema,
+        fields=tuple(fields),
+        shape=Shape(read.skip_blank_rows, read.unpivot, where),
+        raw_columns=frozenset(columns - made),
+        renames={field.name: field.rename for field in fields if field.rename is not None},
+    )

@@ -1,0 +1,163 @@
+"""Steps on text: `text`, `slice`, `split`, `join`, `as_text`, `boolean`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from typing import Any
+
+from app.connectors.mapping.rules import StepReject
+from app.connectors.mapping.steps.contract import Builder, Row, Step, StepContext, need_text
+from app.connectors.mapping.text import lower, squeeze, title, trim, upper
+
+_TEXT: Mapping[str, Callable[[str], str]] = {
+    "trim": trim,
+    "squeeze": squeeze,
+    "upper": upper,
+    "lower": lower,
+    "title": title,
+}
+_EXACT_FLOAT = 2**53
+_SLICE = 2
+
+
+def text(given: Any, context: StepContext) -> Step:
+    """`text: squeeze` or a list of trim, squeeze, upper, lower, title, done in order. What becomes empty is null."""
+    names = given if isinstance(given, list) else [given]
+    unknown = [name for name in names if name not in _TEXT]
+    if unknown or not names:
+        context.refuse(f"text is one of {', '.join(_TEXT)}, or a list of them")
+    functions = [_TEXT[name] for name in names]
+
+    def step(value: Any, _: Row) -> Any:
+        found = need_text(value)
+        for function in functions:
+            found = function(found)
+        return found or None
+
+    return step
+
+
+def slice_(given: Any, context: StepContext) -> Step:
+    """`slice: [1, 8]`: characters 1 to 8, both included. A shorter text is rejected."""
+    sound = isinstance(given, list) and len(given) == _SLICE and all(isinstance(place, int) for place in given)
+    if not sound or not 1 <= given[0] <= given[1]:
+        context.refuse("slice is [first, last], counted from 1, both included")
+    first, last = given
+
+    def step(value: Any, _: Row) -> Any:
+        found = need_text(value)
+        if len(found) < last:
+            raise StepReject("slice_out_of_range")
+        return found[first - 1 : last]
+
+    return step
+
+
+def split(given: Any, context: StepContext) -> Step:
+    """`split: {by: ",", part: 2}` gives one part (counted from 1, trimmed); without `part` a list of the non-empty parts."""
+    options = context.options(given, "by", "part")
+    separator, part = options.get("by"), options.get("part")
+    if not isinstance(separator, str) or not separator:
+        context.refuse("split needs by: the text between the parts")
+    if part is not None and (not isinstance(part, int) or isinstance(part, bool) or part == 0):
+        context.refuse("part counts from 1, or from -1 at the end")
+
+    def step(value: Any, _: Row) -> Any:
+        parts = [trim(piece) for piece in need_text(value).split(separator)]
+        if part is None:
+            return [piece for piece in parts if piece]
+        try:
+            found = parts[part - 1 if part > 0 else part]
+        except IndexError:
+            raise StepReject("part_missing") from None
+        return found or None
+
+    return step
+
+
+def join(given: Any, context: StepContext) -> Step:
+    """`join: " "` joins the columns of `from: [a, b]` (or a list of texts), leaving nulls out."""
+    if not isinstance(given, str):
+        context.refuse("join is the text that stands between")
+
+    def step(value: Any, _: Row) -> Any:
+        if not isinstance(value, list):
+            raise StepReject("not_a_list")
+        return given.join(need_text(part) for part in value if part is not None and part != "") or None
+
+    return step
+
+
+def as_text(given: Any, context: StepContext) -> Step:
+    """`as_text: {digits: 16}`: a number of the source as text, zero-padded. A float that lost digits is rejected."""
+    options = context.options(given, "digits")
+    digits = options.get("digits")
+    if digits is not None and (not isinstance(digits, int) or not 1 <= digits <= 40):  # noqa: PLR2004
+        context.refuse("digits is how many the identifier has")
+
+    def step(value: Any, _: Row) -> Any:
+        if isinstance(value, str):
+            value = _cell_number(value)
+        if isinstance(value, bool):
+            raise StepReject("wrong_type")
+        if isinstance(value, float):
+            if not value.is_integer() or abs(value) >= _EXACT_FLOAT:
+                raise StepReject("digits_lost")
+            value = int(value)
+        if isinstance(value, Decimal):
+            if value != value.to_integral_value():
+                raise StepReject("digits_lost")
+            value = int(value)
+        if not isinstance(value, int):
+            raise StepReject("wrong_type")
+        found = str(value)
+        if digits is None:
+            return found
+        if len(found) > digits or value < 0:
+            raise StepReject("digits_missing")
+        return found.zfill(digits)
+
+    return step
+
+
+def _cell_number(value: str) -> int | float:
+    """A numeric cell as the file kind delivers it (`3320011501900001.0`), or digits that are text already."""
+    if value.isascii() and value.isdigit():
+        return int(value)
+    try:
+        return float(value)
+    except ValueError:
+        raise StepReject("not_a_number") from None
+
+
+def boolean(given: Any, context: StepContext) -> Step:
+    """`boolean: {true: [ya, Y], false: [tidak, T]}`, compared exactly after trimming; booleans pass."""
+    options = context.options(given, "true", "false", True, False)  # type: ignore[arg-type]
+    words: dict[str, bool] = {}
+    for truth in (True, False):
+        listed = options.get("true" if truth else "false", options.get(truth, []))  # type: ignore[call-overload]
+        for word in listed if isinstance(listed, list) else [listed]:
+            words[str(word)] = truth
+    if not words:
+        context.refuse("boolean needs the words for true and false")
+
+    def step(value: Any, _: Row) -> Any:
+        if isinstance(value, bool):
+            return value
+        found = words.get(trim(value) if isinstance(value, str) else str(value))
+        if found is None:
+            raise StepReject("not_a_boolean")
+        return found
+
+    return step
+
+
+STEPS: Mapping[str, Builder] = {
+    "text": text,
+    "slice": slice_,
+    "split": split,
+    "join": join,
+    "as_text": as_text,
+    "boolean": boolean,
+}

@@ -1,0 +1,200 @@
+"""The connector of kind `rest`: pages of JSON records, each asked for within the deadline, none asked for twice."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any, ClassVar
+from urllib.parse import urljoin, urlsplit
+
+import httpx
+import pyarrow as pa
+
+from app.connectors.capabilities import Capabilities
+from app.connectors.contract import CheckStep, Connector, Discovery, RawBatch, RawColumn, ScanRequest
+from app.connectors.environment import Environment
+from app.connectors.file.connector import project
+from app.connectors.filters import Compare, Filter, Literal, Property, conjuncts
+from app.connectors.http import HttpSource, json_of
+from app.connectors.json_records import json_batch, records_at
+from app.connectors.network import resolve_allowed
+from app.connectors.rest.source import RestSource
+from app.errors import CapabilityUndeclared, SimpulError, SourceAuthFailed, SourceFormatError, SourceTooLarge
+
+MOST_PAGES = 10_000
+
+
+class RestConnector(Connector):
+    """One REST service."""
+
+    kind: ClassVar[str] = "rest"
+
+    def __init__(self, source: RestSource, environment: Environment) -> None:
+        self._source = source
+        self._environment = environment
+        self._http = HttpSource(environment)
+        self._token: tuple[str, float] | None = None
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """Equality on the configured parameters, as a superset: a service may compare loosely."""
+        pushed = frozenset(self._source.pushdown)
+        if not pushed:
+            return Capabilities(columns=True, concurrent_scans=self._environment.limits.concurrency)
+        return Capabilities(
+            columns=True,
+            filter_operators=frozenset({"=", "and"}),
+            filter_columns=pushed,
+            filter_exactness="superset",
+            concurrent_scans=self._environment.limits.concurrency,
+        )
+
+    async def check(self) -> Sequence[CheckStep]:
+        """Stages: dns, then tcp, tls, auth and read as the first page shows them."""
+        return await check_http(self._source.url, self._environment, self._first)
+
+    async def discover(self, sample_rows: int = 20) -> Discovery:
+        """The members of the records on the first page."""
+        batch = await self._first()
+        columns = tuple(RawColumn(name, "json", pa.string()) for name in batch.schema.names)
+        rows = list(batch.rows or ())[:sample_rows]
+        return Discovery((), columns, tuple(dict(zip(batch.schema.names, row, strict=True)) for row in rows))
+
+    async def scan(self, request: ScanRequest) -> AsyncIterator[RawBatch]:
+        """The records, page by page."""
+        if request.order or request.limit is not None:
+            raise CapabilityUndeclared("a REST service does not sort or cut")
+        params = {**self._source.params, **self._pushed(request.filter)}
+        first = 1
+        async for records in self._pages(params, request.deadline):
+            batch = json_batch(records, "record", range(first, first + len(records)))
+            first += len(records)
+            yield batch if request.columns is None else project(batch, request.columns)
+
+    async def close(self) -> None:
+        """Closes the connections."""
+        await self._http.close()
+
+    async def _first(self) -> RawBatch:
+        async for records in self._pages(dict(self._source.params), None):
+            return json_batch(records, "record")
+        return json_batch([], "record")
+
+    def _pushed(self, wanted: Filter | None) -> dict[str, str]:
+        params: dict[str, str] = {}
+        for part in conjuncts(wanted) if wanted is not None else ():
+            match part:
+                case Compare("=", Property(name), Literal(value)) if name in self._source.pushdown:
+                    params[self._source.pushdown[name]] = str(value)
+                case _:
+                    raise CapabilityUndeclared("a REST service takes equality on its declared parameters only")
+        return params
+
+    async def _pages(self, params: dict[str, str], deadline: float | None) -> AsyncIterator[list[Any]]:
+        paging, url = self._source.paging, self._source.url
+        number, seen = paging.first if paging.kind == "page" else 0, set[str]()
+        cursor: str | None = None
+        for _ in range(MOST_PAGES):
+            asked = dict(params)
+            if paging.kind in {"page", "offset"}:
+                asked[paging.param] = str(number)
+            if paging.kind == "cursor" and cursor is not None:
+                asked[paging.param] = cursor
+            if paging.kind != "none" and paging.size_param:
+                asked[paging.size_param] = str(paging.size)
+            answer = await self._ask(url, asked, deadline)
+            document = json_of(answer)
+            records = records_at(document, self._source.record_path)
+            yield records
+            following = self._following(document, answer, len(records))
+            if following is None:
+                return
+            if following in seen:
+                raise SourceFormatError("the service gives the same page again and again", field="/source/paging")
+            seen.add(following)
+            if paging.kind == "next_link":
+                url, params = self._same_host(urljoin(url, following)), {}
+            cursor = following
+            number += 1 if paging.kind == "page" else len(records)
+        raise SourceTooLarge(f"more than {MOST_PAGES} pages", field="/source/paging", limit_pages=MOST_PAGES)
+
+    def _following(self, document: Any, answer: httpx.Response, count: int) -> str | None:
+        """What leads to the next page, None at the end."""
+        paging = self._source.paging
+        if paging.kind == "none" or count == 0:
+            return None
+        if paging.kind in {"page", "offset"}:
+            return None if count < paging.size else f"{answer.url}"
+        if paging.kind == "next_link" and paging.path is None:
+            return answer.links.get("next", {}).get("url")
+        found = records_at(document, paging.path or "$.next") if _present(document, paging.path or "$.next") else []
+        return str(found[0]) if found and found[0] else None
+
+    def _same_host(self, url: str) -> str:
+        if urlsplit(url).netloc != urlsplit(self._source.url).netloc:
+            raise SourceFormatError("the link to the next page leads to another host", field="/source/paging")
+        return url
+
+    async def _ask(self, url: str, params: Mapping[str, str], deadline: float | None) -> httpx.Response:
+        auth, resolve = self._source.auth, self._environment.secrets.resolve
+        headers = {"accept": "application/json", **{name: resolve(value) for name, value in self._source.headers.items()}}
+        sent = {name: resolve(value) for name, value in params.items()}
+        basic: tuple[str, str] | None = None
+        if auth.kind == "basic":
+            basic = (resolve(auth.user), resolve(auth.password))
+        elif auth.kind == "bearer":
+            headers["authorization"] = f"Bearer {resolve(auth.token)}"
+        elif auth.kind == "api_key":
+            (headers if auth.place == "header" else sent)[auth.name] = resolve(auth.value)
+        elif auth.kind == "oauth2":
+            headers["authorization"] = f"Bearer {await self._access_token(deadline)}"
+        return await self._http.get(url, deadline=deadline, headers=headers, params=sent or None, auth=basic)
+
+    async def _access_token(self, deadline: float | None) -> str:
+        """A token of the source's own authorization server, kept until shortly before it ends."""
+        if self._token is not None and time.monotonic() < self._token[1]:
+            return self._token[0]
+        auth, resolve = self._source.auth, self._environment.secrets.resolve
+        form = {"grant_type": "client_credentials", **({"scope": auth.scope} if auth.scope else {})}
+        credentials = (resolve(auth.client_id), resolve(auth.client_secret))
+        answer = json_of(await self._http.send("POST", auth.token_url, deadline=deadline, data=form, auth=credentials))
+        if not isinstance(answer, dict) or not isinstance(answer.get("access_token"), str):
+            raise SourceAuthFailed("the token endpoint gave no access_token", field="/source/auth")
+        seconds = int(answer.get("expires_in", 60))
+        self._token = (answer["access_token"], time.monotonic() + max(seconds - 30, 5))
+        return self._token[0]
+
+
+async def check_http(url: str, environment: Environment, first: Any) -> list[CheckStep]:
+    """The stages of an HTTP source: dns, then what the first request shows."""
+    parts = urlsplit(url)
+    started = time.perf_counter()
+    try:
+        await resolve_allowed(parts.hostname or "", parts.port or 443, environment.network)
+    except SimpulError as error:
+        return [CheckStep("dns", _since(started), error, "/source/url")]
+    steps = [CheckStep("dns", _since(started), None, "/source/url")]
+    started = time.perf_counter()
+    try:
+        await first()
+    except SimpulError as error:
+        stage = {
+            "source_unreachable": "tcp",
+            "source_tls_failed": "tls",
+            "source_auth_failed": "auth",
+            "source_permission_denied": "permission",
+        }.get(error.code, "read")
+        return [*steps, CheckStep(stage, _since(started), error, str(error.facts.get("field", "/source/url")))]
+    return [*steps, CheckStep("read", _since(started), None, "/source/url")]
+
+
+def _present(document: Any, path: str) -> bool:
+    try:
+        records_at(document, path)
+    except SourceFormatError:
+        return False
+    return True
+
+
+def _since(started: float) -> float:
+    return (time.perf_counter() - started) * 1000

@@ -1,0 +1,80 @@
+"""The `source:` block of a REST service: address, credentials by reference, paging, parameters that can be pushed."""
+
+from __future__ import annotations
+
+from typing import Literal
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from app.connectors.json_records import check_path
+from app.connectors.source import SourceBase
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class RestAuth(_Part):
+    """How the gateway proves itself. Values are references: `${secret:NAME}`."""
+
+    kind: Literal["none", "basic", "bearer", "api_key", "oauth2"] = "none"
+    user: str = ""
+    password: str = ""
+    token: str = ""
+    name: str = "X-API-Key"
+    place: Literal["header", "query"] = "header"
+    value: str = ""
+    token_url: str = ""
+    client_id: str = ""
+    client_secret: str = ""
+    scope: str = ""
+
+    @field_validator("password", "token", "value", "client_secret")
+    @classmethod
+    def _referred(cls, text: str) -> str:
+        if text and not (text.startswith("${") and text.endswith("}")):
+            raise ValueError("a secret never stands in a manifest: store it and write ${secret:NAME}")
+        return text
+
+
+class RestPaging(_Part):
+    """How the next page is asked for."""
+
+    kind: Literal["none", "page", "offset", "cursor", "next_link"] = "none"
+    param: str = "page"
+    size_param: str | None = None
+    size: int = Field(default=100, ge=1, le=10_000)
+    first: int = Field(default=1, ge=0)
+    path: str | None = None
+
+    @field_validator("path")
+    @classmethod
+    def _path(cls, path: str | None) -> str | None:
+        return check_path(path) if path is not None else None
+
+
+class RestSource(SourceBase):
+    """A REST service that answers JSON."""
+
+    kind: Literal["rest"] = "rest"
+    url: str = Field(max_length=1000, description="https://host/path")
+    record_path: str = Field(default="$", description="Where the records are: $, $[*], $.data[*]")
+    auth: RestAuth = RestAuth()
+    headers: dict[str, str] = Field(default_factory=dict, max_length=20)
+    params: dict[str, str] = Field(default_factory=dict, max_length=50)
+    paging: RestPaging = RestPaging()
+    pushdown: dict[str, str] = Field(default_factory=dict, max_length=50, description="Raw column -> query parameter (equality)")
+
+    @field_validator("url")
+    @classmethod
+    def _address(cls, url: str) -> str:
+        parts = urlsplit(url)
+        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username is not None:
+            raise ValueError("an address is http(s)://host/path, without user names in it")
+        return url
+
+    @field_validator("record_path")
+    @classmethod
+    def _record_path(cls, path: str) -> str:
+        return check_path(path)

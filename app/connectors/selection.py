@@ -1,0 +1,238 @@
+"""Picks the wanted records out of raw batches: shape, map, validate, filter, order, cut. Bounded memory.
+
+Small batches run where they are, large ones in a worker thread, so that the event loop goes on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from app.connectors.contract import JSON_COLUMN, RawBatch
+from app.connectors.filters import Filter
+from app.connectors.json_text import parse_json
+from app.connectors.mapping import CompiledMapping
+from app.connectors.mapping.masking import mask
+from app.connectors.records import MappedRecord, ReadRequest, ReadResult, RecordWarning, Reject
+from app.connectors.residual import compile_predicate
+from app.errors import SourceTimeout
+from app.schemas.registry import SchemaDef
+from app.schemas.validation import validate_row
+from app.schemas.warnings import soft_warnings
+
+if TYPE_CHECKING:
+    from app.connectors.dataset import MappedSource
+
+SAMPLE_REJECTS = 1000
+_INLINE_ROWS = 200
+_KEPT_AT_LEAST = 2000
+_KEYS_REMEMBERED = 2_000_000
+
+Place = tuple[Any, ...]
+
+
+class Descending:
+    """Turns the order of a value around."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Descending) and bool(self.value == other.value)
+
+    def __lt__(self, other: Descending) -> bool:
+        return bool(other.value < self.value)
+
+    def __hash__(self) -> int:
+        return hash(self.value)
+
+
+def comparable(value: Any, *, descending: bool) -> tuple[bool, Any]:
+    """A sort value as it compares: nulls last, text by code point, in the direction asked for."""
+    if value is None:
+        return (True, 0)
+    return (False, Descending(value) if descending else value)
+
+
+def place_function(order: tuple[tuple[str, bool], ...]) -> Callable[[MappedRecord], Place]:
+    """The function that gives a record's place: its order values, then its key."""
+    if not order:
+        return lambda record: (record.key,)
+
+    def place(record: MappedRecord) -> Place:
+        values = record.values
+        return (*[comparable(values.get(name), descending=descending) for name, descending in order], record.key)
+
+    return place
+
+
+def raw_rows(batch: RawBatch) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """The raw records of a batch with their places."""
+    names = batch.schema.names
+    rows = batch.rows
+    if rows is None:
+        rows = list(zip(*_columns(batch), strict=True)) if batch.arrow is not None and batch.arrow.num_columns else []
+    numbers = batch.numbers
+    for index, row in enumerate(rows):
+        place = batch.place if numbers is None else f"{batch.place}, line {numbers[index]}"
+        yield place, dict(zip(names, row, strict=True))
+
+
+def shaped_rows(mapping: CompiledMapping, batch: RawBatch) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """The rows after the manifest's `read:` shape."""
+    shape = mapping.shape
+    plain = shape.unpivot is None and shape.where is None and not shape.skip_blank_rows
+    for place, row in raw_rows(batch):
+        if plain:
+            yield place, row
+        elif not (shape.skip_blank_rows and all(_blank(value) for value in row.values())):
+            for found in shape.rows(row):
+                yield place, found
+
+
+def map_record(
+    mapping: CompiledMapping, schema: SchemaDef, raw: Mapping[str, Any], place: str
+) -> tuple[MappedRecord | None, list[Reject]]:
+    """The record of one shaped row, or every reason why it is none."""
+    mapped = mapping.map_row(raw)
+    if mapped.rejects:
+        return None, [Reject(place, field, rule, detail, shown) for field, rule, detail, shown in mapped.rejects]
+    model, failures = validate_row(schema, mapped.values)
+    if model is None:
+        return None, [
+            Reject(place, failure.field, failure.rule, failure.detail, mask(mapped.values.get(failure.field)))
+            for failure in failures
+        ]
+    values = model.__dict__
+    warnings = tuple(RecordWarning(*warning) for warning in mapped.warnings)
+    return MappedRecord(schema.key_of(values), values, warnings), []
+
+
+class Selection:
+    """The best `limit` records met so far, and what was rejected."""
+
+    def __init__(self, schema: SchemaDef, request: ReadRequest, wanted: Filter) -> None:
+        self._schema = schema
+        self._request = request
+        self._holds = compile_predicate(wanted)
+        self._place = place_function(request.order)
+        self._after = after_place(request)
+        self._records: list[tuple[Place, MappedRecord]] = []
+        self._keys: set[int] = set()
+        self._cut = False
+        self.rejected = 0
+        self.rejects: list[Reject] = []
+        self.blank = 0
+
+    @property
+    def overflown(self) -> bool:
+        """Whether records had to be left out because there are more than the limit."""
+        return self._cut
+
+    async def take(self, source: MappedSource, batch: RawBatch) -> None:
+        """Goes through a batch."""
+        deadline = self._request.deadline
+        if deadline is not None and time.monotonic() > deadline:
+            raise SourceTimeout("the source was not read to its end in time")
+        if len(batch) <= _INLINE_ROWS:
+            self._take(source.mapping, batch)
+        else:
+            await asyncio.to_thread(self._take, source.mapping, batch)
+
+    def result(self, pushed: tuple[str, ...], as_of: datetime) -> ReadResult:
+        """The records in order, cut to the limit, with their soft findings."""
+        self._trim()
+        records = [record for _, record in self._records]
+        for record in records:
+            found = soft_warnings(self._schema, record.values)
+            if found:
+                more = tuple(RecordWarning(item.field, item.code, item.detail_id, item.detail_en) for item in found)
+                record.warnings = record.warnings + more
+        return ReadResult(
+            records=records,
+            rejected_rows=self.rejected,
+            rejects=self.rejects,
+            pushed=pushed,
+            as_of=as_of,
+            more=self._cut,
+            skipped_blank=self.blank,
+        )
+
+    def _take(self, mapping: CompiledMapping, batch: RawBatch) -> None:
+        self.blank += batch.skipped_blank
+        for raw_reject in batch.rejects:
+            self._reject([Reject(raw_reject.place, "", raw_reject.rule, raw_reject.detail)])
+        for place, row in shaped_rows(mapping, batch):
+            record, rejects = map_record(mapping, self._schema, row, place)
+            if record is None:
+                self._reject(rejects)
+            elif self._new(record, place):
+                self._offer(record)
+
+    def _new(self, record: MappedRecord, place: str) -> bool:
+        """Whether this key was not met before in this read; a second record of one key is rejected, not dropped silently."""
+        mark = hash(record.key)
+        if mark in self._keys:
+            detail = "another record of this source has the same key; the first one stands"
+            self._reject([Reject(place, self._schema.meta.key[0], "duplicate_key", detail, mask(record.key))])
+            return False
+        if len(self._keys) < _KEYS_REMEMBERED:
+            self._keys.add(mark)
+        return True
+
+    def _offer(self, record: MappedRecord) -> None:
+        request = self._request
+        if request.key is not None and record.key != request.key:
+            return
+        if self._holds(record.values) is not True:
+            return
+        place = self._place(record)
+        if self._after is not None and not self._after < place:
+            return
+        self._records.append((place, record))
+        if request.limit is not None and len(self._records) >= max(2 * request.limit, _KEPT_AT_LEAST):
+            self._trim()
+
+    def _trim(self) -> None:
+        self._records.sort(key=lambda found: found[0])
+        limit = self._request.limit
+        if limit is not None and len(self._records) > limit:
+            del self._records[limit:]
+            self._cut = True
+
+    def _reject(self, rejects: list[Reject]) -> None:
+        self.rejected += 1
+        if len(self.rejects) < SAMPLE_REJECTS:
+            self.rejects += rejects
+
+
+def after_place(request: ReadRequest) -> Place | None:
+    """The place behind which records are wanted."""
+    if request.after is None:
+        return None
+    values, key = request.after[:-1], request.after[-1]
+    pairs = zip(values, request.order, strict=True)
+    return (*[comparable(value, descending=descending) for value, (_, descending) in pairs], key)
+
+
+def _blank(value: Any) -> bool:
+    return value is None or (isinstance(value, str) and (not value or value.isspace()))
+
+
+def _columns(batch: RawBatch) -> list[list[Any]]:
+    """The columns of an Arrow batch as Python values; JSON columns parsed."""
+    arrow = batch.arrow
+    if arrow is None:
+        return []
+    found = []
+    for place, field in enumerate(arrow.schema):
+        values = arrow.column(place).to_pylist()
+        if field.metadata and field.metadata.get(b"simpul") == JSON_COLUMN[b"simpul"]:
+            values = [None if value is None else parse_json(value) for value in values]
+        found.append(values)
+    return found

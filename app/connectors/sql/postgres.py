@@ -1,0 +1,242 @@
+"""PostgreSQL as a source: a small pool of read-only sessions, prepared statements kept, cancelled at the server."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ssl
+import time
+from collections.abc import AsyncIterator, Sequence
+from typing import Any, ClassVar
+
+import asyncpg
+import pyarrow as pa
+
+from app.connectors.capabilities import Capabilities
+from app.connectors.contract import CheckStep, Connector, Discovery, RawBatch, RawColumn, ScanRequest
+from app.connectors.environment import Environment
+from app.connectors.sql.address import PostgresAddress, PostgresTarget, dial_addresses, resolve_target
+from app.connectors.sql.columns import Column, Table, check_of, finish_rows
+from app.connectors.sql.postgres_catalog import load_table, load_tables
+from app.connectors.sql.postgres_faults import translated
+from app.connectors.sql.postgres_render import PostgresRenderer
+from app.connectors.sql.source import SqlSource
+from app.errors import SimpulError, SourceTimeout, SourceUnreachable
+
+BATCH_ROWS = 5_000
+SMALL_ROWS = 1_000
+CONNECT_SECONDS = 5.0
+_OPERATORS = frozenset({"=", "<>", "<", "<=", ">", ">=", "in", "like", "isnull", "and", "or", "not"})
+
+
+class PostgresConnector(Connector):
+    """One table, view or query of a PostgreSQL database. The pool opens with the first read."""
+
+    kind: ClassVar[str] = "sql"
+
+    def __init__(self, source: SqlSource, environment: Environment) -> None:
+        self._source = source
+        self._environment = environment
+        self._pool: asyncpg.Pool | None = None
+        self._table: tuple[Table, str] | None = None
+        self._opening = asyncio.Lock()
+        self._texts: dict[Any, tuple[str, tuple[Column, ...], pa.Schema]] = {}
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """Columns, exact filters, order and limit."""
+        return Capabilities(
+            columns=True,
+            filter_operators=_OPERATORS,
+            filter_exactness="exact",
+            order=True,
+            limit=True,
+            concurrent_scans=self._environment.limits.concurrency,
+        )
+
+    async def check(self) -> Sequence[CheckStep]:
+        """Stages: dns, tcp (with tls and auth, as the protocol has them in one), permission, read."""
+        steps: list[CheckStep] = []
+        started = time.perf_counter()
+        try:
+            await dial_addresses(self._target(), self._environment)
+        except SimpulError as error:
+            return [CheckStep("dns", _since(started), error, "/source/url")]
+        steps.append(CheckStep("dns", _since(started), None, "/source/url"))
+        for name in ("auth", "read"):
+            started = time.perf_counter()
+            try:
+                if name == "auth":
+                    await self._opened()
+                elif self._source.table is not None or self._source.query is not None:
+                    await self.discover(sample_rows=1)
+            except SimpulError as error:
+                field = str(error.facts.get("field", "/source/url"))
+                return [*steps, CheckStep(_stage(error, name), _since(started), error, field)]
+            steps.append(CheckStep(name, _since(started), None, "/source/url" if name == "auth" else "/source/table"))
+        return steps
+
+    async def discover(self, sample_rows: int = 20) -> Discovery:
+        """Tables and views; columns and sample of the chosen one."""
+        pool = await self._opened()
+        try:
+            async with pool.acquire(timeout=CONNECT_SECONDS) as session:
+                tables = await load_tables(session)
+                if self._source.table is None and self._source.query is None:
+                    return Discovery(tables, ())
+                table, origin = await load_table(session, self._source)
+                names = ", ".join(column.select for column in table.columns)
+                rows = await session.fetch(f"SELECT {names} FROM {origin} LIMIT {int(sample_rows)}")  # noqa: S608 - quoted
+        except Exception as error:
+            raise translated(error) from None
+        self._table = (table, origin)
+        columns = tuple(RawColumn(column.name, column.source_type, column.arrow_type, column.nullable) for column in table.columns)
+        sample = tuple(dict(zip([column.name for column in table.columns], tuple(row), strict=True)) for row in rows)
+        return Discovery(tables, columns, sample)
+
+    async def scan(self, request: ScanRequest) -> AsyncIterator[RawBatch]:
+        """The rows. A small read is one prepared statement on a pooled session; a large one a cursor with bounded prefetch."""
+        table, origin = await self._described()
+        renderer = PostgresRenderer(table.by_name)
+        tail = renderer.tail(request)
+        text, chosen, schema = self._text(request.columns, tail, table, origin)
+        checks = [(place, check) for place, column in enumerate(chosen) if (check := check_of(column)) is not None]
+        pool = await self._opened()
+        budget = None if request.deadline is None else request.deadline - time.monotonic()
+        if budget is not None and budget <= 0:
+            raise SourceTimeout("the database did not answer before the deadline", step="read")
+        try:
+            async with asyncio.timeout(budget), pool.acquire() as session:
+                if request.filter is not None or (request.limit or BATCH_ROWS) <= SMALL_ROWS:
+                    small = await session.fetch(f"{text} LIMIT {SMALL_ROWS + 1}" if request.limit is None else text, *renderer.parameters)
+                    if request.limit is not None or len(small) <= SMALL_ROWS:
+                        rows, rejects = finish_rows(small, checks, chosen, 1, table.label)
+                        yield RawBatch(schema, rows=rows, place=table.label, rejects=rejects)
+                        return
+                async with session.transaction(readonly=True):
+                    cursor = await session.cursor(text, *renderer.parameters, prefetch=BATCH_ROWS)
+                    first = 1
+                    while True:
+                        block = await cursor.fetch(BATCH_ROWS)
+                        rows, rejects = finish_rows(block, checks, chosen, first, table.label)
+                        yield RawBatch(schema, rows=rows, place=table.label, rejects=rejects)
+                        first += len(block)
+                        if len(block) < BATCH_ROWS:
+                            return
+        except SimpulError:
+            raise
+        except TimeoutError:
+            raise SourceTimeout("the database did not answer before the deadline", step="read") from None
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+            if isinstance(error, asyncpg.UndefinedColumnError | asyncpg.UndefinedTableError):
+                self._table = None
+            raise translated(error) from None
+
+    async def close(self) -> None:
+        """Closes the pool; queries under way are cancelled."""
+        pool, self._pool, self._table = self._pool, None, None
+        if pool is not None:
+            with contextlib.suppress(Exception):
+                async with asyncio.timeout(CONNECT_SECONDS):
+                    await pool.close()
+            pool.terminate()
+
+    def _text(
+        self, columns: tuple[str, ...] | None, tail: str, table: Table, origin: str
+    ) -> tuple[str, tuple[Column, ...], pa.Schema]:
+        known = self._texts.get((columns, tail))
+        if known is None:
+            chosen = table.choose(columns)
+            names = ", ".join(column.select for column in chosen)
+            text = f"SELECT {names} FROM {origin}{tail}"  # noqa: S608 - names of the catalogue, quoted; values are bound
+            known = (text, chosen, pa.schema([column.field for column in chosen]))
+            if len(self._texts) >= SMALL_ROWS:
+                self._texts.clear()
+            self._texts[(columns, tail)] = known
+        return known
+
+    def _target(self) -> PostgresTarget:
+        address = self._source.address
+        if not isinstance(address, PostgresAddress):
+            raise SourceUnreachable("the address is none of PostgreSQL", field="/source/url")
+        try:
+            return resolve_target(address, self._environment)
+        except ValueError:
+            raise SourceUnreachable("the port that the address refers to is no number", field="/source/url") from None
+
+    async def _described(self) -> tuple[Table, str]:
+        if self._table is None:
+            pool = await self._opened()
+            try:
+                async with pool.acquire(timeout=CONNECT_SECONDS) as session:
+                    self._table = await load_table(session, self._source)
+                    self._texts.clear()
+            except SimpulError:
+                raise
+            except Exception as error:
+                raise translated(error) from None
+        return self._table
+
+    async def _opened(self) -> asyncpg.Pool:
+        if self._pool is not None:
+            return self._pool
+        async with self._opening:
+            if self._pool is None:
+                self._pool = await self._connect()
+        return self._pool
+
+    async def _connect(self) -> asyncpg.Pool:
+        """A pool to a literal address that the policy allowed; the name is only used for TLS."""
+        target = self._target()
+        addresses = await dial_addresses(target, self._environment)
+        milliseconds = round(self._environment.limits.deadline_seconds * 1000)
+        try:
+            return await asyncpg.create_pool(
+                host=addresses[0],
+                port=target.port,
+                user=target.user,
+                password=target.password or None,
+                database=target.database,
+                ssl=_ssl(target.sslmode),
+                passfile="/dev/null",
+                timeout=CONNECT_SECONDS,
+                min_size=1,
+                max_size=self._environment.limits.concurrency,
+                max_inactive_connection_lifetime=300,
+                statement_cache_size=200,
+                reset=_nothing,
+                server_settings={
+                    "application_name": "simpul",
+                    "default_transaction_read_only": "on",
+                    "statement_timeout": str(milliseconds),
+                    "idle_in_transaction_session_timeout": str(2 * milliseconds),
+                    "search_path": '"$user", public',
+                    "TimeZone": "UTC",
+                },
+            )
+        except Exception as error:
+            raise translated(error) from None
+
+
+async def _nothing(_: Any) -> None:
+    """Read-only sessions carry nothing from one read to the next: there is nothing to reset."""
+
+
+def _ssl(mode: str) -> ssl.SSLContext | str | bool:
+    """`verify-full` and `require` verify the certificate against the system's authorities; `disable` uses none."""
+    if mode in ("verify-full", "verify-ca", "require"):
+        return ssl.create_default_context()
+    return "prefer" if mode == "prefer" else False
+
+
+def _stage(error: SimpulError, name: str) -> str:
+    return {
+        "source_unreachable": "tcp",
+        "source_tls_failed": "tls",
+        "source_auth_failed": "auth",
+        "source_permission_denied": "permission",
+    }.get(error.code, name)
+
+
+def _since(started: float) -> float:
+    return (time.perf_counter() - started) * 1000

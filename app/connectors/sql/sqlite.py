@@ -1,0 +1,213 @@
+"""SQLite files of an agency as a source: read only, in threads of its own, interrupted when the reader leaves."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import AsyncIterator, Iterator, Sequence
+from itertools import count
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pyarrow as pa
+
+from app.connectors.blocking import Threads, pull
+from app.connectors.capabilities import Capabilities
+from app.connectors.contract import CheckStep, Connector, Discovery, Freshness, RawBatch, RawColumn, RawReject, ScanRequest
+from app.connectors.environment import Environment
+from app.connectors.file.source import place_of
+from app.connectors.sql.address import SqliteAddress
+from app.connectors.sql.columns import Column, Table
+from app.connectors.sql.query import check_query
+from app.connectors.sql.render import quote
+from app.connectors.sql.source import SqlSource
+from app.connectors.sql.sqlite_render import SqliteRenderer, column_of
+from app.errors import (
+    SimpulError,
+    SourceFailed,
+    SourceFormatError,
+    SourceMissing,
+    SourceRejected,
+    SourceSchemaMismatch,
+    SourceTimeout,
+)
+
+BATCH_ROWS = 5_000
+_OPERATORS = frozenset({"=", "<>", "<", "<=", ">", ">=", "in", "like", "and", "or"})
+_STEPS_BETWEEN_LOOKS = 10_000
+
+
+class SqliteConnector(Connector, Freshness):
+    """One SQLite file under the agency's folder. Every scan opens its own read-only connection."""
+
+    kind: ClassVar[str] = "sql"
+
+    def __init__(self, source: SqlSource, environment: Environment) -> None:
+        address = source.address
+        self._location = address.path if isinstance(address, SqliteAddress) else ""
+        self._source = source
+        self._environment = environment
+        self._threads = Threads(f"sqlite-{environment.connector}", max(1, min(environment.limits.concurrency, 4)))
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """Columns, and filters as a superset (cells may be of any type)."""
+        return Capabilities(columns=True, filter_operators=_OPERATORS, filter_exactness="superset", concurrent_scans=4)
+
+    async def version(self) -> str | None:
+        """Identity of the file's bytes, its journal's included."""
+        try:
+            path = place_of(self._environment.root, self._location)
+            marks = []
+            for part in (path, Path(f"{path}-wal")):
+                if part.exists():
+                    stat = part.stat()
+                    marks.append(f"{stat.st_ino}-{stat.st_mtime_ns}-{stat.st_size}")
+        except (SimpulError, OSError):
+            return None
+        return "|".join(marks)
+
+    async def check(self) -> Sequence[CheckStep]:
+        """Stages: permission (the file), read (the table or query)."""
+        started = time.perf_counter()
+        try:
+            place_of(self._environment.root, self._location)
+        except SimpulError as error:
+            return [CheckStep("permission", _since(started), error, "/source/url")]
+        steps = [CheckStep("permission", _since(started), None, "/source/url")]
+        started = time.perf_counter()
+        error_found: SimpulError | None = None
+        try:
+            await self.discover(sample_rows=1)
+        except SimpulError as error:
+            error_found = error
+        place = str(error_found.facts.get("field", "/source/table")) if error_found else "/source/table"
+        return [*steps, CheckStep("read", _since(started), error_found, place)]
+
+    async def discover(self, sample_rows: int = 20) -> Discovery:
+        """The tables and views; columns and sample of the chosen one."""
+        return await self._threads.call(lambda: self._discover(sample_rows))
+
+    async def scan(self, request: ScanRequest) -> AsyncIterator[RawBatch]:
+        """The rows of the table or query."""
+        opened: list[sqlite3.Connection] = []
+
+        def stop() -> None:
+            for connection in opened:
+                connection.interrupt()
+
+        batches = pull(self._threads, self._read(request, opened), request.deadline, stop)
+        try:
+            async for batch in batches:
+                yield batch
+        finally:
+            await batches.aclose()  # type: ignore[attr-defined]
+
+    async def close(self) -> None:
+        """Gives back the threads."""
+        self._threads.close()
+
+    def _connect(self) -> sqlite3.Connection:
+        path = place_of(self._environment.root, self._location)
+        try:
+            connection = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, check_same_thread=False, isolation_level=None)
+            connection.execute("PRAGMA query_only = ON")
+            connection.execute("PRAGMA trusted_schema = OFF")
+        except sqlite3.Error as error:
+            raise _fault(error) from None
+        return connection
+
+    def _discover(self, sample_rows: int) -> Discovery:
+        connection = self._connect()
+        try:
+            found = connection.execute("SELECT name FROM sqlite_master WHERE type IN ('table', 'view') ORDER BY name")
+            tables = tuple(str(row[0]) for row in found if not str(row[0]).startswith("sqlite_"))
+            if self._source.table is None and self._source.query is None:
+                return Discovery(tables, ())
+            table, origin = self._table(connection)
+            names = ", ".join(column.select for column in table.columns)
+            rows = connection.execute(f"SELECT {names} FROM {origin} LIMIT ?", (sample_rows,)).fetchall()  # noqa: S608 - quoted names
+        except sqlite3.Error as error:
+            raise _fault(error) from None
+        finally:
+            connection.close()
+        columns = tuple(RawColumn(column.name, column.source_type, column.arrow_type) for column in table.columns)
+        sample = tuple(dict(zip([column.name for column in table.columns], row, strict=True)) for row in rows)
+        return Discovery(tables, columns, sample)
+
+    def _table(self, connection: sqlite3.Connection) -> tuple[Table, str]:
+        """The readable columns and the text that stands behind FROM."""
+        if self._source.query is not None:
+            try:
+                query = check_query(self._source.query, "sqlite")
+            except ValueError as error:
+                raise SourceRejected(str(error), field="/source/query") from None
+            cursor = connection.execute(f"SELECT * FROM ({query}) LIMIT 0")  # noqa: S608 - one checked SELECT
+            columns = [column_of(str(part[0]), "TEXT") for part in cursor.description]
+            return Table("the query", columns), f"({query})"
+        name = self._source.table_parts[1]
+        described = connection.execute(f"PRAGMA table_xinfo({quote(name)})").fetchall()
+        if not described:
+            raise SourceMissing(f"the database has no table {name!r}", field="/source/table")
+        return Table(f"table {name}", [column_of(str(row[1]), str(row[2] or "")) for row in described]), quote(name)
+
+    def _read(self, request: ScanRequest, opened: list[sqlite3.Connection]) -> Iterator[RawBatch]:
+        connection = self._connect()
+        opened.append(connection)
+        if request.deadline is not None:
+            deadline = request.deadline
+            connection.set_progress_handler(lambda: int(time.monotonic() > deadline), _STEPS_BETWEEN_LOOKS)
+        try:
+            table, origin = self._table(connection)
+            chosen = table.choose(request.columns)
+            renderer = SqliteRenderer(table.by_name)
+            tail = renderer.tail(request)
+            names = ", ".join(column.select for column in chosen)
+            cursor = connection.execute(f"SELECT {names} FROM {origin}{tail}", renderer.parameters)  # noqa: S608 - bound
+            schema = pa.schema([column.field for column in chosen])
+            numbers = count(1)
+            while True:
+                block = cursor.fetchmany(BATCH_ROWS)
+                yield _batch(block, chosen, schema, [next(numbers) for _ in block], table.label)
+                if len(block) < BATCH_ROWS:
+                    return
+        except sqlite3.Error as error:
+            raise _fault(error) from None
+        finally:
+            opened.remove(connection)
+            connection.close()
+
+
+def _batch(
+    block: list[tuple[Any, ...]], columns: Sequence[Column], schema: pa.Schema, numbers: list[int], label: str
+) -> RawBatch:
+    """The rows as they are; a blob is the one thing that no raw type holds."""
+    rejects: list[RawReject] = []
+    blobs = [place for place, row in enumerate(block) if any(isinstance(cell, bytes) for cell in row)]
+    for place in blobs:
+        names = [column.name for column, cell in zip(columns, block[place], strict=True) if isinstance(cell, bytes)]
+        rejects.append(RawReject(f"{label}, row {numbers[place]}", "binary", f"column {names[0]!r} holds a blob"))
+    gone = set(blobs)
+    rows = [row for place, row in enumerate(block) if place not in gone] if gone else block
+    kept = [number for place, number in enumerate(numbers) if place not in gone] if gone else numbers
+    return RawBatch(schema, rows=rows, place=label, numbers=kept, rejects=rejects)
+
+
+def _fault(error: sqlite3.Error) -> SimpulError:
+    """A driver's error as ours; SQLite's texts hold names of tables and columns, never values."""
+    text = str(error)
+    if "interrupted" in text:
+        return SourceTimeout("the database did not answer before the deadline", field="/source/url")
+    if "no such table" in text:
+        return SourceMissing(text, field="/source/table")
+    if "no such column" in text:
+        return SourceSchemaMismatch(text, field="/source/query")
+    if "not a database" in text or "malformed" in text:
+        return SourceFormatError("the file is no SQLite database, or it is damaged", field="/source/url")
+    if isinstance(error, sqlite3.OperationalError):
+        return SourceFailed("the database could not be read", field="/source/url")
+    return SourceRejected("the database refused the query", field="/source/query")
+
+
+def _since(started: float) -> float:
+    return (time.perf_counter() - started) * 1000

@@ -1,0 +1,327 @@
+"""From what a caller wrote to a `Query`: every name exists, every literal has its field's type, every fault is named."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from decimal import Decimal, InvalidOperation
+from typing import Any, NoReturn
+
+from app.connectors.filters import (
+    And,
+    CaseFold,
+    Compare,
+    Filter,
+    In,
+    IsNull,
+    Like,
+    Literal,
+    Not,
+    Operand,
+    Or,
+    Property,
+    all_of,
+    properties,
+)
+from app.errors import FieldError, FieldUnknown, LimitOutOfRange, OperatorUnsupported, TypeMismatch
+from app.federation.cql2 import parse_json, parse_text
+from app.federation.query import Partial, Query, SortKey
+from app.schemas.base import FieldSpec
+from app.schemas.registry import SchemaDef
+
+MOST_ROWS = 1000
+DEFAULT_ROWS = 100
+_MOST_NAMES = 200
+_NOT_SORTABLE = frozenset({"list", "object", "geometry"})
+_TRUE_WORDS = {"true": True, "false": False}
+
+
+@dataclass(frozen=True, slots=True)
+class RawQuery:
+    """A question as it was written. `equals` are `field=value` parameters; texts stand for themselves."""
+
+    filter: Any = None
+    filter_lang: str = "cql2-text"
+    fields: tuple[str, ...] | None = None
+    sort: tuple[str, ...] | None = None
+    limit: Any = None
+    cursor: str | None = None
+    agencies: tuple[str, ...] | None = None
+    equals: tuple[tuple[str, str], ...] = ()
+    key: str | None = None
+    partial: Partial = "allow"
+
+
+def bind(schema: SchemaDef, raw: RawQuery) -> Query:
+    """The bound question, without its cursor. Raises the leaf of `RequestError` that fits, with the place of each fault."""
+    limit = _limit(raw.limit)
+    fields = _fields(schema, raw.fields)
+    sort = _sort(schema, raw.sort)
+    equals = [_equality(schema, name, value) for name, value in raw.equals]
+    written = _written(schema, raw)
+    if raw.key is not None:
+        schema.split_key(raw.key)
+    return Query(
+        schema=schema,
+        fields=fields,
+        filter=all_of(*equals, written),
+        sort=sort,
+        limit=limit,
+        agencies=tuple(dict.fromkeys(raw.agencies)) if raw.agencies is not None else None,
+        key=raw.key,
+        partial=raw.partial,
+        operation="lookup" if raw.key is not None else "list",
+    )
+
+
+def query_shape(query: Query) -> str:
+    """The question as text with every literal replaced by `?`: what stands in the log."""
+    parts = [query.schema.meta.ref]
+    if query.key is not None:
+        parts.append("key=?")
+    if query.filter != And(()):
+        parts.append(f"filter={_shape(query.filter)}")
+    if query.fields is not None:
+        parts.append(f"fields={','.join(query.fields)}")
+    if query.sort:
+        parts.append("sort=" + ",".join(f"{'-' if key.descending else ''}{key.field}" for key in query.sort))
+    parts.append("limit=?")
+    return " ".join(parts)
+
+
+def query_hash(query: Query, policy: str) -> str:
+    """What a cursor is bound to: the question without its page, and the policy it was answered under."""
+    text = repr((query.schema.meta.ref, query.fields, query.filter, query.sort, query.agencies, policy))
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+
+def unknown_field(schema: SchemaDef, name: str, pointer: str) -> FieldUnknown:
+    """The error of a name that the schema does not have, with the closest names."""
+    near = difflib.get_close_matches(name[:100], schema.fields, n=3)
+    hint = f"did you mean {', '.join(near)}?" if near else f"fields: {', '.join(schema.fields)}"
+    detail = f"{schema.name} has no field {name[:100]!r}; {hint}"
+    return FieldUnknown(detail, errors=[FieldError(pointer, "field_unknown", detail)], closest=near)
+
+
+def _limit(value: Any) -> int:
+    if value is None:
+        return DEFAULT_ROWS
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 10:  # noqa: PLR2004
+        value = int(value)
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= MOST_ROWS:
+        detail = f"limit is a whole number between 1 and {MOST_ROWS}; page on with cursor for more"
+        raise LimitOutOfRange(detail, errors=[FieldError("limit", "limit_out_of_range", detail)], limit_rows=MOST_ROWS)
+    return value
+
+
+def _fields(schema: SchemaDef, names: tuple[str, ...] | None) -> tuple[str, ...] | None:
+    if names is None:
+        return None
+    _few(names, "fields")
+    for place, name in enumerate(names):
+        if name not in schema.fields:
+            raise unknown_field(schema, name, f"fields/{place}")
+    wanted = set(names)
+    return tuple(name for name in schema.fields if name in wanted)
+
+
+def _sort(schema: SchemaDef, names: tuple[str, ...] | None) -> tuple[SortKey, ...]:
+    if names is None:
+        return ()
+    _few(names, "sort")
+    keys: list[SortKey] = []
+    for place, text in enumerate(names):
+        name = text[1:] if text[:1] in {"-", "+"} else text
+        spec = schema.fields.get(name)
+        if spec is None:
+            raise unknown_field(schema, name, f"sort/{place}")
+        if spec.kind in _NOT_SORTABLE:
+            raise OperatorUnsupported(f"{name} is a {spec.kind}: records cannot be sorted by it", field=name)
+        if name not in {key.field for key in keys}:
+            keys.append(SortKey(name, descending=text.startswith("-")))
+    return tuple(keys)
+
+
+def _few(names: tuple[str, ...], what: str) -> None:
+    if len(names) > _MOST_NAMES:
+        raise LimitOutOfRange(f"{what} names at most {_MOST_NAMES} fields", limit=_MOST_NAMES)
+
+
+def _written(schema: SchemaDef, raw: RawQuery) -> Filter | None:
+    if raw.filter is None:
+        return None
+    if raw.filter_lang == "cql2-json":
+        tree = parse_json(raw.filter)
+    elif raw.filter_lang == "cql2-text":
+        tree = parse_text(raw.filter)
+    else:
+        raise OperatorUnsupported("filter-lang is cql2-text or cql2-json", parameter="filter-lang")
+    for name in sorted(properties(tree)):
+        if name not in schema.fields:
+            raise unknown_field(schema, name, "filter")
+    return _typed(schema, tree)
+
+
+def _equality(schema: SchemaDef, name: str, value: str) -> Filter:
+    spec = schema.fields.get(name)
+    if spec is None:
+        raise unknown_field(schema, name, name)
+    if spec.kind in _NOT_SORTABLE:
+        raise OperatorUnsupported(f"{name} is a {spec.kind}: `{name}=` cannot be asked", field=name)
+    return Compare("=", Property(name), Literal(_from_text(spec, value, name)))
+
+
+def _typed(schema: SchemaDef, node: Filter) -> Filter:
+    """The same tree with every literal in its field's type."""
+    match node:
+        case Compare(op, left, right):
+            spec = _spec_of(schema, (left, right))
+            return Compare(op, _operand(spec, left), _operand(spec, right))
+        case In(operand, values):
+            spec = _spec_of(schema, (operand,))
+            typed = tuple(_operand(spec, value) for value in values)
+            return In(_operand(spec, operand), typed)  # type: ignore[arg-type]
+        case Like(operand, pattern):
+            spec = _spec_of(schema, (operand,))
+            if spec is not None and spec.kind != "text":
+                _mismatch(spec, "LIKE compares text")
+            return Like(operand, pattern)
+        case IsNull():
+            return node
+        case And(parts):
+            return And(tuple(_typed(schema, part) for part in parts))
+        case Or(parts):
+            return Or(tuple(_typed(schema, part) for part in parts))
+        case Not(part):
+            return Not(_typed(schema, part))
+
+
+def _spec_of(schema: SchemaDef, operands: Iterable[Operand]) -> FieldSpec | None:
+    """The field that gives a comparison its type; two properties must be of one kind."""
+    specs: list[FieldSpec] = []
+    for operand in operands:
+        inner, folded = operand, False
+        while isinstance(inner, CaseFold):
+            inner, folded = inner.operand, True
+        if isinstance(inner, Property):
+            spec = schema.fields[inner.name]
+            if spec.kind in _NOT_SORTABLE:
+                raise OperatorUnsupported(f"{inner.name} is a {spec.kind}: only IS NULL can be asked of it", field=inner.name)
+            if folded and spec.kind != "text":
+                _mismatch(spec, "CASEI takes text")
+            specs.append(spec)
+    if len(specs) > 1 and _family(specs[0]) != _family(specs[1]):
+        _mismatch(specs[0], f"it cannot be compared with {specs[1].name}")
+    return specs[0] if specs else None
+
+
+def _family(spec: FieldSpec) -> str:
+    return "number" if spec.kind in {"integer", "decimal", "number"} else spec.kind
+
+
+def _operand(spec: FieldSpec | None, operand: Operand) -> Operand:
+    if isinstance(operand, CaseFold):
+        return CaseFold(_operand(spec, operand.operand))
+    if isinstance(operand, Literal) and spec is not None:
+        return Literal(_value(spec, operand.value))
+    return operand
+
+
+def _value(spec: FieldSpec, value: Any) -> Any:
+    """The literal in the field's type. A number for a text field is refused, never turned into text."""
+    kind = spec.kind
+    if kind == "text":
+        if not isinstance(value, str):
+            _mismatch(spec, "it is text: write the value in quotes")
+        return _listed(spec, value)
+    if kind == "boolean":
+        if not isinstance(value, bool):
+            _mismatch(spec, "it is true or false")
+        return value
+    if kind in {"integer", "decimal", "number"}:
+        if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
+            _mismatch(spec, "it is a number: write the value without quotes")
+        return value
+    if kind == "date":
+        return _date(spec, value)
+    return _moment(spec, value)
+
+
+def _date(spec: FieldSpec, value: Any) -> date:
+    if isinstance(value, datetime):
+        _mismatch(spec, "it is a date without a time: DATE('2026-11-20')")
+    if isinstance(value, date):
+        return value
+    try:
+        return date.fromisoformat(value)
+    except (TypeError, ValueError):
+        _mismatch(spec, "it is a date: DATE('2026-11-20')")
+
+
+def _moment(spec: FieldSpec, value: Any) -> datetime:
+    if isinstance(value, str):
+        try:
+            value = datetime.fromisoformat(value.replace(" ", "+"))
+        except ValueError:
+            value = None
+    if not isinstance(value, datetime) or value.tzinfo is None:
+        _mismatch(spec, "it is a time with zone: TIMESTAMP('2026-11-20T08:00:00Z')")
+    return value.astimezone(UTC)
+
+
+def _from_text(spec: FieldSpec, text: str, place: str) -> Any:
+    """The value of a `field=value` parameter."""
+    try:
+        if spec.kind == "integer":
+            return int(text) if text.strip("+-").isascii() and text.strip("+-").isdigit() else _mismatch(spec, "a whole number", place)
+        if spec.kind in {"decimal", "number"}:
+            number = Decimal(text)
+            return number if number.is_finite() else _mismatch(spec, "a finite number", place)
+    except (InvalidOperation, ValueError):
+        _mismatch(spec, "a number with a decimal point", place)
+    if spec.kind == "boolean":
+        return _TRUE_WORDS[text] if text in _TRUE_WORDS else _mismatch(spec, "true or false", place)
+    return _value(spec, text)
+
+
+def _listed(spec: FieldSpec, value: str) -> str:
+    """A value outside the field's list would never match anything: that is told, not answered with nothing."""
+    if spec.enum is not None and value not in spec.enum:
+        near = difflib.get_close_matches(value[:100], spec.enum, n=1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        _mismatch(spec, f"one of {', '.join(spec.enum)}{hint}")
+    return value
+
+
+def _mismatch(spec: FieldSpec, rule: str, place: str = "filter") -> NoReturn:
+    detail = f"{spec.name}: {rule}"
+    raise TypeMismatch(detail, errors=[FieldError(place, "type_mismatch", detail)], field=spec.name)
+
+
+def _shape(node: Filter) -> str:
+    match node:
+        case Compare(op, left, right):
+            return f"{_shape_operand(left)} {op} {_shape_operand(right)}"
+        case In(operand, values):
+            return f"{_shape_operand(operand)} in (?x{len(values)})"
+        case Like(operand, _):
+            return f"{_shape_operand(operand)} like ?"
+        case IsNull(prop):
+            return f"{prop.name} is null"
+        case And(parts):
+            return "(" + " and ".join(_shape(part) for part in parts) + ")"
+        case Or(parts):
+            return "(" + " or ".join(_shape(part) for part in parts) + ")"
+        case Not(part):
+            return f"not ({_shape(part)})"
+
+
+def _shape_operand(operand: Operand) -> str:
+    if isinstance(operand, Property):
+        return operand.name
+    if isinstance(operand, CaseFold):
+        return f"casei({_shape_operand(operand.operand)})"
+    return "?"

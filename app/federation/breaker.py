@@ -1,0 +1,83 @@
+"""Circuit breakers and bulkheads, one of each per connector, in memory of one process.
+
+A circuit opens after failures in a row, rests, then lets one probe through. A refusal (the caller's fault) is no failure.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Literal
+
+CircuitState = Literal["closed", "open", "half_open"]
+
+
+@dataclass(slots=True)
+class Breaker:
+    """One circuit. `allow` asks for permission; each permitted call must end in `succeed`, `fail` or `release`."""
+
+    failures_to_open: int
+    rest_seconds: float
+    clock: Callable[[], float] = time.monotonic
+    failures: int = 0
+    opened_at: float | None = None
+    probing: bool = False
+
+    @property
+    def state(self) -> CircuitState:
+        """closed: calls pass; open: none does; half_open: one probe may."""
+        if self.opened_at is None:
+            return "closed"
+        return "half_open" if self.clock() - self.opened_at >= self.rest_seconds else "open"
+
+    def allow(self) -> bool:
+        """Whether a call may be made now."""
+        state = self.state
+        if state == "closed":
+            return True
+        if state == "half_open" and not self.probing:
+            self.probing = True
+            return True
+        return False
+
+    def succeed(self) -> None:
+        """The source answered."""
+        self.failures, self.opened_at, self.probing = 0, None, False
+
+    def fail(self) -> None:
+        """The source failed or was too slow."""
+        self.failures += 1
+        self.probing = False
+        if self.opened_at is not None or self.failures >= self.failures_to_open:
+            self.opened_at = self.clock()
+
+    def release(self) -> None:
+        """The call ended without saying anything about the source (cancelled, refused)."""
+        self.probing = False
+
+
+@dataclass(slots=True)
+class Guards:
+    """Breakers and bulkheads by connector, made when first asked for."""
+
+    failures_to_open: int
+    rest_seconds: float
+    concurrency: int
+    breakers: dict[str, Breaker] = field(default_factory=dict)
+    bulkheads: dict[str, asyncio.Semaphore] = field(default_factory=dict)
+
+    def breaker(self, connector: str) -> Breaker:
+        """The connector's circuit."""
+        found = self.breakers.get(connector)
+        if found is None:
+            found = self.breakers[connector] = Breaker(self.failures_to_open, self.rest_seconds)
+        return found
+
+    def bulkhead(self, connector: str) -> asyncio.Semaphore:
+        """The connector's places for scans at once."""
+        found = self.bulkheads.get(connector)
+        if found is None:
+            found = self.bulkheads[connector] = asyncio.Semaphore(self.concurrency)
+        return found

@@ -1,0 +1,83 @@
+"""Signed opaque cursors: the place of the last record given, bound to the question and the policy. Never an offset."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hmac
+import json
+from dataclasses import replace
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+from app.errors import CursorInvalid
+from app.federation.query import Query
+
+_SIGNATURE_BYTES = 16
+_MOST_CHARACTERS = 8192
+_IDENTITY = 3
+"""Behind the sort values stand agency, dataset, key."""
+
+
+def make_token(key: bytes, purpose: str, bound: str, place: list[Any]) -> str:
+    """A token of `[A-Za-z0-9_-]` that holds the place and fits only this purpose and question."""
+    payload = json.dumps([_packed(value) for value in place], separators=(",", ":"), ensure_ascii=False).encode(
+        "utf-8", "surrogatepass"
+    )
+    return base64.urlsafe_b64encode(_sign(key, purpose, bound, payload) + payload).rstrip(b"=").decode()
+
+
+def open_token(key: bytes, purpose: str, bound: str, token: str) -> list[Any]:
+    """The place in a token; raises `CursorInvalid` for anything that this gateway did not make for this question."""
+    try:
+        if len(token) > _MOST_CHARACTERS:
+            raise ValueError
+        raw = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
+        signature, payload = raw[:_SIGNATURE_BYTES], raw[_SIGNATURE_BYTES:]
+        if not hmac.compare_digest(signature, _sign(key, purpose, bound, payload)):
+            raise ValueError
+        return [_unpacked(value) for value in json.loads(payload.decode("utf-8", "surrogatepass"))]
+    except (ValueError, binascii.Error):
+        detail = "this cursor is not one of this gateway for this very question; start again at the first page"
+        raise CursorInvalid(detail) from None
+
+
+def resume(key: bytes, token: str | None, query: Query, bound: str) -> Query:
+    """The query continued behind the cursor's place."""
+    if token is None:
+        return query
+    place = open_token(key, "records", bound, token)
+    if len(place) != len(query.sort) + _IDENTITY:
+        raise CursorInvalid("this cursor does not belong to this sort order; start again at the first page")
+    return replace(query, after=tuple(place))
+
+
+def _sign(key: bytes, purpose: str, bound: str, payload: bytes) -> bytes:
+    return hmac.digest(key, f"{purpose}\0{bound}\0".encode() + payload, "sha256")[:_SIGNATURE_BYTES]
+
+
+def _packed(value: Any) -> Any:
+    match value:
+        case datetime():
+            return {"t": value.isoformat()}
+        case date():
+            return {"d": value.isoformat()}
+        case Decimal():
+            return {"n": str(value)}
+        case float():
+            return {"f": value.hex()}
+    return value
+
+
+def _unpacked(value: Any) -> Any:
+    match value:
+        case {"t": str(text)}:
+            return datetime.fromisoformat(text)
+        case {"d": str(text)}:
+            return date.fromisoformat(text)
+        case {"n": str(text)}:
+            return Decimal(text)
+        case {"f": str(text)}:
+            return float.fromhex(text)
+    return value

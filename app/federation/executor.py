@@ -1,0 +1,274 @@
+"""Runs a bound query over the datasets that may answer, and merges what they give: an honest answer or a refusal.
+
+One function plans: grant -> datasets -> scan each -> residual -> merge. A fault of one source stays in its leg.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import structlog
+
+from app.connectors.dataset import ReadRequest, ReadResult
+from app.connectors.filters import all_of, properties
+from app.errors import (
+    AllSourcesFailed,
+    AllSourcesTimedOut,
+    FieldForbidden,
+    NetworkForbidden,
+    NotFound,
+    PartialAnswerRefused,
+    RecordNotFound,
+    SimpulError,
+    SourceCircuitOpen,
+    SourceDnsFailed,
+    SourceFailed,
+    SourceRejected,
+    SourceSchemaMismatch,
+    SourceTimeout,
+    SourceUnreachable,
+)
+from app.federation.breaker import Guards
+from app.federation.merge import leg_after, merge, place_of
+from app.federation.query import Answer, AnswerRecord, DatasetRef, Query, SourceStatus, Status
+from app.settings import Settings
+
+log = structlog.get_logger("simpul.federation")
+
+_RESERVE_SECONDS = 0.25
+_RETRY_SECONDS = 0.1
+_ANSWERED = frozenset({"ok", "stale"})
+_ASKED_AND_FAILED = frozenset({"timeout", "unavailable", "rejected", "open_circuit", "schema_mismatch"})
+_NO_FAULT_OF_SOURCE = (SourceRejected, SourceSchemaMismatch, NetworkForbidden)
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """What runs share: guards of every connector, and the deadline (`time.monotonic()`) of this request."""
+
+    guards: Guards
+    deadline: float | None = None
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> Runtime:
+        """The runtime of a process."""
+        return cls(Guards(settings.breaker_failures, settings.breaker_seconds, settings.source_concurrency))
+
+    def until(self, deadline: float) -> Runtime:
+        """The same for one request."""
+        return replace(self, deadline=deadline)
+
+    def circuit(self, connector: str) -> str:
+        """State of a connector's circuit, for its health."""
+        return self.guards.breaker(connector).state
+
+
+@dataclass(slots=True)
+class _Leg:
+    ref: DatasetRef
+    status: SourceStatus
+    records: list[AnswerRecord]
+    more: bool = False
+
+
+async def execute(query: Query, datasets: Sequence[DatasetRef], runtime: Runtime) -> Answer:
+    """The merged answer. Raises `RecordNotFound`, `PartialAnswerRefused`, `AllSourcesFailed`, `AllSourcesTimedOut`.
+
+    The legs of a refused answer stand in the error's `legs`.
+    """
+    fields = _fields(query, datasets)
+    waiting = []
+    legs: list[_Leg] = []
+    for ref in datasets:
+        leg = _prepared(query, ref, fields)
+        legs.append(leg)
+        if leg.status.status == "ok":
+            waiting.append(_run(query, leg, runtime))
+    if len(waiting) == 1:
+        await waiting[0]
+    elif waiting:
+        await asyncio.gather(*waiting)
+    legs += _absent(query, datasets)
+    return _answer(query, fields, legs)
+
+
+def _fields(query: Query, datasets: Sequence[DatasetRef]) -> tuple[str, ...]:
+    """The fields of the answer: those asked for, else all that some dataset grants, in the schema's order."""
+    granted = {name for ref in datasets if ref.grant for name in ref.grant.fields}
+    if query.fields is not None:
+        return tuple(name for name in query.fields if name in granted)
+    return tuple(name for name in query.schema.fields if name in granted)
+
+
+def _prepared(query: Query, ref: DatasetRef, fields: tuple[str, ...]) -> _Leg:
+    """A leg before it runs; denied and left-out ones are done already."""
+    status = SourceStatus(ref.agency, ref.dataset, "ok", revision=ref.revision)
+    leg = _Leg(ref, status, [])
+    if ref.grant is None:
+        status.status, status.problem = "denied", ref.denied
+        return leg
+    asked = query.fields if query.fields is not None else fields
+    status.withheld = tuple(name for name in asked if name not in ref.grant.fields)
+    needed = properties(query.filter) | {key.field for key in query.sort}
+    hidden = sorted(needed - ref.grant.fields) or sorted(needed & set(ref.grant.masks))
+    if hidden:
+        names = ", ".join(hidden)
+        status.status = "skipped"
+        status.problem = FieldForbidden(f"{ref.agency} does not let you filter or sort by {names}", rule="field_not_granted")
+    return leg
+
+
+async def _run(query: Query, leg: _Leg, runtime: Runtime) -> None:
+    """Runs one leg. Never raises but when it is cancelled."""
+    breaker = runtime.guards.breaker(leg.ref.dataset)
+    started = time.perf_counter()
+    if not breaker.allow():
+        leg.status.status = "open_circuit"
+        leg.status.problem = SourceCircuitOpen("the source failed repeatedly and is being rested; it is tried again by itself")
+        return
+    try:
+        result = await _read(query, leg.ref, runtime)
+    except SimpulError as error:
+        leg.status.status, leg.status.problem = _status_of(error), error
+        if isinstance(error, _NO_FAULT_OF_SOURCE):
+            breaker.release()
+        else:
+            breaker.fail()
+    except asyncio.CancelledError:
+        breaker.release()
+        raise
+    except Exception as error:  # noqa: BLE001 - a fault of one leg must not reach its siblings
+        log.error("leg_failed", dataset=leg.ref.dataset, kind=type(error).__name__, exc_info=error)
+        leg.status.status, leg.status.problem = "unavailable", SourceFailed("the gateway could not read this source")
+        breaker.fail()
+    else:
+        breaker.succeed()
+        _take(query, leg, result)
+    leg.status.elapsed_ms = round((time.perf_counter() - started) * 1000, 1)
+
+
+async def _read(query: Query, ref: DatasetRef, runtime: Runtime) -> ReadResult:
+    """One read within the leg's budget; one retry where nothing was read yet."""
+    budget = ref.source.deadline_seconds
+    if runtime.deadline is not None:
+        budget = min(budget, runtime.deadline - _RESERVE_SECONDS - time.monotonic())
+    deadline = time.monotonic() + budget
+    request = _request(query, ref, deadline)
+    try:
+        async with asyncio.timeout(max(budget, 0)), runtime.guards.bulkhead(ref.dataset):
+            try:
+                return await ref.source.read(request)
+            except (SourceUnreachable, SourceDnsFailed):
+                await asyncio.sleep(_RETRY_SECONDS)
+                return await ref.source.read(request)
+    except TimeoutError:
+        raise SourceTimeout(f"{ref.agency} did not answer within {budget:.3g} s", limit_seconds=round(budget, 3)) from None
+
+
+def _request(query: Query, ref: DatasetRef, deadline: float) -> ReadRequest:
+    grant = ref.grant
+    row_filter = grant.row_filter if grant is not None else None
+    return ReadRequest(
+        fields=query.fields,
+        filter=query.filter if row_filter is None else all_of(row_filter, query.filter),
+        order=tuple((key.field, key.descending) for key in query.sort),
+        after=leg_after(query.after, len(query.sort), ref.agency, ref.dataset),
+        limit=query.limit + 1,
+        key=query.key,
+        deadline=deadline,
+    )
+
+
+def _take(query: Query, leg: _Leg, result: ReadResult) -> None:
+    status, ref = leg.status, leg.ref
+    granted = ref.grant.fields if ref.grant is not None else frozenset()
+    asked = query.fields if query.fields is not None else tuple(query.schema.fields)
+    fields = tuple(name for name in asked if name in granted)
+    status.status = "stale" if result.stale else "ok"
+    status.rejected_rows = result.rejected_rows
+    status.rejects = result.rejects
+    status.pushed = result.pushed
+    status.as_of = result.as_of
+    leg.more = result.more
+    leg.records = [AnswerRecord(record, ref.agency, ref.dataset, result.as_of, fields) for record in result.records]
+
+
+def _absent(query: Query, datasets: Sequence[DatasetRef]) -> list[_Leg]:
+    """Agencies that the caller named and that have no dataset here: said, not passed over."""
+    known = {ref.agency for ref in datasets}
+    missing = []
+    for agency in query.agencies or ():
+        if agency not in known:
+            problem = NotFound(f"{agency} provides no dataset of {query.schema.name}")
+            status = SourceStatus(agency, "", "skipped", problem=problem)
+            missing.append(_Leg(DatasetRef(agency, "", 0, None, None), status, []))  # type: ignore[arg-type]
+    return missing
+
+
+def _answer(query: Query, fields: tuple[str, ...], legs: list[_Leg]) -> Answer:
+    statuses = [leg.status for leg in legs]
+    named = set(query.agencies or ())
+    complete = all(
+        status.status in _ANSWERED or (status.status in {"denied", "skipped"} and status.agency not in named)
+        for status in statuses
+    )
+    complete = complete and not any(status.status == "skipped" for status in statuses)
+    records = merge([leg.records for leg in legs], query.sort, query.limit)
+    failed = [status for status in statuses if status.status in _ASKED_AND_FAILED]
+    answered = [status for status in statuses if status.status in _ANSWERED]
+    if failed and not answered:
+        raise _all_failed(failed, statuses)
+    if failed and (query.partial == "never" or (query.key is not None and not records)):
+        names = ", ".join(sorted({status.agency for status in failed}))
+        raise _with_legs(PartialAnswerRefused(f"no answer from {names}", sources=source_documents(statuses)), statuses)
+    if query.key is not None and not records:
+        raise _with_legs(RecordNotFound(sources=source_documents(statuses)), statuses)
+    total = sum(len(leg.records) for leg in legs)
+    more = total > len(records) or any(leg.more for leg in legs)
+    for status in answered:
+        status.rows = sum(1 for found in records if found.dataset == status.dataset)
+    after = place_of(records[-1], query.sort) if more and records else None
+    return Answer(query.schema, fields, records, statuses, complete, after)
+
+
+def _all_failed(failed: list[SourceStatus], statuses: list[SourceStatus]) -> SimpulError:
+    names = ", ".join(sorted({status.agency for status in failed}))
+    kind = AllSourcesTimedOut if all(status.status == "timeout" for status in failed) else AllSourcesFailed
+    return _with_legs(kind(f"no answer from {names}", sources=source_documents(statuses)), statuses)
+
+
+def _with_legs(error: SimpulError, statuses: list[SourceStatus]) -> SimpulError:
+    error.legs = statuses
+    return error
+
+
+def _status_of(error: SimpulError) -> Status:
+    if isinstance(error, SourceTimeout):
+        return "timeout"
+    if isinstance(error, SourceSchemaMismatch):
+        return "schema_mismatch"
+    if isinstance(error, SourceRejected):
+        return "rejected"
+    return "unavailable"
+
+
+def source_documents(statuses: Sequence[SourceStatus]) -> list[dict[str, object]]:
+    """`sources[]` as it goes on the wire. Details of a source's fault name no secret and no value (contract of the kinds)."""
+    return [
+        {
+            "agency": status.agency,
+            "dataset": status.dataset,
+            "status": status.status,
+            "rows": status.rows,
+            "rejected_rows": status.rejected_rows,
+            "elapsed_ms": status.elapsed_ms,
+            "as_of": status.as_of,
+            "pushed": status.pushed,
+            **({"withheld": status.withheld} if status.withheld else {}),
+            "problem": {"code": status.problem.code, "detail": status.problem.detail} if status.problem else None,
+        }
+        for status in statuses
+    ]

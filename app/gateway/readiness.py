@@ -1,0 +1,84 @@
+"""The internal question behind `/health/ready`: one record through mapping, validation, decision, merge and writing.
+
+It depends on no agency and writes no entry; that the log can be written is asked of the log itself.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Sequence
+from functools import lru_cache
+from typing import ClassVar
+
+import pyarrow as pa
+
+from app.connectors.capabilities import Capabilities
+from app.connectors.contract import CheckStep, Connector, Discovery, RawBatch, ScanRequest
+from app.connectors.dataset import MappedSource
+from app.connectors.environment import Limits
+from app.connectors.manifest import parse_manifest
+from app.connectors.mapping import compile_mapping
+from app.connectors.mapping.codes import empty_code_book
+from app.errors import StoreUnavailable
+from app.federation.executor import execute
+from app.federation.query import DatasetRef, Grant, Query
+from app.gateway.state import State
+from app.schemas import registry
+
+_MANIFEST = {
+    "connector": "internal-ready",
+    "agency": "internal",
+    "schema": "wilayah@1",
+    "title": "One row",
+    "source": {"kind": "file", "location": "inbox/none.csv"},
+    "fields": {"kode": "kode", "nama": "nama", "tingkat": {"const": "kabupaten"}},
+}
+_ROW = ("33.20", "Jepara")
+_SCHEMA = pa.schema([("kode", pa.string()), ("nama", pa.string())])
+
+
+class _OneRow(Connector):
+    """A source of one row in memory."""
+
+    kind: ClassVar[str] = "internal"
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """It can do nothing itself."""
+        return Capabilities()
+
+    async def check(self) -> Sequence[CheckStep]:
+        """Nothing can be wrong with it."""
+        return ()
+
+    async def discover(self, sample_rows: int = 20) -> Discovery:
+        """It has no tables to choose from."""
+        del sample_rows
+        return Discovery((), ())
+
+    async def scan(self, request: ScanRequest) -> AsyncIterator[RawBatch]:
+        """The one row."""
+        del request
+        yield RawBatch(_SCHEMA, rows=[_ROW])
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
+
+@lru_cache(maxsize=1)
+def _dataset() -> MappedSource:
+    manifest = parse_manifest(_MANIFEST)
+    schema = registry.get("wilayah")
+    mapping = compile_mapping(manifest, schema, empty_code_book())
+    return MappedSource(
+        manifest=manifest, revision=1, schema=schema, connector=_OneRow(), mapping=mapping, limits=Limits()
+    )
+
+
+async def internal_query(state: State) -> None:
+    """Raises `StoreUnavailable` when the one record does not come out."""
+    schema = registry.get("wilayah")
+    ref = DatasetRef("internal", "internal-ready", 1, _dataset(), Grant(frozenset(schema.fields)))
+    answer = await execute(Query(schema=schema, limit=1), [ref], state.runtime.until(time.monotonic() + 5.0))
+    if [found.record.key for found in answer.records] != ["33.20"]:
+        raise StoreUnavailable("the internal question was not answered")

@@ -1,0 +1,136 @@
+"""Verification of a person against the one agency that keeps the register: never listed, never fanned out, never cached.
+
+The answer says whether the asserted values fit; the only value it shows is the masked name.
+"""
+
+from __future__ import annotations
+
+import time
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, Literal
+
+from app.access.decisions import Decision
+from app.audit.entry import Subject
+from app.connectors.dataset import MappedRecord
+from app.errors import (
+    AgreementMissing,
+    AllSourcesFailed,
+    FieldError,
+    FieldForbidden,
+    RecordNotFound,
+    ValidationFailed,
+)
+from app.federation.executor import execute
+from app.federation.query import Query
+from app.gateway.access import dataset_ref, note_decisions
+from app.gateway.exchange import Exchange
+from app.gateway.records import note_answer, note_datasets, note_sources
+from app.gateway.sources import Opened
+from app.gateway.state import State
+from app.schemas.registry import SchemaDef
+
+Verdict = Literal["cocok", "tidak_cocok", "tidak_ditemukan"]
+COMPARED = ("nama", "tanggal_lahir")
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """The verdict, one per field compared, the masked name and the basic status of the person."""
+
+    hasil: Verdict
+    per_field: Mapping[str, bool]
+    nama_tersamar: str | None
+    status_dasar: str | None
+
+
+def authorise(state: State, exchange: Exchange, schema: SchemaDef) -> tuple[Opened, Decision]:
+    """The decision, before any look at the values. The providing agency that an agreement names, or the refusal."""
+    exchange.schemas = (schema.name,)
+    datasets = state.sources.of_schema(schema.name)
+    if not datasets:
+        exchange.decide(allow=False, rule="no_agreement")
+        raise AgreementMissing(f"nobody provides {schema.name} to you; propose an agreement", rule="no_agreement")
+    decisions = [
+        state.access.decide(exchange.principal, schema, found.agency, "verify", exchange.assertions) for found in datasets
+    ]
+    for opened, decision in zip(datasets, decisions, strict=True):
+        if decision.allow:
+            note_decisions(exchange, [decision])
+            return opened, decision
+    note_decisions(exchange, decisions)
+    error = next((decision.error for decision in decisions if decision.agreement), None) or decisions[0].error
+    raise error or AgreementMissing(rule="no_agreement")
+
+
+async def verify(
+    state: State,
+    exchange: Exchange,
+    schema: SchemaDef,
+    allowed: tuple[Opened, Decision],
+    asserted: Mapping[str, Any],
+) -> Verification:
+    """Asks the one provider and compares. The intent, with the subject's tag, is durable before the source is asked."""
+    opened, decision = allowed
+    subject = schema.meta.subject or schema.meta.key[0]
+    given = {name: asserted[name] for name in COMPARED if asserted.get(name) is not None}
+    needed = frozenset({subject, *given})
+    if not needed <= decision.fields:
+        missing = sorted(needed - decision.fields)
+        raise FieldForbidden(f"the agreement does not grant {', '.join(missing)}", rule="field_not_granted", fields=missing)
+    number = str(asserted[subject])
+    ref = dataset_ref(opened, decision)
+    note_datasets(exchange, [ref])
+    exchange.shape = f"{subject} = ?" + "".join(f" and {name} ~ ?" for name in given)
+    exchange.subjects.append(Subject(subject, number, "asked"))
+    await exchange.intend(state.log)
+    query = Query(schema=schema, key=schema.key_of({subject: number}), operation="verify", partial="never", limit=2)
+    deadline = time.monotonic() + state.settings.request_seconds
+    try:
+        answer = await execute(query, [ref], state.runtime.until(deadline))
+    except RecordNotFound:
+        exchange.rows = 0
+        return Verification("tidak_ditemukan", {}, None, None)
+    note_answer(exchange, answer)
+    await note_sources(state, answer.sources)
+    if len(answer.records) > 1:
+        raise AllSourcesFailed(f"{opened.agency} holds this {subject} more than once; it must mend its register")
+    exchange.subjects.append(Subject(subject, number, "compared"))
+    return _compared(answer.records[0].record, given, decision)
+
+
+def check_subject(schema: SchemaDef, asserted: Mapping[str, Any]) -> None:
+    """The identifier must be one by its own rules; raises `ValidationFailed` naming the rule, never the value."""
+    subject = schema.meta.subject or schema.meta.key[0]
+    error = schema.field_error(subject, asserted.get(subject))
+    if error is not None:
+        raise ValidationFailed(f"{subject}: {error}", errors=[FieldError(f"/{subject}", "format", error)])
+
+
+def _compared(record: MappedRecord, given: Mapping[str, Any], decision: Decision) -> Verification:
+    values = record.values
+    per_field = {name: _same(value, values.get(name)) for name, value in given.items()}
+    name = values.get("nama")
+    shown = masked_name(str(name)) if name and "nama" in decision.fields else None
+    status = values.get("status_dasar") if "status_dasar" in decision.fields else None
+    return Verification("cocok" if all(per_field.values()) else "tidak_cocok", per_field, shown, status)
+
+
+def _same(asserted: Any, held: Any) -> bool:
+    """Dates exactly; names without regard to case, accents of typing, and repeated blanks."""
+    if held is None:
+        return False
+    if isinstance(held, date):
+        return str(asserted) == held.isoformat()
+    return _plain(str(asserted)) == _plain(str(held))
+
+
+def _plain(name: str) -> str:
+    return " ".join(unicodedata.normalize("NFKC", name).casefold().split())
+
+
+def masked_name(name: str) -> str:
+    """`Siti Contoh Aminah` as `S*** C***** A*****`: enough to see that it is the right person, too little to learn it."""
+    return " ".join(word[0] + "*" * (len(word) - 1) for word in name.split())
