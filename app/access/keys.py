@@ -56,7 +56,8 @@ class KeySet:
     def verifying(self, now: datetime) -> Mapping[str, SigningKey]:
         """The keys whose tokens may still be alive, by kid."""
         replaced_before = now - timedelta(seconds=VERIFY_SECONDS)
-        pairs = zip(self.keys, [*self.keys[1:], None], strict=True)
+        followers = [*self.keys[1:], None] if self.keys else []
+        pairs = zip(self.keys, followers, strict=True)
         return {key.kid: key for key, newer in pairs if newer is None or newer.created_at > replaced_before}
 
     def jwks(self, now: datetime) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationErr
 
 from app.connectors.registry import source_model
 from app.connectors.source import Duration, SourceBase
+from app.connectors.yaml_text import load_yaml
 from app.errors import FieldError, ManifestInvalid, SchemaUnknown
 from app.schemas import registry
 
@@ -75,7 +76,7 @@ def parse_manifest(document: str | Mapping[str, Any], *, draft: bool = False) ->
     Raises `ManifestInvalid` with one place a fault: unknown key with the nearest known one, wrong type, unknown schema.
     `draft`: a source alone is enough.
     """
-    given = _load(document) if isinstance(document, str) else dict(document)
+    given = _with_record_path(_load(document) if isinstance(document, str) else dict(document))
     faults: list[FieldError] = []
     source = _source(given.get("source"), faults)
     manifest: Manifest | None = None
@@ -88,6 +89,14 @@ def parse_manifest(document: str | Mapping[str, Any], *, draft: bool = False) ->
     if faults or manifest is None:
         raise ManifestInvalid(f"the manifest has {len(faults)} faults" if len(faults) > 1 else faults[0].detail, errors=faults)
     return manifest
+
+
+def _with_record_path(given: dict[str, Any]) -> dict[str, Any]:
+    """`read.record_path` is where a kind finds its records; it stands in the source for the kinds that read JSON."""
+    read, source = given.get("read"), given.get("source")
+    if isinstance(read, Mapping) and isinstance(source, Mapping) and "record_path" in read and "record_path" not in source:
+        return {**given, "source": {**source, "record_path": read["record_path"]}}
+    return given
 
 
 def canonical_manifest(manifest: Manifest) -> str:
@@ -103,17 +112,11 @@ def manifest_digest(manifest: Manifest) -> str:
 
 
 def _load(text: str) -> dict[str, Any]:
-    """YAML 1.1 safe subset (JSON is one), without aliases (they can be made to explode) and with bounded depth."""
+    """YAML or JSON, bounded in bytes and depth."""
     if len(text.encode("utf-8", "surrogatepass")) > MANIFEST_BYTES:
         raise ManifestInvalid(f"a manifest has at most {MANIFEST_BYTES} bytes", limit_bytes=MANIFEST_BYTES)
     try:
-        if text.lstrip().startswith("{"):
-            found = json.loads(text)
-        else:
-            for token in yaml.scan(text, Loader=yaml.SafeLoader):
-                if isinstance(token, yaml.AliasToken):
-                    raise ManifestInvalid("a manifest uses no YAML aliases (*name); write the value out")
-            found = yaml.load(text, Loader=_UniqueKeys)  # noqa: S506 - a SafeLoader
+        found = json.loads(text) if text.lstrip().startswith("{") else load_yaml(text)
     except (yaml.YAMLError, json.JSONDecodeError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         line = mark.line + 1 if mark is not None else getattr(error, "lineno", 0)
@@ -124,20 +127,6 @@ def _load(text: str) -> dict[str, Any]:
         raise ManifestInvalid("a manifest is a mapping with connector, agency, schema, source and fields")
     _check_depth(found, 0, "")
     return found
-
-
-class _UniqueKeys(yaml.SafeLoader):
-    """Refuses a key that stands twice: one of the two would vanish silently."""
-
-    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002 - PyYAML's signature
-        """A mapping with distinct keys."""
-        seen: set[str] = set()
-        for key, _ in node.value:
-            name = str(key.value)
-            if name in seen:
-                raise yaml.MarkedYAMLError(problem=f"the key {name} stands twice", problem_mark=key.start_mark)
-            seen.add(name)
-        return super().construct_mapping(node, deep=deep)
 
 
 def _check_depth(value: Any, depth: int, pointer: str) -> None:

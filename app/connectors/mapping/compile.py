@@ -11,7 +11,7 @@ from typing import Any
 
 from app.connectors.mapping.expression import compile_expression
 from app.connectors.mapping.fit import fitting
-from app.connectors.mapping.rules import StepReject
+from app.connectors.mapping.rules import Nulled, StepReject
 from app.connectors.mapping.steps import STEPS
 from app.connectors.mapping.steps.contract import Row, Step, StepContext
 from app.schemas.base import FieldSpec
@@ -134,9 +134,9 @@ def _when(given: Any, context: StepContext, spec: FieldSpec | None) -> Value:
             if condition is None or condition(row) is True:
                 try:
                     return result(row)
-                except StepReject:
+                except StepReject as reject:
                     if nulls:
-                        return None
+                        raise Nulled(reject.rule) from None
                     raise
         raise StepReject("no_branch")
 
@@ -237,8 +237,8 @@ def _each_object(fields: Any, context: StepContext, item: FieldSpec | None) -> S
 def _nested(field: CompiledField, row: Row) -> Any:
     try:
         return field.value(row)
-    except StepReject:
-        if field.nulls:
+    except StepReject as reject:
+        if field.nulls or isinstance(reject, Nulled):
             return None
         raise
 

@@ -29,7 +29,7 @@ from app.connectors.mapping.codes import CodeBook
 from app.connectors.mapping.compile import CompiledField, compile_field
 from app.connectors.mapping.expression import Expression, compile_expression
 from app.connectors.mapping.masking import mask
-from app.connectors.mapping.rules import StepReject, detail_en, detail_id
+from app.connectors.mapping.rules import Nulled, StepReject, detail_en, detail_id
 from app.connectors.mapping.steps.contract import StepContext
 from app.schemas.registry import SchemaDef
 
@@ -97,7 +97,7 @@ class CompiledMapping:
             try:
                 values[compiled.name] = compiled.value(row)
             except StepReject as reject:
-                if compiled.nulls:
+                if compiled.nulls or isinstance(reject, Nulled):
                     values[compiled.name] = None
                     note = f"nulled: {reject.rule}"
                     mapped.warnings.append((compiled.name, reject.rule, detail_id(reject.rule), f"{note}; {detail_en(reject.rule)}"))

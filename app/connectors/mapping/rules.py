@@ -62,6 +62,12 @@ class StepReject(Exception):
         self.rule = rule
 
 
+class Nulled(StepReject):
+    """A value that a step cannot convert, in a branch that says `else: "null"`: the field is null, with a warning."""
+
+    __slots__ = ()
+
+
 def detail_en(rule: str) -> str:
     """What the rule means and what to do, in English."""
     return RULES[rule][1]

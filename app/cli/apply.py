@@ -1,0 +1,160 @@
+"""`simpul apply -f DIR`: agencies, clients, connectors and agreements from documents, over HTTP, idempotent, difference first."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+import yaml
+
+from app.cli.output import fail, say
+from app.cli.remote import Remote, connect, refusal
+from app.connectors.yaml_text import load_all_yaml
+
+_ORDER = ("agency", "client", "connector", "agreement")
+_FOUND, _MISSING, _REFUSED = 200, 404, 400
+_AGENCY_MEMBERS = ("name", "name_en", "contact", "network_allow", "env_allow")
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What was done: lines for people, secrets of clients that were made, connectors whose check failed."""
+
+    lines: list[str] = field(default_factory=list)
+    secrets: dict[str, str] = field(default_factory=dict)
+    failed: list[str] = field(default_factory=list)
+    changed: int = 0
+
+
+def apply(
+    folder: Annotated[Path, typer.Option("-f", "--file", help="Folder (or one file) of YAML documents")],
+    url: Annotated[str | None, typer.Option(help="Address of the gateway")] = None,
+    profile: Annotated[Path | None, typer.Option(help="Profile file (mode 0600) with url, client_id, client_secret")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the difference, change nothing")] = False,
+) -> None:
+    """Bring a gateway to what the documents say; shows the difference first and may be repeated."""
+    documents = list(read_documents(folder))
+    if not documents:
+        fail(f"{folder} holds no documents")
+    outcome = apply_documents(connect(url, profile), documents, dry_run=dry_run, tell=say)
+    say(f"{len(documents)} documents, {outcome.changed} changed, {len(outcome.failed)} with a finding")
+    for client, secret in outcome.secrets.items():
+        say(f"client {client} secret {secret}   (shown once)")
+    if outcome.failed:
+        raise typer.Exit(1)
+
+
+def read_documents(folder: Path) -> Iterator[dict[str, Any]]:
+    """The documents of a folder in the order in which they depend on each other; each remembers its file."""
+    files = sorted(folder.glob("**/*.y*ml")) if folder.is_dir() else [folder]
+    found: list[dict[str, Any]] = []
+    for file in files:
+        try:
+            for document in load_all_yaml(file.read_text("utf-8")):
+                if document is not None:
+                    found.append({**document, "_file": file})
+        except (OSError, yaml.YAMLError, TypeError) as error:
+            fail(f"{file}: {error}")
+    for document in found:
+        if document.get("kind") not in _ORDER:
+            fail(f"{document['_file']}: kind is one of {', '.join(_ORDER)}")
+    yield from sorted(found, key=lambda document: _ORDER.index(document["kind"]))
+
+
+def apply_documents(
+    remote: Remote, documents: list[dict[str, Any]], *, dry_run: bool = False, tell: Callable[[str], None] = say
+) -> Outcome:
+    """Applies the documents one by one."""
+    outcome = Outcome()
+    acts = {"agency": _agency, "client": _client, "connector": _connector, "agreement": _agreement}
+    for document in documents:
+        body = {name: value for name, value in document.items() if name not in {"kind", "_file"}}
+        line = acts[document["kind"]](remote, body, outcome, dry_run=dry_run)
+        outcome.lines.append(line)
+        tell(line)
+    return outcome
+
+
+def _agency(remote: Remote, body: dict[str, Any], outcome: Outcome, *, dry_run: bool) -> str:
+    found = remote.call("GET", f"/v1/agencies/{body['id']}", ok=(_MISSING,))
+    if found.status_code == _MISSING:
+        if not dry_run:
+            remote.call("POST", "/v1/agencies", json=body)
+        outcome.changed += 1
+        return f"+ agency {body['id']}"
+    held = found.json()
+    changes = {name: body[name] for name in _AGENCY_MEMBERS if name in body and _plain(held.get(name)) != _plain(body[name])}
+    if not changes:
+        return f"  agency {body['id']} as before"
+    if not dry_run:
+        remote.call("PATCH", f"/v1/agencies/{body['id']}", json=changes)
+    outcome.changed += 1
+    return f"~ agency {body['id']}: {', '.join(changes)}"
+
+
+def _client(remote: Remote, body: dict[str, Any], outcome: Outcome, *, dry_run: bool) -> str:
+    found = remote.call("GET", f"/v1/clients/{body['id']}", ok=(_MISSING,))
+    if found.status_code != _MISSING:
+        return f"  client {body['id']} as before"
+    if not dry_run:
+        made = remote.call("POST", "/v1/clients", json=body).json()
+        outcome.secrets[made["client_id"]] = made["client_secret"]
+    outcome.changed += 1
+    return f"+ client {body['id']} ({body['role']} of {body['agency']})"
+
+
+def _connector(remote: Remote, body: dict[str, Any], outcome: Outcome, *, dry_run: bool) -> str:
+    name = body["connector"]
+    found = remote.call("GET", f"/v1/connectors/{name}", ok=(_MISSING,))
+    before = found.json()["manifest"] if found.status_code == _FOUND else None
+    if dry_run:
+        outcome.changed += before != body
+        return _difference(name, before, body)
+    answer = remote.call("PUT", f"/v1/connectors/{name}", json=body, ok=(422,))
+    if answer.status_code >= _REFUSED:
+        outcome.failed.append(name)
+        return f"! connector {name}: {refusal(answer)}"
+    state = answer.json()
+    if not state["created"] and state["state"] == "published":
+        return f"  connector {name} as before (revision {state['revision']})"
+    outcome.changed += 1
+    report = remote.call("POST", f"/v1/connectors/{name}/check").json()
+    wrong = next((step for step in report["steps"] if not step["ok"]), None)
+    if wrong is not None:
+        outcome.failed.append(name)
+        problem = wrong["problem"]
+        return f"! connector {name} revision {state['revision']}: {wrong['name']} {wrong['field']}: {problem['detail']}"
+    remote.call("POST", f"/v1/connectors/{name}/publish", json={"revision": state["revision"]})
+    return f"{'+' if before is None else '~'} connector {name} revision {state['revision']} published"
+
+
+def _agreement(remote: Remote, body: dict[str, Any], outcome: Outcome, *, dry_run: bool) -> str:
+    found = remote.call("GET", f"/v1/agreements/{body['id']}", ok=(_MISSING,))
+    if found.status_code != _MISSING:
+        return f"  agreement {body['id']} is {found.json()['state']}"
+    outcome.changed += 1
+    if dry_run:
+        return f"+ agreement {body['id']}"
+    sent = json.loads(json.dumps(body, default=str))
+    remote.call("POST", "/v1/agreements", json=sent)
+    for _ in range(2):
+        remote.call("POST", f"/v1/agreements/{body['id']}/approve")
+    return f"+ agreement {body['id']} active"
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple | list) else value
+
+
+def _difference(name: str, before: Any, after: Any) -> str:
+    if before is None:
+        return f"+ connector {name}"
+    old = yaml.safe_dump(before, sort_keys=False).splitlines()
+    new = yaml.safe_dump(after, sort_keys=False).splitlines()
+    lines = list(difflib.unified_diff(old, new, "registered", "document", lineterm=""))
+    return "\n".join([f"~ connector {name}", *lines]) if lines else f"  connector {name} as before"

@@ -1,0 +1,46 @@
+"""The console script `simpul`: all commands on one page."""
+
+from __future__ import annotations
+
+import typer
+
+from app.cli import apply, demo, instance, logs, remote_commands
+
+app = typer.Typer(
+    name="simpul",
+    help="Simpul: one question to all agencies, an honest answer, a provable record.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+app.command("init")(instance.init)
+app.command("serve")(instance.serve)
+app.command("demo")(demo.demo)
+app.command("apply")(apply.apply)
+app.command("openapi")(instance.write_openapi)
+
+db = typer.Typer(help="The database of an instance.", no_args_is_help=True)
+db.command("upgrade")(instance.db_upgrade)
+db.command("current")(instance.db_current)
+app.add_typer(db, name="db")
+
+codes = typer.Typer(help="Region codes and crosswalks.", no_args_is_help=True)
+codes.command("load")(instance.load_code_list)
+app.add_typer(codes, name="codes")
+
+user = typer.Typer(help="Credentials made straight in the store.", no_args_is_help=True)
+user.command("create")(instance.create_user)
+app.add_typer(user, name="user")
+
+log = typer.Typer(help="The exchange log.", no_args_is_help=True)
+log.command("verify")(logs.verify_log)
+log.command("vkey")(logs.show_vkey)
+app.add_typer(log, name="log")
+
+for name, group in remote_commands.GROUPS.items():
+    app.add_typer(group, name=name)
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    app()

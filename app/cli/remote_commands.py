@@ -1,0 +1,129 @@
+"""Commands that go over HTTP to a running gateway: `agency`, `client`, `connector`, `agreement`, `secret`, `exchange`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from app.cli.output import say, show
+from app.cli.remote import connect
+
+Url = Annotated[str | None, typer.Option("--url", help="Address of the gateway (SIMPUL_URL)")]
+Profile = Annotated[Path | None, typer.Option("--profile", help="Profile file of mode 0600")]
+Json = Annotated[bool, typer.Option("--json", help="Machine-readable output")]
+
+
+def _list(path: str, columns: tuple[str, ...], url: str | None, profile: Path | None, *, as_json: bool) -> None:
+    document = connect(url, profile).call("GET", path).json()
+    if as_json:
+        show(document)
+        return
+    for item in document["items"]:
+        say("  ".join(str(item.get(column, "")) for column in columns))
+
+
+def list_agencies(url: Url = None, profile: Profile = None, as_json: Json = False) -> None:
+    """List the agencies."""
+    _list("/v1/agencies", ("id", "name"), url, profile, as_json=as_json)
+
+
+def list_clients(url: Url = None, profile: Profile = None, as_json: Json = False) -> None:
+    """List the clients."""
+    _list("/v1/clients", ("client_id", "agency", "role", "disabled"), url, profile, as_json=as_json)
+
+
+def list_connectors(url: Url = None, profile: Profile = None, as_json: Json = False) -> None:
+    """List the connectors with their states."""
+    _list("/v1/connectors", ("connector", "agency", "state", "active_revision"), url, profile, as_json=as_json)
+
+
+def list_agreements(url: Url = None, profile: Profile = None, as_json: Json = False) -> None:
+    """List the agreements with their states."""
+    _list("/v1/agreements", ("id", "state", "provider", "consumer", "schema", "valid_until"), url, profile, as_json=as_json)
+
+
+def list_exchanges(
+    url: Url = None,
+    profile: Profile = None,
+    limit: Annotated[int, typer.Option(help="How many entries")] = 20,
+    as_json: Json = False,
+) -> None:
+    """Show the newest entries of the exchange log that the credential may see."""
+    path = f"/v1/exchanges?limit={limit}"
+    _list(path, ("index", "t", "kind", "op", "status", "exchange_id"), url, profile, as_json=as_json)
+
+
+def check_connector(name: str, url: Url = None, profile: Profile = None, as_json: Json = False) -> None:
+    """Check a connector's source; exit code 1 when a stage fails."""
+    report = connect(url, profile).call("POST", f"/v1/connectors/{name}/check").json()
+    if as_json:
+        show(report)
+    else:
+        for step in report["steps"]:
+            detail = "" if step["ok"] else f"  {step['field']}: {step['problem']['detail']}"
+            say(f"{'ok  ' if step['ok'] else 'FAIL'} {step['name']:<11} {step['elapsed_ms']:>8} ms{detail}")
+    if not report["passed"]:
+        raise typer.Exit(1)
+
+
+def discover_connector(name: str, url: Url = None, profile: Profile = None) -> None:
+    """Show tables and columns of a connector's source, and a manifest skeleton."""
+    show(connect(url, profile).call("POST", f"/v1/connectors/{name}/discover").json())
+
+
+def preview_connector(name: str, url: Url = None, profile: Profile = None) -> None:
+    """Show raw rows beside what the mapping makes of them."""
+    show(connect(url, profile).call("POST", f"/v1/connectors/{name}/preview").json())
+
+
+def quarantine_connector(name: str, url: Url = None, profile: Profile = None) -> None:
+    """Show the records that were rejected, with place and reason."""
+    show(connect(url, profile).call("GET", f"/v1/connectors/{name}/quarantine").json())
+
+
+def publish_connector(name: str, url: Url = None, profile: Profile = None) -> None:
+    """Publish the latest revision of a connector."""
+    say(str(connect(url, profile).call("POST", f"/v1/connectors/{name}/publish").json()["state"]))
+
+
+def suspend_connector(name: str, url: Url = None, profile: Profile = None) -> None:
+    """Stop a connector from answering."""
+    say(str(connect(url, profile).call("POST", f"/v1/connectors/{name}/suspend").json()["state"]))
+
+
+def put_secret(name: str, url: Url = None, profile: Profile = None) -> None:
+    """Store a secret of a source; its value is read from standard input, never from the command line."""
+    value = sys.stdin.readline().rstrip("\n")
+    connect(url, profile).call("PUT", f"/v1/secrets/{name}", json={"value": value})
+    say(f"stored {name}")
+
+
+def _group(text: str, commands: dict[str, Any]) -> typer.Typer:
+    group = typer.Typer(help=text, no_args_is_help=True)
+    for name, command in commands.items():
+        group.command(name)(command)
+    return group
+
+
+GROUPS = {
+    "agency": _group("Member organisations.", {"list": list_agencies}),
+    "client": _group("Credentials of applications.", {"list": list_clients}),
+    "connector": _group(
+        "Connectors of an agency.",
+        {
+            "list": list_connectors,
+            "check": check_connector,
+            "discover": discover_connector,
+            "preview": preview_connector,
+            "publish": publish_connector,
+            "suspend": suspend_connector,
+            "quarantine": quarantine_connector,
+        },
+    ),
+    "agreement": _group("Agreements between agencies.", {"list": list_agreements}),
+    "secret": _group("Secrets of sources.", {"put": put_secret}),
+    "exchange": _group("The exchange log, for auditors.", {"list": list_exchanges}),
+}

@@ -1,0 +1,130 @@
+"""A real gateway in a process of its own, on a folder of its own, spoken to over HTTP."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from app.cli.instance import create_instance
+from app.settings import load_settings
+
+READY_SECONDS = 20
+TOKEN_SECONDS = 600
+
+
+def free_port() -> int:
+    """A port of the loopback that nobody uses now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class RunningGateway:
+    """One gateway. `admin` speaks as the walidata; `client(role, agency)` makes further credentials."""
+
+    def __init__(self, folder: Path, environment: dict[str, str] | None = None) -> None:
+        self.folder = folder
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.environment = {**os.environ, **(environment or {})}
+        self._process: subprocess.Popen[bytes] | None = None
+        self._credential = ("", "")
+        self._made = 0
+        self._sessions: list[httpx.Client] = []
+        self._admin: tuple[httpx.Client, float] | None = None
+
+    def init(self) -> None:
+        """Makes the instance."""
+        settings = load_settings(dir=self.folder, base_url=self.url)
+        self._credential = create_instance(settings)
+
+    def start(self) -> None:
+        """Starts the process and waits until a real query works."""
+        command = [sys.executable, "-c", "from app.cli.main import main; main()"]
+        command += ["serve", "--dir", str(self.folder), "--port", str(self.port)]
+        with (self.folder / "serve.log").open("ab") as log:
+            self._process = subprocess.Popen(command, stdout=log, stderr=log, env=self.environment)
+        ends = time.monotonic() + READY_SECONDS
+        while time.monotonic() < ends:
+            try:
+                if httpx.get(f"{self.url}/health/ready", trust_env=False).status_code == httpx.codes.OK:
+                    return
+            except httpx.HTTPError:
+                pass
+            if self._process.poll() is not None:
+                break
+            time.sleep(0.05)
+        raise AssertionError((self.folder / "serve.log").read_text("utf-8")[-4000:])
+
+    def stop(self) -> int:
+        """Stops the process as an operator does."""
+        return self._end(signal.SIGTERM)
+
+    def kill(self) -> int:
+        """Kills the process as a power cut does."""
+        return self._end(signal.SIGKILL)
+
+    def _end(self, how: signal.Signals) -> int:
+        for session in self._sessions:
+            session.close()
+        self._sessions, self._admin = [], None
+        if self._process is None:
+            return 0
+        self._process.send_signal(how)
+        code = self._process.wait(timeout=40)
+        self._process = None
+        return code
+
+    @property
+    def admin(self) -> httpx.Client:
+        """A client with the walidata's token, which is renewed before it ends."""
+        if self._admin is None or time.monotonic() - self._admin[1] > TOKEN_SECONDS:
+            self._admin = (self.session(*self._credential), time.monotonic())
+        return self._admin[0]
+
+    def session(self, client_id: str, secret: str) -> httpx.Client:
+        """A client with a token of this credential."""
+        session = httpx.Client(base_url=self.url, timeout=60.0, trust_env=False)
+        self._sessions.append(session)
+        answer = session.post("/oauth/token", data={"grant_type": "client_credentials"}, auth=(client_id, secret))
+        assert answer.status_code == httpx.codes.OK, answer.text
+        session.headers["authorization"] = f"Bearer {answer.json()['access_token']}"
+        return session
+
+    def client(self, role: str, agency: str) -> httpx.Client:
+        """A fresh credential of a role and agency."""
+        self._made += 1
+        body = {"agency": agency, "role": role, "name": f"Test {role}", "id": f"t-{role}-{self._made}"}
+        made = self.admin.post("/v1/clients", json=body)
+        assert made.status_code == httpx.codes.CREATED, made.text
+        return self.session(made.json()["client_id"], made.json()["client_secret"])
+
+    def agency(self, name: str, **more: Any) -> None:
+        """Registers an agency whose sources may stand on the loopback."""
+        body = {"id": name, "name": f"OPD {name}", "network_allow": ["127.0.0.0/8"], **more}
+        answer = self.admin.post("/v1/agencies", json=body)
+        assert answer.status_code in {httpx.codes.CREATED, httpx.codes.CONFLICT}, answer.text
+
+    def upload(self, agency: str, file: Path, name: str | None = None) -> None:
+        """Puts a file into the agency's inbox."""
+        answer = self.admin.put(f"/v1/agencies/{agency}/files/{name or file.name}", content=file.read_bytes())
+        assert answer.status_code in {httpx.codes.CREATED, httpx.codes.OK}, answer.text
+
+    def publish(self, manifest: dict[str, Any]) -> dict[str, Any]:
+        """Registers, checks and publishes a connector; returns the check report."""
+        admin, name = self.admin, manifest["connector"]
+        answer = admin.put(f"/v1/connectors/{name}", json=manifest)
+        assert answer.status_code in {httpx.codes.CREATED, httpx.codes.OK}, answer.text
+        report: dict[str, Any] = admin.post(f"/v1/connectors/{name}/check").json()
+        assert report.get("passed"), report
+        published = admin.post(f"/v1/connectors/{name}/publish")
+        assert published.status_code == httpx.codes.OK, published.text
+        return report
