@@ -48,7 +48,7 @@ class MappedSource:
         self.mapping = mapping
         self.limits = limits
         self.deadline_seconds = limits.deadline_seconds
-        self._kept = Keeper(self, personal=_is_personal(schema))
+        self._kept = Keeper(self, personal=_is_personal(schema, mapping))
 
     async def read(self, request: ReadRequest) -> ReadResult:
         """Reads, maps, validates, filters, sorts and cuts. Raises `SourceError` leaves; memory is bounded by the limit."""
@@ -125,8 +125,9 @@ class MappedSource:
                 await closing()
 
 
-def _is_personal(schema: SchemaDef) -> bool:
-    return schema.meta.lookup_only or any(spec.pdp != "none" for spec in schema.fields.values())
+def _is_personal(schema: SchemaDef, mapping: CompiledMapping) -> bool:
+    """Whether this dataset gives personal data: a field that the manifest does not map holds none."""
+    return schema.meta.lookup_only or any(schema.fields[field.name].pdp != "none" for field in mapping.fields)
 
 
 def _key_filter(schema: SchemaDef, key: str) -> list[Filter]:

@@ -31,6 +31,7 @@ from app.gateway.records import note_answer, note_datasets, note_sources
 from app.gateway.sources import Opened
 from app.gateway.state import State
 from app.schemas.registry import SchemaDef
+from app.schemas.validation import validate_row
 
 Verdict = Literal["cocok", "tidak_cocok", "tidak_ditemukan"]
 COMPARED = ("nama", "tanggal_lahir")
@@ -104,9 +105,11 @@ async def verify(
 def check_subject(schema: SchemaDef, asserted: Mapping[str, Any]) -> None:
     """The identifier must be one by its own rules; raises `ValidationFailed` naming the rule, never the value."""
     subject = schema.meta.subject or schema.meta.key[0]
-    error = schema.field_error(subject, asserted.get(subject))
-    if error is not None:
-        raise ValidationFailed(f"{subject}: {error}", errors=[FieldError(f"/{subject}", "format", error)])
+    _, failures = validate_row(schema, {subject: asserted.get(subject)})
+    wrong = [failure for failure in failures if failure.field == subject]
+    if wrong:
+        places = [FieldError(f"/{subject}", failure.rule, failure.detail) for failure in wrong]
+        raise ValidationFailed(f"{subject}: {wrong[0].detail}", errors=places)
 
 
 def _compared(record: MappedRecord, given: Mapping[str, Any], decision: Decision) -> Verification:

@@ -8,6 +8,8 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.support.gateway import RunningGateway
+
 
 def read(reader: httpx.Client, schema: str, **params: Any) -> dict[str, Any]:
     """One page."""
@@ -98,12 +100,17 @@ def test_05_regions_that_are_not_loaded_stay_unmatched(reader: httpx.Client) -> 
     assert any(warning["field"] == "kode_wilayah" for warning in item["_warnings"])
 
 
-def test_05_whole_file_arrives(reader: httpx.Client) -> None:
-    page = read(reader, "fasilitas-kesehatan", agencies="dinkes", filter="jenis = 'puskesmas'", fields="kode_faskes")
-    assert page["sources"][0]["rejected_rows"] == 0
+def test_05_whole_file_arrives_but_for_one_impossible_longitude(reader: httpx.Client, real_gateway: RunningGateway) -> None:
+    """10,284 rows; the longitude of one lies beyond 180 degrees: it is rejected with its place, never dropped silently."""
     every = read_all(reader, "fasilitas-kesehatan", agencies="dinkes", fields="kode_faskes,jenis")
     kinds = [item["jenis"] for item in every]
-    assert (len(every), kinds.count("puskesmas"), kinds.count("rumah_sakit")) == (10284, 9061, 1221)
+    page = read(reader, "fasilitas-kesehatan", agencies="dinkes", limit=1)
+    quarantine = real_gateway.admin.get("/v1/connectors/dinkes-faskes/quarantine").json()
+    (reject,) = quarantine["items"]
+    assert page["sources"][0]["rejected_rows"] == 1
+    assert (len(every), kinds.count("puskesmas"), kinds.count("rumah_sakit")) == (10283, 9060, 1221)
+    assert (reject["field"], reject["rule"]) == ("lng", "out_of_range")
+    assert reject["place"].endswith("line 9453")
 
 
 def test_06_hospitals_of_a_rest_service(reader: httpx.Client) -> None:
@@ -182,7 +189,7 @@ def test_13_portal_says_that_its_csv_is_a_png(reader: httpx.Client) -> None:
     assert resource["ukuran"] == 37986
 
 
-def test_13_file_labelled_csv_that_is_a_png_is_reported(real_gateway: Any, source_url: str) -> None:
+def test_13_file_labelled_csv_that_is_a_png_is_reported(real_gateway: RunningGateway, source_url: str) -> None:
     admin = real_gateway.admin
     manifest = {
         "connector": "diskominfo-akip",

@@ -1,4 +1,4 @@
-"""Rows and snapshots that the tests of this folder are about: hospital `rsud` reads `dukcapil`, some of `dinkes` is internal."""
+"""Rows and snapshots of these tests: hospital `rsud` reads `dukcapil`, some of `dinkes` is internal."""
 
 from __future__ import annotations
 
