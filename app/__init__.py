@@ -1,1 +1,1 @@
-""""""
+"""Simpul: an inter-agency data-integration gateway."""

@@ -87,9 +87,9 @@ async def _http_fault(request: Request, fault: Exception) -> Any:
 
 def _translated(fault: Exception) -> SimpulError:
     status = getattr(fault, "status_code", 500)
-    if status == 404:  # noqa: PLR2004 - the two statuses that Starlette's router raises
+    if status == 404:
         return NotFound("no route has this path; /docs lists them")
-    if status == 405:  # noqa: PLR2004
+    if status == 405:
         headers = getattr(fault, "headers", None) or {}
         return MethodNotAllowed("this path does not take this method", allow=headers.get("Allow"))
     return RequestError(str(getattr(fault, "detail", "")))

@@ -42,19 +42,25 @@ class Settings(BaseSettings):
     json_depth: int = Field(default=64, ge=4, description="Deepest nesting of a JSON body")
     request_seconds: float = Field(default=30.0, gt=0, description="Longest time for one request")
     concurrent_requests: int = Field(default=1000, ge=1, description="Requests under way at once; more get 503")
-    answer_memory_bytes: int = Field(default=8_388_608, ge=1024, description="Answer kept in memory; above it is spooled")
+    answer_memory_bytes: int = Field(
+        default=8_388_608, ge=1024, description="Answer kept in memory; above it is spooled"
+    )
     answer_spool_bytes: int = Field(default=2_147_483_648, ge=1024, description="Largest spooled answer; above it 413")
     page_rows: int = Field(default=1000, ge=1, description="Most records on one page")
     rate_per_minute: int = Field(default=6000, ge=1, description="Requests a client may make in a minute")
 
     # sources
-    source_deadline_seconds: float = Field(default=10.0, gt=0, description="Deadline of a source unless its manifest says less")
+    source_deadline_seconds: float = Field(
+        default=10.0, gt=0, description="Deadline of a source unless its manifest says less"
+    )
     source_concurrency: int = Field(default=8, ge=1, description="Scans of one connector at once (bulkhead)")
     source_rows: int = Field(default=5_000_000, ge=1, description="Most rows read from a source in one scan")
     source_bytes: int = Field(default=1_073_741_824, ge=1024, description="Most bytes read from a source in one scan")
     breaker_failures: int = Field(default=5, ge=1, description="Failures in a row that open a connector's circuit")
     breaker_seconds: float = Field(default=30.0, gt=0, description="How long a circuit stays open before one probe")
-    parse_memory_bytes: int = Field(default=1_073_741_824, description="Memory limit of a spreadsheet-parsing subprocess")
+    parse_memory_bytes: int = Field(
+        default=1_073_741_824, description="Memory limit of a spreadsheet-parsing subprocess"
+    )
     quarantine_rows: int = Field(default=1000, ge=0, description="Rejected records kept per connector")
 
     # exchange log
@@ -67,7 +73,9 @@ class Settings(BaseSettings):
 
     # logging
     log_level: str = Field(default="INFO", description="Level of the process's own log lines (stdout, JSON)")
-    drain_seconds: float = Field(default=20.0, ge=0, description="How long a stopping gateway waits for requests under way")
+    drain_seconds: float = Field(
+        default=20.0, ge=0, description="How long a stopping gateway waits for requests under way"
+    )
 
     @property
     def embedded(self) -> bool:

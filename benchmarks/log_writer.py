@@ -130,7 +130,9 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=4.0)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--store", choices=["sqlite", "postgres", "both"], default="both")
-    parser.add_argument("--folder", type=Path, default=None, help="where the SQLite log is written (default: temporary)")
+    parser.add_argument(
+        "--folder", type=Path, default=None, help="where the SQLite log is written (default: temporary)"
+    )
     options = parser.parse_args()
     columns = ("store", "writers", "entries/s", "spread", "p50 ms", "p99 ms", "entries written")
     table = Table(*columns, title="Exchange log: durable before acknowledged")

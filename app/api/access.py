@@ -60,7 +60,7 @@ async def issue_token(request: Request) -> Response:
         )
     except (AuthenticationError, RequestError) as error:
         status = problem_of(error).status
-        if status == 401:  # noqa: PLR2004 - RFC 6749, section 5.2
+        if status == 401:
             headers["www-authenticate"] = 'Basic realm="simpul"'
         return answer(oauth_error(error), status, headers)
     return answer(issued, headers=headers)

@@ -61,11 +61,13 @@ async def get_agency(agency: str, request: Request) -> Response:
     return answer(_document(found, full=caller.role == "admin" or caller.agency == agency))
 
 
-@router.patch("/{agency}", summary="Change an agency", openapi_extra=json_body("AgencyChange", {"contact": "0291-591234"}))
+@router.patch(
+    "/{agency}", summary="Change an agency", openapi_extra=json_body("AgencyChange", {"contact": "0291-591234"})
+)
 async def change_agency(agency: str, request: Request) -> Response:
     """For the walidata: names, contact, allowed networks, or `disabled`. Absent members stay as they are."""
     body = read_model(request, AgencyChange)
-    given = {name: value for name, value in body.model_dump(exclude_unset=True).items()}
+    given = dict(body.model_dump(exclude_unset=True).items())
     changes = {name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}
     under_way = exchange(request)
     under_way.detail["agency"], under_way.detail["changed"] = agency, sorted(changes)

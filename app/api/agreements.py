@@ -200,7 +200,9 @@ def _check_row_filter(text: str | None) -> None:
     try:
         parse_filter(text)
     except FilterMalformed as error:
-        raise ValidationFailed("the row filter is no CQL2", errors=[FieldError("/row_filter", error.code, error.detail)]) from None
+        raise ValidationFailed(
+            "the row filter is no CQL2", errors=[FieldError("/row_filter", error.code, error.detail)]
+        ) from None
 
 
 def _today(state: State) -> date:

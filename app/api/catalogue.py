@@ -53,7 +53,12 @@ async def get_schema(schema: str, request: Request) -> Response:
         }
         for spec in found.fields.values()
     ]
-    document = {**_summary(found), "metadata": asdict(found.meta), "fields": fields, "json_schema": wire_json_schema(found)}
+    document = {
+        **_summary(found),
+        "metadata": asdict(found.meta),
+        "fields": fields,
+        "json_schema": wire_json_schema(found),
+    }
     return answer(document)
 
 
@@ -90,7 +95,15 @@ async def get_code(system: str, code: str, request: Request) -> Response:
     if system == "kemendagri":
         found = book.region(code)
         if found is not None:
-            return answer({"system": system, "code": code, "kode_wilayah": found.kode, "nama": found.nama, "tingkat": found.tingkat})
+            return answer(
+                {
+                    "system": system,
+                    "code": code,
+                    "kode_wilayah": found.kode,
+                    "nama": found.nama,
+                    "tingkat": found.tingkat,
+                }
+            )
     else:
         for level in ("provinsi", "kabupaten", "kecamatan", "desa"):
             target = book.crosswalk(system, code, level)

@@ -49,7 +49,9 @@ async def get_client(client: str, request: Request) -> Response:
 
 
 @router.patch(
-    "/clients/{client}", summary="Disable or enable a client", openapi_extra=json_body("ClientChange", {"disabled": True})
+    "/clients/{client}",
+    summary="Disable or enable a client",
+    openapi_extra=json_body("ClientChange", {"disabled": True}),
 )
 async def change_client(client: str, request: Request) -> Response:
     """For the walidata: a disabled client gets no token, and its tokens are dead within a second."""

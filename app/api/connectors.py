@@ -8,7 +8,6 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
-from app.access.principals import require_agency
 from app.api.bodies import JSON, answer, media_type, raw_body, read_json, validated
 from app.api.dependencies import exchange, if_match, json_body, only_parameters, principal, services
 from app.api.wire import PublishBody, RollbackBody
@@ -49,7 +48,9 @@ async def list_connectors(request: Request) -> Response:
     caller = principal(request)
     async with services(request).database.read() as connection:
         found = await connectors.list_connectors(connection)
-    shown = [record for record in found if record.state.serves or caller.role == "admin" or caller.agency == record.agency]
+    shown = [
+        record for record in found if record.state.serves or caller.role == "admin" or caller.agency == record.agency
+    ]
     return answer({"items": [_document(record) for record in shown]})
 
 
@@ -105,7 +106,12 @@ async def discover_connector(connector: str, request: Request) -> Response:
     """Tables, columns and types, a masked sample, and a manifest skeleton filled from them. A draft is enough."""
     found, skeleton = await work.discover(services(request), exchange(request), connector)
     columns = [
-        {"name": column.name, "source_type": column.source_type, "type": str(column.arrow_type), "nullable": column.nullable}
+        {
+            "name": column.name,
+            "source_type": column.source_type,
+            "type": str(column.arrow_type),
+            "nullable": column.nullable,
+        }
         for column in found.columns
     ]
     return answer({"tables": found.tables, "columns": columns, "notes": found.notes, "skeleton": skeleton})
@@ -164,7 +170,9 @@ async def retire_connector(connector: str, request: Request) -> Response:
 
 
 @router.post(
-    "/{connector}/rollback", summary="Activate an older revision", openapi_extra=json_body("RollbackBody", {"revision": 1})
+    "/{connector}/rollback",
+    summary="Activate an older revision",
+    openapi_extra=json_body("RollbackBody", {"revision": 1}),
 )
 async def rollback_connector(connector: str, request: Request) -> Response:
     """A revision that was active before answers again."""
@@ -267,7 +275,7 @@ def _rows(text: str, *, most: int) -> int:
 
 
 def _number(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or len(text) > 15:  # noqa: PLR2004 - below 2^53
+    if not text.isascii() or not text.isdigit() or len(text) > 15:
         raise LimitOutOfRange("limit and after are whole numbers")
     return int(text)
 

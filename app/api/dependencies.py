@@ -37,7 +37,9 @@ def only_parameters(request: Request, *known: str) -> dict[str, str]:
     found: dict[str, str] = {}
     for name, value in request.query_params.multi_items():
         if name not in known:
-            raise ParameterUnknown(f"no parameter {name[:64]} here; known: {', '.join(known) or 'none'}", parameter=name[:64])
+            raise ParameterUnknown(
+                f"no parameter {name[:64]} here; known: {', '.join(known) or 'none'}", parameter=name[:64]
+            )
         if name in found:
             raise ParameterUnknown(f"the parameter {name} stands twice", parameter=name)
         found[name] = value

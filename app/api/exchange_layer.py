@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from app.api.capture import CHUNK_BYTES, Capture, read_whole
 from app.api.policy import RouteRule, methods_of, rule_for
 from app.api.problems import problem_body, problem_headers
+from app.audit.commitments import BodyCommitment
 from app.errors import (
     AccessDenied,
     BodyTooLarge,
@@ -28,7 +29,6 @@ from app.errors import (
     SimpulError,
     TokenMissing,
 )
-from app.audit.commitments import BodyCommitment
 from app.gateway.exchange import Assertions, Exchange
 from app.telemetry import TraceContext
 
@@ -59,6 +59,7 @@ class ExchangeLayer:
         self._under_way = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
@@ -104,7 +105,9 @@ class ExchangeLayer:
 class _Call:
     """One request on its way through the layer."""
 
-    def __init__(self, services: State, scope: Scope, receive: Receive, send: Send, headers: dict[bytes, bytes]) -> None:
+    def __init__(
+        self, services: State, scope: Scope, receive: Receive, send: Send, headers: dict[bytes, bytes]
+    ) -> None:
         self.services = services
         self.scope = scope
         self.receive = receive
@@ -146,7 +149,7 @@ class _Call:
             self._count(status)
         except ConnectionResetError:
             return
-        except Exception as caught:  # noqa: BLE001 - every fault must become a problem
+        except Exception as caught:
             if started:
                 raise
             await self.refuse(self._as_error(caught))
@@ -258,7 +261,7 @@ class _Call:
                 commitment=commitment if capture.size else None,
             )
         except SimpulError as error:
-            log.error("exchange_not_recorded", code=error.code, exchange_id=exchange.id)
+            log.exception("exchange_not_recorded", code=error.code, exchange_id=exchange.id)
             status, body = self._problem(error)
             capture.replace(status, problem_headers(error), body)
             self._digest = capture.digest(BodyCommitment())
@@ -277,8 +280,8 @@ class _Call:
         try:
             if watch is not None:
                 watch.start()
-            async for sent in capture.release(self.send, extra):
-                await asyncio.sleep(0)
+            async for handed_over in capture.release(self.send, extra):
+                sent = handed_over
         except (asyncio.CancelledError, OSError):
             if watch is None or not watch.gone:
                 raise

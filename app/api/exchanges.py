@@ -63,7 +63,12 @@ def _parameters() -> dict[str, Any]:
         one("to", "Until before this time, or to the end of this WIB day", word, None),
         one("status", "HTTP status of the answer", {"type": "integer", "minimum": 100, "maximum": 599}, 200),
         one("min_rows", "At least so many records were released", {"type": "integer", "minimum": 0}, None),
-        one("limit", "Entries on the page", {"type": "integer", "minimum": 1, "maximum": _MOST_ENTRIES, "default": 100}, 100),
+        one(
+            "limit",
+            "Entries on the page",
+            {"type": "integer", "minimum": 1, "maximum": _MOST_ENTRIES, "default": 100},
+            100,
+        ),
         one("cursor", "`next_cursor` of the page before", {"type": "string", "maxLength": 2048}, None),
     ]
     return {"parameters": listed}
@@ -116,7 +121,9 @@ async def get_exchange(exchange_id: str, request: Request) -> Response:
     under_way.detail["read"] = exchange_id[:64]
     found = await ExchangeSearch(state.log, state.log.reader).exchange(exchange_id, scope)
     under_way.rows = len(found.entries)
-    closing = next((entry for entry in reversed(found.entries) if entry.members["kind"] != "delivery"), found.entries[-1])
+    closing = next(
+        (entry for entry in reversed(found.entries) if entry.members["kind"] != "delivery"), found.entries[-1]
+    )
     document = {
         "exchange_id": exchange_id,
         "entries": [_entry(entry, detail=True) for entry in found.entries],
@@ -140,8 +147,8 @@ def _filter(state: State, given: dict[str, str]) -> ExchangeFilter:
         if name in _CHOICES and value not in _CHOICES[name]:
             raise _wrong(name, f"one of {', '.join(_CHOICES[name])}")
         if name in {"consumer", "provider"}:
-            value = value if "/" in value else state.names.member(value)
-        if name in _TEXTS:
+            wanted[_TEXTS[name]] = value if "/" in value else state.names.member(value)
+        elif name in _TEXTS:
             wanted[_TEXTS[name]] = value
         elif name in {"status", "min_rows"}:
             wanted[name] = _whole(value, name)
@@ -166,7 +173,7 @@ def _moment(text: str, name: str, zone: str) -> int:
 
 
 def _whole(text: str, name: str) -> int:
-    if not text.isascii() or not text.isdigit() or len(text) > 15:  # noqa: PLR2004 - below 2^53
+    if not text.isascii() or not text.isdigit() or len(text) > 15:
         raise _wrong(name, "a whole number")
     return int(text)
 

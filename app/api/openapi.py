@@ -37,7 +37,12 @@ _PROBLEM: dict[str, Any] = {
     "required": ["type", "title", "status", "detail", "code", "trace_id"],
     "additionalProperties": True,
     "properties": {
-        "type": {"type": "string", "format": "uri", "maxLength": 500, "description": "A page that explains the problem"},
+        "type": {
+            "type": "string",
+            "format": "uri",
+            "maxLength": 500,
+            "description": "A page that explains the problem",
+        },
         "title": {"type": "string", "maxLength": 200},
         "status": {"type": "integer", "format": "int32", "minimum": 400, "maximum": 599},
         "detail": {"type": "string", "maxLength": 4000},
@@ -167,7 +172,9 @@ def _add_components(document: dict[str, Any]) -> None:
     for schema in all_schemas():
         if not schema.meta.lookup_only:
             schemas.update(record_components(schema))
-    components["responses"] = {f"Problem{status}": _problem_response(status, text) for status, text in _STATUSES.items()}
+    components["responses"] = {
+        f"Problem{status}": _problem_response(status, text) for status, text in _STATUSES.items()
+    }
     components["securitySchemes"] = {
         "oauth2": {
             "type": "oauth2",
@@ -201,7 +208,7 @@ def _complete_operation(path: str, method: str, operation: dict[str, Any]) -> No
         responses.pop("422")
     if path.startswith(_OPEN_PREFIXES):
         operation["security"] = []
-        statuses = ("400", "401", "500", "503") if path.startswith("/oauth") else ("500", "503")
+        statuses: tuple[str, ...] = ("400", "401", "500", "503") if path.startswith("/oauth") else ("500", "503")
     else:
         statuses = tuple(_STATUSES)
         if method == "get":

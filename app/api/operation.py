@@ -65,4 +65,3 @@ async def get_metrics(request: Request) -> Response:
     if caller.role not in {"admin", "supervisor"}:
         raise RoleForbidden("metrics need the role admin or supervisor", rule="role")
     return Response(state.metrics.render(), media_type="text/plain; version=0.0.4; charset=utf-8")
-

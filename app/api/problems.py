@@ -58,7 +58,7 @@ def problem_headers(error: SimpulError) -> dict[str, str]:
         headers["retry-after"] = str(error.retry_after_seconds)
     elif error.retryable and problem_of(error).status in {429, 503}:
         headers["retry-after"] = "5"
-    if problem_of(error).status == 401:  # noqa: PLR2004 - RFC 6750 wants the challenge exactly here
+    if problem_of(error).status == 401:
         headers["www-authenticate"] = f'Bearer realm="simpul", error="{_challenge(error)}"'
     allow = error.facts.get("allow")
     if isinstance(allow, str):

@@ -100,7 +100,9 @@ def query_parameters(schema: SchemaDef) -> list[dict[str, Any]]:
             {"type": "string", "enum": ["json", "ndjson", "csv"]},
             "json",
         ),
-        _parameter("csv", "CSV for Excel in Indonesian: BOM, `;`, decimal comma", {"type": "string", "enum": ["id"]}, "id"),
+        _parameter(
+            "csv", "CSV for Excel in Indonesian: BOM, `;`, decimal comma", {"type": "string", "enum": ["id"]}, "id"
+        ),
     ]
     taken = {parameter["name"] for parameter in general}
     for name, part in schema.queryables["properties"].items():
@@ -130,7 +132,9 @@ def header_parameters(*, personal: bool) -> list[dict[str, Any]]:
     ]
     if personal:
         headers += [
-            _parameter("X-Road-UserId", "Officer behind the call", code, "ID198609262015051001", place="header", need=True),
+            _parameter(
+                "X-Road-UserId", "Officer behind the call", code, "ID198609262015051001", place="header", need=True
+            ),
             _parameter("X-Road-Issue", "Case number", code, "RM-2026-000123", place="header", need=True),
         ]
     return headers
@@ -140,7 +144,9 @@ def key_parameter(schema: SchemaDef) -> dict[str, Any]:
     """The key in the path."""
     expected = "~".join(schema.meta.key)
     shape = {"type": "string", "minLength": 1, "maxLength": 2000}
-    found = _parameter("key", f"Key of the record: {expected}", shape, example_record(schema)["_source"]["id"], place="path")
+    found = _parameter(
+        "key", f"Key of the record: {expected}", shape, example_record(schema)["_source"]["id"], place="path"
+    )
     return {**found, "required": True}
 
 
@@ -148,7 +154,10 @@ def search_body(schema: SchemaDef) -> dict[str, Any]:
     """The request body of `POST …/search`."""
     first = next(iter(schema.fields))
     example = {"filter": f"{first} IS NOT NULL", "fields": list(schema.fields)[:3], "sort": [first], "limit": 10}
-    return {"required": True, "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Search"}, "example": example}}}
+    return {
+        "required": True,
+        "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Search"}, "example": example}},
+    }
 
 
 def page_response(schema: SchemaDef) -> dict[str, Any]:
@@ -157,7 +166,10 @@ def page_response(schema: SchemaDef) -> dict[str, Any]:
     return {
         "description": "Finished and recorded before it is released.",
         "content": {
-            "application/json": {"schema": {"$ref": f"#/components/schemas/{name}Page"}, "example": example_page(schema)},
+            "application/json": {
+                "schema": {"$ref": f"#/components/schemas/{name}Page"},
+                "example": example_page(schema),
+            },
             "application/x-ndjson": {"schema": {"type": "string", "description": "One record a line"}},
             "text/csv": {"schema": {"type": "string", "description": "One header row, then one record a row"}},
         },

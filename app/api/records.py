@@ -150,7 +150,11 @@ def _add_routes(schema: SchemaDef) -> None:
         return await _read(request, schema, "search", _from_body)
 
     async def get_record(key: str, request: Request) -> Response:
-        raw = RawQuery(key=key, fields=_listed(request.query_params.get("fields")), partial="never" if _prefer_never(request) else "allow")
+        raw = RawQuery(
+            key=key,
+            fields=_listed(request.query_params.get("fields")),
+            partial="never" if _prefer_never(request) else "allow",
+        )
         return await _read(request, schema, "lookup", lambda _: raw)
 
     title = schema.meta.title_en

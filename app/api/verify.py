@@ -20,7 +20,9 @@ class VerifyBody(Wire):
     """What is asserted about a person. The identifier stands only here, never in an address."""
 
     nik: Annotated[str, Field(min_length=1, max_length=32, description="NIK, 16 digits", examples=["3320990101900001"])]
-    nama: Annotated[str, Field(min_length=1, max_length=200)] | None = Field(default=None, description="Name to compare")
+    nama: Annotated[str, Field(min_length=1, max_length=200)] | None = Field(
+        default=None, description="Name to compare"
+    )
     tanggal_lahir: date | None = Field(default=None, description="Birth date to compare")
     purpose: Annotated[str, Field(max_length=64)] | None = Field(default=None, description="Instead of Simpul-Purpose")
 
@@ -63,7 +65,9 @@ def verify_routes(router: APIRouter, schema: SchemaDef) -> None:
             headers={"cache-control": "no-store"},
         )
 
-    example: dict[str, Any] = {"application/json": {"example": _ANSWER, "schema": {"$ref": "#/components/schemas/VerifyAnswer"}}}
+    example: dict[str, Any] = {
+        "application/json": {"example": _ANSWER, "schema": {"$ref": "#/components/schemas/VerifyAnswer"}}
+    }
     router.add_api_route(
         f"/{schema.meta.slug}/verify",
         verify_record,
@@ -77,7 +81,9 @@ def verify_routes(router: APIRouter, schema: SchemaDef) -> None:
             "parameters": docs.header_parameters(personal=True),
             "requestBody": {
                 "required": True,
-                "content": {"application/json": {"schema": {"$ref": "#/components/schemas/VerifyBody"}, "example": _BODY}},
+                "content": {
+                    "application/json": {"schema": {"$ref": "#/components/schemas/VerifyBody"}, "example": _BODY}
+                },
             },
         },
     )

@@ -26,7 +26,9 @@ class AgencyBody(Wire):
     name: Text = Field(description="Official name", examples=["Dinas Kesehatan Kabupaten Jepara"])
     name_en: Text | None = Field(default=None, description="English name", examples=["Health Office"])
     member_class: Literal["GOV", "COM", "NGO", "EDU"] = Field(default="GOV", description="X-Road member class")
-    contact: Text | None = Field(default=None, description="Where to reach the agency", examples=["dinkes@jepara.example"])
+    contact: Text | None = Field(
+        default=None, description="Where to reach the agency", examples=["dinkes@jepara.example"]
+    )
     network_allow: list[Word] = Field(
         default_factory=list,
         max_length=100,
@@ -74,8 +76,12 @@ class SecretBody(Wire):
 class PublishBody(Wire):
     """Which revision to publish."""
 
-    revision: Annotated[int, Field(ge=1, le=2_147_483_647)] | None = Field(default=None, description="Default: the latest")
-    unchecked: bool = Field(default=False, description="Publish although no check has passed (the source is down today)")
+    revision: Annotated[int, Field(ge=1, le=2_147_483_647)] | None = Field(
+        default=None, description="Default: the latest"
+    )
+    unchecked: bool = Field(
+        default=False, description="Publish although no check has passed (the source is down today)"
+    )
 
 
 class RollbackBody(Wire):

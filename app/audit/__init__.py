@@ -1,1 +1,1 @@
-""""""
+"""The exchange log: entries, Merkle tree, checkpoints, stores, search, verification."""

@@ -76,9 +76,10 @@ class Verifier:
 
     def text(self) -> str:
         """The vkey."""
-        return f"{self.name}+{key_id(self.name, self.public_key).hex()}+" + base64.b64encode(
-            bytes([ED25519]) + self.public_key
-        ).decode()
+        return (
+            f"{self.name}+{key_id(self.name, self.public_key).hex()}+"
+            + base64.b64encode(bytes([ED25519]) + self.public_key).decode()
+        )
 
     def open(self, note: str) -> Checkpoint:
         """Verify a signed note and read its checkpoint; NoteError says what is wrong with it."""
@@ -118,7 +119,7 @@ class Signer:
     def parse(cls, skey: str) -> Signer:
         """Read a signer key; NoteError when malformed (its text never appears in the message)."""
         parts = skey.strip().split("+", 4)
-        if len(parts) != 5 or parts[:2] != ["PRIVATE", "KEY"]:  # noqa: PLR2004
+        if len(parts) != 5 or parts[:2] != ["PRIVATE", "KEY"]:
             raise NoteError("a signer key starts with PRIVATE+KEY+ and has five parts")
         raw = _b64(parts[4])
         if len(raw) != 1 + KEY_BYTES or raw[0] != ED25519:
@@ -151,7 +152,7 @@ def checkpoint_text(origin: str, size: int, root: bytes) -> str:
 def parse_text(text: str) -> tuple[str, int, bytes]:
     """Origin, size and root of a checkpoint text; extension lines are refused."""
     lines = text.split("\n")
-    if len(lines) != 4 or lines[3]:  # noqa: PLR2004
+    if len(lines) != 4 or lines[3]:
         raise NoteError("a checkpoint has three lines: origin, size, root")
     origin, size, encoded = lines[:3]
     if not size.isascii() or not size.isdigit() or (size != "0" and size.startswith("0")):
@@ -179,7 +180,7 @@ def split_note(note: str) -> tuple[str, list[tuple[str, bytes]]]:
         name, _, encoded = line[len(_SIGNATURE_MARK) :].partition(" ")
         _check_name(name)
         raw = _b64(encoded)
-        if len(raw) <= 4:  # noqa: PLR2004
+        if len(raw) <= 4:
             raise NoteError("a signature holds a key id of four bytes and a signature")
         signatures.append((name, raw))
     return text + "\n", signatures

@@ -69,7 +69,7 @@ class ExchangeFilter:
 
     def terms(self, scope: Scope) -> list[tuple[str, ...]]:
         """Alternatives of search terms (`facets.py`), one tuple for each condition that the index can answer."""
-        wanted = [
+        wanted: list[tuple[str, ...]] = [
             (f"{item.name}:{value}",)
             for item in fields(self)
             if item.name in _TERM_FIELDS and (value := getattr(self, item.name)) is not None

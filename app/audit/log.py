@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from app.audit.checkpoint import Checkpoint
+from app.audit.entry import Gateway, Record
+from app.audit.keys import KEY_FOLDER, load_signer
 from app.audit.opening import check_extension, close_orphans, last_signed
 from app.audit.prepare import prepare
 from app.audit.publisher import Publisher
-from app.audit.keys import KEY_FOLDER, load_signer
-from app.audit.entry import Gateway, Record
 from app.audit.store import Committed, LogReader, LogStore
 from app.audit.subjects import SubjectKeys
 from app.audit.writer import GroupWriter

@@ -11,7 +11,7 @@ from app.audit import shape
 from app.audit.canonical import dumps, tame
 from app.audit.commitments import commit_detail, commit_tags, new_salt
 from app.audit.entry import ENTRY_BYTES, Record, member_columns, members, move_lists
-from app.audit.facets import entry_terms, facet_terms
+from app.audit.facets import facet_terms
 from app.audit.merkle import leaf_hash
 from app.audit.store import COLUMN_NAMES, Prepared
 from app.audit.subjects import SubjectKeys

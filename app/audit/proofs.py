@@ -83,9 +83,7 @@ def inclusion_holds(leaf: bytes, index: int, size: int, path: Sequence[bytes], r
     return root_from_inclusion(leaf, index, size, path) == root
 
 
-def consistency_holds(
-    old_size: int, old_root: bytes, new_size: int, new_root: bytes, path: Sequence[bytes]
-) -> bool:
+def consistency_holds(old_size: int, old_root: bytes, new_size: int, new_root: bytes, path: Sequence[bytes]) -> bool:
     """True when `path` proves that the new tree extends the old one (RFC 9162 2.1.4.2)."""
     if old_size > new_size:
         return False

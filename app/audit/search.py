@@ -28,9 +28,7 @@ _LOOK_BACK = 4096
 _FEW_FACETS = 200
 _FACETS_A_STATEMENT = 50
 _TILE = 256
-_ROWS = (
-    f"SELECT idx, leaf_hash, entry, {', '.join(COLUMN_NAMES)} FROM log_entry WHERE "  # noqa: S608  (names of our own)
-)
+_ROWS = f"SELECT idx, leaf_hash, entry, {', '.join(COLUMN_NAMES)} FROM log_entry WHERE "  # noqa: S608  (names of our own)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +122,9 @@ class ExchangeSearch:
         ranges = inclusion_ranges(index, checkpoint.size)
         hashes = proof_hashes(ranges, await stored_hashes(self._reader, ranges))
         if root_from_inclusion(leaf, index, checkpoint.size, hashes) != checkpoint.root:
-            raise LogBroken(f"entry {index} is not in the signed tree of size {checkpoint.size}", first_broken_index=index)
+            raise LogBroken(
+                f"entry {index} is not in the signed tree of size {checkpoint.size}", first_broken_index=index
+            )
         return Inclusion(index, leaf, hashes, checkpoint)
 
     async def _committed(self) -> int:
@@ -214,7 +214,7 @@ class _Candidates:
 
     async def _scan(self, before: int, after: int, count: int) -> list[int]:
         """Many facets fit, so most likely many entries do: look at the newest ones."""
-        assert self._facet_set is not None
+        assert self._facet_set is not None  # noqa: S101 - the caller asks only when it is there
         rows = await self._reader.fetch(
             "SELECT idx, facet FROM log_entry WHERE idx < $1 AND idx >= $2 ORDER BY idx DESC",
             before,
@@ -224,7 +224,7 @@ class _Candidates:
 
     async def _by_facet(self, before: int, after: int, count: int) -> list[int]:
         """The newest entries of each facet by its index, merged."""
-        assert self._facets is not None
+        assert self._facets is not None  # noqa: S101 - the caller asks only when it is there
         best: list[int] = []
         for start in range(0, len(self._facets), _FACETS_A_STATEMENT):
             facets = self._facets[start : start + _FACETS_A_STATEMENT]

@@ -104,7 +104,7 @@ MEMBERS: Mapping[str, Check] = {
     "basis": _text(500),
     "dec": _object({"effect": lambda value: value in ("allow", "deny"), "rule": _text(120)}),
     "q": _query,
-    "status": lambda value: type(value) is int and 100 <= value <= 599,  # noqa: PLR2004
+    "status": lambda value: type(value) is int and 100 <= value <= 599,
     "rows": _count,
     "rejected": _count,
     "bytes": _count,

@@ -297,7 +297,7 @@ def _quoted(name: str) -> str:
 
 @asynccontextmanager
 async def _translated() -> AsyncIterator[None]:
-    """asyncpg's and the network's errors as LogUnavailable, without values of the statement."""
+    """Asyncpg's and the network's errors as LogUnavailable, without values of the statement."""
     try:
         yield
     except asyncpg.LockNotAvailableError as error:

@@ -284,7 +284,7 @@ class SqliteLogStore:
         self._generation += 1
         self._facets.clear()
         if self._connection is not None:
-            try:
+            try:  # noqa: SIM105 - the comment below says why
                 self._connection.close(force=True)
             except apsw.Error:
                 pass  # closing after an I/O error may fail again; the new connection reads what is on disk

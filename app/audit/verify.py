@@ -23,7 +23,7 @@ from app.errors import LogError
 _BACKWARDS_US = 60_000_000
 
 
-class Finding(Exception):  # noqa: N818  (a finding, not a fault of the program)
+class Finding(Exception):
     """Something does not fit. `index` is the first entry concerned, None when no single entry is."""
 
     def __init__(self, index: int | None, reason: str) -> None:
@@ -173,7 +173,9 @@ class Walk:
     def end(self, head: Head) -> None:
         """All rows were read: the head must be what they give."""
         if self.frontier.size < head.size:
-            raise Finding(self.frontier.size, f"entry {self.frontier.size} is missing: the head counts {head.size} entries")
+            raise Finding(
+                self.frontier.size, f"entry {self.frontier.size} is missing: the head counts {head.size} entries"
+            )
         tail = b"" if len(self.tail) == TILE_WIDTH * HASH_BYTES else bytes(self.tail)
         computed = (self.frontier.root(), self.frontier.pack(), tail)
         if computed != (head.root, head.frontier, head.tail):
@@ -183,7 +185,9 @@ class Walk:
                 f"{self._backwards} entries are more than a minute older than one before them; first {self._first_backwards}"
             )
         if self.open_intents:
-            self.warnings.append(f"{len(self.open_intents)} intents without an outcome; first {min(self.open_intents.values())}")
+            self.warnings.append(
+                f"{len(self.open_intents)} intents without an outcome; first {min(self.open_intents.values())}"
+            )
 
     def facet(self, row: Row, stored_terms: Mapping[int, frozenset[str]]) -> None:
         """On the first entry of a facet: its search terms are those of the entry."""
@@ -195,7 +199,9 @@ class Walk:
         if row.detail is None and wanted <= stored:
             return  # lists that moved into an erased detail cannot be derived any more
         if stored != wanted:
-            raise Finding(row.idx, "the search terms of the entry were changed: it would not be found, or found wrongly")
+            raise Finding(
+                row.idx, "the search terms of the entry were changed: it would not be found, or found wrongly"
+            )
 
     def _detail(self, row: Row, found: dict[str, Any]) -> None:
         committed = found.get("detail_c")
@@ -211,7 +217,9 @@ class Walk:
             raise Finding(row.idx, "the detail of the entry was changed: it does not fit its commitment")
         detail = orjson.loads(row.detail)
         if len(row.tags) != found.get("subj_n", 0):
-            raise Finding(row.idx, f"the entry has {len(row.tags)} subject tags, {found.get('subj_n', 0)} were committed")
+            raise Finding(
+                row.idx, f"the entry has {len(row.tags)} subject tags, {found.get('subj_n', 0)} were committed"
+            )
         if row.tags and commit_tags(row.tags) != detail.get("tags"):
             raise Finding(row.idx, "the subject tags of the entry were changed")
         moved = detail.get("lists", {})

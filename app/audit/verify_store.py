@@ -64,7 +64,9 @@ def _result(walk: Walk, head: Head, finding: Finding | None) -> Verification:
     )
 
 
-def _notes(fetch: Fetch, folder: Path, verifier: Verifier, since: str | None, size: int) -> list[StoredNote | Checkpoint]:
+def _notes(
+    fetch: Fetch, folder: Path, verifier: Verifier, since: str | None, size: int
+) -> list[StoredNote | Checkpoint]:
     """Everything signed, by size: the stored checkpoints, the local one, the caller's."""
     found: list[StoredNote | Checkpoint] = [
         StoredNote(int(row[0]), bytes(row[1]), str(row[2]))
@@ -80,12 +82,16 @@ def _notes(fetch: Fetch, folder: Path, verifier: Verifier, since: str | None, si
         except NoteError as error:
             raise Finding(None, f"{name} does not verify: {error}") from None
         if known.size > size:
-            raise Finding(size, f"{name} signs {known.size} entries, the log has {size}: entries were removed at its end")
+            raise Finding(
+                size, f"{name} signs {known.size} entries, the log has {size}: entries were removed at its end"
+            )
         found.append(known)
     return sorted(found, key=lambda note: note.size)
 
 
-def _walk(fetch: Fetch, walk: Walk, head: Head, notes: list[StoredNote | Checkpoint], progress: Progress | None) -> None:
+def _walk(
+    fetch: Fetch, walk: Walk, head: Head, notes: list[StoredNote | Checkpoint], progress: Progress | None
+) -> None:
     waiting = iter(notes)
     note = next(waiting, None)
     while note is not None and note.size == 0:
@@ -109,7 +115,9 @@ def _walk(fetch: Fetch, walk: Walk, head: Head, notes: list[StoredNote | Checkpo
             progress(min(start + BLOCK_ENTRIES, head.size), head.size)
     beyond = fetch("SELECT min(idx) FROM log_entry WHERE idx >= $1 OR idx < 0", head.size)
     if beyond and beyond[0][0] is not None:
-        raise Finding(int(beyond[0][0]), f"entry {beyond[0][0]} was added outside of the tree: the head counts {head.size}")
+        raise Finding(
+            int(beyond[0][0]), f"entry {beyond[0][0]} was added outside of the tree: the head counts {head.size}"
+        )
     walk.end(head)
     _surplus(fetch, head.size)
 

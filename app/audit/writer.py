@@ -113,7 +113,7 @@ class GroupWriter:
         batch = taken[0][0] if len(taken) == 1 else [entry for group, _ in taken for entry in group]
         try:
             first = await self._store.commit(batch, self._mark(batch))
-        except Exception as error:  # every failure of a store poisons the writer: nothing may be acknowledged
+        except Exception as error:  # every failure of a store poisons the writer: nothing may be acknowledged  # noqa: BLE001 - whatever the driver raises becomes one of our errors
             self._poison(error, taken)
             return
         self.size = first + len(batch)
@@ -131,13 +131,19 @@ class GroupWriter:
         self.failed_batches += 1
         _logger.error("exchange log cannot be written: %s", reason.detail, exc_info=error)
         self._waiting.extendleft(reversed(taken))
-        self._fail_waiting(LogUnavailable(f"the exchange log cannot be written: {reason.detail}", retry_after_seconds=2))
+        self._fail_waiting(
+            LogUnavailable(f"the exchange log cannot be written: {reason.detail}", retry_after_seconds=2)
+        )
 
     def _fail_waiting(self, error: LogError) -> None:
         waiting, self._waiting, self._waiting_entries = self._waiting, deque(), 0
         for _, future in waiting:
             if not future.done():
                 future.set_exception(error)
+
+    def _is_closing(self) -> bool:
+        """Read anew: `stop` may have been called while this coroutine waited."""
+        return self._closing
 
     async def _recover(self) -> None:
         """Open the store again and check its tail, with growing pauses, until it fits or the log is closed."""
@@ -147,7 +153,7 @@ class GroupWriter:
                 self._wake.clear()
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self._wake.wait(), pause_seconds)
-                if self._closing:
+                if self._is_closing():
                     return
             pause_seconds = min(max(_RETRY_FIRST_SECONDS, pause_seconds * 2), _RETRY_MOST_SECONDS)
             try:

@@ -1,1 +1,1 @@
-""""""
+"""Operators' commands."""

@@ -34,7 +34,9 @@ class Outcome:
 def apply(
     folder: Annotated[Path, typer.Option("-f", "--file", help="Folder (or one file) of YAML documents")],
     url: Annotated[str | None, typer.Option(help="Address of the gateway")] = None,
-    profile: Annotated[Path | None, typer.Option(help="Profile file (mode 0600) with url, client_id, client_secret")] = None,
+    profile: Annotated[
+        Path | None, typer.Option(help="Profile file (mode 0600) with url, client_id, client_secret")
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the difference, change nothing")] = False,
 ) -> None:
     """Bring a gateway to what the documents say; shows the difference first and may be repeated."""
@@ -88,7 +90,9 @@ def _agency(remote: Remote, body: dict[str, Any], outcome: Outcome, *, dry_run: 
         outcome.changed += 1
         return f"+ agency {body['id']}"
     held = found.json()
-    changes = {name: body[name] for name in _AGENCY_MEMBERS if name in body and _plain(held.get(name)) != _plain(body[name])}
+    changes = {
+        name: body[name] for name in _AGENCY_MEMBERS if name in body and _plain(held.get(name)) != _plain(body[name])
+    }
     if not changes:
         return f"  agency {body['id']} as before"
     if not dry_run:

@@ -38,12 +38,17 @@ _FILES = {
     "disdikpora": "sekolah.csv",
     "disperindag": "harga.csv",
 }
-_REGISTERS = {"dinpermades": ("wilayah.csv", "wilayah", "register.db"), "disdukcapil": ("penduduk.csv", "penduduk", "penduduk.db")}
+_REGISTERS = {
+    "dinpermades": ("wilayah.csv", "wilayah", "register.db"),
+    "disdukcapil": ("penduduk.csv", "penduduk", "penduduk.db"),
+}
 _ROLE_ORDER = ("rsud-portal", "rsud-simrs", "rsud-auditor", "dinkes-steward", "inspektorat")
 
 
 def demo(
-    folder: Annotated[Path, typer.Option("--dir", help="Folder of the demo; a second start goes on with what is there")] = DEFAULT_FOLDER,
+    folder: Annotated[
+        Path, typer.Option("--dir", help="Folder of the demo; a second start goes on with what is there")
+    ] = DEFAULT_FOLDER,
     host: Annotated[str, typer.Option(help="Address to listen on")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port of the gateway")] = 8000,
     check: Annotated[bool, typer.Option("--check", help="Run the tour, exit 0 or 1, and stop")] = False,
@@ -154,17 +159,23 @@ class Demo:
     def _write_credentials(self) -> None:
         """`credentials.json`: at once when the tour is over."""
         clients = []
-        documents = {document["id"]: document for document in read_documents(examples_folder()) if document["kind"] == "client"}
+        documents = {
+            document["id"]: document for document in read_documents(examples_folder()) if document["kind"] == "client"
+        }
         for name in _ROLE_ORDER:
             found = documents[name]
             secret = self.state["clients"][name]
-            clients.append({"client_id": name, "client_secret": secret, "agency": found["agency"], "role": found["role"]})
+            clients.append(
+                {"client_id": name, "client_secret": secret, "agency": found["agency"], "role": found["role"]}
+            )
         client_id, secret = self.state["admin"]
         clients.append({"client_id": client_id, "client_secret": secret, "agency": "diskominfo", "role": "admin"})
         _write_private(self.folder / "credentials.json", {"base_url": self.url, "clients": clients})
 
     def _keep_serving(self) -> None:
-        say(f"\nserving at {self.url}\n  docs        {self.url}/docs\n  reference   {self.url}/redoc\n  ready       {self.url}/health/ready")
+        say(
+            f"\nserving at {self.url}\n  docs        {self.url}/docs\n  reference   {self.url}/redoc\n  ready       {self.url}/health/ready"
+        )
         say(f"  credentials {self.folder / 'credentials.json'}")
         for name, secret in self.state["clients"].items():
             say(f"    {name:<16} {secret}")

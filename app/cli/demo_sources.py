@@ -33,7 +33,7 @@ class DemoService:
                 status = 503 if not service.up else 404 if body is None else 200
                 self.send_response(status)
                 self.send_header("Content-Type", "application/json")
-                answer = body if status == 200 and body is not None else b"{}"  # noqa: PLR2004 - HTTP
+                answer = body if status == 200 and body is not None else b"{}"
                 self.send_header("Content-Length", str(len(answer)))
                 self.end_headers()
                 self.wfile.write(answer)

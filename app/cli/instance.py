@@ -111,7 +111,7 @@ def serve(
 
 
 def server_config(settings: Settings) -> uvicorn.Config:
-    """uvicorn as the gateway runs it: uvloop, httptools, no access log of its own, a bounded drain."""
+    """Uvicorn as the gateway runs it: uvloop, httptools, no access log of its own, a bounded drain."""
     return uvicorn.Config(
         create_app(settings),
         host=settings.host,
@@ -143,7 +143,9 @@ def load_code_list(
         show({"rows": report.rows, "created": report.created, "updated": report.updated, "matched": report.matched,
               "unmatched": unmatched})  # fmt: skip
         return
-    say(f"{file.name}: {report.rows} codes, {report.created} new, {report.updated} changed, {report.unchanged} as before")
+    say(
+        f"{file.name}: {report.rows} codes, {report.created} new, {report.updated} changed, {report.unchanged} as before"
+    )
     if report.matched or unmatched:
         say(f"crosswalk: {report.matched} matched, {len(unmatched)} unmatched")
     for code in unmatched[:20]:

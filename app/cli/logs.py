@@ -14,7 +14,9 @@ from app.audit.verify_store import verify_settings
 from app.cli.output import FINDING, fail, faults, note, say, show
 from app.settings import load_settings
 
-Folder = Annotated[Path | None, typer.Option("--dir", help="Folder of the instance, or a copy of it", show_default=".simpul")]
+Folder = Annotated[
+    Path | None, typer.Option("--dir", help="Folder of the instance, or a copy of it", show_default=".simpul")
+]
 
 
 def verify_log(

@@ -53,7 +53,9 @@ def refusal(answer: httpx.Response) -> str:
     except json.JSONDecodeError:
         return f"HTTP {answer.status_code}"
     lines = [f"{problem.get('code', answer.status_code)}: {problem.get('detail', '')}"]
-    lines += [f"  {place['pointer'] or '/'}: {place['detail']} ({place['code']})" for place in problem.get("errors", [])]
+    lines += [
+        f"  {place['pointer'] or '/'}: {place['detail']} ({place['code']})" for place in problem.get("errors", [])
+    ]
     return "\n".join(lines)
 
 
@@ -72,5 +74,7 @@ def connect(url: str | None, profile: Path | None) -> Remote:
         found = {name: value or stored.get(name) for name, value in found.items()}
     missing = [name for name, value in found.items() if not value]
     if missing:
-        fail(f"{', '.join(missing)} not given: set SIMPUL_URL, SIMPUL_CLIENT_ID, SIMPUL_CLIENT_SECRET, or write {file} (mode 0600)")
+        fail(
+            f"{', '.join(missing)} not given: set SIMPUL_URL, SIMPUL_CLIENT_ID, SIMPUL_CLIENT_SECRET, or write {file} (mode 0600)"
+        )
     return Remote(str(found["url"]), str(found["client_id"]), str(found["client_secret"]))

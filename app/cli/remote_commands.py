@@ -42,7 +42,13 @@ def list_connectors(url: Url = None, profile: Profile = None, as_json: Json = Fa
 
 def list_agreements(url: Url = None, profile: Profile = None, as_json: Json = False) -> None:
     """List the agreements with their states."""
-    _list("/v1/agreements", ("id", "state", "provider", "consumer", "schema", "valid_until"), url, profile, as_json=as_json)
+    _list(
+        "/v1/agreements",
+        ("id", "state", "provider", "consumer", "schema", "valid_until"),
+        url,
+        profile,
+        as_json=as_json,
+    )
 
 
 def list_exchanges(

@@ -76,9 +76,12 @@ class Tour:
         path = "/v1/records/fasilitas-kesehatan?sort=nama&limit=100"
         page = self._show(f"GET {path}", portal.call("GET", path))
         agencies = {item["_source"]["agency"] for item in page["items"]}
-        self._expect(f"{len(page['items'])} facilities from {', '.join(sorted(agencies))}, complete", page["complete"] and len(agencies) > 1)
+        self._expect(
+            f"{len(page['items'])} facilities from {', '.join(sorted(agencies))}, complete",
+            page["complete"] and len(agencies) > 1,
+        )
         regions = portal.call("GET", "/v1/records/wilayah?filter=tingkat%20=%20'kecamatan'").json()["items"]
-        self._expect("16 kecamatan from the SQLite register", len(regions) == 16)  # noqa: PLR2004 - a fact of Jepara
+        self._expect("16 kecamatan from the SQLite register", len(regions) == 16)
 
     def _one_down(self) -> None:
         portal, path = self._as("rsud-portal"), "/v1/records/fasilitas-kesehatan?limit=3"
@@ -86,25 +89,39 @@ class Tour:
         try:
             page = self._show(f"GET {path}   (the hospital's service is down)", portal.call("GET", path))
             status = {source["agency"]: source["status"] for source in page["sources"]}
-            self._expect("the answer says that it is not complete, and who is missing", not page["complete"] and status["rsud-kartini"] == "unavailable")
+            self._expect(
+                "the answer says that it is not complete, and who is missing",
+                not page["complete"] and status["rsud-kartini"] == "unavailable",
+            )
             strict = portal.call("GET", path, ok=(503,), headers={"Prefer": "partial=never"})
-            self._expect("with Prefer: partial=never it is refused instead", strict.status_code == httpx.codes.SERVICE_UNAVAILABLE)
+            self._expect(
+                "with Prefer: partial=never it is refused instead",
+                strict.status_code == httpx.codes.SERVICE_UNAVAILABLE,
+            )
         finally:
             self._rest.up = True
 
     def _refused(self) -> None:
         hospital = self._as("rsud-simrs")
-        answer = hospital.call("POST", "/v1/records/penduduk-verifikasi/verify", ok=(422,), json=_PERSON, headers=_OFFICER)
+        answer = hospital.call(
+            "POST", "/v1/records/penduduk-verifikasi/verify", ok=(422,), json=_PERSON, headers=_OFFICER
+        )
         problem = self._show("POST /v1/records/penduduk-verifikasi/verify   (no Simpul-Purpose)", answer)
         self._exchanges.append(answer.headers["exchange-id"])
         self._expect("refused: purpose_required", problem["code"] == "purpose_required")
         portal = self._as("rsud-portal").call("POST", "/v1/records/penduduk-verifikasi/verify", ok=(403,), json=_PERSON)
-        self._expect("the hospital's other application has no agreement: 403", portal.status_code == httpx.codes.FORBIDDEN)
+        self._expect(
+            "the hospital's other application has no agreement: 403", portal.status_code == httpx.codes.FORBIDDEN
+        )
 
     def _verified(self) -> None:
         headers = {**_OFFICER, "Simpul-Purpose": "pelayanan_kesehatan"}
-        answer = self._as("rsud-simrs").call("POST", "/v1/records/penduduk-verifikasi/verify", json=_PERSON, headers=headers)
-        found = self._show("POST /v1/records/penduduk-verifikasi/verify   (Simpul-Purpose: pelayanan_kesehatan)", answer)
+        answer = self._as("rsud-simrs").call(
+            "POST", "/v1/records/penduduk-verifikasi/verify", json=_PERSON, headers=headers
+        )
+        found = self._show(
+            "POST /v1/records/penduduk-verifikasi/verify   (Simpul-Purpose: pelayanan_kesehatan)", answer
+        )
         self._exchanges.append(answer.headers["exchange-id"])
         self._expect("cocok, without showing the register", found["hasil"] == "cocok" and "nik" not in found)
 
@@ -115,10 +132,18 @@ class Tour:
         try:
             page = self._as("rsud-portal").call("GET", "/v1/records/fasilitas-kesehatan?agencies=dinkes").json()
             rejected = page["sources"][0]["rejected_rows"]
-            shown = self._show("GET /v1/connectors/dinkes-puskesmas/quarantine", steward.call("GET", "/v1/connectors/dinkes-puskesmas/quarantine"))
+            shown = self._show(
+                "GET /v1/connectors/dinkes-puskesmas/quarantine",
+                steward.call("GET", "/v1/connectors/dinkes-puskesmas/quarantine"),
+            )
             rules = {item["rule"] for item in shown["items"]}
-            self._expect(f"{rejected} records rejected, {len(page['items'])} good ones answered", rejected >= 4 and page["items"])  # noqa: PLR2004
-            self._expect(f"each with its line and reason: {', '.join(sorted(rules))}", {"ragged_row", "not_a_number", "duplicate_key"} <= rules)
+            self._expect(
+                f"{rejected} records rejected, {len(page['items'])} good ones answered", rejected >= 4 and page["items"]
+            )
+            self._expect(
+                f"each with its line and reason: {', '.join(sorted(rules))}",
+                {"ragged_row", "not_a_number", "duplicate_key"} <= rules,
+            )
         finally:
             steward.call("PUT", place, content=(samples / "puskesmas.csv").read_bytes())
 
@@ -130,7 +155,10 @@ class Tour:
         self._expect("the refused and the answered verification are both there", set(self._exchanges) <= found)
         whole = auditor.call("GET", f"/v1/exchanges/{self._exchanges[-1]}").json()
         kinds = [entry["kind"] for entry in whole["entries"]]
-        self._expect(f"the answered one end to end: {', '.join(kinds)}, each with an inclusion proof", kinds == ["intent", "outcome"] and len(whole["proof"]["inclusion"]) == len(kinds))
+        self._expect(
+            f"the answered one end to end: {', '.join(kinds)}, each with an inclusion proof",
+            kinds == ["intent", "outcome"] and len(whole["proof"]["inclusion"]) == len(kinds),
+        )
 
     def _log_verified(self) -> None:
         say(f"   > simpul log verify --dir {self._folder}")
@@ -151,12 +179,16 @@ class Tour:
                 backup.step()
             source.close()
             target.execute("DROP TRIGGER log_entry_no_update")
-            target.execute("UPDATE log_entry SET entry = CAST(replace(CAST(entry AS TEXT), 'simpul-log', 'simpul-l0g') AS BLOB) WHERE idx = 5")
+            target.execute(
+                "UPDATE log_entry SET entry = CAST(replace(CAST(entry AS TEXT), 'simpul-log', 'simpul-l0g') AS BLOB) WHERE idx = 5"
+            )
             target.close()
             say("   > one byte of entry 5 is changed in a copy; simpul log verify --dir COPY")
             found = verify_settings(load_settings(dir=copy))
             say(f"   < first broken index: {found.first_broken_index}; {found.reason}")
-            self._expect("the change is found and its index named", not found.ok and found.first_broken_index is not None)
+            self._expect(
+                "the change is found and its index named", not found.ok and found.first_broken_index is not None
+            )
 
     def _settle(self) -> None:
         """Every agency back and every circuit closed before the tour is over."""

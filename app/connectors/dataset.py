@@ -12,10 +12,10 @@ from typing import Any
 from app.connectors.contract import Connector, Freshness, RawBatch, ScanRequest
 from app.connectors.environment import Limits
 from app.connectors.filters import TRUE, Compare, Filter, Literal, Property, all_of
+from app.connectors.keeping import Keeper
 from app.connectors.manifest import Manifest
 from app.connectors.mapping import CompiledMapping
 from app.connectors.mapping.masking import mask
-from app.connectors.keeping import Keeper
 from app.connectors.records import MappedRecord, PreviewRow, ReadRequest, ReadResult, RecordWarning, Reject
 from app.connectors.selection import Selection, map_record, shaped_rows
 from app.errors import SourceSchemaMismatch, SourceTooLarge
@@ -61,14 +61,14 @@ class MappedSource:
         selection = Selection(self.schema, request, wanted)
         scan, pushed = self._scan_request(request, wanted)
         async for batch in self._batches(scan):
-            await selection.take(self, batch)
+            await selection.take(self.mapping, batch)
         return selection.result(pushed, datetime.now(UTC))
 
     async def read_all(self, deadline: float | None, most: int) -> ReadResult | None:
         """Every valid record, None when there are more than `most`."""
         selection = Selection(self.schema, ReadRequest(limit=most), TRUE)
         async for batch in self._batches(ScanRequest(deadline=deadline)):
-            await selection.take(self, batch)
+            await selection.take(self.mapping, batch)
             if selection.overflown:
                 return None
         return selection.result((), datetime.now(UTC))
@@ -114,10 +114,14 @@ class MappedSource:
                     missing = self.mapping.check_columns(batch.schema.names)
                     if missing:
                         names = ", ".join(missing)
-                        raise SourceSchemaMismatch(f"the source has no column {names}", field="/fields", missing=missing)
+                        raise SourceSchemaMismatch(
+                            f"the source has no column {names}", field="/fields", missing=missing
+                        )
                 seen += len(batch)
                 if seen > self.limits.rows:
-                    raise SourceTooLarge(f"more than {self.limits.rows} rows; narrow the read", limit_rows=self.limits.rows)
+                    raise SourceTooLarge(
+                        f"more than {self.limits.rows} rows; narrow the read", limit_rows=self.limits.rows
+                    )
                 yield batch
         finally:
             closing = getattr(batches, "aclose", None)

@@ -12,7 +12,6 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Literal as OneOf
 
-
 Value = str | int | Decimal | float | bool | date | datetime
 Comparison = OneOf["=", "<>", "<", "<=", ">", ">="]
 

@@ -57,7 +57,9 @@ class _PolicyResolver(AbstractResolver):
     def __init__(self, policy: NetworkPolicy) -> None:
         self._policy = policy
 
-    async def resolve(self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET) -> list[ResolveResult]:
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
         """The allowed literal addresses of a host; raises `NetworkForbidden` or `SourceDnsFailed`."""
         del family
         found = await resolve_allowed(host, port, self._policy)
@@ -140,7 +142,9 @@ class HttpSource:
         if host.replace(".", "").isdigit() or ":" in host:
             await resolve_allowed(host, parts.port or _PORTS[parts.scheme], self._environment.network)
 
-    async def _once(self, method: str, url: str, headers: Mapping[str, str], auth: Any, request: dict[str, Any]) -> httpx.Response:
+    async def _once(
+        self, method: str, url: str, headers: Mapping[str, str], auth: Any, request: dict[str, Any]
+    ) -> httpx.Response:
         client = self._open()
         try:
             async with client.stream(method, url, headers=headers, auth=auth, **request) as answer:
@@ -149,7 +153,9 @@ class HttpSource:
                 async for chunk in answer.aiter_bytes():
                     size += len(chunk)
                     if size > self._environment.limits.bytes:
-                        raise SourceTooLarge("the answer is larger than the limit", limit_bytes=self._environment.limits.bytes)
+                        raise SourceTooLarge(
+                            "the answer is larger than the limit", limit_bytes=self._environment.limits.bytes
+                        )
                     chunks.append(chunk)
                 answer._content = b"".join(chunks)  # noqa: SLF001 - what httpx's own aread does, but bounded
                 return answer
@@ -185,18 +191,20 @@ def json_of(answer: httpx.Response) -> Any:
         return parse_json(decode_json_bytes(answer.content))
     except JsonFlaw as flaw:
         kind = answer.headers.get("content-type", "no content type").partition(";")[0]
-        raise SourceFormatError(f"the answer ({kind}) is no JSON: {flaw.detail}", field="/source/url", rule=flaw.rule) from None
+        raise SourceFormatError(
+            f"the answer ({kind}) is no JSON: {flaw.detail}", field="/source/url", rule=flaw.rule
+        ) from None
 
 
 def _checked(answer: httpx.Response) -> httpx.Response:
     status = answer.status_code
-    if 200 <= status < 300:  # noqa: PLR2004 - success
+    if 200 <= status < 300:
         return answer
     if status in _STATUS:
         wait = answer.headers.get("retry-after", "")
-        seconds = int(wait) if wait.isdigit() and len(wait) < 6 else None  # noqa: PLR2004
+        seconds = int(wait) if wait.isdigit() and len(wait) < 6 else None
         raise _STATUS[status](f"the source answered HTTP {status}", field="/source/url", retry_after_seconds=seconds)
-    if status >= 500:  # noqa: PLR2004
+    if status >= 500:
         raise SourceFailed(f"the source answered HTTP {status}", field="/source/url")
     raise SourceRejected(f"the source answered HTTP {status}", field="/source/url")
 
@@ -219,4 +227,3 @@ def _translated(error: httpx.HTTPError) -> SimpulError:
     if isinstance(error, httpx.DecodingError):
         return SourceFormatError("the answer cannot be unpacked", field="/source/url")
     return SourceUnreachable("the connection to the source broke off", field="/source/url")
-

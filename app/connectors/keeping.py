@@ -9,17 +9,29 @@ import asyncio
 import time
 from dataclasses import replace
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from app.connectors.filters import TRUE, Filter
+from app.connectors.manifest import Manifest
 from app.connectors.records import MappedRecord, ReadRequest, ReadResult, Reject
 from app.connectors.residual import compile_predicate
 from app.connectors.selection import after_place, place_function
 from app.errors import SourceError
 from app.schemas.registry import SchemaDef
 
-if TYPE_CHECKING:
-    from app.connectors.dataset import MappedSource
+
+class Readable(Protocol):
+    """What is kept: a dataset that can be read whole and may have a freshness mark."""
+
+    schema: SchemaDef
+    manifest: Manifest
+
+    async def version(self) -> str | None:
+        """The source's mark."""
+
+    async def read_all(self, deadline: float | None, most: int) -> ReadResult | None:
+        """Every valid record, None when there are too many."""
+
 
 MOST_RECORDS = 50_000
 
@@ -73,7 +85,7 @@ class KeptTable:
 class Keeper:
     """Decides whether a dataset may be kept, and holds it."""
 
-    def __init__(self, source: MappedSource, *, personal: bool) -> None:
+    def __init__(self, source: Readable, *, personal: bool) -> None:
         self._source = source
         self._refresh_seconds = source.manifest.source.refresh.total_seconds()
         self._allowed = not personal

@@ -10,7 +10,7 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, get_args
 
 import orjson
 import yaml
@@ -87,14 +87,21 @@ def parse_manifest(document: str | Mapping[str, Any], *, draft: bool = False) ->
     if manifest is not None:
         faults += _check_schema(manifest, draft=draft)
     if faults or manifest is None:
-        raise ManifestInvalid(f"the manifest has {len(faults)} faults" if len(faults) > 1 else faults[0].detail, errors=faults)
+        raise ManifestInvalid(
+            f"the manifest has {len(faults)} faults" if len(faults) > 1 else faults[0].detail, errors=faults
+        )
     return manifest
 
 
 def _with_record_path(given: dict[str, Any]) -> dict[str, Any]:
     """`read.record_path` is where a kind finds its records; it stands in the source for the kinds that read JSON."""
     read, source = given.get("read"), given.get("source")
-    if isinstance(read, Mapping) and isinstance(source, Mapping) and "record_path" in read and "record_path" not in source:
+    if (
+        isinstance(read, Mapping)
+        and isinstance(source, Mapping)
+        and "record_path" in read
+        and "record_path" not in source
+    ):
         return {**given, "source": {**source, "record_path": read["record_path"]}}
     return given
 
@@ -131,9 +138,13 @@ def _load(text: str) -> dict[str, Any]:
 
 def _check_depth(value: Any, depth: int, pointer: str) -> None:
     if depth > _DEPTH:
-        raise ManifestInvalid(f"nested deeper than {_DEPTH} levels", errors=[FieldError(pointer, "too_deep", "flatten it")])
+        raise ManifestInvalid(
+            f"nested deeper than {_DEPTH} levels", errors=[FieldError(pointer, "too_deep", "flatten it")]
+        )
     if isinstance(value, float) and not math.isfinite(value):
-        raise ManifestInvalid("NaN and infinity are no values", errors=[FieldError(pointer, "not_finite", "a finite number")])
+        raise ManifestInvalid(
+            "NaN and infinity are no values", errors=[FieldError(pointer, "not_finite", "a finite number")]
+        )
     items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for name, item in items:
         _check_depth(item, depth + 1, f"{pointer}/{name}")
@@ -164,16 +175,21 @@ def _places(error: ValidationError, model: type[BaseModel], prefix: str = "") ->
         if fault["type"] == "extra_forbidden":
             known = [info.alias or name for name, info in _model_at(model, path[:-1]).model_fields.items()]
             near = difflib.get_close_matches(path[-1], known, n=1)
-            detail = f"unknown key {path[-1]}; " + (f"did you mean {near[0]}?" if near else f"known: {', '.join(known)}")
+            detail = f"unknown key {path[-1]}; " + (
+                f"did you mean {near[0]}?" if near else f"known: {', '.join(known)}"
+            )
         found.append(FieldError(prefix + "".join(f"/{step}" for step in path), fault["type"], detail))
     return found
 
 
 def _model_at(model: type[BaseModel], path: list[str]) -> type[BaseModel]:
+    """The model that stands at a path, for the names that it knows."""
     for step in path:
         info = model.model_fields.get(step)
-        inner = [part for part in getattr(info, "annotation", None).__args__] if hasattr(getattr(info, "annotation", None), "__args__") else [getattr(info, "annotation", None)]  # fmt: skip
-        model = next((part for part in inner if isinstance(part, type) and issubclass(part, BaseModel)), model)
+        if info is None:
+            return model
+        inside = [info.annotation, *get_args(info.annotation)]
+        model = next((part for part in inside if isinstance(part, type) and issubclass(part, BaseModel)), model)
     return model
 
 

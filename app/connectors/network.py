@@ -15,7 +15,9 @@ from app.connectors.environment import NetworkPolicy
 from app.errors import NetworkForbidden, SourceDnsFailed
 
 DNS_DEADLINE_SECONDS = 5.0
-_NAME = re.compile(r"(?=.{1,253}\Z)[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?)*", re.ASCII)
+_NAME = re.compile(
+    r"(?=.{1,253}\Z)[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?)*", re.ASCII
+)
 _NUMERIC_LABEL = re.compile(r"([0-9]+|0x[0-9a-f]*)", re.ASCII)
 # Global by registry, yet they reach something else: translators, tunnels, and one cloud's metadata service.
 _DISGUISES = tuple(
@@ -108,4 +110,3 @@ async def _resolve(name: str, port: int) -> list[IPv4Address | IPv6Address]:
         raise SourceDnsFailed(f"The host {name!r} is not known to the name server", step="dns") from None
     unique = dict.fromkeys(str(entry[4][0]) for entry in found)
     return [address for address in map(_literal, unique) if address is not None]
-

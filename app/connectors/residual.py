@@ -1,7 +1,7 @@
 """The filter tree evaluated on one record: the residual that always re-runs, and the yardstick for every pushdown.
 
 Text compares by code points (the same order as binary UTF-8), numbers exactly (int, Decimal and float mixed), null makes
-a comparison unknown. The same over Arrow tables stands in `residual_bulk.py`.
+a comparison unknown.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ import asyncio
 import time
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from app.connectors.contract import JSON_COLUMN, RawBatch
 from app.connectors.filters import Filter
@@ -22,9 +22,6 @@ from app.errors import SourceTimeout
 from app.schemas.registry import SchemaDef
 from app.schemas.validation import validate_row
 from app.schemas.warnings import soft_warnings
-
-if TYPE_CHECKING:
-    from app.connectors.dataset import MappedSource
 
 SAMPLE_REJECTS = 1000
 _INLINE_ROWS = 200
@@ -134,15 +131,15 @@ class Selection:
         """Whether records had to be left out because there are more than the limit."""
         return self._cut
 
-    async def take(self, source: MappedSource, batch: RawBatch) -> None:
+    async def take(self, mapping: CompiledMapping, batch: RawBatch) -> None:
         """Goes through a batch."""
         deadline = self._request.deadline
         if deadline is not None and time.monotonic() > deadline:
             raise SourceTimeout("the source was not read to its end in time")
         if len(batch) <= _INLINE_ROWS:
-            self._take(source.mapping, batch)
+            self._take(mapping, batch)
         else:
-            await asyncio.to_thread(self._take, source.mapping, batch)
+            await asyncio.to_thread(self._take, mapping, batch)
 
     def result(self, pushed: tuple[str, ...], as_of: datetime) -> ReadResult:
         """The records in order, cut to the limit, with their soft findings."""

@@ -15,7 +15,7 @@ import yaml
 class _Loader(yaml.SafeLoader):
     """SafeLoader with distinct keys and the scalar rules of YAML 1.2's core schema."""
 
-    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002 - PyYAML's signature
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT002 - PyYAML's signature
         """A mapping with distinct keys."""
         seen: set[str] = set()
         for key, _ in node.value:
@@ -43,11 +43,13 @@ def load_yaml(text: str) -> Any:
 def load_all_yaml(text: str) -> Iterator[Any]:
     """The documents of a text; raises `yaml.YAMLError`."""
     _refuse_aliases(text)
-    yield from yaml.load_all(text, Loader=_Loader)  # noqa: S506 - a SafeLoader
+    yield from yaml.load_all(text, Loader=_Loader)
 
 
 def _refuse_aliases(text: str) -> None:
     """Aliases can be made to explode."""
     for token in yaml.scan(text, Loader=yaml.SafeLoader):
         if isinstance(token, yaml.AliasToken):
-            raise yaml.MarkedYAMLError(problem="aliases (*name) are not read; write the value out", problem_mark=token.start_mark)
+            raise yaml.MarkedYAMLError(
+                problem="aliases (*name) are not read; write the value out", problem_mark=token.start_mark
+            )

@@ -1,1 +1,1 @@
-""""""
+"""Auditors' and operators' pages; not built yet."""

@@ -109,7 +109,7 @@ def unknown_field(schema: SchemaDef, name: str, pointer: str) -> FieldUnknown:
 def _limit(value: Any) -> int:
     if value is None:
         return DEFAULT_ROWS
-    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 10:  # noqa: PLR2004
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 10:
         value = int(value)
     if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= MOST_ROWS:
         detail = f"limit is a whole number between 1 and {MOST_ROWS}; page on with cursor for more"
@@ -209,7 +209,9 @@ def _spec_of(schema: SchemaDef, operands: Iterable[Operand]) -> FieldSpec | None
         if isinstance(inner, Property):
             spec = schema.fields[inner.name]
             if spec.kind in _NOT_SORTABLE:
-                raise OperatorUnsupported(f"{inner.name} is a {spec.kind}: only IS NULL can be asked of it", field=inner.name)
+                raise OperatorUnsupported(
+                    f"{inner.name} is a {spec.kind}: only IS NULL can be asked of it", field=inner.name
+                )
             if folded and spec.kind != "text":
                 _mismatch(spec, "CASEI takes text")
             specs.append(spec)
@@ -276,7 +278,11 @@ def _from_text(spec: FieldSpec, text: str, place: str) -> Any:
     """The value of a `field=value` parameter."""
     try:
         if spec.kind == "integer":
-            return int(text) if text.strip("+-").isascii() and text.strip("+-").isdigit() else _mismatch(spec, "a whole number", place)
+            return (
+                int(text)
+                if text.strip("+-").isascii() and text.strip("+-").isdigit()
+                else _mismatch(spec, "a whole number", place)
+            )
         if spec.kind in {"decimal", "number"}:
             number = Decimal(text)
             return number if number.is_finite() else _mismatch(spec, "a finite number", place)

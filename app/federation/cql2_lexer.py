@@ -103,7 +103,7 @@ def exact_number(text: str) -> int | Decimal:
             raise InvalidOperation
         return int(text)
     number = Decimal(text)
-    if not number.is_finite() or len(number.as_tuple().digits) > MAX_NUMBER_DIGITS or abs(number.adjusted()) > 400:  # noqa: PLR2004
+    if not number.is_finite() or len(number.as_tuple().digits) > MAX_NUMBER_DIGITS or abs(number.adjusted()) > 400:
         raise InvalidOperation
     return number
 

@@ -147,7 +147,7 @@ def _or(args: list[Any], pointer: str) -> Filter:
 
 
 def _several(args: list[Any], pointer: str) -> list[Any]:
-    if len(args) < 2:  # noqa: PLR2004
+    if len(args) < 2:
         _wrong(pointer, "AND and OR put two or more conditions together")
     return args
 
@@ -164,7 +164,7 @@ def _between(args: list[Any], pointer: str) -> Filter:
 
 
 def _in(args: list[Any], pointer: str) -> Filter:
-    if len(args) != 2 or not isinstance(args[1], list) or not args[1]:  # noqa: PLR2004
+    if len(args) != 2 or not isinstance(args[1], list) or not args[1]:
         _wrong(pointer, "IN takes a field and a list with at least one value")
     if len(args[1]) > MAX_IN_VALUES:
         _wrong(f"{pointer}/1", f"a list holds at most {MAX_IN_VALUES} values")

@@ -117,7 +117,9 @@ def _prepared(query: Query, ref: DatasetRef, fields: tuple[str, ...]) -> _Leg:
     if hidden:
         names = ", ".join(hidden)
         status.status = "skipped"
-        status.problem = FieldForbidden(f"{ref.agency} does not let you filter or sort by {names}", rule="field_not_granted")
+        status.problem = FieldForbidden(
+            f"{ref.agency} does not let you filter or sort by {names}", rule="field_not_granted"
+        )
     return leg
 
 
@@ -127,7 +129,9 @@ async def _run(query: Query, leg: _Leg, runtime: Runtime) -> None:
     started = time.perf_counter()
     if not breaker.allow():
         leg.status.status = "open_circuit"
-        leg.status.problem = SourceCircuitOpen("the source failed repeatedly and is being rested; it is tried again by itself")
+        leg.status.problem = SourceCircuitOpen(
+            "the source failed repeatedly and is being rested; it is tried again by itself"
+        )
         return
     try:
         result = await _read(query, leg.ref, runtime)
@@ -140,8 +144,8 @@ async def _run(query: Query, leg: _Leg, runtime: Runtime) -> None:
     except asyncio.CancelledError:
         breaker.release()
         raise
-    except Exception as error:  # noqa: BLE001 - a fault of one leg must not reach its siblings
-        log.error("leg_failed", dataset=leg.ref.dataset, kind=type(error).__name__, exc_info=error)
+    except Exception as error:
+        log.exception("leg_failed", dataset=leg.ref.dataset, kind=type(error).__name__, exc_info=error)
         leg.status.status, leg.status.problem = "unavailable", SourceFailed("the gateway could not read this source")
         breaker.fail()
     else:
@@ -165,7 +169,9 @@ async def _read(query: Query, ref: DatasetRef, runtime: Runtime) -> ReadResult:
                 await asyncio.sleep(_RETRY_SECONDS)
                 return await ref.source.read(request)
     except TimeoutError:
-        raise SourceTimeout(f"{ref.agency} did not answer within {budget:.3g} s", limit_seconds=round(budget, 3)) from None
+        raise SourceTimeout(
+            f"{ref.agency} did not answer within {budget:.3g} s", limit_seconds=round(budget, 3)
+        ) from None
 
 
 def _request(query: Query, ref: DatasetRef, deadline: float) -> ReadRequest:

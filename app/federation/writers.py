@@ -116,4 +116,3 @@ def _cell(value: Any, *, indonesian: bool) -> str:
 def _safe(text: str) -> str:
     """A leading apostrophe keeps a spreadsheet from running the text as a formula (OWASP: CSV injection)."""
     return f"'{text}" if text.startswith(_FORMULA) else text
-

@@ -1,1 +1,1 @@
-""""""
+"""Use cases that touch two or more rooms below."""

@@ -97,9 +97,7 @@ async def check(state: State, exchange: Exchange, connector: str) -> Checked:
     found = Checked(revision.revision, steps)
     document = {"steps": [step_document(step) for step in steps]}
     async with state.database.begin() as connection:
-        await reports.record_check(
-            connection, record.id, revision.revision, passed=found.passed, report=document
-        )
+        await reports.record_check(connection, record.id, revision.revision, passed=found.passed, report=document)
     await state.refresh()
     return found
 
@@ -128,7 +126,9 @@ async def preview(state: State, exchange: Exchange, connector: str, rows: int = 
     """The first raw records of the latest revision beside what the mapping makes of them."""
     _, revision, manifest = await _latest(state, exchange, connector)
     if manifest.schema_ref is None or not manifest.fields:
-        raise StateConflict(f"{connector} has no schema and fields yet: there is nothing to preview", connector=connector)
+        raise StateConflict(
+            f"{connector} has no schema and fields yet: there is nothing to preview", connector=connector
+        )
     exchange.decide(allow=True, rule="role")
     await exchange.intend(state.log)
     agency = state.agency(manifest.agency)
@@ -206,7 +206,9 @@ async def _columns(state: State, source: Connector, manifest: Manifest) -> Check
         missing = mapping.check_columns([column.name for column in found.columns])
         if missing:
             names = ", ".join(missing)
-            error = SourceSchemaMismatch(f"the source has no column {names}; mend /fields or the source", columns=missing)
+            error = SourceSchemaMismatch(
+                f"the source has no column {names}; mend /fields or the source", columns=missing
+            )
     except SimpulError as caught:
         error = caught
     elapsed_ms = (datetime.now(UTC) - started).total_seconds() * 1000

@@ -155,4 +155,3 @@ class Exchange:
 
     def _leg(self, source: SourceStatus) -> SourceLeg:
         return SourceLeg(self.names.member(source.agency), source.status, source.rows)
-

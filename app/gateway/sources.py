@@ -146,7 +146,7 @@ class SourcePool:
             name = item.connector.id
             marks[name] = (item.connector.revision, item.agency, codes.version, secrets_stamp)
             same = self._opened.get(name) if self._marks.get(name) == marks[name] else None
-            opened[name] = same or await asyncio.to_thread(self._open, item, codes)
+            opened[name] = same if same is not None else await asyncio.to_thread(self._open, item, codes)
         gone = [old for name, old in self._opened.items() if opened.get(name) is not old]
         by_schema: dict[str, list[Opened]] = {}
         for dataset in sorted(opened.values(), key=lambda found: (found.agency, found.dataset)):

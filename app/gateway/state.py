@@ -104,8 +104,8 @@ class State:
                 await self.refresh()
             except StoreUnavailable as error:
                 log.warning("state_not_refreshed", code=error.code)
-            except Exception as error:  # noqa: BLE001 - a broken row must not end the following
-                log.error("state_not_refreshed", kind=type(error).__name__, exc_info=error)
+            except Exception as error:
+                log.exception("state_not_refreshed", kind=type(error).__name__, exc_info=error)
 
     async def close(self) -> None:
         """Closes sources, log and store, in this order; may be called twice."""

@@ -55,7 +55,8 @@ def authorise(state: State, exchange: Exchange, schema: SchemaDef) -> tuple[Open
         exchange.decide(allow=False, rule="no_agreement")
         raise AgreementMissing(f"nobody provides {schema.name} to you; propose an agreement", rule="no_agreement")
     decisions = [
-        state.access.decide(exchange.principal, schema, found.agency, "verify", exchange.assertions) for found in datasets
+        state.access.decide(exchange.principal, schema, found.agency, "verify", exchange.assertions)
+        for found in datasets
     ]
     for opened, decision in zip(datasets, decisions, strict=True):
         if decision.allow:
@@ -80,7 +81,9 @@ async def verify(
     needed = frozenset({subject, *given})
     if not needed <= decision.fields:
         missing = sorted(needed - decision.fields)
-        raise FieldForbidden(f"the agreement does not grant {', '.join(missing)}", rule="field_not_granted", fields=missing)
+        raise FieldForbidden(
+            f"the agreement does not grant {', '.join(missing)}", rule="field_not_granted", fields=missing
+        )
     number = str(asserted[subject])
     ref = dataset_ref(opened, decision)
     note_datasets(exchange, [ref])

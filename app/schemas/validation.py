@@ -57,7 +57,8 @@ def failures_of(fault: ValidationError, field: str = "") -> Iterator[RowFailure]
         place = (field, *error["loc"]) if field else error["loc"]
         own = error.get("ctx", {}).get("field")
         name = str(place[0]) if place else str(own or "")
-        inside = ".".join(str(step) for step in place[1:])
+        steps = place[1:-1] if error["type"] == "extra_forbidden" else place[1:]  # an unknown name is the source's text
+        inside = ".".join(str(step) for step in steps)
         yield RowFailure(name, rule, f"{inside}: {_detail(rule, error)}" if inside else _detail(rule, error))
 
 

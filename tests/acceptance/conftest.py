@@ -10,6 +10,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+
 from app.connectors.yaml_text import load_yaml
 from tests.support.dumps import load_dump
 from tests.support.gateway import RunningGateway

@@ -100,7 +100,9 @@ def test_05_regions_that_are_not_loaded_stay_unmatched(reader: httpx.Client) -> 
     assert any(warning["field"] == "kode_wilayah" for warning in item["_warnings"])
 
 
-def test_05_whole_file_arrives_but_for_one_impossible_longitude(reader: httpx.Client, real_gateway: RunningGateway) -> None:
+def test_05_whole_file_arrives_but_for_one_impossible_longitude(
+    reader: httpx.Client, real_gateway: RunningGateway
+) -> None:
     """10,284 rows; the longitude of one lies beyond 180 degrees: it is rejected with its place, never dropped silently."""
     every = read_all(reader, "fasilitas-kesehatan", agencies="dinkes", fields="kode_faskes,jenis")
     kinds = [item["jenis"] for item in every]
@@ -124,7 +126,10 @@ def test_06_hospitals_of_a_rest_service(reader: httpx.Client) -> None:
 
 def test_07_poverty_of_jepara(reader: httpx.Client) -> None:
     page = read(
-        reader, "statistik-indikator", filter="kode_wilayah = '33.20' AND kode_indikator = 'kemiskinan_pct'", sort="tahun"
+        reader,
+        "statistik-indikator",
+        filter="kode_wilayah = '33.20' AND kode_indikator = 'kemiskinan_pct'",
+        sort="tahun",
     )
     assert [item["nilai"] for item in page["items"]] == ["7.17", "7.44", "6.88", "6.61", "6.09"]
     ipm = read(reader, "statistik-indikator", kode_indikator="ipm", kode_wilayah="33.20", tahun=2024)["items"]

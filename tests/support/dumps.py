@@ -16,7 +16,9 @@ def load_dump(dump: Path, target: Path) -> None:
         if isinstance(statement, exp.Create) and statement.kind == "TABLE":
             table = statement.find(exp.Table)
             columns = [part.name for part in statement.find_all(exp.ColumnDef)]
-            types = {part.name: "REAL" if "DOUBLE" in part.sql() else "TEXT" for part in statement.find_all(exp.ColumnDef)}
+            types = {
+                part.name: "REAL" if "DOUBLE" in part.sql() else "TEXT" for part in statement.find_all(exp.ColumnDef)
+            }
             shape = ", ".join(f'"{name}" {types[name]}' for name in columns)
             connection.execute(f'CREATE TABLE IF NOT EXISTS "{table.name}" ({shape})')
         elif isinstance(statement, exp.Insert):

@@ -27,7 +27,13 @@ from app.errors import CapabilityUndeclared, SourceFormatError, SourceMissing, S
 
 PAGE_ROWS = 1_000
 PAGE_PACKAGES = 100
-_MIME_FORMATS = {"image/png": "PNG", "image/jpeg": "JPEG", "text/csv": "CSV", "application/pdf": "PDF", "application/json": "JSON"}
+_MIME_FORMATS = {
+    "image/png": "PNG",
+    "image/jpeg": "JPEG",
+    "text/csv": "CSV",
+    "application/pdf": "PDF",
+    "application/json": "JSON",
+}
 _OWN_COLUMNS = frozenset({"_id", "rank"})
 
 
@@ -66,10 +72,7 @@ class CkanConnector(Connector):
         """The records, page by page."""
         if request.order or request.limit is not None:
             raise CapabilityUndeclared("this CKAN source does not sort or cut")
-        if self._source.mode == "packages":
-            batches = self._packages(request)
-        else:
-            batches = self._resource(request)
+        batches = self._packages(request) if self._source.mode == "packages" else self._resource(request)
         async for batch in batches:
             yield batch if request.columns is None else project(batch, request.columns)
 
@@ -128,12 +131,14 @@ class CkanConnector(Connector):
         answer = await self._http.get(shown["url"], deadline=request.deadline)
         require_bytes(answer.content[:64], label)
         if label not in {"csv", "json", "ndjson", "geojson"}:
-            raise SourceFormatError(f"a resource of format {label} is not read; give CSV or JSON", field="/source/resource")
+            raise SourceFormatError(
+                f"a resource of format {label} is not read; give CSV or JSON", field="/source/resource"
+            )
         with tempfile.NamedTemporaryFile(dir=self._environment.cache, suffix=f".{label}") as file:
             file.write(answer.content)
             file.flush()
             source = FileSource(
-                location=f"resource.{label}", format=label, delimiter=self._source.delimiter, encoding=self._source.encoding
+                location=f"resource.{label}", delimiter=self._source.delimiter, encoding=self._source.encoding
             )
             read = read_csv if label == "csv" else read_json
             for batch in read(Path(file.name), source, f"resource {resource}"):
@@ -146,7 +151,9 @@ class CkanConnector(Connector):
         found = [entry for entry in resources if wanted is None or entry.get("name") == wanted]
         if len(found) != 1:
             names = ", ".join(str(entry.get("name")) for entry in resources[:20])
-            raise SourceMissing(f"the package has {len(found)} such resources; it has: {names}", field="/source/resource_name")
+            raise SourceMissing(
+                f"the package has {len(found)} such resources; it has: {names}", field="/source/resource_name"
+            )
         return str(found[0].get("id"))
 
     async def _action(self, action: str, params: dict[str, str], deadline: float | None) -> Any:
@@ -183,4 +190,3 @@ def _described(package: Any) -> Any:
             guessed = _MIME_FORMATS.get(str(entry.get("mimetype") or ""), ending)
             resources.append({**entry, "detected_format": guessed})
     return {**package, "resources": resources}
-

@@ -19,7 +19,9 @@ class CkanSource(SourceBase):
     resource: str | None = Field(default=None, max_length=100, description="Id of the resource")
     package: str | None = Field(default=None, max_length=200, description="Name or id of the package")
     resource_name: str | None = Field(default=None, max_length=300, description="Name of the resource in the package")
-    query: str | None = Field(default=None, max_length=300, description="mode packages: the search, e.g. organization:dinkes")
+    query: str | None = Field(
+        default=None, max_length=300, description="mode packages: the search, e.g. organization:dinkes"
+    )
     api_key: str = Field(default="", description="${secret:NAME}, where the portal asks for one")
     delimiter: str = Field(default=",", min_length=1, max_length=1, description="Of a CSV behind the resource")
     encoding: str = Field(default="utf-8", max_length=40)

@@ -18,7 +18,13 @@ from app.connectors.file.json_reader import read_json
 from app.connectors.file.sheets import read_sheet
 from app.connectors.file.sniff import require_format
 from app.connectors.file.source import SHEETS, FileSource, place_of
-from app.errors import CapabilityUndeclared, SimpulError, SourceFormatError, SourcePermissionDenied, SourceSchemaMismatch
+from app.errors import (
+    CapabilityUndeclared,
+    SimpulError,
+    SourceFormatError,
+    SourcePermissionDenied,
+    SourceSchemaMismatch,
+)
 
 
 class FileConnector(Connector, Freshness):
@@ -54,13 +60,16 @@ class FileConnector(Connector, Freshness):
             return [CheckStep("permission", _since(started), error, "/source/location")]
         steps = [CheckStep("permission", _since(started), None, "/source/location")]
         started = time.perf_counter()
-        error: SimpulError | None = None
+        wrong: SimpulError | None = None
         try:
-            async for _ in self.scan(ScanRequest(deadline=time.monotonic() + self._environment.limits.deadline_seconds)):
+            async for _ in self.scan(
+                ScanRequest(deadline=time.monotonic() + self._environment.limits.deadline_seconds)
+            ):
                 break
         except SimpulError as caught:
-            error = caught
-        steps.append(CheckStep("read", _since(started), error, str(error.facts.get("field", "/source")) if error else "/source"))
+            wrong = caught
+        place = str(wrong.facts.get("field", "/source")) if wrong is not None else "/source"
+        steps.append(CheckStep("read", _since(started), wrong, place))
         return steps
 
     async def discover(self, sample_rows: int = 20) -> Discovery:
@@ -97,13 +106,17 @@ class FileConnector(Connector, Freshness):
             if source.kind_of_file == "csv":
                 yield from read_csv(path, source, source.location)
             elif source.kind_of_file in SHEETS:
-                yield from read_sheet(path, source, f"{source.location}, sheet {source.sheet}", environment.cache, environment.limits)
+                yield from read_sheet(
+                    path, source, f"{source.location}, sheet {source.sheet}", environment.cache, environment.limits
+                )
             else:
                 yield from read_json(path, source, source.location)
         except PermissionError:
             raise SourcePermissionDenied(f"{source.location} may not be read", field="/source/location") from None
         except OSError as error:
-            raise SourceFormatError(f"{source.location} could not be read ({error.strerror})", field="/source/location") from None
+            raise SourceFormatError(
+                f"{source.location} could not be read ({error.strerror})", field="/source/location"
+            ) from None
 
 
 def project(batch: RawBatch, columns: Sequence[str]) -> RawBatch:

@@ -49,7 +49,9 @@ def _numbered(reader: csv._reader, place: str) -> Iterator[tuple[int, list[str]]
             yield first, row
 
 
-def _batches(rows: Iterator[tuple[int, list[str]]], schema: pa.Schema, source: FileSource, place: str) -> Iterator[RawBatch]:
+def _batches(
+    rows: Iterator[tuple[int, list[str]]], schema: pa.Schema, source: FileSource, place: str
+) -> Iterator[RawBatch]:
     width = len(schema.names)
     filled = [schema.names.index(name) for name in source.fill_down if name in schema.names]
     above: dict[int, str] = {}

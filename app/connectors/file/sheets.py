@@ -89,7 +89,9 @@ def parse_sheet(path: Path, source: FileSource, cache: Path, limits: Limits) -> 
         done = subprocess.run(command, capture_output=True, timeout=PARSE_SECONDS, check=False)  # noqa: S603 - our own module
     except subprocess.TimeoutExpired:
         fresh.unlink(missing_ok=True)
-        raise SourceTooLarge(f"the sheet was not parsed within {PARSE_SECONDS} s", limit_seconds=PARSE_SECONDS) from None
+        raise SourceTooLarge(
+            f"the sheet was not parsed within {PARSE_SECONDS} s", limit_seconds=PARSE_SECONDS
+        ) from None
     if done.returncode != 0:
         fresh.unlink(missing_ok=True)
         raise _fault(done.stdout.decode("utf-8", "replace").strip())
@@ -118,4 +120,6 @@ def _refuse_bomb(path: Path, limits: Limits) -> None:
     except (zipfile.BadZipFile, OSError):
         raise SourceFormatError("the file cannot be read as a spreadsheet", field="/source/format") from None
     if size > limits.bytes or (size > _LARGE_BYTES and size > MOST_RATIO * max(path.stat().st_size, 1)):
-        raise SourceTooLarge(f"unpacked, the sheet has {size} bytes", field="/source/location", limit_bytes=limits.bytes)
+        raise SourceTooLarge(
+            f"unpacked, the sheet has {size} bytes", field="/source/location", limit_bytes=limits.bytes
+        )

@@ -19,7 +19,11 @@ _MAGIC: tuple[tuple[bytes, str], ...] = (
     (b"<!DOCTYPE html", "HTML page"),
     (b"<html", "HTML page"),
 )
-_EXPECTED = {"xlsx": "ZIP archive (XLSX, ODS or DOCX)", "ods": "ZIP archive (XLSX, ODS or DOCX)", "xls": "old Office file (XLS)"}
+_EXPECTED = {
+    "xlsx": "ZIP archive (XLSX, ODS or DOCX)",
+    "ods": "ZIP archive (XLSX, ODS or DOCX)",
+    "xls": "old Office file (XLS)",
+}
 
 
 def detected(head: bytes) -> str | None:

@@ -40,8 +40,12 @@ class FileSource(SourceBase):
     """A file under the agency's folder. What a sheet made for people needs (header rows, range, stop mark) is stated here."""
 
     kind: Literal["file"] = "file"
-    location: str = Field(min_length=1, max_length=500, description="Path under the agency's folder, e.g. inbox/faskes.xlsx")
-    format: Format | None = Field(default=None, description="csv, xlsx, xls, ods, json, ndjson, geojson; else by the ending")
+    location: str = Field(
+        min_length=1, max_length=500, description="Path under the agency's folder, e.g. inbox/faskes.xlsx"
+    )
+    format: Format | None = Field(
+        default=None, description="csv, xlsx, xls, ods, json, ndjson, geojson; else by the ending"
+    )
     delimiter: str = Field(default=",", min_length=1, max_length=1)
     quote: str = Field(default='"', min_length=1, max_length=1)
     encoding: str = Field(default="utf-8", max_length=40, description="utf-8 (a BOM is removed), cp1252, …")
@@ -51,7 +55,9 @@ class FileSource(SourceBase):
     range: str | None = Field(default=None, description='Cells of a sheet, e.g. "B4:K200"')
     skip: int = Field(default=0, ge=0, le=10_000, description="Rows before the header")
     fill_down: tuple[str, ...] = Field(default=(), description="Columns whose blank cells repeat the cell above")
-    stop_at: str | None = Field(default=None, description="The first cell of the row at which the table ends, e.g. JUMLAH")
+    stop_at: str | None = Field(
+        default=None, description="The first cell of the row at which the table ends, e.g. JUMLAH"
+    )
     record_path: str | None = Field(default=None, max_length=500, description="Where the records of a JSON file are")
 
     @model_validator(mode="before")
@@ -117,7 +123,9 @@ def place_of(root: Path, location: str) -> Path:
     try:
         real = path.resolve(strict=True)
     except (OSError, RuntimeError):
-        raise SourceMissing(f"there is no file {location} in the agency's folder; upload it", field="/source/location") from None
+        raise SourceMissing(
+            f"there is no file {location} in the agency's folder; upload it", field="/source/location"
+        ) from None
     if not real.is_relative_to(root.resolve()):
         raise SourcePermissionDenied(f"{location} leads out of the agency's folder", field="/source/location")
     if not real.is_file():

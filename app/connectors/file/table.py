@@ -14,7 +14,9 @@ def header_names(source: FileSource, rows: Iterator[tuple[int, Sequence[str]]], 
     """The column names; takes the header rows off `rows`."""
     if source.header is False:
         if not source.columns:
-            raise SourceFormatError(f"{place}: header is false, so columns must name the columns", field="/source/columns")
+            raise SourceFormatError(
+                f"{place}: header is false, so columns must name the columns", field="/source/columns"
+            )
         return _distinct(list(source.columns), place)
     wanted = source.header.rows if isinstance(source.header, HeaderRows) else None
     found: list[Sequence[str]] = []
@@ -30,7 +32,9 @@ def header_names(source: FileSource, rows: Iterator[tuple[int, Sequence[str]]], 
         raise SourceFormatError(f"{place}: there is no header row; the file is empty", field="/source/header")
     width = max(len(row) for row in found)
     if width > MOST_COLUMNS:
-        raise SourceFormatError(f"{place}: more than {MOST_COLUMNS} columns", field="/source", limit_columns=MOST_COLUMNS)
+        raise SourceFormatError(
+            f"{place}: more than {MOST_COLUMNS} columns", field="/source", limit_columns=MOST_COLUMNS
+        )
     names = []
     for column in range(width):
         parts = [str(row[column]).strip() for row in found if column < len(row)]

@@ -37,7 +37,9 @@ def compile_field(name: str, given: Any, spec: FieldSpec, context: StepContext) 
     """The compiled mapping of one schema field; raises `MappingInvalid` or `ExpressionForbidden`."""
     if isinstance(given, str):
         context.columns.add(_first(given))
-        return CompiledField(name, _fitted(_reader(given), spec), nulls=False, rename=given if given[:2] != "$." else None)
+        return CompiledField(
+            name, _fitted(_reader(given), spec), nulls=False, rename=given if given[:2] != "$." else None
+        )
     if not isinstance(given, Mapping):
         context.refuse("a field is the name of a raw column, or a mapping with from and steps")
     value = _branch(given, context, spec)
@@ -88,7 +90,9 @@ def _step(name: str, options: Any, context: StepContext) -> Step:
     builder = STEPS.get(name)
     if builder is None:
         near = difflib.get_close_matches(name, [*STEPS, "each"], n=1)
-        here.refuse(f"unknown step {name}; " + (f"did you mean {near[0]}?" if near else f"steps: {', '.join(STEPS)}, each"))
+        here.refuse(
+            f"unknown step {name}; " + (f"did you mean {near[0]}?" if near else f"steps: {', '.join(STEPS)}, each")
+        )
     return builder(options, here)
 
 

@@ -9,7 +9,6 @@ from typing import Any
 from app.connectors.capabilities import Capabilities
 from app.connectors.filters import (
     And,
-    CaseFold,
     Compare,
     Filter,
     In,
@@ -100,7 +99,9 @@ class CompiledMapping:
                 if compiled.nulls or isinstance(reject, Nulled):
                     values[compiled.name] = None
                     note = f"nulled: {reject.rule}"
-                    mapped.warnings.append((compiled.name, reject.rule, detail_id(reject.rule), f"{note}; {detail_en(reject.rule)}"))
+                    mapped.warnings.append(
+                        (compiled.name, reject.rule, detail_id(reject.rule), f"{note}; {detail_en(reject.rule)}")
+                    )
                 else:
                     shown = mask(row.get(compiled.rename)) if compiled.rename else ""
                     mapped.rejects.append((compiled.name, reject.rule, detail_en(reject.rule), shown))
@@ -139,13 +140,15 @@ class CompiledMapping:
                 return False
 
     def _column(self, operand: Operand, can: Capabilities) -> bool:
-        if not isinstance(operand, Property) or isinstance(operand, CaseFold):
+        if not isinstance(operand, Property):
             return False
         column = self.renames.get(operand.name)
         return column is not None and (can.filter_columns is None or column in can.filter_columns)
 
 
-def compile_mapping(manifest: Manifest, schema: SchemaDef, codes: CodeBook, *, zone: str = DEFAULT_ZONE) -> CompiledMapping:
+def compile_mapping(
+    manifest: Manifest, schema: SchemaDef, codes: CodeBook, *, zone: str = DEFAULT_ZONE
+) -> CompiledMapping:
     """The compiled mapping; raises `MappingInvalid` or `ExpressionForbidden` with the place in the manifest."""
     columns: set[str] = set()
     fields = []

@@ -19,13 +19,22 @@ RULES: Mapping[str, tuple[str, str]] = {
     "not_whole": ("bukan bilangan bulat", "a whole number is needed and the value has a fraction"),
     "not_finite": ("bukan bilangan berhingga", "NaN and infinity are no values"),
     "number_out_of_range": ("bilangan terlalu besar", "the number is too large for the field"),
-    "number_too_precise": ("pecahan lebih panjang dari yang disimpan", "the fraction has more digits than the field keeps"),
+    "number_too_precise": (
+        "pecahan lebih panjang dari yang disimpan",
+        "the fraction has more digits than the field keeps",
+    ),
     "not_a_date": ("bukan tanggal menurut format yang dinyatakan", "no stated format fits, or the date does not exist"),
-    "not_a_datetime": ("bukan waktu menurut format yang dinyatakan", "no stated format fits, or the time does not exist"),
+    "not_a_datetime": (
+        "bukan waktu menurut format yang dinyatakan",
+        "no stated format fits, or the time does not exist",
+    ),
     "time_not_existing": ("waktu setempat itu tidak ada di zona ini", "this local time does not exist in the zone"),
     "time_ambiguous": ("waktu setempat itu terjadi dua kali", "this local time happened twice in the zone"),
     "time_part": ("nilai waktu bukan tengah malam", "a date is needed and the value has a time of day"),
-    "precision_mismatch": ("ketelitian tanggal tidak cocok", "the text is less precise than the hint says, or the hint is unknown"),
+    "precision_mismatch": (
+        "ketelitian tanggal tidak cocok",
+        "the text is less precise than the hint says, or the hint is unknown",
+    ),
     "code_unknown": ("kode tidak ada di daftar", "the value is not in the list of codes"),
     "not_a_boolean": ("bukan kata ya/tidak yang dinyatakan", "not one of the words stated for true and false"),
     "slice_out_of_range": ("teks lebih pendek dari potongan", "the text is shorter than the slice"),
@@ -36,10 +45,19 @@ RULES: Mapping[str, tuple[str, str]] = {
         "a floating-point number with a fraction or from 2^53 on: digits were lost at the source",
     ),
     "not_a_coordinate": ("bukan koordinat seperti 4.61 LS", "not a coordinate such as `4.61 LS`"),
-    "coordinate_out_of_range": ("koordinat di luar jangkauan (sumbu tertukar?)", "coordinate out of range; are the axes swapped?"),
+    "coordinate_out_of_range": (
+        "koordinat di luar jangkauan (sumbu tertukar?)",
+        "coordinate out of range; are the axes swapped?",
+    ),
     "geometry_malformed": ("geometri tidak terbaca", "the geometry cannot be read in the stated notation"),
-    "geometry_depth": ("kedalaman susunan koordinat tak dikenal", "nesting must be 1 (point), 3 (polygon) or 4 (multipolygon)"),
-    "ring_not_closed": ("cincin poligon tidak tertutup", "a ring must have four or more positions, the last equal to the first"),
+    "geometry_depth": (
+        "kedalaman susunan koordinat tak dikenal",
+        "nesting must be 1 (point), 3 (polygon) or 4 (multipolygon)",
+    ),
+    "ring_not_closed": (
+        "cincin poligon tidak tertutup",
+        "a ring must have four or more positions, the last equal to the first",
+    ),
     "crosswalk_unmatched": ("kode tidak ada di padanan", "the code is not in the loaded crosswalk"),
     "lookup_unmatched": ("nama wilayah tidak ditemukan", "no loaded region has this name in the stated parent"),
     "lookup_ambiguous": ("nama wilayah ganda", "more than one loaded region has this name in the stated parent"),
@@ -47,7 +65,10 @@ RULES: Mapping[str, tuple[str, str]] = {
     "not_a_list": ("bukan daftar", "a list is needed"),
     "not_an_object": ("bukan objek", "an object with members is needed"),
     "list_too_long": ("daftar terlalu panjang", "the list has more than 10,000 items"),
-    "unknown_member": ("anggota objek tak dikenal", "the object has members the schema does not know; map them with each: {fields: ...}"),
+    "unknown_member": (
+        "anggota objek tak dikenal",
+        "the object has members the schema does not know; map them with each: {fields: ...}",
+    ),
     "no_branch": ("tidak ada cabang yang cocok", "no branch of `when` holds; add a last branch without `if`"),
 }
 

@@ -137,7 +137,10 @@ class RestConnector(Connector):
 
     async def _ask(self, url: str, params: Mapping[str, str], deadline: float | None) -> httpx.Response:
         auth, resolve = self._source.auth, self._environment.secrets.resolve
-        headers = {"accept": "application/json", **{name: resolve(value) for name, value in self._source.headers.items()}}
+        headers = {
+            "accept": "application/json",
+            **{name: resolve(value) for name, value in self._source.headers.items()},
+        }
         sent = {name: resolve(value) for name, value in params.items()}
         basic: tuple[str, str] | None = None
         if auth.kind == "basic":

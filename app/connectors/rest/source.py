@@ -64,7 +64,9 @@ class RestSource(SourceBase):
     headers: dict[str, str] = Field(default_factory=dict, max_length=20)
     params: dict[str, str] = Field(default_factory=dict, max_length=50)
     paging: RestPaging = RestPaging()
-    pushdown: dict[str, str] = Field(default_factory=dict, max_length=50, description="Raw column -> query parameter (equality)")
+    pushdown: dict[str, str] = Field(
+        default_factory=dict, max_length=50, description="Raw column -> query parameter (equality)"
+    )
 
     @field_validator("url")
     @classmethod

@@ -85,7 +85,7 @@ async def dial_addresses(target: PostgresTarget, environment: Environment) -> li
 def _sqlite(rest: str) -> SqliteAddress:
     if "?" in rest or "#" in rest or "%" in rest or "$" in rest:
         raise ValueError("a SQLite address is a plain path: sqlite:register.db, without options or references")
-    path = rest[3:] if rest.startswith("///") else rest
+    path = rest.removeprefix("///")
     if path.startswith("/") or not path or ":" in path or ".." in path.split("/"):
         raise ValueError("a SQLite file stands in the agency's own folder: write sqlite:register.db")
     return SqliteAddress(path)

@@ -140,7 +140,9 @@ def to_arrow(rows: Sequence[tuple[Any, ...]], columns: Sequence[Column], schema:
             arrays.append(pa.array(values, column.arrow_type))
         except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):
             raise SourceSchemaMismatch(
-                f"The column {column.name!r} no longer holds {column.source_type}", field="/source/table", step="columns"
+                f"The column {column.name!r} no longer holds {column.source_type}",
+                field="/source/table",
+                step="columns",
             ) from None
     return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
@@ -155,7 +157,7 @@ def _finite(value: Any) -> Any:
     return value
 
 
-def _decimal_check(arrow_type: pa.DataType) -> Check:
+def _decimal_check(arrow_type: Any) -> Check:
     whole_digits, scale = arrow_type.precision - arrow_type.scale, arrow_type.scale
 
     def check(value: Any) -> Any:

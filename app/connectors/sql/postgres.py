@@ -87,10 +87,12 @@ class PostgresConnector(Connector):
                 table, origin = await load_table(session, self._source)
                 names = ", ".join(column.select for column in table.columns)
                 rows = await session.fetch(f"SELECT {names} FROM {origin} LIMIT {int(sample_rows)}")  # noqa: S608 - quoted
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever the driver raises becomes one of our errors
             raise translated(error) from None
         self._table = (table, origin)
-        columns = tuple(RawColumn(column.name, column.source_type, column.arrow_type, column.nullable) for column in table.columns)
+        columns = tuple(
+            RawColumn(column.name, column.source_type, column.arrow_type, column.nullable) for column in table.columns
+        )
         sample = tuple(dict(zip([column.name for column in table.columns], tuple(row), strict=True)) for row in rows)
         return Discovery(tables, columns, sample)
 
@@ -108,7 +110,9 @@ class PostgresConnector(Connector):
         try:
             async with asyncio.timeout(budget), pool.acquire() as session:
                 if request.filter is not None or (request.limit or BATCH_ROWS) <= SMALL_ROWS:
-                    small = await session.fetch(f"{text} LIMIT {SMALL_ROWS + 1}" if request.limit is None else text, *renderer.parameters)
+                    small = await session.fetch(
+                        f"{text} LIMIT {SMALL_ROWS + 1}" if request.limit is None else text, *renderer.parameters
+                    )
                     if request.limit is not None or len(small) <= SMALL_ROWS:
                         rows, rejects = finish_rows(small, checks, chosen, 1, table.label)
                         yield RawBatch(schema, rows=rows, place=table.label, rejects=rejects)
@@ -173,7 +177,7 @@ class PostgresConnector(Connector):
                     self._texts.clear()
             except SimpulError:
                 raise
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - whatever the driver raises becomes one of our errors
                 raise translated(error) from None
         return self._table
 
@@ -214,7 +218,7 @@ class PostgresConnector(Connector):
                     "TimeZone": "UTC",
                 },
             )
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever the driver raises becomes one of our errors
             raise translated(error) from None
 
 

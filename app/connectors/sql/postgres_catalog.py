@@ -67,7 +67,9 @@ async def _query(session: asyncpg.Connection, source: SqlSource, *, utf8: bool) 
     statement = await session.prepare(f"SELECT * FROM {origin} LIMIT 0")  # noqa: S608 - one checked SELECT
     columns = [
         column_of(
-            CatalogColumn(part.name, part.type.name, -1, part.type.name, not_null=False, binary_order=False, plain_equality=True),
+            CatalogColumn(
+                part.name, part.type.name, -1, part.type.name, not_null=False, binary_order=False, plain_equality=True
+            ),
             zone=source.zone,
             utf8=utf8,
         )

@@ -20,7 +20,7 @@ from app.errors import (
 )
 
 
-def translated(error: BaseException) -> SimpulError:
+def translated(error: BaseException) -> SimpulError:  # noqa: C901, PLR0911 - a table of cases
     """The leaf that says what went wrong at the source."""
     match error:
         case SimpulError():

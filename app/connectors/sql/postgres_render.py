@@ -18,10 +18,12 @@ class PostgresRenderer(Renderer):
     """Text for PostgreSQL 12 and later."""
 
     def bind(self, value: Any, kind: str) -> str:
+        """A typed placeholder."""
         self.parameters.append(value)
         return f"${len(self.parameters)}::{kind}"
 
     def compare_literal(self, op: str, column: Column, value: Any) -> str:
+        """The comparison in the column's own type."""
         match column.family:
             case "text":
                 return self._text(op, column, value)
@@ -38,6 +40,7 @@ class PostgresRenderer(Renderer):
                 return f"({column.equal} {op} {self.bind(value, _TYPES[family])})"
 
     def among(self, column: Column, values: Sequence[Any]) -> str:
+        """One array parameter, so that one text serves every length."""
         if column.family == "text":
             return self._text_among(column, [value for value in values if "\x00" not in value])
         if column.family == "integer" and all(isinstance(value, int) and _is_int64(value) for value in values):
@@ -48,6 +51,7 @@ class PostgresRenderer(Renderer):
         return "(" + " OR ".join(self.compare_literal("=", column, value) for value in values) + ")"
 
     def like(self, column: Column, pattern: str) -> str:
+        """LIKE under the binary collation."""
         if "\x00" in pattern:
             return self.never(column)
         trailing = len(pattern) - len(pattern.rstrip("\\"))
@@ -55,6 +59,7 @@ class PostgresRenderer(Renderer):
         return f'({column.select} COLLATE "C" LIKE {self.bind(whole, "text")})'
 
     def order_key(self, column: Column, descending: bool) -> str:
+        """Nulls last in both directions."""
         if not descending:
             return f"{column.ordered} ASC"  # nulls last is the default of ASC, and so an index serves it
         return f"{column.ordered} DESC" if not column.nullable else f"{column.ordered} DESC NULLS LAST"
@@ -81,7 +86,9 @@ class PostgresRenderer(Renderer):
         """No text of PostgreSQL holds NUL, so nothing stands between the part before it and the whole value."""
         if op in EQUALITY:
             return self.always(column) if op == "<>" else self.never(column)
-        return f"({column.ordered} {'<=' if op in ('<', '<=') else '>'} {self.bind(value.partition(chr(0))[0], 'text')})"
+        return (
+            f"({column.ordered} {'<=' if op in ('<', '<=') else '>'} {self.bind(value.partition(chr(0))[0], 'text')})"
+        )
 
     def _integer(self, op: str, column: Column, value: Any) -> str:
         exact = _decimal(value)

@@ -5,12 +5,12 @@ The read-only session is the wall; this is the fence in front of it, with an err
 
 from __future__ import annotations
 
+import itertools
 import re
 
 import sqlglot
-from sqlglot import exp
+from sqlglot import TokenType, exp
 from sqlglot.errors import SqlglotError
-from sqlglot.tokens import TokenType
 
 MAX_QUERY_CHARACTERS = 16_384
 MAX_QUERY_NODES = 4_000
@@ -43,7 +43,9 @@ def check_query(query: str, dialect: str) -> str:
     if len(query) > MAX_QUERY_CHARACTERS:
         raise ValueError(f"the query is longer than {MAX_QUERY_CHARACTERS} characters")
     if "\x00" in query or "$" in query or "/*!" in query:
-        raise ValueError("the query holds a NUL, a dollar sign or a conditional comment; write literals in single quotes")
+        raise ValueError(
+            "the query holds a NUL, a dollar sign or a conditional comment; write literals in single quotes"
+        )
     if query.count("/*") > 1 and re.search(r"/\*(?:(?!\*/).)*/\*", query, re.DOTALL):
         raise ValueError("the query nests comments, which dialects read differently")
     try:
@@ -56,7 +58,7 @@ def check_query(query: str, dialect: str) -> str:
     _check_tree(statements[0])
     _check_calls([(token.token_type, token.text) for token in tokens])
     stripped = query.rstrip()
-    return stripped[:-1] if stripped.endswith(";") else stripped
+    return stripped.removesuffix(";")
 
 
 def _check_tree(tree: exp.Expr) -> None:
@@ -76,7 +78,7 @@ def _check_tree(tree: exp.Expr) -> None:
 
 
 def _check_calls(tokens: list[tuple[TokenType, str]]) -> None:
-    for (_, text), (following, _text) in zip(tokens, tokens[1:], strict=False):
+    for (_, text), (following, _text) in itertools.pairwise(tokens):
         if following == TokenType.L_PAREN and _FORBIDDEN_FUNCTION.fullmatch(text):
             raise ValueError(f"the function {text[:60]!r} is not allowed in a query")
 

@@ -13,7 +13,16 @@ import pyarrow as pa
 
 from app.connectors.blocking import Threads, pull
 from app.connectors.capabilities import Capabilities
-from app.connectors.contract import CheckStep, Connector, Discovery, Freshness, RawBatch, RawColumn, RawReject, ScanRequest
+from app.connectors.contract import (
+    CheckStep,
+    Connector,
+    Discovery,
+    Freshness,
+    RawBatch,
+    RawColumn,
+    RawReject,
+    ScanRequest,
+)
 from app.connectors.environment import Environment
 from app.connectors.file.source import place_of
 from app.connectors.sql.address import SqliteAddress
@@ -110,7 +119,9 @@ class SqliteConnector(Connector, Freshness):
     def _connect(self) -> sqlite3.Connection:
         path = place_of(self._environment.root, self._location)
         try:
-            connection = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, check_same_thread=False, isolation_level=None)
+            connection = sqlite3.connect(
+                f"{path.as_uri()}?mode=ro", uri=True, check_same_thread=False, isolation_level=None
+            )
             connection.execute("PRAGMA query_only = ON")
             connection.execute("PRAGMA trusted_schema = OFF")
         except sqlite3.Error as error:

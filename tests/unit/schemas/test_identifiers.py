@@ -58,7 +58,7 @@ def test_nik_refuses_the_serial_0000_and_takes_9999():
         ("33201001019000", "string_too_short"),
         ("33201001019000011", "string_too_long"),
         ("332010010190000A", "string_pattern_mismatch"),
-        ("332010010190000１", "string_pattern_mismatch"),  # noqa: RUF001 - a fullwidth digit is the point
+        ("332010010190000１", "string_pattern_mismatch"),
         ("3320100101900001\n", "string_too_long"),
         ("332010 010190001", "string_pattern_mismatch"),
         (3320100101900001, "string_type"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+
 import jsonschema_rs
 import orjson
 import pyarrow as pa

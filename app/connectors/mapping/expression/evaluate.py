@@ -54,7 +54,7 @@ class Expression:
 
 def compile_expression(text: str, pointer: str) -> Expression:
     """The compiled expression; raises `ExpressionForbidden` that names the node and the place in the manifest."""
-    if not isinstance(text, str) or not text.strip():
+    if not str(text).strip():
         _refuse("an expression is a text", pointer)
     if len(text) > MOST_CHARACTERS:
         _refuse(f"an expression has at most {MOST_CHARACTERS} characters", pointer)
@@ -150,7 +150,8 @@ def _special(node: exp.Expression, sub: Callable[[Any], Value], columns: set[str
         if target is not None:
             inner, wanted = sub(node.this), target
             return lambda row: convert(inner(row), wanted)
-    name = node.sql_name().lower() if isinstance(node, exp.Func) and not isinstance(node, exp.Anonymous) else str(node.name).lower()
+    called = not isinstance(node, exp.Anonymous) and isinstance(node, exp.Func)
+    name = (node.sql_name() if called else str(node.name)).lower()  # type: ignore[attr-defined]
     if isinstance(node, exp.Func) and name in FUNCTIONS:
         arguments = [sub(part) for part in _arguments(node)]
         function, counts = FUNCTIONS[name]

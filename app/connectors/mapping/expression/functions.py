@@ -63,9 +63,10 @@ def convert(value: Any, target: str) -> Any:
 
 def _whole(value: Any) -> int:
     number = as_number(value)
-    if number != int(number) or abs(number) > MOST_TEXT:
+    whole = int(number)
+    if number != whole or not -MOST_TEXT <= whole <= MOST_TEXT:
         raise Unfit("slice_out_of_range")
-    return int(number)
+    return whole
 
 
 def _strict(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -119,7 +120,10 @@ FUNCTIONS: Mapping[str, tuple[Callable[..., Any], tuple[int, ...]]] = {
     "substr": (_strict(_substring), (2, 3)),
     "left": (_strict(lambda text, count: as_text(text)[: max(_whole(count), 0)]), (2,)),
     "right": (_strict(lambda text, count: as_text(text)[-_whole(count) :] if _whole(count) > 0 else ""), (2,)),
-    "replace": (_strict(lambda text, old, new: as_text(text).replace(as_text(old), as_text(new)) if old else as_text(text)), (3,)),
+    "replace": (
+        _strict(lambda text, old, new: as_text(text).replace(as_text(old), as_text(new)) if old else as_text(text)),
+        (3,),
+    ),
     "split_part": (_strict(_split_part), (3,)),
     "lpad": (_strict(_pad), (3,)),
     "pad": (_strict(_pad), (3,)),

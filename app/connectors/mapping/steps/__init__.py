@@ -7,5 +7,12 @@ from collections.abc import Mapping
 from app.connectors.mapping.steps import codes, lists, numbers, places, texts, times
 from app.connectors.mapping.steps.contract import Builder
 
-STEPS: Mapping[str, Builder] = {**texts.STEPS, **numbers.STEPS, **times.STEPS, **codes.STEPS, **places.STEPS, **lists.STEPS}
+STEPS: Mapping[str, Builder] = {
+    **texts.STEPS,
+    **numbers.STEPS,
+    **times.STEPS,
+    **codes.STEPS,
+    **places.STEPS,
+    **lists.STEPS,
+}
 """Name -> function (options, context) -> step. `months` and `else` stand beside a step and are no steps."""

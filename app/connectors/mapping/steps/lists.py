@@ -13,7 +13,20 @@ from app.connectors.mapping.text import squeeze
 MOST_ITEMS = 10_000
 _AMOUNT = re.compile(r"(?<![\w.,])(?:Rp\.?\s*)?(\d{1,3}(?:\.\d{3})+|(?<=Rp)\d+|(?<=Rp )\d+)(?![\d.,]*\d)")
 _FREE = re.compile(r"\bgratis\b", re.IGNORECASE)
-_ROMAN = {"I": 1, "II": 2, "III": 3, "IV": 4, "V": 5, "VI": 6, "VII": 7, "VIII": 8, "IX": 9, "X": 10, "XI": 11, "XII": 12}
+_ROMAN = {
+    "I": 1,
+    "II": 2,
+    "III": 3,
+    "IV": 4,
+    "V": 5,
+    "VI": 6,
+    "VII": 7,
+    "VIII": 8,
+    "IX": 9,
+    "X": 10,
+    "XI": 11,
+    "XII": 12,
+}
 _FELT = re.compile(r"([IVX]+)(?:\s*-\s*([IVX]+))?\s+(\S.*)", re.ASCII)
 
 

@@ -107,7 +107,9 @@ def _positions(value: Any, *, swap: bool) -> Any:
         raise StepReject("geometry_malformed")
     if isinstance(value[0], list):
         return [_positions(part, swap=swap) for part in value]
-    if len(value) not in _POSITION_LENGTHS or any(isinstance(part, bool) or not isinstance(part, int | float | Decimal) for part in value):
+    if len(value) not in _POSITION_LENGTHS or any(
+        isinstance(part, bool) or not isinstance(part, int | float | Decimal) for part in value
+    ):
         raise StepReject("geometry_malformed")
     first, second = float(value[0]), float(value[1])
     return [second, first] if swap else [first, second]

@@ -93,7 +93,7 @@ def as_text(given: Any, context: StepContext) -> Step:
     """`as_text: {digits: 16}`: a number of the source as text, zero-padded. A float that lost digits is rejected."""
     options = context.options(given, "digits")
     digits = options.get("digits")
-    if digits is not None and (not isinstance(digits, int) or not 1 <= digits <= 40):  # noqa: PLR2004
+    if digits is not None and (not isinstance(digits, int) or not 1 <= digits <= 40):
         context.refuse("digits is how many the identifier has")
 
     def step(value: Any, _: Row) -> Any:
@@ -133,10 +133,11 @@ def _cell_number(value: str) -> int | float:
 
 def boolean(given: Any, context: StepContext) -> Step:
     """`boolean: {true: [ya, Y], false: [tidak, T]}`, compared exactly after trimming; booleans pass."""
-    options = context.options(given, "true", "false", True, False)  # type: ignore[arg-type]
+    named = {str(name).lower(): words for name, words in given.items()} if isinstance(given, Mapping) else given
+    options = context.options(named, "true", "false")
     words: dict[str, bool] = {}
     for truth in (True, False):
-        listed = options.get("true" if truth else "false", options.get(truth, []))  # type: ignore[call-overload]
+        listed = options.get(str(truth).lower(), [])
         for word in listed if isinstance(listed, list) else [listed]:
             words[str(word)] = truth
     if not words:

@@ -57,7 +57,7 @@ def _parser(pattern: str, context: StepContext) -> Parser:
         if year is None or month is None:
             return None
         try:
-            return datetime(
+            return datetime(  # noqa: DTZ001 - a local time, its zone follows
                 year,
                 month,
                 int(found.get("d") or 1),
@@ -105,7 +105,9 @@ def datetime_(given: Any, context: StepContext) -> Step:
 
     The result is UTC. A local time that does not exist or happened twice is rejected.
     """
-    options = {"formats": given} if not isinstance(given, Mapping) else context.options(given, "formats", "zone")
+    options: dict[str, Any] = (
+        context.options(given, "formats", "zone") if isinstance(given, Mapping) else {"formats": given}
+    )
     formats = options.get("formats", "iso")
     zone_name = options.get("zone", context.zone)
     try:
@@ -120,11 +122,11 @@ def datetime_(given: Any, context: StepContext) -> Step:
         text = squeeze(need_text(value))
         if not parsers:
             try:
-                found = datetime.fromisoformat(text)
+                moment = datetime.fromisoformat(text)
             except ValueError:
                 raise StepReject("not_a_datetime") from None
-            return found.astimezone(UTC) if found.tzinfo else _local(found, zone)
-        head, _, tail = text.rpartition(" ")
+            return moment.astimezone(UTC) if moment.tzinfo else _local(moment, zone)
+        head, _separator, tail = text.rpartition(" ")
         known = _ZONES.get(tail)
         for parse in parsers:
             parsed = parse(head if known else text)
