@@ -83,6 +83,13 @@ def postgres_url(postgres_cluster: Cluster) -> Iterator[str]:
         yield url
 
 
+@pytest.fixture(scope="module")
+def postgres_module_url(postgres_cluster: Cluster) -> Iterator[str]:
+    """As `postgres_url`, one database for the tests of a module."""
+    with fresh_database(postgres_cluster) as url:
+        yield url
+
+
 @pytest.fixture(scope="session")
 def acceptance_data() -> Path:
     """Folder of the files: `SIMPUL_ACCEPTANCE_DATA`, else `../shared/data`, else (never in CI) look-alikes."""

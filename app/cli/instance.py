@@ -6,6 +6,8 @@ import asyncio
 import json
 import os
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -104,10 +106,21 @@ def serve(
         if not settings.embedded:
             check_revision(settings)
     configure_logging(settings.log_level)
-    server = uvicorn.Server(server_config(settings))
+    server = GatewayServer(server_config(settings))
     server.run()
     if not server.started:
         raise typer.Exit(BROKEN)
+
+
+class GatewayServer(uvicorn.Server):
+    """uvicorn, but a gateway that was asked to stop and has drained ends with 0 and not as if it had been killed."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """The signals are handled by then: they are not raised again."""
+        with super().capture_signals():
+            yield
+            self._captured_signals.clear()
 
 
 def server_config(settings: Settings) -> uvicorn.Config:

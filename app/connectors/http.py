@@ -219,6 +219,8 @@ def _translated(error: httpx.HTTPError) -> SimpulError:
             return SourceTlsFailed("the TLS connection failed; check the certificate", field="/source/url")
         if isinstance(cause, aiohttp.ClientConnectorDNSError):
             return SourceDnsFailed("the host name has no address", field="/source/url")
+        if isinstance(cause, aiohttp.ClientConnectorError):
+            return SourceUnreachable("the source refuses connections", field="/source/url")
         cause = cause.__cause__ or cause.__context__
     if isinstance(error, httpx.TimeoutException):
         return SourceTimeout("the source did not answer in time", field="/source/url")
