@@ -1,6 +1,6 @@
 """Indonesian identifiers: what makes a number impossible (hard) or doubtful (soft), and what can be read in it.
 
-Pure functions of one canonical value. Rules with their sources: `docs/reference/identifiers.md`. None of these numbers
+Pure functions of one canonical value; each names the source of its rule where there is one. None of these numbers
 except the NPWP has a public check digit, so "valid" here never means "registered".
 """
 

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 from app.schemas import identifiers as ids
 from app.schemas.constraints import (
+    MOST_INTEGER,
     BooleanRule,
     DateRule,
     DatetimeRule,
@@ -118,7 +119,7 @@ Desimal = Annotated[Decimal, DecimalRule(semantic="Desimal", scale=6)]
 """An exact value of any unit, signed, six decimals."""
 Jumlah = Annotated[int, IntegerRule(semantic="Jumlah", minimum=0, maximum=10**12)]
 Pengali = Annotated[int, IntegerRule(semantic="Pengali", minimum=1, maximum=10**12)]
-UkuranBita = Annotated[int, IntegerRule(semantic="UkuranBita", minimum=0, maximum=2**53 - 1)]
+UkuranBita = Annotated[int, IntegerRule(semantic="UkuranBita", minimum=0, maximum=MOST_INTEGER)]
 Tahun = Annotated[int, IntegerRule(semantic="Tahun", minimum=1900, maximum=2100)]
 Bulan = Annotated[int, IntegerRule(semantic="Bulan", minimum=1, maximum=12)]
 SkalaMmi = Annotated[int, IntegerRule(semantic="SkalaMmi", minimum=1, maximum=12)]

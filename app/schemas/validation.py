@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
@@ -13,6 +14,7 @@ from app.schemas.base import SharedSchema
 from app.schemas.definition import SchemaDef
 from app.schemas.rules import RULES
 
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
 _RULE_OF = {
     "missing": "missing",
     "extra_forbidden": "unknown_field",
@@ -55,10 +57,11 @@ def failures_of(fault: ValidationError, field: str = "") -> Iterator[RowFailure]
     for error in fault.errors(include_url=False):
         rule = rule_of(error)
         place = (field, *error["loc"]) if field else error["loc"]
+        if rule == "unknown_field" and (len(place) > 1 or not _NAME.fullmatch(str(place[0]))):
+            place = place[:-1]  # the name of an unknown member is a value of the source
         own = error.get("ctx", {}).get("field")
         name = str(place[0]) if place else str(own or "")
-        steps = place[1:-1] if error["type"] == "extra_forbidden" else place[1:]  # an unknown name is the source's text
-        inside = ".".join(str(step) for step in steps)
+        inside = ".".join(str(step) for step in place[1:])
         yield RowFailure(name, rule, f"{inside}: {_detail(rule, error)}" if inside else _detail(rule, error))
 
 

@@ -68,6 +68,10 @@ class RunningGateway:
         """Stops the process as an operator does."""
         return self._end(signal.SIGTERM)
 
+    def stop_process(self) -> int:
+        """Stops the process and leaves the sessions open: an answer may be under way."""
+        return self._wait(signal.SIGTERM)
+
     def kill(self) -> int:
         """Kills the process as a power cut does."""
         return self._end(signal.SIGKILL)
@@ -76,6 +80,9 @@ class RunningGateway:
         for session in self._sessions:
             session.close()
         self._sessions, self._admin = [], None
+        return self._wait(how)
+
+    def _wait(self, how: signal.Signals) -> int:
         if self._process is None:
             return 0
         self._process.send_signal(how)

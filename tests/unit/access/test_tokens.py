@@ -61,7 +61,7 @@ def claims(**changes: Any) -> dict[str, Any]:
 
 def signed(body: dict[str, Any], key: SigningKey = KEY, **header: Any) -> str:
     members = {"alg": "EdDSA", "typ": "at+jwt", "kid": key.kid} | header
-    return assembled(members, body, key.private.sign)
+    return assembled(members, body, lambda text: key.private.sign(text))
 
 
 def assembled(header: dict[str, Any], body: dict[str, Any], sign) -> str:

@@ -1,4 +1,4 @@
-"""Rows for the proof that bulk checks and Pydantic agree: mostly valid, with a few fields replaced by hostile values."""
+"""Rows for the proof that bulk checks and Pydantic agree: mostly valid, a few fields replaced by hostile values."""
 
 from __future__ import annotations
 
@@ -18,9 +18,38 @@ DATES = [
     dt.date(2200, 1, 1),
     dt.date.max,
 ]
-NASTY_TEXT = ["", " ", "\n", "\t\n", "a\x00", "\x7f", "a\x85", "\r\n", "\u00e9", "e\u0301", "\u3000", "\ufeff", "\u202e",
-              "１２３４", "\U0001f3e5", "agregat", "33.20", "33.70", "3320100101900001", "3320107201900001",
-              "3320102902010001", "pihps:12", "P3320120101", "x@y", "bps", "desa", "kelurahan", "NEGERI", "-"]  # fmt: skip
+FULLWIDTH_DIGITS = "\uff11\uff12\uff13\uff14"
+NASTY_TEXT = [
+    "",
+    " ",
+    "\n",
+    "\t\n",
+    "a\x00",
+    "\x7f",
+    "a\x85",
+    "\r\n",
+    "\u00e9",
+    "e\u0301",
+    "\u3000",
+    "\ufeff",
+    "\u202e",
+    FULLWIDTH_DIGITS,
+    "\U0001f3e5",
+    "agregat",
+    "33.20",
+    "33.70",
+    "3320100101900001",
+    "3320107201900001",
+    "3320102902010001",
+    "pihps:12",
+    "P3320120101",
+    "x@y",
+    "bps",
+    "desa",
+    "kelurahan",
+    "NEGERI",
+    "-",
+]
 RING = [[110.6, -6.6], [110.7, -6.6], [110.7, -6.5], [110.6, -6.6]]
 AREAS = [
     {"type": "Polygon", "coordinates": [RING]},

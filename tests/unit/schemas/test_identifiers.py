@@ -58,7 +58,7 @@ def test_nik_refuses_the_serial_0000_and_takes_9999():
         ("33201001019000", "string_too_short"),
         ("33201001019000011", "string_too_long"),
         ("332010010190000A", "string_pattern_mismatch"),
-        ("332010010190000１", "string_pattern_mismatch"),
+        ("332010010190000\uff11", "string_pattern_mismatch"),
         ("3320100101900001\n", "string_too_long"),
         ("332010 010190001", "string_pattern_mismatch"),
         (3320100101900001, "string_type"),
@@ -102,33 +102,73 @@ def test_kk_takes_a_date_of_recording_and_refuses_the_serial_0000():
 
 
 @pytest.mark.parametrize(
-    "code", ["33", "33.20", "33.01", "33.69", "33.71", "33.79", "33.99", "33.20.10", "33.20.06.1001", "33.20.10.2001", "91.01.01.3001"]
-)  # fmt: skip
+    "code",
+    [
+        "33",
+        "33.20",
+        "33.01",
+        "33.69",
+        "33.71",
+        "33.79",
+        "33.99",
+        "33.20.10",
+        "33.20.06.1001",
+        "33.20.10.2001",
+        "91.01.01.3001",
+    ],
+)
 def test_kode_wilayah_takes_the_four_levels(code):
     assert rule_of(types.KodeWilayah, code) is None
 
 
 @pytest.mark.parametrize(
-    "code", ["", "3", "333", "3320", "33.2", "33.00", "33.70", "33.20.1", "33.20.10.0001", "33.20.10.4001", "33.20.10.9001",
-             "33.20.10.200", "33.20.10.20011", "33.20.10.2001\n", "33-20", "33.20.", "３３.２０"]
-)  # fmt: skip
+    "code",
+    [
+        "",
+        "3",
+        "333",
+        "3320",
+        "33.2",
+        "33.00",
+        "33.70",
+        "33.20.1",
+        "33.20.10.0001",
+        "33.20.10.4001",
+        "33.20.10.9001",
+        "33.20.10.200",
+        "33.20.10.20011",
+        "33.20.10.2001\n",
+        "33-20",
+        "33.20.",
+        "\uff13\uff13.\uff12\uff10",
+    ],
+)
 def test_kode_wilayah_refuses_impossible_codes(code):
     assert rule_of(types.KodeWilayah, code) is not None
 
 
 @pytest.mark.parametrize(
     ("text", "dotted"),
-    [("3320102001", "33.20.10.2001"), ("33 20", "33.20"), ("33.20.10", "33.20.10"), ("33", "33"), ("3370", None),
-     ("3320120", None), ("3320104001", None), ("33a0", None), ("", None)],
-)  # fmt: skip
+    [
+        ("3320102001", "33.20.10.2001"),
+        ("33 20", "33.20"),
+        ("33.20.10", "33.20.10"),
+        ("33", "33"),
+        ("3370", None),
+        ("3320120", None),
+        ("3320104001", None),
+        ("33a0", None),
+        ("", None),
+    ],
+)
 def test_dotted_kode_wilayah_makes_the_canonical_form_or_nothing(text, dotted):
     assert ids.dotted_kode_wilayah(text) == dotted
 
 
 def test_levels_and_parents_are_read_from_the_code():
-    assert [ids.level_of(code) for code in ("33", "33.20", "33.20.10", "33.20.06.1001", "33.20.10.2001", "91.01.01.3001")] == [
-        "provinsi", "kabupaten", "kecamatan", "kelurahan", "desa", "desa"
-    ]  # fmt: skip
+    assert [
+        ids.level_of(code) for code in ("33", "33.20", "33.20.10", "33.20.06.1001", "33.20.10.2001", "91.01.01.3001")
+    ] == ["provinsi", "kabupaten", "kecamatan", "kelurahan", "desa", "desa"]
     assert ids.parent_of("33.20.10.2001") == "33.20.10"
     assert ids.parent_of("33") is None
 
@@ -251,9 +291,17 @@ def test_normalising_removes_what_people_write_between_digits_and_nothing_else()
 
 @pytest.mark.parametrize(
     ("phone", "usual"),
-    [("3503150", True), ("(0297) 312128", True), ("+62 812-3456-7890", True), ("", False), ("1234", False),
-     ("29484848  (10 lines)", False), ("021-7650384 ; 7666087 ; 7692919", False), ("1" * 16, False)],
-)  # fmt: skip
+    [
+        ("3503150", True),
+        ("(0297) 312128", True),
+        ("+62 812-3456-7890", True),
+        ("", False),
+        ("1234", False),
+        ("29484848  (10 lines)", False),
+        ("021-7650384 ; 7666087 ; 7692919", False),
+        ("1" * 16, False),
+    ],
+)
 def test_phones_are_kept_as_written_and_unusual_ones_are_doubtful(phone, usual):
     assert rule_of(types.Telepon, phone) is None
     assert ids.phone_usual(phone) is usual

@@ -1,0 +1,60 @@
+"""Migrations on both databases: up, down, nothing left to generate, one head; the log's guards on PostgreSQL."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import psycopg
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from pydantic import SecretStr
+
+import app.access.tables
+import app.catalog.tables  # noqa: F401 - importing a room's tables puts them into the metadata
+from app.audit.tables import metadata as audit_metadata
+from app.database import _alembic, current_revision, downgrade, head_revision, metadata, migrating, upgrade
+from app.settings import Settings
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def settings(request: pytest.FixtureRequest, tmp_path: Path) -> Settings:
+    if request.param == "sqlite":
+        return Settings(dir=tmp_path)
+    return Settings(dir=tmp_path, database_url=SecretStr(request.getfixturevalue("postgres_url")))
+
+
+def test_up_and_down(settings: Settings) -> None:
+    upgrade(settings)
+    assert current_revision(settings) == head_revision()
+    downgrade(settings, "base")
+    assert current_revision(settings) is None
+    upgrade(settings)
+
+    assert current_revision(settings) == head_revision()
+
+
+def test_nothing_is_left_to_generate(settings: Settings) -> None:
+    upgrade(settings)
+    wanted = [metadata] if settings.embedded else [metadata, audit_metadata]
+    with migrating(settings) as connection:
+        found = compare_metadata(MigrationContext.configure(connection, opts={"compare_type": True}), wanted)  # type: ignore[arg-type]
+
+    assert found == []
+
+
+def test_one_head() -> None:
+    assert len(ScriptDirectory.from_config(_alembic()).get_heads()) == 1
+
+
+def test_entries_cannot_be_changed_on_postgresql(tmp_path: Path, postgres_url: str) -> None:
+    upgrade(Settings(dir=tmp_path, database_url=SecretStr(postgres_url)))
+    with psycopg.connect(postgres_url, autocommit=True) as connection:
+        connection.execute(
+            "INSERT INTO log_entry (idx, leaf_hash, entry, id, xid, kind, t_us, op, facet) "
+            "VALUES (0, '', '', 'i', 'x', 'intent', 0, 'list', 0)"
+        )
+        for statement in ("UPDATE log_entry SET kind = 'outcome'", "DELETE FROM log_entry", "TRUNCATE log_entry"):
+            with pytest.raises(psycopg.errors.RaiseException):
+                connection.execute(statement)
