@@ -64,7 +64,7 @@ bench: setup servers ## measure; prints ratios against named peers in the same r
 	@$(BIN)/python -m benchmarks
 
 openapi: setup ## write openapi/simpul.json from the code
-	@$(BIN)/simpul openapi --output openapi/simpul.json
+	@$(BIN)/simpul openapi openapi/simpul.json
 
 docs: setup ## write the reference pages that are made from the code
 	@$(BIN)/python tools/write_reference.py

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+
 from tests.integration.api.conftest import FACILITIES, facility_manifest
 from tests.support.gateway import RunningGateway
 from tests.support.sources import SourceServer

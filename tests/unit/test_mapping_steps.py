@@ -1,0 +1,115 @@
+"""The mapping steps on values as agencies write them: what converts, what is rejected and by which rule."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from app.connectors.mapping.codes import CROSSWALK_SCHEMA, REGION_SCHEMA, InMemoryCodeBook
+from app.connectors.mapping.compile import compile_field
+from app.connectors.mapping.rules import StepReject
+from app.connectors.mapping.steps.contract import StepContext
+from app.errors import ExpressionForbidden, MappingInvalid
+from app.schemas import registry
+
+REGIONS = [
+    {"kode": "33", "nama": "Jawa Tengah", "tingkat": "provinsi", "kode_induk": None},
+    {"kode": "33.20", "nama": "Kabupaten Jepara", "tingkat": "kabupaten", "kode_induk": "33"},
+    {"kode": "33.20.06", "nama": "Jepara", "tingkat": "kecamatan", "kode_induk": "33.20"},
+]
+CROSSWALK = [
+    {
+        "sistem": "bps",
+        "kode_asal": "3320080",
+        "tingkat": "kecamatan",
+        "nama_asal": "JEPARA",
+        "kode_kemendagri": "33.20.06",
+    },
+]
+
+
+def book() -> InMemoryCodeBook:
+    def table(rows: list[dict[str, Any]], schema: pa.Schema) -> pa.Table:
+        return pa.table({name: pa.array([row.get(name) for row in rows], pa.string()) for name in schema.names})
+
+    return InMemoryCodeBook("1", table(REGIONS, REGION_SCHEMA), table(CROSSWALK, CROSSWALK_SCHEMA))
+
+
+def value(schema: str, field: str, mapping: Any, **row: Any) -> Any:
+    spec = registry.get(schema).fields[field]
+    context = StepContext(f"/fields/{field}", book(), "Asia/Jakarta", spec=spec)
+    return compile_field(field, mapping, spec, context).value(row)
+
+
+@pytest.mark.parametrize(
+    ("schema", "field", "mapping", "raw", "wanted"),
+    [
+        ("wilayah", "nama", {"from": "x", "text": "squeeze"}, "  BANGSRI   I ", "BANGSRI I"),
+        ("wilayah", "nama", {"from": "x", "text": ["squeeze", "title"]}, "PAKIS  AJI", "Pakis Aji"),
+        ("wilayah", "nama", "x", "   ", None),
+        ("realisasi_apbd", "belanja", {"from": "x", "number": {"thousands": ".", "decimal": ",", "prefix": "Rp"}}, "-Rp 1.234,50", Decimal("-1234.50")),
+        ("kejadian_bencana", "kedalaman_km", {"from": "x", "number": {"suffix": "km"}}, "41 km", 41.0),
+        ("kejadian_bencana", "lat", {"from": "x", "hemisphere": True}, "4.61 LS", -4.61),
+        ("kejadian_bencana", "lng", {"from": "x", "hemisphere": True}, "102.75 BT", 102.75),
+        ("harga_komoditas", "tanggal", {"from": "x", "date": "%d %b %y", "months": "id"}, "20 Agu 20", date(2020, 8, 20)),
+        ("harga_komoditas", "tanggal", {"from": "x", "date": ["%Y-%m-%d", "%d/%m/%Y"]}, "01/11/2026", date(2026, 11, 1)),
+        ("kejadian_bencana", "waktu", {"from": "x", "datetime": {"formats": "%d %b %Y %H:%M:%S"}}, "23 Mei 2022 19:32:02 WIB", datetime(2022, 5, 23, 12, 32, 2, tzinfo=UTC)),
+        ("satuan_pendidikan", "kode_wilayah", {"from": "x", "lookup": {"level": "kecamatan", "parent": "33.20", "strip": ["KEC. "]}}, "KEC. JEPARA", "33.20.06"),
+        ("satuan_pendidikan", "kode_wilayah", {"from": "x", "crosswalk": {"from": "bps", "level": "kecamatan"}}, "3320080", "33.20.06"),
+        ("penduduk_verifikasi", "nik", {"from": "x", "as_text": {"digits": 16}}, 3320990101900001, "3320990101900001"),
+        ("penduduk_verifikasi", "nik", {"from": "x", "as_text": {"digits": 16}}, Decimal("3320990101900001"), "3320990101900001"),
+        ("fasilitas_kesehatan", "rawat_inap", {"from": "x", "boolean": {True: "Ya", False: ["Tidak", "T"]}}, "T", False),
+        ("fasilitas_kesehatan", "lat", {"from": "x", "position": {"notation": "wkt", "part": "lat"}}, "POINT(110.5 -6.5)", -6.5),
+        ("fasilitas_kesehatan", "lng", {"from": "x", "position": {"notation": "latlng", "part": "lng"}}, "-6.5, 110.5", 110.5),
+        ("kejadian_bencana", "dirasakan", {"from": "x", "felt": "mmi"}, "III-IV Jepara", [{"mmi_min": 3, "mmi_max": 4, "tempat": "Jepara"}]),
+        ("wilayah", "tingkat", {"when": [{"if": "length(x) = 2", "const": "provinsi"}, {"const": "desa"}]}, "33", "provinsi"),
+    ],
+)  # fmt: skip
+def test_value_converts(schema: str, field: str, mapping: Any, raw: Any, wanted: Any) -> None:
+    assert value(schema, field, mapping, x=raw) == wanted
+
+
+@pytest.mark.parametrize(
+    ("schema", "field", "mapping", "raw", "rule"),
+    [
+        ("realisasi_apbd", "belanja", {"from": "x", "number": {"thousands": ".", "decimal": ","}}, "1.23,4", "not_a_number"),
+        ("realisasi_apbd", "belanja", {"from": "x", "number": {}}, "1e5", "not_a_number"),
+        ("realisasi_apbd", "belanja", {"from": "x", "number": {}}, "１２", "not_a_number"),
+        ("realisasi_apbd", "belanja", {"from": "x", "number": {}}, float("nan"), "not_finite"),
+        ("harga_komoditas", "tanggal", {"from": "x", "date": "%d/%m/%Y"}, "31/02/2026", "not_a_date"),
+        ("penduduk_verifikasi", "nik", {"from": "x", "as_text": {"digits": 16}}, 3.3200115019000017e16, "digits_lost"),
+        ("penduduk_verifikasi", "nik", "x", 3320990101900001, "wrong_type"),
+        ("satuan_pendidikan", "kode_wilayah", {"from": "x", "crosswalk": {"from": "bps", "level": "kecamatan"}}, "3320999", "crosswalk_unmatched"),
+        ("satuan_pendidikan", "kode_wilayah", {"from": "x", "lookup": {"level": "kecamatan", "parent": "33.20"}}, "Entah", "lookup_unmatched"),
+        ("kejadian_bencana", "lat", {"from": "x", "hemisphere": True}, "4.61 XX", "not_a_coordinate"),
+        ("batas_wilayah", "geometri", {"from": "x", "geometry": {"notation": "coordinates", "axis": "latlng"}}, "[1, 2]", "geometry_depth"),
+        ("wilayah", "nama", {"from": "x", "slice": [1, 9]}, "pendek", "slice_out_of_range"),
+    ],
+)  # fmt: skip
+def test_value_is_rejected_and_never_guessed(schema: str, field: str, mapping: Any, raw: Any, rule: str) -> None:
+    with pytest.raises(StepReject) as caught:
+        value(schema, field, mapping, x=raw)
+
+    assert caught.value.rule == rule
+
+
+@pytest.mark.parametrize(
+    "mapping",
+    [{"from": "x", "txt": "trim"}, {"from": "x", "text": "shout"}, {"from": "x", "else": "skip"}, {"const": 1, "from": "x"}, 7, {"from": "x", "number": {"decimal": ",,"}}],
+)  # fmt: skip
+def test_faulty_mapping_is_refused(mapping: Any) -> None:
+    with pytest.raises(MappingInvalid):
+        value("wilayah", "nama", mapping, x="a")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["(SELECT 1)", "read_csv('x')", "getenv('HOME')", "a; DROP TABLE t", "a -- b", "a, b", "1 FROM t", "sum(a)", "a::json", "(" * 100, "x" * 5000, "__class__.y"],
+)  # fmt: skip
+def test_forbidden_expression_is_refused(text: str) -> None:
+    with pytest.raises(ExpressionForbidden):
+        value("wilayah", "nama", {"expr": text}, x="a")

@@ -1,0 +1,98 @@
+"""Writes the reference pages that are made from the code: problems, settings, command line, connectors."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from app.api.problems import PROBLEMS
+from app.settings import Settings
+from app.cli.main import app as cli
+from app.connectors.capabilities import Capabilities
+import inspect, ast, textwrap
+
+R = Path(__file__).resolve().parents[1] / "docs" / "reference"
+L = [
+    "# Problems\n",
+    "Every answer that is not 2xx is an RFC 9457 problem with a stable `code`. The same pages stand at `/problems/{slug}` of a running gateway, in Indonesian and English.\n",
+    "| code | status | what it means | what to do |",
+    "|---|---|---|---|",
+]
+for k in sorted(PROBLEMS.values(), key=lambda k: (k.status, k.code)):
+    L.append(f"| `{k.code}` | {k.status} | {k.title_en} | {k.advice_en} |")
+(R / "problems.md").write_text("\n".join(L) + "\n")
+L = [
+    "# Settings\n",
+    "Settings come from the environment; what `simpul init` fixed stands in `DIR/instance.json`, the environment wins. Units stand last in the names.\n",
+    "| variable | default | what it is |",
+    "|---|---|---|",
+]
+for n, f in Settings.model_fields.items():
+    L.append(f"| `SIMPUL_{n.upper()}` | `{f.default}` | {f.description} |")
+L.append(
+    "\n`SIMPUL_SECRET_KEY` (32 bytes, base64url) replaces the key file `DIR/keys/seal.key`; several keys separated by blanks, the first seals."
+)
+(R / "settings.md").write_text("\n".join(L) + "\n")
+L = [
+    "# Command line\n",
+    "Exit codes: 0 good, 1 a finding (verification failed, check failed), 2 wrong usage or a broken set-up. `--dir` is the instance's folder (default `.simpul`).\n",
+    "On the folder itself: `simpul init`, `simpul serve`, `simpul demo`, `simpul db …`, `simpul codes load`, `simpul user create`, `simpul log …`, `simpul openapi`. All others speak HTTP to a running gateway (`--url` or `SIMPUL_URL`; credentials from `SIMPUL_CLIENT_ID`, `SIMPUL_CLIENT_SECRET` or a profile file of mode 0600).\n",
+    "| command | what it does |",
+    "|---|---|",
+]
+
+
+def doc(c):
+    return (inspect.getdoc(c.callback) or "").splitlines()[0]
+
+
+for c in cli.registered_commands:
+    L.append(f"| `simpul {c.name}` | {doc(c)} |")
+for g in cli.registered_groups:
+    for c in g.typer_instance.registered_commands:
+        L.append(f"| `simpul {g.name} {c.name}` | {doc(c)} |")
+(R / "cli.md").write_text("\n".join(L) + "\n")
+src = ast.parse(Path(__file__).resolve().parents[1].joinpath("app/connectors/capabilities.py").read_text())
+cls = [n for n in src.body if isinstance(n, ast.ClassDef)][0]
+L = [
+    "# Connectors\n",
+    "A connector is data: a manifest that names a source and maps its fields to a shared schema. How to write one: [connect an agency](../how-to/connect-an-agency.md).\n",
+    "## Kinds\n",
+    "| kind | reads |",
+    "|---|---|",
+    "| `sql` | a table, view or one SELECT of PostgreSQL; an SQLite file in the agency's folder |",
+    "| `file` | CSV, XLSX, XLS, ODS, JSON, NDJSON, GeoJSON in the agency's inbox |",
+    "| `rest` | JSON over HTTP: page, offset, cursor, next-link paging; basic, bearer, API key, OAuth 2.0 client credentials |",
+    "| `ckan` | a CKAN resource (datastore, else the file behind it), or a portal's packages |",
+    "",
+    "## Capabilities\n",
+    'What a source can do itself. Every default is "cannot"; a capability never changes an answer, only who computes it.\n',
+    "| capability | meaning |",
+    "|---|---|",
+]
+body = cls.body
+for i, n in enumerate(body):
+    if isinstance(n, ast.AnnAssign):
+        d = (
+            body[i + 1].value.value
+            if i + 1 < len(body) and isinstance(body[i + 1], ast.Expr)
+            else {
+                "limit": "",
+                "filter_exactness": "`exact`, `superset` or `none`: whether what comes back is all and only what was asked",
+                "concurrent_scans": "Scans at once",
+            }.get(n.target.id, "")
+        )
+        L.append(f"| `{n.target.id}` | {' '.join(d.split())} |")
+L += [
+    "",
+    "## Mapping steps\n",
+    'A field is the name of a raw column, or a mapping with one of `from`, `const`, `expr`, `when` and steps in the order written. A value that a step cannot convert rejects the record; `else: "null"` nulls the field instead, with a warning on the record.\n',
+    "| step | what it does |",
+    "|---|---|",
+]
+from app.connectors.mapping.steps import STEPS
+
+for n, f in STEPS.items():
+    L.append(f"| `{n}` | {(inspect.getdoc(f) or '').splitlines()[0]} |")
+L.append(
+    "| `each` | `each: {fields: {…}}` maps every object of a list; `each: {text: squeeze}` takes every item through steps. |"
+)
+(R / "connectors.md").write_text("\n".join(L) + "\n")
