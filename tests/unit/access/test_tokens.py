@@ -232,7 +232,7 @@ class TestClaims:
             {"iat": "x"},
             {"nbf": int(time.time()) + 3600},
         ],
-        ids=str,
+        ids=lambda changes: "-".join(changes),
     )
     def test_each_must_be_exact(self, issuer: TokenIssuer, changes: dict[str, Any]):
         refused(issuer, signed(claims(**changes)))
