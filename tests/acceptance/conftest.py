@@ -54,28 +54,32 @@ def real_gateway(acceptance_data: Path, tmp_path_factory: pytest.TempPathFactory
     gateway.init()
     for name in ("dinpermades_wilayah_jepara.sql", "bps_kecamatan_3320.csv"):
         command = [sys.executable, "-c", "from app.cli.main import main; main()", "codes", "load", str(data / name)]
-        done = subprocess.run([*command, "--dir", str(gateway.folder)], capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            [*command, "--dir", str(gateway.folder)], capture_output=True, text=True, check=False, timeout=180
+        )
         assert done.returncode == 0, done.stderr
     server = SourceServer()
     _portal(server, data)
-    gateway.start()
-    load_dump(data / "dinpermades_wilayah_jepara.sql", folder / "wilayah.db")
-    load_dump(data / "dpupr_batas_kecamatan_jepara.sql", folder / "batas.db")
-    for agency, files in AGENCIES.items():
-        gateway.agency(agency)
-        for file in files:
-            gateway.upload(agency, data / file)
-    gateway.upload("dinpermades", folder / "wilayah.db")
-    gateway.upload("dpupr", folder / "batas.db")
-    admin = gateway.admin
-    admin.patch("/v1/agencies/diskominfo", json={"network_allow": ["127.0.0.0/8"]})
-    for file in sorted(MANIFESTS.glob("*.yaml")):
-        manifest = load_yaml(file.read_text("utf-8").replace("${BASE}", server.url))
-        if file.stem != "13-sumberdaya-png":
-            gateway.publish(manifest)
-    yield gateway
-    gateway.stop()
-    server.close()
+    try:
+        gateway.start()
+        load_dump(data / "dinpermades_wilayah_jepara.sql", folder / "wilayah.db")
+        load_dump(data / "dpupr_batas_kecamatan_jepara.sql", folder / "batas.db")
+        for agency, files in AGENCIES.items():
+            gateway.agency(agency)
+            for file in files:
+                gateway.upload(agency, data / file)
+        gateway.upload("dinpermades", folder / "wilayah.db")
+        gateway.upload("dpupr", folder / "batas.db")
+        admin = gateway.admin
+        admin.patch("/v1/agencies/diskominfo", json={"network_allow": ["127.0.0.0/8"]})
+        for file in sorted(MANIFESTS.glob("*.yaml")):
+            manifest = load_yaml(file.read_text("utf-8").replace("${BASE}", server.url))
+            if file.stem != "13-sumberdaya-png":
+                gateway.publish(manifest)
+        yield gateway
+    finally:
+        gateway.stop()
+        server.close()
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,7 @@ import httpx
 from app.cli.instance import create_instance
 from app.settings import load_settings
 
-READY_SECONDS = 20
+READY_SECONDS = 90
 TOKEN_SECONDS = 600
 
 
@@ -62,7 +62,12 @@ class RunningGateway:
             if self._process.poll() is not None:
                 break
             time.sleep(0.05)
-        raise AssertionError((self.folder / "serve.log").read_text("utf-8")[-4000:])
+        self._process.kill()
+        self._process.wait()
+        self._process = None
+        raise AssertionError(
+            f"not ready within {READY_SECONDS} s: " + (self.folder / "serve.log").read_text("utf-8")[-4000:]
+        )
 
     def stop(self) -> int:
         """Stops the process as an operator does."""

@@ -89,10 +89,13 @@ def gateway(
             patched.setenv(name, value)
         running.init()
         upgrade(load_settings(dir=running.folder))
-    running.start()
-    furnish(running, folder, services)
-    yield running
-    assert running.stop() == 0
+    try:
+        running.start()
+        furnish(running, folder, services)
+        yield running
+    finally:
+        code = running.stop()
+    assert code == 0
 
 
 @pytest.fixture(scope="module")

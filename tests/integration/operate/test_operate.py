@@ -21,20 +21,22 @@ from tests.support.sources import SourceServer
 
 def simpul(*words: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-c", "from app.cli.main import main; main()", *words]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=180)
 
 
 @pytest.fixture
 def gateway(tmp_path: Path) -> Iterator[RunningGateway]:
     running = RunningGateway(tmp_path / "instance")
     running.init()
-    running.start()
-    running.agency("dinkes")
-    (tmp_path / "faskes.csv").write_text(FACILITIES, "utf-8")
-    running.upload("dinkes", tmp_path / "faskes.csv")
-    running.publish(facility_manifest("dinkes-faskes", "dinkes"))
-    yield running
-    running.stop()
+    try:
+        running.start()
+        running.agency("dinkes")
+        (tmp_path / "faskes.csv").write_text(FACILITIES, "utf-8")
+        running.upload("dinkes", tmp_path / "faskes.csv")
+        running.publish(facility_manifest("dinkes-faskes", "dinkes"))
+        yield running
+    finally:
+        running.stop()
 
 
 def test_empty_folder_is_told_the_command(tmp_path: Path) -> None:
