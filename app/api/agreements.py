@@ -103,6 +103,9 @@ async def propose_agreement(request: Request) -> Response:
         state.agency(agency)
     check_terms(terms, facts_of(schema), state.access.snapshot.purposes, _today(state), agreement_id=body.id)
     _check_row_filter(body.row_filter)
+    if body.masks:
+        detail = "masks are not applied yet; leave the field out of `fields` instead"
+        raise ValidationFailed(detail, errors=[FieldError("/masks", "unsupported", detail)])
     under_way.providers, under_way.schemas = (body.provider,), (schema.name,)
     made = await act(
         state,

@@ -93,7 +93,8 @@ def dataset_ref(opened: Opened, decision: Decision) -> DatasetRef:
 def _grant(decision: Decision) -> Grant:
     row_filter = parse_filter(decision.row_filter) if decision.row_filter else None
     return Grant(
-        fields=decision.fields,
+        # Masks are not applied yet: a masked field is withheld whole, never shown.
+        fields=decision.fields.difference(decision.masks),
         row_filter=row_filter,
         masks=decision.masks,
         agreement=decision.agreement,
