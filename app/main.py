@@ -10,9 +10,12 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
+from starlette.middleware.errors import ServerErrorMiddleware
+from starlette.types import ASGIApp
 
 from app.api import openapi, pages
 from app.api.exchange_layer import ExchangeLayer
+from app.api.records import direct_endpoint
 from app.api.routes import ROUTERS
 from app.errors import FieldError, MethodNotAllowed, NotFound, RequestError, SimpulError, ValidationFailed
 from app.settings import Settings, load_settings
@@ -45,7 +48,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             app.state.services = services
             yield
 
-    app = FastAPI(
+    app = _Application(
         title="Simpul",
         summary="Inter-agency data-integration gateway",
         description=_DESCRIPTION,
@@ -65,9 +68,19 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     for router in ROUTERS:
         app.include_router(router)
     app.include_router(pages.router)
-    app.add_middleware(ExchangeLayer)
     app.openapi = lambda: openapi.complete(app)  # type: ignore[method-assign]
     return app
+
+
+class _Application(FastAPI):
+    """FastAPI with the exchange layer in the place of Starlette's last resort: every fault becomes a problem there."""
+
+    def build_middleware_stack(self) -> ASGIApp:
+        """The framework's stack without its outermost part, inside of the layer."""
+        stack = super().build_middleware_stack()
+        if not isinstance(stack, ServerErrorMiddleware):
+            raise TypeError("the framework's stack no longer begins with ServerErrorMiddleware")
+        return ExchangeLayer(stack.app, direct_endpoint)
 
 
 def build_openapi() -> dict[str, Any]:

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import IO
 
+from starlette.responses import Response
 from starlette.types import Message, Receive, Send
 
 from app.audit.commitments import BodyCommitment
@@ -39,6 +40,12 @@ class Capture:
             body = message.get("body", b"")
             if body:
                 self._take(body)
+
+    def take(self, response: Response) -> None:
+        """A finished response, as `send` would have taken it."""
+        self.status = response.status_code
+        self.headers = response.raw_headers
+        self._take(bytes(response.body))
 
     def replace(self, status: int, headers: dict[str, str], body: bytes) -> None:
         """Throws away what was collected and stands for this answer instead."""

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 import structlog
+from starlette.requests import Request
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api.capture import CHUNK_BYTES, Capture, read_whole
@@ -51,11 +54,20 @@ class _ClientGoneError(Exception):
     """The consumer closed the connection while the answer was being made."""
 
 
-class ExchangeLayer:
-    """Wraps the application. `scope["app"].state.services` must be open."""
+Endpoint = Callable[[Request], Awaitable[Response]]
+Direct = Callable[[str, str], Endpoint | None]
+"""From operation and path to the endpoint that answers it, None where the router has to look."""
 
-    def __init__(self, app: ASGIApp) -> None:
+
+class ExchangeLayer:
+    """Stands outside of the whole application. `scope["app"].state.services` must be open.
+
+    `direct` names the endpoints that are called without the router: record routes, whose work is less than its way there.
+    """
+
+    def __init__(self, app: ASGIApp, direct: Direct) -> None:
         self.app = app
+        self.direct = direct
         self._under_way = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -99,7 +111,7 @@ class ExchangeLayer:
             else:
                 await call.plain(self.app)
         else:
-            await call.recorded(self.app, rule)
+            await call.recorded(self.app, rule, self.direct)
 
 
 class _Call:
@@ -115,6 +127,7 @@ class _Call:
         self.headers = headers
         self.trace = TraceContext.from_header(self.header(b"traceparent"))
         self.exchange: Exchange | None = None
+        self.template = ""
 
     def header(self, name: bytes) -> str | None:
         """A request header as text, None when absent."""
@@ -154,9 +167,10 @@ class _Call:
                 raise
             await self.refuse(self._as_error(caught))
 
-    async def recorded(self, app: ASGIApp, rule: RouteRule | None) -> None:
+    async def recorded(self, app: ASGIApp, rule: RouteRule | None, direct: Direct) -> None:
         """Runs an exchange: application, closing entry, release."""
         services = self.services
+        self.template = rule.template if rule else "unmatched"
         settings = services.settings
         self.exchange = exchange = self._open(rule)
         self.scope["state"]["exchange"] = exchange
@@ -167,7 +181,7 @@ class _Call:
         )
         try:
             try:
-                await self._answer(app, rule, capture)
+                await self._answer(app, rule, capture, direct)
             except (_ClientGoneError, ConnectionResetError):
                 capture.replace(_CLIENT_GONE, {}, b"")
                 exchange.detail["error"] = "client_gone"
@@ -199,7 +213,7 @@ class _Call:
             ),
         )
 
-    async def _answer(self, app: ASGIApp, rule: RouteRule | None, capture: Capture) -> None:
+    async def _answer(self, app: ASGIApp, rule: RouteRule | None, capture: Capture, direct: Direct) -> None:
         if rule is None:
             raise _no_route(self.scope)
         role = self.scope["state"]["principal"].role
@@ -212,7 +226,11 @@ class _Call:
                 self.scope["state"]["body"] = await self._body(upload=rule.upload)
                 if not rule.upload:
                     watch.arm()
-                await app(self.scope, self.receive, capture.send)
+                endpoint = direct(rule.op, self.scope["path"])
+                if endpoint is None:
+                    await app(self.scope, self.receive, capture.send)
+                else:
+                    capture.take(await endpoint(Request(self.scope)))
         except TimeoutError:
             raise RequestTimeout(f"not answered within {seconds:g} s", limit_seconds=seconds) from None
         except asyncio.CancelledError:
@@ -303,8 +321,7 @@ class _Call:
         )
 
     def _count(self, status: int) -> None:
-        route = self.scope.get("route")
-        template = getattr(route, "path", "unmatched")
+        template = self.template or getattr(self.scope.get("route"), "path", "unmatched")
         self.services.metrics.requests.labels(self.scope["method"], template, str(status)).inc()
 
 

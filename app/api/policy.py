@@ -42,7 +42,7 @@ RULES: tuple[RouteRule, ...] = (
     RouteRule("GET", "/v1/records/{schema}", "list", EVERYONE, "outcome"),
     RouteRule("POST", "/v1/records/{schema}/search", "search", EVERYONE, "outcome"),
     RouteRule("POST", "/v1/records/{schema}/verify", "verify", EVERYONE, "outcome"),
-    RouteRule("GET", "/v1/records/{schema}/{key}", "lookup", EVERYONE, "outcome"),
+    RouteRule("GET", "/v1/records/{schema}/{key:path}", "lookup", EVERYONE, "outcome"),
     # catalogue
     RouteRule("GET", "/v1/schemas", "catalogue", EVERYONE, "none"),
     RouteRule("GET", "/v1/schemas/{schema}", "catalogue", EVERYONE, "none"),
@@ -94,12 +94,16 @@ RULES: tuple[RouteRule, ...] = (
 )
 
 _MATCHERS = tuple((rule.method, rule.pattern, rule) for rule in RULES)
+_BY_START: dict[tuple[str, str], list[tuple[re.Pattern[str], RouteRule]]] = {}
+for _rule in RULES:
+    _BY_START.setdefault((_rule.method, _rule.template.split("/")[2]), []).append((_rule.pattern, _rule))
 
 
 def rule_for(method: str, path: str) -> RouteRule | None:
     """The rule of a request, None when no route of `/v1` has this path and method."""
-    for rule_method, pattern, rule in _MATCHERS:
-        if rule_method == method and pattern.match(path):
+    parts = path.split("/", 3)
+    for pattern, rule in _BY_START.get((method, parts[2] if len(parts) > 2 else ""), ()):
+        if pattern.match(path):
             return rule
     return None
 

@@ -12,12 +12,14 @@ from app.access.decisions import Operation
 from app.api import record_docs as docs
 from app.api.bodies import read_json
 from app.api.dependencies import exchange, services
+from app.api.exchange_layer import Endpoint
 from app.api.verify import verify_routes
 from app.errors import FieldError, LookupOnly, NotAcceptable, ParameterUnknown, SchemaUnknown, ValidationFailed
 from app.federation.binder import RawQuery
 from app.federation.query import Answer
 from app.federation.writers import write_csv, write_json, write_ndjson
 from app.gateway import records
+from app.gateway.lookups import look_up
 from app.schemas import registry
 from app.schemas.registry import SchemaDef, all_schemas
 
@@ -29,6 +31,8 @@ _BY_TYPE |= {"application/*": "json", "text/*": "csv"}
 _GENERAL = frozenset({"filter", "filter-lang", "fields", "sort", "limit", "cursor", "agencies"})
 _PRESENTATION = frozenset({"f", "csv"})
 _BODY_MEMBERS = frozenset({"filter", "fields", "sort", "limit", "cursor", "agencies", "view", "purpose"})
+_PREFIX = "/v1/records/"
+_ENDPOINTS: dict[tuple[str, str], Endpoint] = {}
 _QUALITY = re.compile(r";\s*q=0(\.0*)?\s*$")
 
 
@@ -98,6 +102,17 @@ def _from_parameters(request: Request) -> RawQuery:
     )
 
 
+def _from_key(request: Request) -> RawQuery:
+    """The question for one key. The key is taken as it was sent: its parts are decoded after they are split."""
+    path = request.scope["raw_path"].decode("latin-1").partition("?")[0]
+    query = request.query_params if request.scope["query_string"] else {}
+    return RawQuery(
+        key=path.split("/", 4)[4],
+        fields=_listed(query.get("fields")),
+        partial="never" if _prefer_never(request) else "allow",
+    )
+
+
 def _from_body(request: Request) -> RawQuery:
     """The question in a search body."""
     body = read_json(request)
@@ -132,6 +147,11 @@ def _tuple(value: list[str] | None) -> tuple[str, ...] | None:
     return None if value is None else tuple(value)
 
 
+def direct_endpoint(op: str, path: str) -> Endpoint | None:
+    """The endpoint of a record route by operation and path, None for every other: the layer calls it without the router."""
+    return _ENDPOINTS.get((op, path.split("/", 4)[3])) if path.startswith(_PREFIX) else None
+
+
 async def _read(request: Request, schema: SchemaDef, operation: Operation, raw_of: Any) -> Response:
     chosen = _format(request)
     under_way = exchange(request)
@@ -149,14 +169,12 @@ def _add_routes(schema: SchemaDef) -> None:
     async def search_records(request: Request) -> Response:
         return await _read(request, schema, "search", _from_body)
 
-    async def get_record(key: str, request: Request) -> Response:
-        raw = RawQuery(
-            key=key,
-            fields=_listed(request.query_params.get("fields")),
-            partial="never" if _prefer_never(request) else "allow",
-        )
-        return await _read(request, schema, "lookup", lambda _: raw)
+    async def get_record(request: Request) -> Response:
+        chosen = _format(request)
+        found = await look_up(services(request), exchange(request), schema, _from_key(request))
+        return _answer(request, found, None, chosen)
 
+    _ENDPOINTS.update({("list", slug): list_records, ("search", slug): search_records, ("lookup", slug): get_record})
     title = schema.meta.title_en
     responses: dict[int | str, dict[str, Any]] = {200: docs.page_response(schema)}
     headers = docs.header_parameters(personal=False)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from app.access.decisions import Decision, Operation
@@ -32,10 +33,34 @@ _FAILED = frozenset({"timeout", "unavailable", "rejected", "open_circuit", "sche
 async def read(
     state: State, exchange: Exchange, schema: SchemaDef, operation: Operation, raw_of: Callable[[], RawQuery]
 ) -> tuple[Answer, str | None]:
-    """The federated answer to a list, search or lookup, and the cursor of the next page.
+    """The federated answer to a list or search, and the cursor of the next page.
 
     `raw_of` reads the question from the request: it is called only once access is granted (403 comes before 415 and 422).
     """
+    asked = authorise(state, exchange, schema, operation, raw_of)
+    bound = query_hash(asked.query, _policy(asked.decisions))
+    query = cursor.resume(state.cursor_key, asked.raw.cursor, asked.query, bound)
+    answer = await run(state, exchange, query, asked.refs)
+    following = None
+    if answer.after is not None:
+        following = cursor.make_token(state.cursor_key, "records", bound, list(answer.after))
+    return answer, following
+
+
+@dataclass(frozen=True, slots=True)
+class Authorised:
+    """A bound question with the datasets it may be put to."""
+
+    raw: RawQuery
+    query: Query
+    refs: tuple[DatasetRef, ...]
+    decisions: Sequence[Decision]
+
+
+def authorise(
+    state: State, exchange: Exchange, schema: SchemaDef, operation: Operation, raw_of: Callable[[], RawQuery]
+) -> Authorised:
+    """Decides, binds, decides again for what is really asked, and notes all of it in the exchange."""
     exchange.schemas = (schema.name,)
     datasets = state.sources.of_schema(schema.name)
     decisions = _decide(state, exchange, schema, operation, datasets, None)
@@ -47,12 +72,14 @@ async def read(
     chosen = tuple(found for found in datasets if query.agencies is None or found.agency in query.agencies)
     decisions = _decide(state, exchange, schema, operation, chosen, query)
     note_decisions(exchange, decisions)
-    asked = _needed(query) | frozenset(query.fields or ())
-    _refuse(schema, decisions, asked)
-    refs = [dataset_ref(opened, decision) for opened, decision in zip(chosen, decisions, strict=True)]
-    bound = "" if query.key is not None else query_hash(query, _policy(decisions))
-    query = cursor.resume(state.cursor_key, raw.cursor, query, bound)
+    _refuse(schema, decisions, _needed(query) | frozenset(query.fields or ()))
+    refs = tuple(dataset_ref(opened, decision) for opened, decision in zip(chosen, decisions, strict=True))
     note_datasets(exchange, refs)
+    return Authorised(raw, query, refs, decisions)
+
+
+async def run(state: State, exchange: Exchange, query: Query, refs: Sequence[DatasetRef]) -> Answer:
+    """Intent, then the sources; what came of it is noted in the exchange also when it is an error."""
     await exchange.intend(state.log)
     deadline = time.monotonic() + state.settings.request_seconds
     try:
@@ -62,10 +89,7 @@ async def read(
         raise
     note_answer(exchange, answer)
     await note_sources(state, answer.sources)
-    following = None
-    if answer.after is not None and query.key is None:
-        following = cursor.make_token(state.cursor_key, "records", bound, list(answer.after))
-    return answer, following
+    return answer
 
 
 def note_answer(exchange: Exchange, answer: Answer) -> None:

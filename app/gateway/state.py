@@ -29,6 +29,7 @@ from app.errors import AgencyUnknown, StoreUnavailable
 from app.federation.executor import Runtime
 from app.gateway.access import Gate
 from app.gateway.exchange import Names
+from app.gateway.plans import PlanCache
 from app.gateway.sources import Opener, Published, SourcePool
 from app.settings import Settings
 from app.telemetry import Metrics
@@ -59,6 +60,7 @@ class State:
     catalog: CatalogSnapshot
     codes: InMemoryCodeBook
     stamps: Mapping[str, int] = field(default_factory=dict)
+    plans: PlanCache = field(default_factory=PlanCache)
     _refreshing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def agency(self, agency_id: str) -> Agency:

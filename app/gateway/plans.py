@@ -1,0 +1,65 @@
+"""Plans of look-ups that are kept: which datasets are asked, under which grants, and what the exchange notes.
+
+A plan holds while access snapshot and datasets are the same objects and the local day is the same.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from datetime import date
+
+from app.access.snapshot import AccessSnapshot
+from app.audit.entry import DatasetUse
+from app.federation.query import DatasetRef
+from app.gateway.exchange import Exchange
+from app.gateway.sources import Opened
+
+PLANS_KEPT = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A look-up but for its key: the datasets to ask, what the exchange notes, and what it was made from."""
+
+    snapshot: AccessSnapshot
+    datasets: tuple[Opened, ...]
+    day: date
+    fields: tuple[str, ...] | None
+    limit: int
+    refs: tuple[DatasetRef, ...]
+    providers: tuple[str, ...]
+    uses: tuple[DatasetUse, ...]
+    rule: str
+    agreement: str | None
+    purpose: str | None
+    basis: str | None
+    shape: str | None
+
+    def note(self, exchange: Exchange) -> None:
+        """Writes the decision and the datasets into the exchange, as `records.authorise` does."""
+        exchange.decide(allow=True, rule=self.rule)
+        exchange.agreement, exchange.purpose, exchange.basis = self.agreement, self.purpose, self.basis
+        exchange.providers, exchange.datasets, exchange.shape = self.providers, self.uses, self.shape
+
+
+class PlanCache:
+    """Plans of allowed look-ups by caller and question. Bounded; the oldest goes first."""
+
+    def __init__(self) -> None:
+        self._plans: OrderedDict[tuple[object, ...], Plan] = OrderedDict()
+
+    def find(
+        self, mark: tuple[object, ...], snapshot: AccessSnapshot, datasets: tuple[Opened, ...], day: date
+    ) -> Plan | None:
+        """The kept plan, if nothing moved since it was made."""
+        plan = self._plans.get(mark)
+        if plan is None or plan.snapshot is not snapshot or plan.datasets is not datasets or plan.day != day:
+            return None
+        return plan
+
+    def keep(self, mark: tuple[object, ...], plan: Plan) -> None:
+        """Keeps a plan that was allowed: its words are all known ones."""
+        self._plans[mark] = plan
+        if len(self._plans) > PLANS_KEPT:
+            self._plans.popitem(last=False)
