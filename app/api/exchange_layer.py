@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import structlog
 from starlette.requests import Request
@@ -220,22 +220,22 @@ class _Call:
         if role not in rule.roles:
             raise _forbidden(rule, role)
         seconds = _UPLOAD_SECONDS if rule.upload else self.services.settings.request_seconds
-        watch = _DisconnectWatch(self.receive)
+        self.scope["state"]["body"] = await self._body(upload=rule.upload)
+        watch = _Watch(self.receive)
         try:
-            async with asyncio.timeout(seconds):
-                self.scope["state"]["body"] = await self._body(upload=rule.upload)
-                if not rule.upload:
-                    watch.arm()
-                endpoint = direct(rule.op, self.scope["path"])
-                if endpoint is None:
-                    await app(self.scope, self.receive, capture.send)
-                else:
-                    capture.take(await endpoint(Request(self.scope)))
-        except TimeoutError:
-            raise RequestTimeout(f"not answered within {seconds:g} s", limit_seconds=seconds) from None
+            watch.arm(seconds, listen=not rule.upload)
+            endpoint = direct(rule.op, self.scope["path"])
+            if endpoint is None:
+                await app(self.scope, self.receive, capture.send)
+            else:
+                capture.take(await endpoint(Request(self.scope)))
         except asyncio.CancelledError:
+            if watch.gone or watch.late:
+                watch.uncancel()
             if watch.gone:
                 raise _ClientGoneError from None
+            if watch.late:
+                raise RequestTimeout(f"not answered within {seconds:g} s", limit_seconds=seconds) from None
             raise
         finally:
             watch.disarm()
@@ -244,8 +244,12 @@ class _Call:
         """The body, read whole; its being too large is told only when somebody looks at it (403 comes before 413)."""
         if upload or (b"content-length" not in self.headers and b"transfer-encoding" not in self.headers):
             return b""
-        limit = self.services.settings.request_body_bytes
-        body = await read_whole(self.receive, limit)
+        limit, seconds = self.services.settings.request_body_bytes, self.services.settings.request_seconds
+        try:
+            async with asyncio.timeout(seconds):
+                body = await read_whole(self.receive, limit)
+        except TimeoutError:
+            raise RequestTimeout(f"the body did not arrive within {seconds:g} s", limit_seconds=seconds) from None
         if body is None:
             return BodyTooLarge(f"a request body has at most {limit} bytes", limit_bytes=limit)
         return body
@@ -293,7 +297,7 @@ class _Call:
         ]
         if not any(name.lower() == b"cache-control" for name, _ in capture.headers):
             extra.append((b"cache-control", b"no-store"))
-        watch = _DisconnectWatch(self.receive) if capture.size > CHUNK_BYTES else None
+        watch = _Watch(self.receive) if capture.size > CHUNK_BYTES else None
         sent = 0
         try:
             if watch is not None:
@@ -325,37 +329,54 @@ class _Call:
         self.services.metrics.requests.labels(self.scope["method"], template, str(status)).inc()
 
 
-class _DisconnectWatch:
-    """Cancels the task that made it when the consumer leaves. Starts late: most answers are done before."""
+class _Watch:
+    """Cancels the task that made it when the consumer leaves or the time is over. Costs nothing while answers are quick."""
 
     def __init__(self, receive: Receive) -> None:
         self.gone = False
+        self.late = False
         self._receive = receive
         self._timer: asyncio.TimerHandle | None = None
         self._watcher: asyncio.Task[None] | None = None
-        self._owner: asyncio.Task[Any] | None = None
-
-    def arm(self) -> None:
-        """Starts watching a moment from now."""
         self._owner = asyncio.current_task()
-        self._timer = asyncio.get_running_loop().call_later(_WATCH_AFTER_SECONDS, self.start)
+
+    def arm(self, seconds: float, *, listen: bool) -> None:
+        """Starts a moment from now: `seconds` until it is late; `listen` when nobody else reads what the client sends."""
+        moment = min(_WATCH_AFTER_SECONDS, seconds)
+        self._timer = asyncio.get_running_loop().call_later(moment, self._start, seconds - moment, listen)
 
     def start(self) -> None:
-        """Starts watching now."""
-        self._owner = self._owner or asyncio.current_task()
+        """Starts to listen now."""
         self._watcher = asyncio.create_task(self._watch())
 
     def disarm(self) -> None:
-        """Stops watching; may be called twice."""
+        """Stops; may be called twice."""
         if self._timer is not None:
             self._timer.cancel()
         if self._watcher is not None:
             self._watcher.cancel()
 
+    def uncancel(self) -> None:
+        """The cancellation was ours and has done its work: the task goes on to record the exchange."""
+        if self._owner is not None:
+            self._owner.uncancel()
+
+    def _start(self, seconds: float, listen: bool) -> None:
+        self._timer = asyncio.get_running_loop().call_later(seconds, self._expire)
+        if listen:
+            self.start()
+
+    def _expire(self) -> None:
+        self.late = True
+        self._cancel()
+
     async def _watch(self) -> None:
         while (await self._receive())["type"] != "http.disconnect":
             pass
         self.gone = True
+        self._cancel()
+
+    def _cancel(self) -> None:
         if self._owner is not None:
             self._owner.cancel()
 

@@ -141,6 +141,19 @@ class BatchLookup(ABC):
         """As `scan`, for the rows where `column` is in `keys` (<= 1,000)."""
 
 
+class KeyRows(ABC):
+    """Ability: the few rows of one key by one short question, without the machinery of a scan."""
+
+    @abstractmethod
+    async def rows_of(
+        self, columns: tuple[str, ...] | None, key: tuple[tuple[str, Any], ...], deadline: float | None
+    ) -> RawBatch | None:
+        """The rows whose raw columns equal the values of `key`; None when this key has to be asked by `scan`.
+
+        Errors and deadline as for `scan`.
+        """
+
+
 class CountEstimate(ABC):
     """Ability: a cheap estimate of the rows a scan would give."""
 

@@ -13,6 +13,7 @@ from app.connectors.contract import Connector, Freshness, RawBatch, ScanRequest
 from app.connectors.environment import Limits
 from app.connectors.filters import TRUE, Compare, Filter, Literal, Property, all_of
 from app.connectors.keeping import Keeper
+from app.connectors.key_reader import KeyReader
 from app.connectors.manifest import Manifest
 from app.connectors.mapping import CompiledMapping
 from app.connectors.mapping.masking import mask
@@ -49,9 +50,14 @@ class MappedSource:
         self.limits = limits
         self.deadline_seconds = limits.deadline_seconds
         self._kept = Keeper(self, personal=_is_personal(schema, mapping))
+        self._by_key = KeyReader.of(schema, mapping, connector)
 
     async def read(self, request: ReadRequest) -> ReadResult:
         """Reads, maps, validates, filters, sorts and cuts. Raises `SourceError` leaves; memory is bounded by the limit."""
+        if request.key is not None and self._by_key is not None and not self._kept.possible:
+            found = await self._by_key.read(request)
+            if found is not None:
+                return found
         wanted = request.filter
         if request.key is not None:
             wanted = all_of(*_key_filter(self.schema, request.key), wanted)

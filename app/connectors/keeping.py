@@ -11,6 +11,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Protocol
 
+from app.connectors.contract import Connector, Freshness
 from app.connectors.filters import TRUE, Filter
 from app.connectors.manifest import Manifest
 from app.connectors.records import MappedRecord, ReadRequest, ReadResult, Reject
@@ -25,6 +26,7 @@ class Readable(Protocol):
 
     schema: SchemaDef
     manifest: Manifest
+    connector: Connector
 
     async def version(self) -> str | None:
         """The source's mark."""
@@ -93,6 +95,11 @@ class Keeper:
         self._mark: str | None = None
         self._table: KeptTable | None = None
         self._reading = asyncio.Lock()
+
+    @property
+    def possible(self) -> bool:
+        """Whether this dataset may be kept at all: it is open, and has a freshness mark or a `refresh` time."""
+        return self._allowed and (self._refresh_seconds > 0 or isinstance(self._source.connector, Freshness))
 
     def forget(self) -> None:
         """Lets go of what is kept."""

@@ -110,6 +110,12 @@ def map_record(
     return MappedRecord(schema.key_of(values), values, warnings), []
 
 
+def duplicate_key(schema: SchemaDef, record: MappedRecord, place: str) -> Reject:
+    """The reject of a second record of one key."""
+    detail = "another record of this source has the same key; the first one stands"
+    return Reject(place, schema.meta.key[0], "duplicate_key", detail, mask(record.key))
+
+
 class Selection:
     """The best `limit` records met so far, and what was rejected."""
 
@@ -175,8 +181,7 @@ class Selection:
         """Whether this key was not met before in this read; a second record of one key is rejected, not dropped silently."""
         mark = hash(record.key)
         if mark in self._keys:
-            detail = "another record of this source has the same key; the first one stands"
-            self._reject([Reject(place, self._schema.meta.key[0], "duplicate_key", detail, mask(record.key))])
+            self._reject([duplicate_key(self._schema, record, place)])
             return False
         if len(self._keys) < _KEYS_REMEMBERED:
             self._keys.add(mark)

@@ -13,12 +13,13 @@ import asyncpg
 import pyarrow as pa
 
 from app.connectors.capabilities import Capabilities
-from app.connectors.contract import CheckStep, Connector, Discovery, RawBatch, RawColumn, ScanRequest
+from app.connectors.contract import CheckStep, Connector, Discovery, KeyRows, RawBatch, RawColumn, ScanRequest
 from app.connectors.environment import Environment
 from app.connectors.sql.address import PostgresAddress, PostgresTarget, dial_addresses, resolve_target
 from app.connectors.sql.columns import Column, Table, check_of, finish_rows
 from app.connectors.sql.postgres_catalog import load_table, load_tables
 from app.connectors.sql.postgres_faults import translated
+from app.connectors.sql.postgres_keys import KeyRead, key_read
 from app.connectors.sql.postgres_render import PostgresRenderer
 from app.connectors.sql.source import SqlSource
 from app.errors import SimpulError, SourceTimeout, SourceUnreachable
@@ -29,7 +30,7 @@ CONNECT_SECONDS = 5.0
 _OPERATORS = frozenset({"=", "<>", "<", "<=", ">", ">=", "in", "like", "isnull", "and", "or", "not"})
 
 
-class PostgresConnector(Connector):
+class PostgresConnector(Connector, KeyRows):
     """One table, view or query of a PostgreSQL database. The pool opens with the first read."""
 
     kind: ClassVar[str] = "sql"
@@ -41,6 +42,7 @@ class PostgresConnector(Connector):
         self._table: tuple[Table, str] | None = None
         self._opening = asyncio.Lock()
         self._texts: dict[Any, tuple[str, tuple[Column, ...], pa.Schema]] = {}
+        self._key_reads: dict[Any, KeyRead | None] = {}
 
     @property
     def capabilities(self) -> Capabilities:
@@ -129,12 +131,30 @@ class PostgresConnector(Connector):
                             return
         except SimpulError:
             raise
-        except TimeoutError:
-            raise SourceTimeout("the database did not answer before the deadline", step="read") from None
         except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
-            if isinstance(error, asyncpg.UndefinedColumnError | asyncpg.UndefinedTableError):
-                self._table = None
-            raise translated(error) from None
+            raise self._fault(error) from None
+
+    async def rows_of(
+        self, columns: tuple[str, ...] | None, key: tuple[tuple[str, Any], ...], deadline: float | None
+    ) -> RawBatch | None:
+        """One prepared statement; only for keys over text columns, whose comparison needs no look at the value."""
+        if any(type(value) is not str or "\x00" in value for _, value in key):
+            return None
+        table, origin = await self._described()
+        names = tuple(name for name, _ in key)
+        if (columns, names) not in self._key_reads:
+            self._key_reads[columns, names] = key_read(table, origin, columns, names)
+        found = self._key_reads[columns, names]
+        budget = None if deadline is None else deadline - time.monotonic()
+        if found is None or (budget is not None and budget <= 0):
+            return None
+        pool = self._pool or await self._opened()
+        try:
+            async with pool.acquire() as session:
+                rows = await session.fetch(found.text, *[value for _, value in key], timeout=budget)
+        except Exception as error:  # noqa: BLE001 - whatever the driver raises becomes one of our errors
+            raise self._fault(error) from None
+        return found.batch(rows, table.label) if len(rows) <= SMALL_ROWS else None
 
     async def close(self) -> None:
         """Closes the pool; queries under way are cancelled."""
@@ -159,6 +179,16 @@ class PostgresConnector(Connector):
             self._texts[(columns, tail)] = known
         return known
 
+    def _fault(self, error: Exception) -> SimpulError:
+        """The driver's fault as ours; a table that changed is described anew at the next read."""
+        if isinstance(error, SimpulError):
+            return error
+        if isinstance(error, TimeoutError):
+            return SourceTimeout("the database did not answer before the deadline", step="read")
+        if isinstance(error, asyncpg.UndefinedColumnError | asyncpg.UndefinedTableError):
+            self._table = None
+        return translated(error)
+
     def _target(self) -> PostgresTarget:
         address = self._source.address
         if not isinstance(address, PostgresAddress):
@@ -175,6 +205,7 @@ class PostgresConnector(Connector):
                 async with pool.acquire(timeout=CONNECT_SECONDS) as session:
                     self._table = await load_table(session, self._source)
                     self._texts.clear()
+                    self._key_reads.clear()
             except SimpulError:
                 raise
             except Exception as error:  # noqa: BLE001 - whatever the driver raises becomes one of our errors
