@@ -1,4 +1,4 @@
-"""Growing the tree by a batch: indexes, completed tile nodes, the new head. The same on both stores, inside their transaction.
+"""Growing the tree by a batch: indexes, completed tile nodes, the new head. The same on both stores.
 
 Pure.
 """

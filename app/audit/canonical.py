@@ -49,15 +49,15 @@ def _refuse(value: object, place: str) -> None:
 
 
 def tame(value: Any) -> Any:
-    """What a caller sent, as a value that `canonical` accepts; total, so that no input keeps an exchange from being recorded.
+    """What a caller sent, as a value that `canonical` accepts. Total: no input keeps an exchange from being recorded.
 
     Values that RFC 8785 and orjson would write differently (very large or small floats, integers >= 2^53) become their
     decimal text, lone surrogates and non-ASCII member names become escapes. Everything else stays as it is.
     """
-    if value is None or isinstance(value, bool):
-        return value
     if isinstance(value, str):
         return value if value.isascii() else value.encode("utf-8", "backslashreplace").decode("utf-8")
+    if value is None or isinstance(value, bool):
+        return value
     if isinstance(value, int):
         return value if -INTEGER_LIMIT < value < INTEGER_LIMIT else str(value)
     if isinstance(value, float):
@@ -70,6 +70,8 @@ def tame(value: Any) -> Any:
 
 
 def _tame_key(key: object) -> str:
+    if isinstance(key, str) and key.isascii():
+        return key
     return str(key).encode("ascii", "backslashreplace").decode("ascii")
 
 

@@ -12,13 +12,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
+from operator import attrgetter
 from typing import Any, Literal
 
 import orjson
 
 from app.audit import shape
 from app.audit.canonical import canonical, dumps
-from app.audit.facets import entry_terms, facet_id
+from app.audit.facets import Terms, entry_terms, facet_id
 from app.audit.shape import Kind
 from app.errors import EntryInvalid, EntryTooLarge
 
@@ -116,7 +117,7 @@ class Subject:
 class Entry:
     """One entry, version 1. Members that are None or empty are left out of the bytes.
 
-    `subj_n` and `detail_c` are filled in by the log when it stores the record. Agencies stand as `INSTANCE/CLASS/agency`.
+    The log fills in `subj_n` and `detail_c` when it stores the record. Agencies stand as `INSTANCE/CLASS/agency`.
     `q` is the shape of the query with every literal replaced by `?`. `body_c` is hex (`commitments.BodyCommitment`).
     """
 
@@ -159,24 +160,26 @@ class Record:
     subjects: tuple[Subject, ...] = ()
 
 
-_PLAIN = (
-    "v", "id", "xid", "kind", "t", "rep", "op", "agreement", "purpose", "basis", "q", "status", "rows", "rejected",
-    "bytes", "complete", "body_c", "subj_n", "detail_c", "mode",
-)  # fmt: skip
-_TUPLES = ("schemas", "providers", "fields")
+_LASTING_TEXTS = ("v", "kind", "op", "rep", "agreement", "purpose", "basis", "q", "mode")
+_LASTING_LISTS = ("schemas", "providers", "fields")
+_OWN = ("id", "xid", "t", "status", "rows", "rejected", "bytes", "complete", "body_c", "subj_n", "detail_c")
 
 
 def members(entry: Entry) -> dict[str, Any]:
     """The members of an entry as plain JSON values, absent ones left out."""
-    found: dict[str, Any] = {}
-    for name in _PLAIN:
+    return {**lasting_members(entry), **own_members(entry)}
+
+
+def lasting_members(entry: Entry) -> dict[str, Any]:
+    """The members that many entries have in common: who, what, why and under which arrangement."""
+    found: dict[str, Any] = {"gw": {"replica": entry.gw.replica, "build": entry.gw.build}}
+    for name in _LASTING_TEXTS:
         value = getattr(entry, name)
         if value is not None:
             found[name] = value
-    for name in _TUPLES:
+    for name in _LASTING_LISTS:
         if value := getattr(entry, name):
             found[name] = list(value)
-    found["gw"] = {"replica": entry.gw.replica, "build": entry.gw.build}
     if (client := entry.client) is not None:
         found["client"] = {"agency": client.agency, "client": client.client}
         if client.cred is not None:
@@ -185,6 +188,16 @@ def members(entry: Entry) -> dict[str, Any]:
         found["dec"] = {"effect": entry.dec.effect, "rule": entry.dec.rule}
     if entry.datasets:
         found["datasets"] = [{"dataset": use.dataset, "revision": use.revision} for use in entry.datasets]
+    return found
+
+
+def own_members(entry: Entry) -> dict[str, Any]:
+    """The members that belong to this entry alone: identity, time, counts, legs, digests."""
+    found: dict[str, Any] = {}
+    for name in _OWN:
+        value = getattr(entry, name)
+        if value is not None:
+            found[name] = value
     if entry.sources:
         found["sources"] = [
             {"agency": leg.agency, "status": leg.status}
@@ -195,13 +208,17 @@ def members(entry: Entry) -> dict[str, Any]:
     return found
 
 
+lasting_key = attrgetter("gw", *_LASTING_TEXTS, *_LASTING_LISTS, "client", "dec", "datasets")
+"""The attributes that `lasting_members` depends on, as one tuple."""
+
+
 def list_digest(value: Any) -> str:
     """SHA-256 (hex) of the canonical JSON of a member that moved into the detail."""
     return sha256(canonical(value)).hexdigest()
 
 
 def move_lists(found: dict[str, Any], limit_bytes: int) -> dict[str, Any]:
-    """Move members out of `found` until it fits `limit_bytes`; returns what moved. EntryTooLarge when nothing is left to move."""
+    """Move members out of `found` until it fits `limit_bytes`; returns what moved. EntryTooLarge when that is not enough."""
     moved: dict[str, Any] = {}
     for name in shape.MOVABLE:
         if len(dumps(found)) <= limit_bytes:
@@ -235,8 +252,8 @@ def columns(entry_bytes: bytes) -> dict[str, Any]:
     return member_columns(orjson.loads(entry_bytes))
 
 
-def member_columns(found: Mapping[str, Any]) -> dict[str, Any]:
-    """`columns` of members that are parsed already."""
+def member_columns(found: Mapping[str, Any], terms: Terms | None = None) -> dict[str, Any]:
+    """`columns` of members that are parsed already ; `terms` of `facets.entry_terms` where they are known."""
     client, verdict = found.get("client"), found.get("dec")
     return {
         "id": found["id"],
@@ -249,5 +266,5 @@ def member_columns(found: Mapping[str, Any]) -> dict[str, Any]:
         "effect": None if verdict is None else verdict["effect"],
         "status": found.get("status"),
         "row_count": found.get("rows"),
-        "facet": facet_id(entry_terms(found)),
+        "facet": facet_id(entry_terms(found) if terms is None else terms),
     }

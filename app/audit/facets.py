@@ -15,41 +15,36 @@ from app.audit.shape import MOVABLE
 
 Terms = tuple[str, ...]
 
+_SINGLE = ("agreement", "purpose", "basis", "mode")
+_LISTS = (("providers", "provider"), ("schemas", "schema"), ("fields", "field"), ("datasets", "dataset"))
+
 
 def entry_terms(found: Mapping[str, Any]) -> Terms:
     """Terms (`dimension:value`, sorted) of an entry's members. A moved list stands as `dimension:#digest`."""
-    terms = {f"kind:{found['kind']}", f"op:{found['op']}"}
+    terms = [f"kind:{found['kind']}", f"op:{found['op']}"]
     parties = set()
     if (client := found.get("client")) is not None:
-        terms.add(f"agency:{client['agency']}")
-        terms.add(f"client:{client['client']}")
+        terms += (f"agency:{client['agency']}", f"client:{client['client']}")
         parties.add(client["agency"])
-    for dimension in ("agreement", "purpose", "basis", "mode"):
-        if (value := found.get(dimension)) is not None:
-            terms.add(f"{dimension}:{value}")
     if (verdict := found.get("dec")) is not None:
-        terms.add(f"effect:{verdict['effect']}")
-        terms.add(f"rule:{verdict['rule']}")
+        terms += (f"effect:{verdict['effect']}", f"rule:{verdict['rule']}")
     if (status := found.get("status")) is not None:
-        terms.add(f"status:{status}")
-        terms.add(f"class:{status // 100}xx")
+        terms += (f"status:{status}", f"class:{status // 100}xx")
     if rows := found.get("rows"):
-        terms.add(f"rows:{len(str(rows))}")
-    for member, dimension in (("providers", "provider"), ("schemas", "schema"), ("fields", "field")):
+        terms.append(f"rows:{len(str(rows))}")
+    terms += [f"{dimension}:{found[dimension]}" for dimension in _SINGLE if dimension in found]
+    for member, dimension in _LISTS:
         values = found.get(member, ())
         if isinstance(values, dict):
-            terms.add(f"{dimension}:#{values['digest']}")
+            terms.append(f"{dimension}:#{values['digest']}")
+        elif member == "datasets":
+            terms += [f"{dimension}:{use['dataset']}" for use in values]
         else:
-            terms.update(f"{dimension}:{value}" for value in values)
+            terms += [f"{dimension}:{value}" for value in values]
             if member == "providers":
                 parties.update(values)
-    datasets = found.get("datasets", ())
-    if isinstance(datasets, dict):
-        terms.add(f"dataset:#{datasets['digest']}")
-    else:
-        terms.update(f"dataset:{use['dataset']}" for use in datasets)
-    terms.update(f"party:{party}" for party in parties)
-    return tuple(sorted(terms))
+    terms += [f"party:{party}" for party in parties]
+    return tuple(sorted(set(terms)))
 
 
 @lru_cache(maxsize=16384)

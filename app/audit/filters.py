@@ -45,7 +45,7 @@ class Scope:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExchangeFilter:
-    """Conditions that must all hold; None means any. Times are microseconds since 1970: from (included), to (excluded)."""
+    """Conditions that must all hold; None means any. Times: microseconds since 1970, from (included), to (excluded)."""
 
     from_us: int | None = None
     to_us: int | None = None

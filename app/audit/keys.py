@@ -16,7 +16,7 @@ CHECKPOINT_FILE = "log.checkpoint"
 
 
 def create_log_keys(folder: Path, origin: str) -> str:
-    """Make the log's key pair in `folder` unless it is there; returns the vkey text. SettingsInvalid for a bad origin."""
+    """Make the log's key pair in `folder` unless it is there; the vkey text. SettingsInvalid for a bad origin."""
     try:
         signer = Signer(origin, os.urandom(KEY_BYTES))
     except NoteError as error:

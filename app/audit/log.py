@@ -1,7 +1,8 @@
-"""The exchange log as the rest of the gateway sees it: append and be sure, read the last checkpoint, know its health."""
+"""The exchange log as the rest of the gateway sees it: append and be sure, last checkpoint, health."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,6 +15,9 @@ from app.audit.publisher import Publisher
 from app.audit.store import Committed, LogReader, LogStore
 from app.audit.subjects import SubjectKeys
 from app.audit.writer import GroupWriter
+from app.errors import LogUnavailable
+
+_logger = logging.getLogger(__name__)
 
 
 class ExchangeLog:
@@ -34,7 +38,6 @@ class ExchangeLog:
         *,
         origin: str,
         gateway: Gateway,
-        embedded: bool = True,
         batch_entries: int = 256,
         queue_entries: int = 4096,
         checkpoint_seconds: float = 1.0,
@@ -48,8 +51,8 @@ class ExchangeLog:
         keys = SubjectKeys(folder / KEY_FOLDER)
         publisher = Publisher(store, signer, folder, interval_seconds=checkpoint_seconds)
         local = last_signed(folder, signer.verifier)
-        await store.open(create=local is None or local.size == 0)
         try:
+            await store.open(create=local is None or local.size == 0)
             known = await check_extension(store, signer.verifier, local)
             publisher.resume(known)
             writer = GroupWriter(
@@ -62,7 +65,7 @@ class ExchangeLog:
             publisher.attach(writer)
             writer.start((await store.head()).size)
             log = cls(store, writer, publisher, keys)
-            await close_orphans(store, log.append_many, gateway, any_replica=embedded)
+            await close_orphans(store, log.append_many, gateway)
             await publisher.publish()
             publisher.start()
         except BaseException:
@@ -74,7 +77,13 @@ class ExchangeLog:
         """Write what waits, sign a last checkpoint, release the store."""
         await self._writer.stop()
         await self._publisher.stop()
-        await self._store.close()
+        try:
+            if self._writer.error is None and not self._writer.has_open_intents:
+                await self._store.retire([self._writer.replica])
+        except LogUnavailable:
+            _logger.warning("the exchange log was closed without a last word; the next start looks for open intents")
+        finally:
+            await self._store.close()
 
     async def append(self, record: Record) -> Committed:
         """Append one entry; durable when this returns.

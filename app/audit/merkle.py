@@ -107,7 +107,7 @@ def ranges_needed(ranges: Iterable[tuple[int, int]]) -> list[tuple[int, int, int
 
 
 def range_root(start: int, end: int, stored: Mapping[tuple[int, int], bytes]) -> bytes:
-    """Root of the leaves [start, end); `stored` maps (stored level, position) to hashes, KeyError when one is missing."""
+    """Root of the leaves [start, end); `stored` maps (stored level, position) to hashes; KeyError without one."""
     parts: list[bytes] = []
     for level, position in subtrees(start, end):
         base, first, count = stored_range(level, position)

@@ -35,7 +35,7 @@ def last_signed(folder: Path, verifier: Verifier) -> Checkpoint | None:
 
 
 async def check_extension(store: LogReader, verifier: Verifier, local: Checkpoint | None) -> Checkpoint | None:
-    """Refuse (LogBroken) a stored tree that does not extend every last signed checkpoint; returns the larger of them."""
+    """Refuse (LogBroken) a stored tree that does not extend the last signed checkpoints; returns the larger one."""
     rows = await store.fetch("SELECT size, root, frontier FROM log_head WHERE log_id = $1", verifier.name)
     if not rows:
         other = await store.fetch("SELECT log_id FROM log_head")
@@ -55,7 +55,8 @@ async def check_extension(store: LogReader, verifier: Verifier, local: Checkpoin
     for known in notes:
         if known.size > size:
             raise LogBroken(
-                f"the store holds {size} entries, a checkpoint over {known.size} is signed: entries were lost or removed",
+                f"the store holds {size} entries, a checkpoint over {known.size} is signed:"
+                " entries were lost or removed",
                 first_broken_index=size,
             )
         if await root_at(store, known.size) != known.root:
@@ -63,12 +64,10 @@ async def check_extension(store: LogReader, verifier: Verifier, local: Checkpoin
     return max(notes, key=lambda known: known.size, default=None)
 
 
-async def close_orphans(store: LogStore, append: Append, gateway: Gateway, *, any_replica: bool) -> int:
-    """Append an `aborted` entry for every intent that was never answered; returns how many there were.
-
-    `any_replica`: take those of all replicas (embedded: no other process can be serving); else only our own.
-    """
-    start = await store.open_from(None if any_replica else gateway.replica)
+async def close_orphans(store: LogStore, append: Append, gateway: Gateway) -> int:
+    """Append an `aborted` entry for every intent that a stopped replica never answered; returns how many there were."""
+    stopped = await store.stopped_replicas()
+    start = min(stopped.values(), default=None)
     closed = 0
     while start is not None:
         rows = await store.fetch(
@@ -85,11 +84,12 @@ async def close_orphans(store: LogStore, append: Append, gateway: Gateway, *, an
             aborted(found, idx, gateway)
             for idx, found in intents
             if found["kind"] == "intent"
-            and (any_replica or found["gw"]["replica"] == gateway.replica)
+            and found["gw"]["replica"] in stopped
             and not await _answered(store, found["xid"])
         ]
         await append(orphans)
         closed += len(orphans)
+    await store.retire(list(stopped))
     if closed:
         _logger.warning("closed %d exchanges that a stopped gateway left open", closed)
     return closed

@@ -76,7 +76,7 @@ class Publisher:
                 return
 
     async def publish(self) -> Checkpoint:
-        """Sign and keep the committed tree unless it is signed already. LogBroken when it does not extend the last one."""
+        """Sign and keep the committed tree unless it is signed already. LogBroken when it is no extension of the last."""
         async with self._lock:
             head = await self._store.head()
             if self.last is None or (head.size, head.root) != (self.last.size, self.last.root):
@@ -100,7 +100,7 @@ class Publisher:
         return await self.publish()
 
     async def recheck(self) -> None:
-        """After the store was opened again: the tail fits its head, and the tree extends what was signed and acknowledged."""
+        """After the store was opened again: the tail fits its head, the tree extends what was signed and acknowledged."""
         head = await self._store.head()
         acknowledged = 0 if self._writer is None else self._writer.size
         if head.size < acknowledged:

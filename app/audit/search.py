@@ -28,7 +28,7 @@ _LOOK_BACK = 4096
 _FEW_FACETS = 200
 _FACETS_A_STATEMENT = 50
 _TILE = 256
-_ROWS = f"SELECT idx, leaf_hash, entry, {', '.join(COLUMN_NAMES)} FROM log_entry WHERE "  # noqa: S608  (names of our own)
+_ROWS = f"SELECT idx, leaf_hash, entry, {', '.join(COLUMN_NAMES)} FROM log_entry WHERE "
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +93,8 @@ class ExchangeSearch:
             indexes = await source.below(before, after, limit + 1)
             if not indexes:
                 break
-            for entry in await self._read(indexes):
-                if wanted.holds(entry.members) and scope.sees(entry.members):
-                    found.append(entry)
+            entries = await self._read(indexes)
+            found += [entry for entry in entries if wanted.holds(entry.members) and scope.sees(entry.members)]
             before = indexes[-1]
         if len(found) <= limit:
             return Page(found, tree_size, None)
@@ -134,7 +133,7 @@ class ExchangeSearch:
     async def _bounds(self, wanted: ExchangeFilter, tree_size: int) -> tuple[int, int]:
         """Indexes [after, end) outside of which no entry can lie in the wanted time, from the times of finished tiles.
 
-        Entries of replicas and of a clock that was set back are out of order; a tile knows its earliest and latest time.
+        Entries of replicas and of a clock set back are out of order; a tile knows its earliest and latest time.
         """
         after, end = 0, tree_size
         if wanted.from_us is None and wanted.to_us is None:
@@ -169,7 +168,7 @@ class ExchangeSearch:
     async def _details(self, indexes: Sequence[int]) -> dict[int, dict[str, Any]]:
         """Details that are there, checked against the commitments of their entries by `log verify`, not here."""
         rows = await self._reader.fetch(
-            f"SELECT idx, detail FROM exchange_detail WHERE idx IN ({_marks(len(indexes))})",  # noqa: S608  (placeholders)
+            f"SELECT idx, detail FROM exchange_detail WHERE idx IN ({_marks(len(indexes))})",
             *indexes,
         )
         return {int(idx): orjson.loads(bytes(detail)) for idx, detail in rows}
@@ -178,11 +177,10 @@ class ExchangeSearch:
 class _Candidates:
     """Indexes of entries whose terms fit, newest first; by exchange, by facet, or all entries."""
 
-    def __init__(self, reader: LogReader, xid: str | None, facets: list[int] | None) -> None:
+    def __init__(self, reader: LogReader, xid: str | None, facets: frozenset[int] | None) -> None:
         self._reader = reader
         self._xid = xid
         self._facets = facets
-        self._facet_set = None if facets is None else frozenset(facets)
 
     @classmethod
     async def prepare(cls, reader: LogReader, wanted: ExchangeFilter, scope: Scope) -> _Candidates:
@@ -194,10 +192,10 @@ class _Candidates:
         values: list[str] = []
         for alternatives in terms:
             marks = _marks(len(alternatives), len(values) + 1)
-            parts.append(f"SELECT facet FROM log_facet WHERE term IN ({marks})")  # noqa: S608  (placeholders)
+            parts.append(f"SELECT facet FROM log_facet WHERE term IN ({marks})")
             values += alternatives
         rows = await reader.fetch(" INTERSECT ".join(parts), *values)
-        return cls(reader, wanted.xid, [int(row[0]) for row in rows])
+        return cls(reader, wanted.xid, frozenset(int(row[0]) for row in rows))
 
     async def below(self, before: int, after: int, count: int) -> list[int]:
         """At most about `count` indexes in [after, before), falling; empty when there are no more."""
@@ -208,32 +206,31 @@ class _Candidates:
             return list(range(before - 1, max(after, before - count) - 1, -1))
         if not self._facets:
             return []
-        if len(self._facets) > _FEW_FACETS and (found := await self._scan(before, after, count)):
+        if len(self._facets) > _FEW_FACETS and (found := await self._scan(self._facets, before, after, count)):
             return found
-        return await self._by_facet(before, after, count)
+        return await self._by_facet(self._facets, before, after, count)
 
-    async def _scan(self, before: int, after: int, count: int) -> list[int]:
+    async def _scan(self, facets: frozenset[int], before: int, after: int, count: int) -> list[int]:
         """Many facets fit, so most likely many entries do: look at the newest ones."""
-        assert self._facet_set is not None  # noqa: S101 - the caller asks only when it is there
         rows = await self._reader.fetch(
             "SELECT idx, facet FROM log_entry WHERE idx < $1 AND idx >= $2 ORDER BY idx DESC",
             before,
             max(after, before - _LOOK_BACK),
         )
-        return [int(idx) for idx, facet in rows if facet in self._facet_set][:count]
+        return [int(idx) for idx, facet in rows if facet in facets][:count]
 
-    async def _by_facet(self, before: int, after: int, count: int) -> list[int]:
+    async def _by_facet(self, facets: frozenset[int], before: int, after: int, count: int) -> list[int]:
         """The newest entries of each facet by its index, merged."""
-        assert self._facets is not None  # noqa: S101 - the caller asks only when it is there
         best: list[int] = []
-        for start in range(0, len(self._facets), _FACETS_A_STATEMENT):
-            facets = self._facets[start : start + _FACETS_A_STATEMENT]
+        listed = list(facets)
+        for start in range(0, len(listed), _FACETS_A_STATEMENT):
+            part = listed[start : start + _FACETS_A_STATEMENT]
             parts = [
-                f"SELECT idx FROM (SELECT idx FROM log_entry WHERE facet = ${position} AND idx < $1 AND idx >= $2"  # noqa: S608
+                f"SELECT idx FROM (SELECT idx FROM log_entry WHERE facet = ${position} AND idx < $1 AND idx >= $2"
                 " ORDER BY idx DESC LIMIT $3) f"
-                for position in range(4, 4 + len(facets))
+                for position in range(4, 4 + len(part))
             ]
-            rows = await self._reader.fetch(" UNION ALL ".join(parts), before, after, count, *facets)
+            rows = await self._reader.fetch(" UNION ALL ".join(parts), before, after, count, *part)
             best = heapq.nlargest(count, best + _indexes(rows))
         return best
 

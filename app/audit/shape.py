@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any, Literal, get_args
 
 from app.audit.canonical import INTEGER_LIMIT
@@ -24,13 +25,13 @@ EXCHANGE_OPS = frozenset(
         "verify", "preview", "discover", "quarantine", "refresh", "download",
     }
 )  # fmt: skip
-"""Operations on records. Every other operation is an action with a dot in it: `connector.publish`, `exchange.search`."""
+"""Operations on records. Any other is an action with a dot in it: `connector.publish`, `exchange.search`."""
 
 MOVABLE = ("sources", "fields", "q", "datasets", "providers")
 """Members that may move into the detail when the entry would pass its limit, in this order."""
 
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
-_TIME = re.compile(r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])T([01]\d|2[0-3]):[0-5]\d:[0-5]\d\.\d{6}Z")
+_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}Z")
 _ACTION = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+")
 _AGENCY = re.compile(r"[^/\s]+/[^/\s]+/[^/\s]+")
 _TOKEN = re.compile(r"[a-z][a-z0-9_]{0,63}")
@@ -71,18 +72,34 @@ def _object(required: Mapping[str, Check], optional: Mapping[str, Check] | None 
     must = required.keys()
 
     def check(value: Any) -> bool:
-        if type(value) is not dict or not must <= value.keys() <= checks.keys():
+        if type(value) is not dict or not must <= value.keys():
             return False
-        return all(checks[name](member) for name, member in value.items())
+        for name, member in value.items():
+            rule = checks.get(name)
+            if rule is None or not rule(member):
+                return False
+        return True
 
     return check
 
 
 def _query(value: Any) -> bool:
-    """The shape of a query: literals are `?`. Quoted text or eight digits in a row would be a literal that slipped in."""
+    """The shape of a query: literals are `?`. Quoted text or eight digits in a row: a literal slipped in."""
     return (type(value) is str and len(value) > 0 and _LITERAL.search(value) is None) or _moved(value)
 
 
+def _moment(value: Any) -> bool:
+    """A time of the calendar, in UTC with microseconds."""
+    if not _TIME_CHECK(value):
+        return False
+    try:
+        datetime.fromisoformat(value)
+    except ValueError:
+        return False
+    return True
+
+
+_TIME_CHECK = _match(_TIME)
 _AGENCY_CHECK = _match(_AGENCY)
 _HASH_CHECK = _match(_HEX64)
 
@@ -91,7 +108,7 @@ MEMBERS: Mapping[str, Check] = {
     "id": _match(_UUID),
     "xid": _match(_UUID),
     "kind": lambda value: type(value) is str and value in KINDS,
-    "t": _match(_TIME),
+    "t": _moment,
     "gw": _object({"replica": _text(120), "build": _text(120)}),
     "client": _object({"agency": _AGENCY_CHECK, "client": _text(200)}, {"cred": _text(128)}),
     "rep": _text(200),
@@ -121,14 +138,28 @@ _ALWAYS = frozenset({"v", "id", "xid", "kind", "t", "gw", "op"})
 
 def check(members: Mapping[str, Any]) -> None:
     """Refuse (EntryInvalid, naming the member) what is not an entry of version 1."""
+    check_each(members)
+    check_present(members)
+    check_operation(members["kind"], members["op"])
+
+
+def check_each(members: Mapping[str, Any]) -> None:
+    """The rule of each member, taken alone."""
     for name, value in members.items():
         rule = MEMBERS.get(name)
         if rule is None:
             raise EntryInvalid(f"/{name}: entries of {VERSION} have no such member")
         if not rule(value):
             raise EntryInvalid(f"/{name}: not what the format of an entry allows here")
+
+
+def check_present(members: Mapping[str, Any]) -> None:
+    """The members that every entry has."""
     if not members.keys() >= _ALWAYS:
         raise EntryInvalid(f"/{min(_ALWAYS - members.keys())}: every entry has this member")
-    kind, op = members["kind"], members["op"]
+
+
+def check_operation(kind: str, op: str) -> None:
+    """Actions of administrators are no operations on records."""
     if kind in ("admin", "erasure") and op in EXCHANGE_OPS:
         raise EntryInvalid(f"/op: the operation of an entry of kind {kind} is an action such as connector.publish")

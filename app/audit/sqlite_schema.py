@@ -35,3 +35,6 @@ BEGIN SELECT RAISE(ABORT, 'entries of the exchange log are immutable'); END;
 CREATE TRIGGER log_entry_no_delete BEFORE DELETE ON log_entry
 BEGIN SELECT RAISE(ABORT, 'entries of the exchange log are immutable'); END;
 """
+
+ADDED_LATER = "CREATE INDEX IF NOT EXISTS ix_log_facet_facet ON log_facet (facet)"
+"""What a log of the same version may lack; made at each opening."""

@@ -65,7 +65,7 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class OpenMark:
-    """Below which index every intent of a replica is answered: a known `index`, else `offset` into the batch, else its end.
+    """Below which index every intent of a replica is answered: `index`, else `offset` into the batch, else its end.
 
     Stored with each batch, so that a restart finds orphaned intents without reading the whole log.
     """
@@ -118,15 +118,19 @@ class LogStore(LogReader, Protocol):
         ...
 
     async def recover(self) -> None:
-        """After a failed commit: drop the connection, open again without creating anything, make what is read durable."""
+        """After a failed commit: drop the connection, open again, create nothing, make what is read durable."""
         ...
 
     async def save_checkpoint(self, checkpoint: Checkpoint, at_us: int) -> Checkpoint:
-        """Keep a signed checkpoint, durably; returns the one that is kept for this size (one per size, the first wins)."""
+        """Keep a signed checkpoint, durably; returns the one kept for this size (one per size, the first wins)."""
         ...
 
-    async def open_from(self, replica: str | None) -> int | None:
-        """Smallest index that may hold an unanswered intent of `replica` (None: of any); None when unknown."""
+    async def stopped_replicas(self) -> dict[str, int]:
+        """Replicas that cannot be serving now (this one too), each with the index below which it left nothing open."""
+        ...
+
+    async def retire(self, replicas: Sequence[str]) -> None:
+        """Forget replicas that left nothing open."""
         ...
 
 

@@ -40,14 +40,21 @@ _INSERT_NODE = (
 )
 _WANTED_SETTINGS = {"fsync": ("on",), "full_page_writes": ("on",), "synchronous_commit": ("on", "remote_apply")}
 
+_REPLICA_LOCKS = 0x53494D50
+_STOPPED_REPLICAS = """SELECT replica, open_from FROM log_replica WHERE replica = $2 OR NOT EXISTS (
+ SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND classid = $1::bigint AND objsubid = 2
+ AND objid = hashtext(replica)::bigint & 4294967295
+ AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))"""
+
 T = TypeVar("T")
 
 
 class PostgresLogStore:
     """`LogStore` on PostgreSQL through asyncpg: one connection that writes, a small pool that only reads."""
 
-    def __init__(self, url: str, origin: str) -> None:
-        """`url`: `postgresql://...` (a SQLAlchemy driver suffix such as `+asyncpg` is ignored)."""
+    def __init__(self, url: str, origin: str, replica: str = "") -> None:
+        """`url`: `postgresql://...` (a SQLAlchemy driver suffix such as `+asyncpg` is ignored); `replica`: our name."""
+        self._replica = replica
         scheme, _, rest = url.partition("://")
         self._url = f"{scheme.partition('+')[0]}://{rest}"
         self._origin = origin
@@ -56,6 +63,7 @@ class PostgresLogStore:
         self._pool: asyncpg.Pool[asyncpg.Record] | None = None
         self._facets: set[int] = set()
         self._begin = _BEGIN.format("on")
+        self._commit_sent = False
 
     async def open(self, *, create: bool) -> None:
         """See `LogStore.open`. The tables come from the migrations; `create` allows the first head row."""
@@ -96,7 +104,7 @@ class PostgresLogStore:
                     return await self._commit(connection, batch, mark)
             except LogUnavailable:
                 await self._drop()
-                first = await self._find(batch)
+                first = await self._find(batch) if self._commit_sent else None
                 if first is None:
                     raise
                 return first
@@ -131,12 +139,18 @@ class PostgresLogStore:
 
         return await self._on_writer(save)
 
-    async def open_from(self, replica: str | None) -> int | None:
-        """See `LogStore.open_from`."""
-        rows = await self.fetch(
-            "SELECT min(open_from) FROM log_replica WHERE $1::text IS NULL OR replica = $1::text", replica
-        )
-        return None if rows[0][0] is None else int(rows[0][0])
+    async def stopped_replicas(self) -> dict[str, int]:
+        """See `LogStore.stopped_replicas`: those whose session lock nobody holds, and our own name."""
+        rows = await self.fetch(_STOPPED_REPLICAS, _REPLICA_LOCKS, self._replica)
+        return {str(name): int(mark) for name, mark in rows}
+
+    async def retire(self, replicas: Sequence[str]) -> None:
+        """See `LogStore.retire`."""
+
+        async def remove(connection: asyncpg.Connection[asyncpg.Record]) -> None:
+            await connection.execute("DELETE FROM log_replica WHERE replica = ANY($1::text[])", list(replicas))
+
+        await self._on_writer(remove)
 
     async def fetch(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
         """See `LogReader.fetch`."""
@@ -161,6 +175,10 @@ class PostgresLogStore:
                 timeout=_CONNECT_SECONDS,
                 command_timeout=_COMMAND_SECONDS,
                 server_settings={"application_name": "simpul-log-writer"},
+            )
+            # Held as long as the session lives: tells others that the open intents of this replica are under way.
+            await self._connection.execute(
+                "SELECT pg_try_advisory_lock($1::integer, hashtext($2))", _REPLICA_LOCKS, self._replica
             )
         return self._connection
 
@@ -209,6 +227,7 @@ class PostgresLogStore:
     async def _commit(
         self, connection: asyncpg.Connection[asyncpg.Record], batch: Sequence[Prepared], mark: OpenMark
     ) -> int:
+        self._commit_sent = False
         await connection.execute(self._begin)
         row = await connection.fetchrow(_LOCK_HEAD, self._origin)
         if row is None:
@@ -220,6 +239,7 @@ class PostgresLogStore:
         except ValueError as error:
             raise LogBroken(f"the head of the log is damaged: {error}") from error
         fresh = await self._insert(connection, first, batch, nodes)
+        self._commit_sent = True
         await connection.execute(self._finish(grown, mark, mark.resolve(first, len(batch))))
         if len(self._facets) > _KNOWN_FACETS:
             self._facets.clear()
@@ -261,7 +281,7 @@ class PostgresLogStore:
     def _finish(self, head: Head, mark: OpenMark, open_from: int) -> str:
         """New head, low-water mark and COMMIT in one round trip; values are numbers, hex and two quoted names."""
         return (
-            f"UPDATE log_head SET size = {head.size}, root = '\\x{head.root.hex()}',"  # noqa: S608  (quoted below)
+            f"UPDATE log_head SET size = {head.size}, root = '\\x{head.root.hex()}',"
             f" frontier = '\\x{head.frontier.hex()}', tail = '\\x{head.tail.hex()}'"
             f" WHERE log_id = {_quoted(self._origin)};"
             f" INSERT INTO log_replica (replica, open_from) VALUES ({_quoted(mark.replica)}, {open_from})"
@@ -302,7 +322,7 @@ async def _translated() -> AsyncIterator[None]:
         yield
     except asyncpg.LockNotAvailableError as error:
         raise LogUnavailable("another replica holds the log's head", retry_after_seconds=1) from error
-    except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
         state = getattr(error, "sqlstate", "") or ""
         raise LogUnavailable(f"the log's database: {type(error).__name__} {state}", retry_after_seconds=2) from error
     except (OSError, TimeoutError) as error:

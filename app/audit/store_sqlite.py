@@ -1,8 +1,8 @@
 """The log in one SQLite file, `DIR/log.db`, opened by this process alone through apsw.
 
-Durability: WAL with synchronous=FULL, so COMMIT returns after the WAL was flushed to the disk. One writer connection in one
-thread; readers have their own read-only connections. No other SQLite library of this process may open the file: closing it
-there would drop the locks held here.
+Durability: WAL with synchronous=FULL, so COMMIT returns after the WAL was flushed to the disk. One writer connection in
+one thread; readers have their own read-only connections. No other SQLite library of this process may open the file:
+closing it there would drop the locks held here.
 """
 
 from __future__ import annotations
@@ -11,8 +11,10 @@ import asyncio
 import fcntl
 import os
 import threading
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,7 +23,7 @@ import apsw
 from app.audit.batch import TileNode, grow
 from app.audit.checkpoint import Checkpoint
 from app.audit.merkle import EMPTY_ROOT, TILE_BITS
-from app.audit.sqlite_schema import SCHEMA_VERSION, TABLES
+from app.audit.sqlite_schema import ADDED_LATER, SCHEMA_VERSION, TABLES
 from app.audit.store import COLUMN_NAMES, Head, OpenMark, Prepared
 from app.errors import LogBroken, LogLocked, LogUnavailable, StoreOutdated
 
@@ -31,9 +33,11 @@ _READERS = 2
 _KNOWN_FACETS = 100_000
 _BUSY_MILLISECONDS = 5000
 _WAL_PAGES = 4000
+_LOCK_ATTEMPTS = 4
+_LOCK_PAUSE_SECONDS = 0.05
 
 _INSERT_ENTRY = (
-    f"INSERT INTO log_entry (idx, leaf_hash, entry, {', '.join(COLUMN_NAMES)})"  # noqa: S608  (names of our own)
+    f"INSERT INTO log_entry (idx, leaf_hash, entry, {', '.join(COLUMN_NAMES)})"
     f" VALUES ({', '.join('?' * (3 + len(COLUMN_NAMES)))})"
 )
 _INSERT_DETAIL = "INSERT INTO exchange_detail (idx, salt, detail) VALUES (?, ?, ?)"
@@ -98,13 +102,13 @@ class SqliteLogStore:
         """See `LogStore.save_checkpoint`."""
         return await self._write(lambda: self._save_checkpoint(checkpoint, at_us))
 
-    async def open_from(self, replica: str | None) -> int | None:
-        """See `LogStore.open_from`."""
-        if replica is None:
-            rows = await self.fetch("SELECT min(open_from) FROM log_replica")
-        else:
-            rows = await self.fetch("SELECT min(open_from) FROM log_replica WHERE replica = $1", replica)
-        return None if rows[0][0] is None else int(rows[0][0])
+    async def stopped_replicas(self) -> dict[str, int]:
+        """See `LogStore.stopped_replicas`: all of them, since the lock is ours alone."""
+        return {str(name): int(mark) for name, mark in await self.fetch("SELECT replica, open_from FROM log_replica")}
+
+    async def retire(self, replicas: Sequence[str]) -> None:
+        """See `LogStore.retire`."""
+        await self._write(lambda: self._retire(replicas))
 
     async def fetch(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
         """See `LogReader.fetch`."""
@@ -119,22 +123,24 @@ class SqliteLogStore:
         if self._lock_descriptor is None:
             self._lock_descriptor = _take_lock(self._folder / LOCK_FILE)
         try:
-            if not self._path.exists():
-                if not create:
-                    raise LogBroken(f"{self._path} is gone, but a checkpoint over its entries is signed")
-                self._connect(apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE)
-                self._create()
-            else:
-                self._connect(apsw.SQLITE_OPEN_READWRITE)
-                if create and self._version() == 0:
-                    self._create()
-            if self._version() != SCHEMA_VERSION:
-                raise StoreOutdated(f"{self._path} has schema version {self._version()}, not {SCHEMA_VERSION}")
-        except BaseException as error:
+            self._open_file(create=create)
+        except apsw.Error as error:
             self._release()
-            if isinstance(error, apsw.Error):
-                raise _unavailable(error) from error
+            raise _unavailable(error) from error
+        except BaseException:
+            self._release()
             raise
+
+    def _open_file(self, *, create: bool) -> None:
+        exists = self._path.exists()
+        if not exists and not create:
+            raise LogBroken(f"{self._path} is gone, but a checkpoint over its entries is signed")
+        self._connect(apsw.SQLITE_OPEN_READWRITE | (0 if exists else apsw.SQLITE_OPEN_CREATE))
+        if create and self._version() == 0:
+            self._create()
+        if self._version() != SCHEMA_VERSION:
+            raise StoreOutdated(f"{self._path} has schema version {self._version()}, not {SCHEMA_VERSION}")
+        self._db().execute(ADDED_LATER)
 
     def _connect(self, flags: int) -> None:
         connection = apsw.Connection(str(self._path), flags=flags, vfs=self._vfs, statementcachesize=100)
@@ -231,7 +237,7 @@ class SqliteLogStore:
             raise LogUnavailable(f"{self._path} was removed or replaced while the gateway runs")
 
     def _recover(self) -> None:
-        """Pages whose flush failed may be in memory only: a full WAL checkpoint writes and flushes all of them again."""
+        """Pages whose flush failed may be in memory only: a full WAL checkpoint writes and flushes them all again."""
         self._disconnect()
         if not self._path.exists():
             raise LogUnavailable(f"{self._path} was removed while the gateway runs")
@@ -257,6 +263,13 @@ class SqliteLogStore:
             raise _unavailable(error) from error
         return Checkpoint(checkpoint.origin, checkpoint.size, root, note)
 
+    def _retire(self, replicas: Sequence[str]) -> None:
+        try:
+            with self._db() as connection:
+                connection.executemany("DELETE FROM log_replica WHERE replica = ?", [(name,) for name in replicas])
+        except apsw.Error as error:
+            raise _unavailable(error) from error
+
     def _fetch(self, statement: str, values: tuple[Any, ...]) -> list[tuple[Any, ...]]:
         try:
             connection = self._reader()
@@ -280,14 +293,12 @@ class SqliteLogStore:
         return reader
 
     def _disconnect(self) -> None:
-        """Close the writer; readers notice by the generation. The old readers keep their locks until they are closed."""
+        """Close the writer; readers notice by the generation. Old readers keep their locks until they are closed."""
         self._generation += 1
         self._facets.clear()
         if self._connection is not None:
-            try:  # noqa: SIM105 - the comment below says why
+            with suppress(apsw.Error):  # closing after an I/O error may fail again; a new one reads what is on disk
                 self._connection.close(force=True)
-            except apsw.Error:
-                pass  # closing after an I/O error may fail again; the new connection reads what is on disk
             self._connection = None
 
     def _release(self) -> None:
@@ -316,12 +327,16 @@ def _take_lock(path: Path) -> int:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise LogUnavailable(f"{path} cannot be opened: {error.strerror}") from error
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(descriptor)
-        raise LogLocked(f"{path}: another process serves this folder; stop it first") from None
-    return descriptor
+    for attempt in range(_LOCK_ATTEMPTS):
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            if attempt + 1 < _LOCK_ATTEMPTS:
+                time.sleep(_LOCK_PAUSE_SECONDS)  # `log verify` looks at the lock for a moment
+        else:
+            return descriptor
+    os.close(descriptor)
+    raise LogLocked(f"{path}: another process serves this folder; stop it first")
 
 
 def _unavailable(error: apsw.Error) -> LogUnavailable:

@@ -1,7 +1,7 @@
 """Keyed pseudonyms of the people an exchange touched: yearly random keys, normalisation, tags.
 
-A national id has little entropy: whoever holds a key can try all of them, so the key is the asset. Keys are random, never
-derived from one another; destroying a year's key file shreds that year's tags.
+A national id has little entropy: whoever holds a key can try all of them, so the key is the asset. Keys are random,
+never derived from one another; destroying a year's key file shreds that year's tags.
 """
 
 from __future__ import annotations
@@ -23,11 +23,13 @@ _KEY_FILE = re.compile(r"subject-(\d{4})\.key")
 
 
 def normalise(value: str) -> str:
-    """One form for all ways to write an identifier: NFKC, upper case, letters and digits only, any script's digits as 0-9.
+    """One form for all ways to write an identifier: NFKC, upper case, letters and digits only, all digits as 0-9.
 
     EntryInvalid when nothing is left.
     """
     if value.isascii():
+        if value.isalnum():
+            return value.upper()
         found = "".join(c for c in value.upper() if c.isalnum())
     else:
         folded = unicodedata.normalize("NFC", unicodedata.normalize("NFKC", value).upper())

@@ -51,7 +51,7 @@ log_facet = Table(
     "log_facet",
     metadata,
     Column("term", Text, primary_key=True),
-    Column("facet", BigInteger, primary_key=True, autoincrement=False),
+    Column("facet", BigInteger, primary_key=True, autoincrement=False, index=True),
 )
 
 log_node = Table(

@@ -84,7 +84,7 @@ class Verification:
 
 @dataclass(slots=True)
 class Walk:
-    """State of the pass: what was computed so far. Memory grows with tiles' and intents' openness only, and with facets."""
+    """State of the pass: what was computed so far. Memory: one tile, the open intents, the facets."""
 
     verifier: Verifier
     frontier: Frontier
@@ -100,7 +100,7 @@ class Walk:
     _first_backwards: int | None = None
 
     def row(self, row: Row, known_leaf: bytes | None) -> list[tuple[int, int, bytes]]:
-        """Check one entry against itself and against `known_leaf`, the leaf hash that its tile or the head's tail holds.
+        """Check one entry against itself and `known_leaf`, the leaf hash that its tile or the head's tail holds.
 
         Returns the tile nodes that it completes. Finding when something does not fit.
         """
@@ -182,7 +182,7 @@ class Walk:
             raise Finding(self.signed_size, "the head of the log (root, frontier, tail) is not what its entries give")
         if self._backwards:
             self.warnings.append(
-                f"{self._backwards} entries are more than a minute older than one before them; first {self._first_backwards}"
+                f"{self._backwards} entries are over a minute older than one before them; first {self._first_backwards}"
             )
         if self.open_intents:
             self.warnings.append(

@@ -1,262 +1,241 @@
-"""Verifies a stored log from outside: reads `log.db` of a folder (also a copy) or the PostgreSQL store, and never writes.
+"""`simpul log verify`: feeds a stored log through the checks of `verify.py`, tile by tile, in bounded memory.
 
-The pass itself is pure (`verify.py`). Memory is bounded: entries are read in blocks, in order.
+Read-only; works beside a running gateway (everything up to the size it had at the start) and on a copied folder.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-import apsw
-import psycopg
-
 from app.audit.checkpoint import Checkpoint, NoteError, Verifier
 from app.audit.keys import CHECKPOINT_FILE, load_verifier
-from app.audit.merkle import HASH_BYTES, TILE_BITS, TILE_WIDTH, Frontier
+from app.audit.log_source import Fetch, is_served, postgres_source, sqlite_source
+from app.audit.merkle import HASH_BYTES, TILE_BITS, TILE_WIDTH, Frontier, frontier_at, ranges_needed
 from app.audit.store import COLUMN_NAMES, Head
 from app.audit.verify import Finding, Row, StoredNode, StoredNote, Verification, Walk
-from app.errors import InstanceMissing, LogUnavailable
 from app.settings import Settings
 
-BLOCK_ENTRIES = 2048
-LOG_FILE = "log.db"
-
-Fetch = Callable[..., list[tuple[Any, ...]]]
 Progress = Callable[[int, int], None]
+"""Called with (entries checked, entries in all)."""
+
+_PROGRESS_TILES = 16
+
+_STATE = """SELECT h.log_id, h.size, h.root, h.frontier, h.tail,
+ (SELECT min(idx) FROM log_entry WHERE idx < 0), (SELECT min(idx) FROM log_entry WHERE idx >= h.size),
+ (SELECT min(idx) FROM exchange_detail WHERE idx < 0), (SELECT min(idx) FROM exchange_detail WHERE idx >= h.size),
+ (SELECT min(idx) FROM exchange_subject WHERE idx < 0), (SELECT min(idx) FROM exchange_subject WHERE idx >= h.size),
+ (SELECT min(n) FROM log_node WHERE level = 8 AND (n < 0 OR n >= h.size / 256)),
+ (SELECT max(size) FROM log_checkpoint), (SELECT min(size) FROM log_checkpoint)
+ FROM log_head h"""
+"""Everything that must fit one moment of a growing log, in one statement."""
+
+_ENTRIES = (
+    f"SELECT idx, leaf_hash, entry, {', '.join(COLUMN_NAMES)} FROM log_entry WHERE idx >= $1 AND idx < $2 ORDER BY idx"
+)
+_DETAILS = "SELECT idx, salt, detail FROM exchange_detail WHERE idx >= $1 AND idx < $2"
+_TAGS = "SELECT idx, tag, role, epoch FROM exchange_subject WHERE idx >= $1 AND idx < $2"
+_NODE = "SELECT hash, leaves, t_min_us, t_max_us FROM log_node WHERE level = $1 AND n = $2"
+_HASHES = "SELECT n, hash FROM log_node WHERE level = $1 AND n >= $2 AND n < $3"
+_NOTES = "SELECT size, root, note FROM log_checkpoint WHERE size >= $1 AND size <= $2 ORDER BY size"
+_STRAY_FACET = "SELECT min(term) FROM log_facet f WHERE NOT EXISTS (SELECT 1 FROM log_entry e WHERE e.facet = f.facet)"
 
 
 def verify_settings(settings: Settings, *, since: str | None = None, progress: Progress | None = None) -> Verification:
-    """Verifies the log of an instance. `since` is the text of a signed checkpoint that it must be an extension of."""
-    with _opened(settings) as fetch:
-        return _verify(fetch, settings.dir, since, progress)
+    """Verify the log of an instance.
+
+    `since`: text of a signed checkpoint; the log must extend it, and only what came after is read. InstanceMissing,
+    SettingsInvalid or LogUnavailable when it could not be read; what is wrong in the log stands in the result.
+    """
+    if settings.database_url is not None:
+        with postgres_source(settings.database_url.get_secret_value()) as fetch:
+            return verify_log(fetch, settings.dir, since=since, progress=progress)
+    return verify_folder(settings.dir, since=since, progress=progress)
 
 
-def _verify(fetch: Fetch, folder: Path, since: str | None, progress: Progress | None) -> Verification:
+def verify_folder(folder: Path, *, since: str | None = None, progress: Progress | None = None) -> Verification:
+    """Verify the embedded log of a folder or of a copy of it; errors as for `verify_settings`."""
+    served = is_served(folder)
+    with _source(folder, served=served) as fetch:
+        found = verify_log(fetch, folder, since=since, progress=progress)
+    if not found.ok and not served and is_served(folder):
+        # A gateway started meanwhile and moved pages under a reader that takes no locks: look again, beside it.
+        return verify_folder(folder, since=since, progress=progress)
+    return found
+
+
+def _source(folder: Path, *, served: bool) -> AbstractContextManager[Fetch]:
+    return sqlite_source(folder, served=served)
+
+
+def verify_log(
+    fetch: Fetch, folder: Path, *, since: str | None = None, progress: Progress | None = None
+) -> Verification:
+    """Verify what `fetch` reads against `log.vkey` and `log.checkpoint` of `folder`."""
     verifier = load_verifier(folder)
-    walk = Walk(verifier, Frontier())
-    head = Head(0, b"", b"", b"")
+    check = _Check(fetch, verifier, progress)
+    finding: Finding | None = None
     try:
-        rows = fetch("SELECT size, root, frontier, tail FROM log_head")
-        if not rows:
-            raise Finding(0, "the log has no head")
-        head = Head(int(rows[0][0]), *(bytes(part) for part in rows[0][1:]))
-        _walk(fetch, walk, head, _notes(fetch, folder, verifier, since, head.size), progress)
-    except Finding as finding:
-        return _result(walk, head, finding)
-    return _result(walk, head, None)
-
-
-def _result(walk: Walk, head: Head, finding: Finding | None) -> Verification:
+        check.run(*_outside(folder, verifier, since))
+    except Finding as found:
+        finding = found
+    walk = check.walk
     return Verification(
         ok=finding is None,
-        origin=walk.verifier.name,
-        size=walk.frontier.size if finding is None else head.size,
+        origin=verifier.name,
+        size=walk.frontier.size,
         root=walk.frontier.root().hex(),
-        entries_checked=walk.frontier.size,
+        entries_checked=walk.frontier.size - check.start,
         checkpoints_checked=walk.checkpoints,
-        first_broken_index=finding.index if finding is not None else None,
-        reason=finding.reason if finding is not None else None,
+        first_broken_index=None if finding is None else finding.index,
+        reason=None if finding is None else finding.reason,
         warnings=tuple(walk.warnings),
         open_intents=tuple(sorted(walk.open_intents.values())),
     )
 
 
-def _notes(
-    fetch: Fetch, folder: Path, verifier: Verifier, since: str | None, size: int
-) -> list[StoredNote | Checkpoint]:
-    """Everything signed, by size: the stored checkpoints, the local one, the caller's."""
-    found: list[StoredNote | Checkpoint] = [
-        StoredNote(int(row[0]), bytes(row[1]), str(row[2]))
-        for row in fetch("SELECT size, root, note FROM log_checkpoint ORDER BY size")
-    ]
-    outside = [("the checkpoint given", since)] if since is not None else []
-    local = folder / CHECKPOINT_FILE
-    if local.is_file():
-        outside.append(("the last signed checkpoint of this folder", local.read_text("utf-8")))
-    for name, text in outside:
+def _outside(folder: Path, verifier: Verifier, since: str | None) -> tuple[Checkpoint | None, Checkpoint | None]:
+    """The caller's checkpoint and the local one, verified. Read before the store, which may only be ahead of them."""
+    path = folder / CHECKPOINT_FILE
+    local = path.read_bytes().decode("utf-8", "replace") if path.is_file() else None
+    found: list[Checkpoint | None] = []
+    for name, text in (("the checkpoint given", since), (f"the local {CHECKPOINT_FILE}", local)):
         try:
-            known = verifier.open(text)
+            found.append(None if text is None else verifier.open(text))
         except NoteError as error:
             raise Finding(None, f"{name} does not verify: {error}") from None
+    return found[0], found[1]
+
+
+class _Check:
+    """One pass over a stored log."""
+
+    def __init__(self, fetch: Fetch, verifier: Verifier, progress: Progress | None) -> None:
+        self._fetch = fetch
+        self._progress = progress
+        self.walk = Walk(verifier, Frontier())
+        self.start = 0
+        self._facets: set[int] = set()
+
+    def run(self, since: Checkpoint | None, local: Checkpoint | None) -> None:
+        """Everything, in the order in which the first broken index is found. Finding when something does not fit."""
+        rows = self._fetch(_STATE)
+        if len(rows) != 1:
+            raise Finding(0, f"the log has {len(rows)} heads, not one")
+        origin, size, root, frontier, tail, *extremes = rows[0]
+        head = Head(int(size), bytes(root), bytes(frontier), bytes(tail))
+        if origin != self.walk.verifier.name:
+            raise Finding(None, f"this is the log of origin {origin}, the key is of {self.walk.verifier.name}")
+        outside = sorted((known for known in (since, local) if known is not None), key=lambda known: known.size)
+        _not_shorter(head.size, outside)
+        if since is not None:
+            self._begin(since.size - since.size % TILE_WIDTH)
+        outside = [known for known in outside if known.size >= self.start]
+        for first in range(self.start, head.size, TILE_WIDTH):
+            self._tile(first, min(first + TILE_WIDTH, head.size), head, outside)
+        if self.start == head.size:
+            self._notes(self._stored_notes(head.size, head.size), outside)
+        _nothing_outside(head.size, extremes)
+        self.walk.end(head)
+        if self.start == 0 and (stray := self._fetch(_STRAY_FACET)[0][0]) is not None:
+            raise Finding(None, f"the search term {stray} stands there without an entry")
+
+    def _begin(self, start: int) -> None:
+        """Begin at a tile, from the stored hashes of what lies before; the checkpoint given then vouches for them."""
+        stored: dict[tuple[int, int], bytes] = {}
+        for level, first, count in ranges_needed([(0, start)]):
+            rows = self._fetch(_HASHES, level, first, first + count)
+            stored.update({(level, int(n)): bytes(value) for n, value in rows})
+        try:
+            self.walk.frontier = frontier_at(start, stored)
+        except KeyError as missing:
+            level, n = missing.args[0]
+            raise Finding(n << level, f"node {n} of level {level} is missing") from None
+        self.start = self.walk.signed_size = start
+
+    def _tile(self, first: int, end: int, head: Head, outside: list[Checkpoint]) -> None:
+        finished = end - first == TILE_WIDTH
+        node = self._node(TILE_BITS, first // TILE_WIDTH) if finished else None
+        leaves = head.tail if not finished else b"" if node is None or node.leaves is None else node.leaves
+        notes = self._stored_notes(first if first == 0 else first + 1, end)
+        self._notes(notes, outside)
+        rows = list(self._rows(first, end))
+        terms = self._terms({row.columns[-1] for row in rows} - self._facets)
+        for row in rows:
+            place = (row.idx - first) * HASH_BYTES
+            for computed in self.walk.row(row, leaves[place : place + HASH_BYTES] or None):
+                stored = node if computed[0] == TILE_BITS else self._node(computed[0], computed[1])
+                self.walk.node(computed, stored)
+            if row.columns[-1] in terms and row.columns[-1] not in self._facets:
+                self._facets.add(row.columns[-1])
+                self.walk.facet(row, terms)
+            self._notes(notes, outside)
+        if self.walk.frontier.size != end:
+            raise Finding(self.walk.frontier.size, f"entry {self.walk.frontier.size} is missing")
+        if self._progress is not None and (end == head.size or end // TILE_WIDTH % _PROGRESS_TILES == 0):
+            self._progress(end, head.size)
+
+    def _notes(self, stored: list[StoredNote], outside: list[Checkpoint]) -> None:
+        """Take off and check the checkpoints over exactly the entries read so far."""
+        size = self.walk.frontier.size
+        while stored and stored[0].size == size:
+            self.walk.checkpoint(stored.pop(0))
+        while outside and outside[0].size == size:
+            self.walk.signed(outside.pop(0))
+
+    def _stored_notes(self, first: int, last: int) -> list[StoredNote]:
+        return [StoredNote(int(size), bytes(root), str(note)) for size, root, note in self._fetch(_NOTES, first, last)]
+
+    def _node(self, level: int, n: int) -> StoredNode | None:
+        for found, leaves, earliest, latest in self._fetch(_NODE, level, n):
+            return StoredNode(level, n, bytes(found), None if leaves is None else bytes(leaves), earliest, latest)
+        return None
+
+    def _rows(self, first: int, end: int) -> Iterator[Row]:
+        details = {int(idx): (bytes(salt), bytes(text)) for idx, salt, text in self._fetch(_DETAILS, first, end)}
+        tags: dict[int, list[tuple[bytes, str, int]]] = {}
+        for idx, tag, role, epoch in self._fetch(_TAGS, first, end):
+            tags.setdefault(int(idx), []).append((bytes(tag), str(role), int(epoch)))
+        for idx, leaf, entry, *columns in self._fetch(_ENTRIES, first, end):
+            salt, detail = details.get(int(idx), (None, None))
+            kept = tuple(tags.get(int(idx), ()))
+            yield Row(int(idx), bytes(leaf), bytes(entry), tuple(columns), salt, detail, kept)
+
+    def _terms(self, facets: set[int]) -> dict[int, frozenset[str]]:
+        """Stored search terms of facets that are met for the first time."""
+        if not facets:
+            return {}
+        found: dict[int, set[str]] = {facet: set() for facet in facets}
+        marks = ", ".join(f"${place}" for place in range(1, len(facets) + 1))
+        statement = f"SELECT facet, term FROM log_facet WHERE facet IN ({marks})"
+        for facet, term in self._fetch(statement, *facets):
+            found[int(facet)].add(str(term))
+        return {facet: frozenset(terms) for facet, terms in found.items()}
+
+
+def _not_shorter(size: int, outside: list[Checkpoint]) -> None:
+    for known in outside:
         if known.size > size:
             raise Finding(
-                size, f"{name} signs {known.size} entries, the log has {size}: entries were removed at its end"
+                size, f"a signed checkpoint is over {known.size} entries, the log has {size}: entry {size} was removed"
             )
-        found.append(known)
-    return sorted(found, key=lambda note: note.size)
 
 
-def _walk(
-    fetch: Fetch, walk: Walk, head: Head, notes: list[StoredNote | Checkpoint], progress: Progress | None
-) -> None:
-    waiting = iter(notes)
-    note = next(waiting, None)
-    while note is not None and note.size == 0:
-        _signed(walk, note)
-        note = next(waiting, None)
-    facets: set[int] = set()
-    for start in range(0, head.size, BLOCK_ENTRIES):
-        rows = _rows(fetch, start, min(start + BLOCK_ENTRIES, head.size))
-        leaves = _leaves(fetch, head, start)
-        terms = _terms(fetch, {row.columns[-1] for row in rows} - facets)
-        for row in rows:
-            for computed in walk.row(row, leaves.get(row.idx)):
-                walk.node(computed, _node(fetch, computed[0], computed[1]))
-            if row.columns[-1] not in facets:
-                facets.add(row.columns[-1])
-                walk.facet(row, terms)
-            while note is not None and note.size == walk.frontier.size:
-                _signed(walk, note)
-                note = next(waiting, None)
-        if progress is not None:
-            progress(min(start + BLOCK_ENTRIES, head.size), head.size)
-    beyond = fetch("SELECT min(idx) FROM log_entry WHERE idx >= $1 OR idx < 0", head.size)
-    if beyond and beyond[0][0] is not None:
+def _nothing_outside(size: int, extremes: list[Any]) -> None:
+    """No row stands at an index that the tree does not have."""
+    names = ("entry", "detail", "subject tag")
+    for name, below, beyond in zip(names, extremes[0:6:2], extremes[1:6:2], strict=True):
+        for index in (below, beyond):
+            if index is not None:
+                raise Finding(int(index), f"a row ({name}) was added at index {index}: the tree has {size} entries")
+    node, largest, smallest = extremes[6:]
+    if node is not None:
+        raise Finding(int(node) * TILE_WIDTH, f"a tile node was added at {node}: the tree has {size} entries")
+    if largest is not None and largest > size:
         raise Finding(
-            int(beyond[0][0]), f"entry {beyond[0][0]} was added outside of the tree: the head counts {head.size}"
+            size, f"a stored checkpoint is over {largest} entries, the log has {size}: entry {size} was removed"
         )
-    walk.end(head)
-    _surplus(fetch, head.size)
-
-
-def _signed(walk: Walk, note: StoredNote | Checkpoint) -> None:
-    if isinstance(note, StoredNote):
-        walk.checkpoint(note)
-    else:
-        walk.signed(note)
-
-
-def _surplus(fetch: Fetch, size: int) -> None:
-    """Side rows without an entry."""
-    for table, name in (("exchange_detail", "detail"), ("exchange_subject", "subject tag")):
-        found = fetch(f"SELECT min(idx) FROM {table} WHERE idx >= $1 OR idx < 0", size)  # noqa: S608 - our own names
-        if found and found[0][0] is not None:
-            raise Finding(int(found[0][0]), f"a {name} stands at index {found[0][0]}, where there is no entry")
-
-
-def _rows(fetch: Fetch, start: int, end: int) -> list[Row]:
-    columns = ", ".join(COLUMN_NAMES)
-    entries = fetch(
-        f"SELECT idx, leaf_hash, entry, {columns} FROM log_entry WHERE idx >= $1 AND idx < $2 ORDER BY idx",  # noqa: S608 - our own names
-        start,
-        end,
-    )
-    details = {
-        int(row[0]): (bytes(row[1]), bytes(row[2]))
-        for row in fetch("SELECT idx, salt, detail FROM exchange_detail WHERE idx >= $1 AND idx < $2", start, end)
-    }
-    tags: dict[int, list[tuple[bytes, str, int]]] = {}
-    for idx, tag, role, epoch in fetch(
-        "SELECT idx, tag, role, epoch FROM exchange_subject WHERE idx >= $1 AND idx < $2", start, end
-    ):
-        tags.setdefault(int(idx), []).append((bytes(tag), str(role), int(epoch)))
-    found = []
-    for row in entries:
-        salt, detail = details.get(int(row[0]), (None, None))
-        kept = tuple(tags.get(int(row[0]), ()))
-        found.append(Row(int(row[0]), bytes(row[1]), bytes(row[2]), tuple(row[3:]), salt, detail, kept))
-    return found
-
-
-def _leaves(fetch: Fetch, head: Head, start: int) -> dict[int, bytes]:
-    """The leaf hashes that tiles and head hold for a block, so that a changed row is named itself and not its tile."""
-    first, last = start // TILE_WIDTH, (start + BLOCK_ENTRIES) // TILE_WIDTH
-    known: dict[int, bytes] = {}
-    for n, leaves in fetch(
-        "SELECT n, leaves FROM log_node WHERE level = $1 AND n >= $2 AND n <= $3", TILE_BITS, first, last
-    ):
-        if leaves is not None:
-            _spread(known, int(n) * TILE_WIDTH, bytes(leaves))
-    _spread(known, head.size - len(head.tail) // HASH_BYTES, head.tail)
-    return known
-
-
-def _spread(known: dict[int, bytes], first: int, leaves: bytes) -> None:
-    for place in range(len(leaves) // HASH_BYTES):
-        known[first + place] = leaves[place * HASH_BYTES : (place + 1) * HASH_BYTES]
-
-
-def _node(fetch: Fetch, level: int, n: int) -> StoredNode | None:
-    rows = fetch("SELECT hash, leaves, t_min_us, t_max_us FROM log_node WHERE level = $1 AND n = $2", level, n)
-    if not rows:
-        return None
-    leaves = None if rows[0][1] is None else bytes(rows[0][1])
-    return StoredNode(level, n, bytes(rows[0][0]), leaves, rows[0][2], rows[0][3])
-
-
-def _terms(fetch: Fetch, facets: set[int]) -> dict[int, frozenset[str]]:
-    found: dict[int, set[str]] = {}
-    listed: Sequence[int] = sorted(facets)
-    for start in range(0, len(listed), 500):
-        part = listed[start : start + 500]
-        marks = ", ".join(f"${place}" for place in range(1, len(part) + 1))
-        for term, facet in fetch(f"SELECT term, facet FROM log_facet WHERE facet IN ({marks})", *part):  # noqa: S608 - marks
-            found.setdefault(int(facet), set()).add(str(term))
-    return {facet: frozenset(terms) for facet, terms in found.items()}
-
-
-@contextmanager
-def _opened(settings: Settings) -> Iterator[Fetch]:
-    if settings.database_url is None:
-        with _sqlite(settings.dir / LOG_FILE) as fetch:
-            yield fetch
-    else:
-        with _postgres(settings.database_url.get_secret_value()) as fetch:
-            yield fetch
-
-
-@contextmanager
-def _sqlite(path: Path) -> Iterator[Fetch]:
-    """One read transaction over the file. Beside a running gateway its WAL is read; a copy in a read-only place is opened as it is."""
-    if not path.is_file():
-        raise InstanceMissing(f"{path}: there is no log here; is this the folder of an instance?")
-    flags = apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
-    wal = path.with_name(path.name + "-wal")
-    immutable = not wal.exists() or wal.stat().st_size == 0
-    try:
-        connection = apsw.Connection(f"{path.absolute().as_uri()}?mode=ro", flags=flags)
-        try:
-            connection.execute("SELECT count(*) FROM sqlite_master").fetchall()
-        except apsw.Error:
-            connection.close()
-            if not immutable:
-                raise
-            connection = apsw.Connection(f"{path.absolute().as_uri()}?mode=ro&immutable=1", flags=flags)
-        connection.execute("BEGIN")
-    except apsw.Error as error:
-        raise LogUnavailable(f"{path} cannot be read: {error}") from None
-
-    def fetch(statement: str, *values: Any) -> list[tuple[Any, ...]]:
-        for place in range(len(values), 0, -1):
-            statement = statement.replace(f"${place}", f"?{place}")
-        try:
-            return connection.execute(statement, values).fetchall()
-        except apsw.Error as error:
-            raise Finding(None, f"the database file is damaged: {error}") from None
-
-    try:
-        yield fetch
-    finally:
-        connection.close()
-
-
-@contextmanager
-def _postgres(url: str) -> Iterator[Fetch]:
-    try:
-        with psycopg.connect(url, autocommit=False) as connection:
-            connection.read_only = True
-            connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
-
-            def fetch(statement: str, *values: Any) -> list[tuple[Any, ...]]:
-                text = statement
-                for place in range(len(values), 0, -1):
-                    text = text.replace(f"${place}", f"%(v{place})s")
-                named = {f"v{place}": value for place, value in enumerate(values, 1)}
-                return connection.execute(text, named).fetchall()
-
-            yield fetch
-    except psycopg.Error as error:
-        raise LogUnavailable(f"the log cannot be read ({error.sqlstate or type(error).__name__})") from None
+    if smallest is not None and smallest < 0:
+        raise Finding(None, "a stored checkpoint has a negative size")

@@ -36,7 +36,7 @@ class GroupWriter:
     ) -> None:
         """`recheck` verifies the tail of a store that was opened again; it raises LogBroken when it does not fit."""
         self._store = store
-        self._replica = replica
+        self.replica = replica
         self._batch_entries = batch_entries
         self._queue_entries = queue_entries
         self._recheck = recheck
@@ -49,6 +49,11 @@ class GroupWriter:
         self.size = 0
         self.failed_batches = 0
         self.error: LogError | None = None
+
+    @property
+    def has_open_intents(self) -> bool:
+        """True while an intent of this process waits for its outcome."""
+        return bool(self._open_intents)
 
     def start(self, size: int) -> None:
         """Begin to serve a tree of `size` entries."""
@@ -69,7 +74,7 @@ class GroupWriter:
         self._wake.set()
 
     def submit(self, group: Sequence[Prepared]) -> asyncio.Future[list[Committed]]:
-        """Queue a group that is committed as a whole. LogUnavailable when poisoned or closed, LogOverloaded when full."""
+        """Queue a group, committed as a whole. LogUnavailable when poisoned or closed, LogOverloaded when full."""
         if self.error is not None:
             raise LogUnavailable(f"the exchange log cannot be written: {self.error.detail}", retry_after_seconds=2)
         if self._closing or self._task is None:
@@ -113,7 +118,7 @@ class GroupWriter:
         batch = taken[0][0] if len(taken) == 1 else [entry for group, _ in taken for entry in group]
         try:
             first = await self._store.commit(batch, self._mark(batch))
-        except Exception as error:  # every failure of a store poisons the writer: nothing may be acknowledged  # noqa: BLE001 - whatever the driver raises becomes one of our errors
+        except Exception as error:  # noqa: BLE001 - any failure poisons the writer: nothing may be acknowledged
             self._poison(error, taken)
             return
         self.size = first + len(batch)
@@ -141,35 +146,32 @@ class GroupWriter:
             if not future.done():
                 future.set_exception(error)
 
-    def _is_closing(self) -> bool:
-        """Read anew: `stop` may have been called while this coroutine waited."""
-        return self._closing
-
     async def _recover(self) -> None:
         """Open the store again and check its tail, with growing pauses, until it fits or the log is closed."""
         pause_seconds = 0.0
-        while self.error is not None and not self._closing:
-            if pause_seconds:
-                self._wake.clear()
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(self._wake.wait(), pause_seconds)
-                if self._is_closing():
-                    return
+        while not self._closing and (error := await self._try_again()) is not None:
+            self.error = error
             pause_seconds = min(max(_RETRY_FIRST_SECONDS, pause_seconds * 2), _RETRY_MOST_SECONDS)
-            try:
-                await self._store.recover()
-                await self._recheck()
-                self.size = (await self._store.head()).size
-            except LogError as error:
-                self.error = error
-                if isinstance(error, LogBroken):
-                    _logger.critical("exchange log is broken: %s", error.detail)
-            except Exception as error:  # a store that fails in an unknown way stays closed
-                self.error = LogUnavailable(type(error).__name__)
-                _logger.exception("exchange log cannot be opened again")
-            else:
-                self.error = None
-                _logger.warning("exchange log is written again, at size %d", self.size)
+            self._wake.clear()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), pause_seconds)
+
+    async def _try_again(self) -> LogError | None:
+        """Open the store and check its tail; the fault, or None (then entries are taken again)."""
+        try:
+            await self._store.recover()
+            await self._recheck()
+            self.size = (await self._store.head()).size
+        except LogError as error:
+            if isinstance(error, LogBroken):
+                _logger.critical("exchange log is broken: %s", error.detail)
+            return error
+        except Exception as error:  # a store that fails in an unknown way stays closed
+            _logger.exception("exchange log cannot be opened again")
+            return LogUnavailable(type(error).__name__)
+        self.error = None
+        _logger.warning("exchange log is written again, at size %d", self.size)
+        return None
 
     def _mark(self, batch: Sequence[Prepared]) -> OpenMark:
         """The low-water mark of open intents, as it will be when this batch is committed."""
@@ -179,7 +181,7 @@ class GroupWriter:
         if index is None:
             left = (i for i, entry in enumerate(batch) if entry.kind == "intent" and entry.xid not in closed)
             offset = next(left, None)
-        return OpenMark(self._replica, index, offset)
+        return OpenMark(self.replica, index, offset)
 
     def _note_intents(self, first: int, batch: Sequence[Prepared]) -> None:
         for position, entry in enumerate(batch):
