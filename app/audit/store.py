@@ -52,6 +52,11 @@ class Prepared:
         """Kind of the entry."""
         return str(self.columns[2])
 
+    @property
+    def t_us(self) -> int:
+        """Time of the entry, microseconds since 1970."""
+        return int(self.columns[3])
+
 
 @dataclass(frozen=True, slots=True)
 class Head:

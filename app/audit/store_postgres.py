@@ -1,7 +1,7 @@
 """The log in a PostgreSQL database, shared by all replicas.
 
-Durability: synchronous_commit is on (asserted, and set in each transaction), so COMMIT is answered after the WAL was
-flushed. The row of `log_head` is the lock between replicas: released by the same COMMIT that publishes the entries.
+Durability: synchronous_commit is on (asserted, and set for the session), so a commit is answered after the WAL was
+flushed. The row of `log_head` is the lock between replicas: released by the same commit that publishes the entries.
 """
 
 from __future__ import annotations
@@ -13,10 +13,11 @@ from typing import Any, TypeVar
 
 import asyncpg
 
-from app.audit.batch import TileNode, grow
+from app.audit.batch import grow
 from app.audit.checkpoint import Checkpoint
-from app.audit.merkle import EMPTY_ROOT, TILE_BITS
-from app.audit.store import COLUMN_NAMES, Head, OpenMark, Prepared
+from app.audit.merkle import EMPTY_ROOT
+from app.audit.postgres_append import APPEND, append_values
+from app.audit.store import Head, OpenMark, Prepared
 from app.errors import LogBroken, LogUnavailable, StoreOutdated
 
 _CONNECT_SECONDS = 5.0
@@ -24,20 +25,8 @@ _COMMAND_SECONDS = 5.0
 _READERS = 4
 _KNOWN_FACETS = 100_000
 
-_BEGIN = (
-    "BEGIN; SET LOCAL synchronous_commit = {}; SET LOCAL lock_timeout = '2s';"
-    " SET LOCAL idle_in_transaction_session_timeout = '3s'"
-)
+_SESSION = "SET synchronous_commit = {}; SET lock_timeout = '2s'; SET idle_in_transaction_session_timeout = '3s'"
 _LOCK_HEAD = "SELECT size, root, frontier, tail FROM log_head WHERE log_id = $1 FOR UPDATE"
-_ENTRY_COLUMNS = ("idx", "leaf_hash", "entry", *COLUMN_NAMES)
-_INSERT_FACETS = (
-    "INSERT INTO log_facet (term, facet) SELECT * FROM unnest($1::text[], $2::bigint[]) ON CONFLICT DO NOTHING"
-)
-_INSERT_NODE = (
-    "INSERT INTO log_node (level, n, hash, leaves, t_min_us, t_max_us)"
-    " SELECT $1::integer, $2::bigint, $3::bytea, $4::bytea, min(t_us), max(t_us)"
-    " FROM log_entry WHERE $1::integer = 8 AND idx >= $5 AND idx < $6"
-)
 _WANTED_SETTINGS = {"fsync": ("on",), "full_page_writes": ("on",), "synchronous_commit": ("on", "remote_apply")}
 
 _REPLICA_LOCKS = 0x53494D50
@@ -59,10 +48,11 @@ class PostgresLogStore:
         self._url = f"{scheme.partition('+')[0]}://{rest}"
         self._origin = origin
         self._lock = asyncio.Lock()
-        self._connection: asyncpg.Connection[asyncpg.Record] | None = None
+        self._connection: asyncpg.Connection | None = None
         self._pool: asyncpg.Pool[asyncpg.Record] | None = None
         self._facets: set[int] = set()
-        self._begin = _BEGIN.format("on")
+        self._durability: str | None = None
+        self._known: Head | None = None
         self._commit_sent = False
 
     async def open(self, *, create: bool) -> None:
@@ -124,7 +114,7 @@ class PostgresLogStore:
     async def save_checkpoint(self, checkpoint: Checkpoint, at_us: int) -> Checkpoint:
         """See `LogStore.save_checkpoint`. Replicas race here; the primary key lets one note through."""
 
-        async def save(connection: asyncpg.Connection[asyncpg.Record]) -> Checkpoint:
+        async def save(connection: asyncpg.Connection) -> Checkpoint:
             await connection.execute(
                 "INSERT INTO log_checkpoint (size, root, note, at_us) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
                 checkpoint.size,
@@ -147,7 +137,7 @@ class PostgresLogStore:
     async def retire(self, replicas: Sequence[str]) -> None:
         """See `LogStore.retire`."""
 
-        async def remove(connection: asyncpg.Connection[asyncpg.Record]) -> None:
+        async def remove(connection: asyncpg.Connection) -> None:
             await connection.execute("DELETE FROM log_replica WHERE replica = ANY($1::text[])", list(replicas))
 
         await self._on_writer(remove)
@@ -159,7 +149,7 @@ class PostgresLogStore:
         async with _translated():
             return [tuple(row) for row in await self._pool.fetch(statement, *values)]
 
-    async def _on_writer(self, work: Callable[[asyncpg.Connection[asyncpg.Record]], Awaitable[T]]) -> T:
+    async def _on_writer(self, work: Callable[[asyncpg.Connection], Awaitable[T]]) -> T:
         async with self._lock:
             try:
                 async with _translated():
@@ -168,7 +158,7 @@ class PostgresLogStore:
                 await self._drop()
                 raise
 
-    async def _connect(self) -> asyncpg.Connection[asyncpg.Record]:
+    async def _connect(self) -> asyncpg.Connection:
         if self._connection is None or self._connection.is_closed():
             self._connection = await asyncpg.connect(
                 self._url,
@@ -180,15 +170,17 @@ class PostgresLogStore:
             await self._connection.execute(
                 "SELECT pg_try_advisory_lock($1::integer, hashtext($2))", _REPLICA_LOCKS, self._replica
             )
+            if self._durability is not None:
+                await self._connection.execute(_SESSION.format(self._durability))
         return self._connection
 
     async def _drop(self) -> None:
         """Close the writing connection without waiting for its server; an open transaction there is rolled back."""
-        connection, self._connection = self._connection, None
+        connection, self._connection, self._known = self._connection, None, None
         if connection is not None:
             connection.terminate()
 
-    async def _assert_durable(self, connection: asyncpg.Connection[asyncpg.Record]) -> None:
+    async def _assert_durable(self, connection: asyncpg.Connection) -> None:
         """Refuse a server that may acknowledge a commit which is not on its disk."""
         if await connection.fetchval("SELECT pg_is_in_recovery()"):
             raise LogUnavailable("the log's database is a standby; point the gateway at the primary")
@@ -200,9 +192,10 @@ class PostgresLogStore:
                     f" set it to {' or '.join(allowed)}"
                 )
             if name == "synchronous_commit":
-                self._begin = _BEGIN.format(found)
+                self._durability = found
+                await connection.execute(_SESSION.format(found))
 
-    async def _first_head(self, connection: asyncpg.Connection[asyncpg.Record], *, create: bool) -> None:
+    async def _first_head(self, connection: asyncpg.Connection, *, create: bool) -> None:
         if await connection.fetchval("SELECT to_regclass('log_head') IS NULL"):
             raise StoreOutdated("the database has no tables of the log; run `simpul db upgrade`")
         if await connection.fetchval("SELECT count(*) FROM log_head"):
@@ -216,7 +209,7 @@ class PostgresLogStore:
             EMPTY_ROOT,
         )
 
-    async def _read_head(self, connection: asyncpg.Connection[asyncpg.Record]) -> Head:
+    async def _read_head(self, connection: asyncpg.Connection) -> Head:
         row = await connection.fetchrow(
             "SELECT size, root, frontier, tail FROM log_head WHERE log_id = $1", self._origin
         )
@@ -224,76 +217,68 @@ class PostgresLogStore:
             raise LogBroken(f"the log has no head for origin {self._origin}")
         return Head(*row)
 
-    async def _commit(
-        self, connection: asyncpg.Connection[asyncpg.Record], batch: Sequence[Prepared], mark: OpenMark
-    ) -> int:
-        self._commit_sent = False
-        await connection.execute(self._begin)
-        row = await connection.fetchrow(_LOCK_HEAD, self._origin)
-        if row is None:
-            raise LogBroken(f"the log has no head for origin {self._origin}")
-        head = Head(*row)
-        first = head.size
+    async def _commit(self, connection: asyncpg.Connection, batch: Sequence[Prepared], mark: OpenMark) -> int:
+        """From the head as this process left it in one statement; under the row lock when another replica moved it."""
+        fresh = {e.facet: e.terms for e in batch if e.facet not in self._facets}
+        terms = [(term, facet) for facet, found in fresh.items() for term in found]
+        first = None
+        if self._known is not None:
+            first = await self._append(connection, self._known, batch, mark, terms)
+        if first is None:
+            first = await self._append_locked(connection, batch, mark, terms)
+        if len(self._facets) > _KNOWN_FACETS:
+            self._facets.clear()
+        self._facets.update(fresh)
+        return first
+
+    async def _append(
+        self,
+        connection: asyncpg.Connection,
+        head: Head,
+        batch: Sequence[Prepared],
+        mark: OpenMark,
+        terms: Sequence[tuple[str, int]],
+    ) -> int | None:
+        """The index of the batch's first entry; None when the head is not `head` any more, and then nothing is written."""
         try:
             grown, nodes = grow(head, batch)
         except ValueError as error:
             raise LogBroken(f"the head of the log is damaged: {error}") from error
-        fresh = await self._insert(connection, first, batch, nodes)
+        replica = (mark.replica, mark.resolve(head.size, len(batch)))
+        values = append_values(self._origin, head, grown, replica, batch, terms, nodes)
         self._commit_sent = True
-        await connection.execute(self._finish(grown, mark, mark.resolve(first, len(batch))))
-        if len(self._facets) > _KNOWN_FACETS:
-            self._facets.clear()
-        self._facets |= fresh
-        return first
+        try:
+            moved = await connection.fetchval(APPEND, *values)
+        except asyncpg.LockNotAvailableError:
+            self._commit_sent = False  # the server said that it did nothing: there is no batch to look for
+            raise
+        self._known = grown if moved else None
+        return head.size if moved else None
 
-    async def _insert(
+    async def _append_locked(
         self,
-        connection: asyncpg.Connection[asyncpg.Record],
-        first: int,
+        connection: asyncpg.Connection,
         batch: Sequence[Prepared],
-        nodes: Sequence[TileNode],
-    ) -> set[int]:
-        numbered = list(enumerate(batch, first))
-        await connection.copy_records_to_table(
-            "log_entry",
-            records=[(idx, e.leaf_hash, e.entry, *e.columns) for idx, e in numbered],
-            columns=_ENTRY_COLUMNS,
-        )
-        details = [(idx, e.salt, e.detail) for idx, e in numbered if e.salt is not None]
-        if details:
-            await connection.copy_records_to_table(
-                "exchange_detail", records=details, columns=("idx", "salt", "detail")
-            )
-        tags = [(idx, tag, role, epoch) for idx, e in numbered for tag, role, epoch in e.tags]
-        if tags:
-            await connection.copy_records_to_table(
-                "exchange_subject", records=tags, columns=("idx", "tag", "role", "epoch")
-            )
-        fresh = {e.facet: e.terms for e in batch if e.facet not in self._facets}
-        if fresh:
-            pairs = [(term, facet) for facet, terms in fresh.items() for term in terms]
-            await connection.execute(_INSERT_FACETS, [term for term, _ in pairs], [facet for _, facet in pairs])
-        for node in nodes:
-            values = (node.level, node.n, node.hash, node.leaves, node.first_leaf, node.first_leaf + (1 << TILE_BITS))
-            await connection.execute(_INSERT_NODE, *values)
-        return set(fresh)
-
-    def _finish(self, head: Head, mark: OpenMark, open_from: int) -> str:
-        """New head, low-water mark and COMMIT in one round trip; values are numbers, hex and two quoted names."""
-        return (
-            f"UPDATE log_head SET size = {head.size}, root = '\\x{head.root.hex()}',"
-            f" frontier = '\\x{head.frontier.hex()}', tail = '\\x{head.tail.hex()}'"
-            f" WHERE log_id = {_quoted(self._origin)};"
-            f" INSERT INTO log_replica (replica, open_from) VALUES ({_quoted(mark.replica)}, {open_from})"
-            f" ON CONFLICT (replica) DO UPDATE SET open_from = {open_from}; COMMIT"
-        )
+        mark: OpenMark,
+        terms: Sequence[tuple[str, int]],
+    ) -> int:
+        self._commit_sent = False
+        await connection.execute("BEGIN")
+        row = await connection.fetchrow(_LOCK_HEAD, self._origin)
+        if row is None:
+            raise LogBroken(f"the log has no head for origin {self._origin}")
+        first = await self._append(connection, Head(*row), batch, mark, terms)
+        if first is None:
+            raise LogBroken("the head of the log moved under its lock")
+        await connection.execute("COMMIT")
+        return first
 
     async def _find(self, batch: Sequence[Prepared]) -> int | None:
         """Index of a batch whose COMMIT was not answered; None when it is not there (or cannot be known)."""
         try:
             async with _translated():
                 connection = await self._connect()
-                await connection.execute(self._begin)
+                await connection.execute("BEGIN")
                 await connection.fetchrow(_LOCK_HEAD, self._origin)  # waits until the lost transaction has ended
                 rows = await connection.fetch(
                     "SELECT idx, leaf_hash FROM log_entry WHERE id = ANY($1::text[]) ORDER BY idx",
@@ -306,13 +291,6 @@ class PostgresLogStore:
         if [bytes(row["leaf_hash"]) for row in rows] != [entry.leaf_hash for entry in batch]:
             return None
         return int(rows[0]["idx"])
-
-
-def _quoted(name: str) -> str:
-    """A string literal (standard_conforming_strings is on in every supported server; backslashes are refused)."""
-    if "\\" in name or "\x00" in name:
-        raise LogUnavailable("names of origins and replicas hold no backslash")
-    return "'" + name.replace("'", "''") + "'"
 
 
 @asynccontextmanager

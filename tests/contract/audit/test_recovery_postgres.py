@@ -38,7 +38,7 @@ def ignore_lost_connections(loop: asyncio.AbstractEventLoop, context: dict[str, 
 
 
 class Proxy:
-    """A TCP proxy that cuts a connection at COMMIT: before the server sees it, or before its answer gets back."""
+    """A TCP proxy that cuts a connection at a batch of entries: before the server sees it, or before its answer gets back."""
 
     def __init__(self, url: str) -> None:
         parts = urlsplit(url)
@@ -69,7 +69,7 @@ class Proxy:
         down = asyncio.create_task(self._down(up_reader, writer, state))
         try:
             while piece := await reader.read(65536):
-                if b"COMMIT\x00" in piece and self.cut is not None:
+                if b"simpul-log/1" in piece and self.cut is not None:
                     mode, self.cut = self.cut, None
                     self.cuts += 1
                     if mode == "before":
@@ -153,7 +153,7 @@ async def test_hostile_10_connections_terminated_under_load_lose_nothing_that_wa
                 await asyncio.to_thread(
                     postgres.rows,
                     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-                    " WHERE application_name = 'simpul-log-writer'",
+                    " WHERE application_name = 'simpul-log-writer' AND datname = current_database()",
                 )
 
         await asyncio.gather(cut(), *(write() for _ in range(16)))

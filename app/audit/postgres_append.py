@@ -1,0 +1,101 @@
+"""Appending a batch to the log on PostgreSQL in one statement, and so in one round trip and one flush.
+
+The statement moves the head only from the state the caller knows; when another replica moved it, nothing is written at
+all and the caller takes the row lock instead (`store_postgres.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from app.audit.batch import TileNode
+from app.audit.merkle import TILE_BITS
+from app.audit.store import COLUMN_NAMES, Head, Prepared
+
+_COLUMN_TYPES = {"t_us": "bigint", "status": "integer", "row_count": "bigint", "facet": "bigint"}
+_COLUMNS = ("idx", "leaf_hash", "entry", *COLUMN_NAMES)
+_TYPES = ("bigint", "bytea", "bytea", *(_COLUMN_TYPES.get(name, "text") for name in COLUMN_NAMES))
+_HEAD_VALUES = 11
+
+
+def _arrays(types: Sequence[str], start: int) -> str:
+    return ", ".join(f"${start + place}::{kind}[]" for place, kind in enumerate(types))
+
+
+_ENTRIES = _HEAD_VALUES + 1
+_DETAILS = _ENTRIES + len(_TYPES)
+_TAGS = _DETAILS + 3
+_FACETS = _TAGS + 4
+_NODES = _FACETS + 2
+_MOVED = "WHERE EXISTS (SELECT 1 FROM moved)"
+
+APPEND = f"""WITH moved AS (
+ UPDATE log_head SET size = $2, root = $3, frontier = $4, tail = $5
+ WHERE log_id = $1 AND size = $6 AND root = $7 AND frontier = $8 AND tail = $9 RETURNING size
+), entries AS (
+ INSERT INTO log_entry ({", ".join(_COLUMNS)}) SELECT * FROM unnest({_arrays(_TYPES, _ENTRIES)}) {_MOVED}
+), details AS (
+ INSERT INTO exchange_detail (idx, salt, detail)
+ SELECT * FROM unnest({_arrays(("bigint", "bytea", "bytea"), _DETAILS)}) {_MOVED}
+), tags AS (
+ INSERT INTO exchange_subject (idx, tag, role, epoch)
+ SELECT * FROM unnest({_arrays(("bigint", "bytea", "text", "integer"), _TAGS)}) {_MOVED}
+), facets AS (
+ INSERT INTO log_facet (term, facet) SELECT * FROM unnest({_arrays(("text", "bigint"), _FACETS)}) {_MOVED}
+ ON CONFLICT DO NOTHING
+), nodes AS (
+ INSERT INTO log_node (level, n, hash, leaves, t_min_us, t_max_us)
+ SELECT f.level, f.n, f.hash, f.leaves,
+  CASE WHEN f.level = {TILE_BITS} THEN least(f.t_min_us,
+   (SELECT min(t_us) FROM log_entry WHERE idx >= f.n << {TILE_BITS} AND idx < $6)) END,
+  CASE WHEN f.level = {TILE_BITS} THEN greatest(f.t_max_us,
+   (SELECT max(t_us) FROM log_entry WHERE idx >= f.n << {TILE_BITS} AND idx < $6)) END
+ FROM unnest({_arrays(("integer", "bigint", "bytea", "bytea", "bigint", "bigint"), _NODES)})
+  AS f(level, n, hash, leaves, t_min_us, t_max_us) {_MOVED}
+), replica AS (
+ INSERT INTO log_replica (replica, open_from) SELECT $10::text, $11::bigint {_MOVED}
+ ON CONFLICT (replica) DO UPDATE SET open_from = excluded.open_from
+) SELECT count(*) FROM moved"""
+"""One row: 1 when the batch is in, 0 when the head was not where `known` said. Values as `append_values` gives them."""
+
+
+def append_values(
+    origin: str,
+    known: Head,
+    grown: Head,
+    replica: tuple[str, int],
+    batch: Sequence[Prepared],
+    fresh_terms: Sequence[tuple[str, int]],
+    nodes: Sequence[TileNode],
+) -> list[Any]:
+    """The values of `APPEND`: a column of each table as one array."""
+    first = known.size
+    rows = [(first + place, e.leaf_hash, e.entry, *e.columns) for place, e in enumerate(batch)]
+    details = [(first + place, e.salt, e.detail) for place, e in enumerate(batch) if e.salt is not None]
+    tags = [(first + place, *tag) for place, e in enumerate(batch) for tag in e.tags]
+    spans = [(n.level, n.n, n.hash, n.leaves, *_span(n, first, batch)) for n in nodes]
+    return [
+        origin,
+        *(grown.size, grown.root, grown.frontier, grown.tail),
+        *(known.size, known.root, known.frontier, known.tail),
+        *replica,
+        *_turned(rows, len(_TYPES)),
+        *_turned(details, 3),
+        *_turned(tags, 4),
+        *_turned(fresh_terms, 2),
+        *_turned(spans, 6),
+    ]
+
+
+def _span(node: TileNode, first: int, batch: Sequence[Prepared]) -> tuple[int | None, int | None]:
+    """Earliest and latest time of the batch's entries in a finished tile; the statement adds those stored before."""
+    if node.level != TILE_BITS:
+        return None, None
+    start = max(node.first_leaf - first, 0)
+    times = [entry.t_us for entry in batch[start : node.first_leaf + (1 << TILE_BITS) - first]]
+    return min(times), max(times)
+
+
+def _turned(rows: Sequence[tuple[Any, ...]], width: int) -> list[list[Any]]:
+    return [list(column) for column in zip(*rows, strict=True)] if rows else [[] for _ in range(width)]
