@@ -147,7 +147,24 @@ class Metrics:
         self.source_seconds = Histogram(
             "simpul_source_seconds", "Time of one scan", ("agency",), registry=registry, buckets=_SECONDS
         )
+        self._requests: dict[tuple[str, str, int], Counter] = {}
+        self._scans: dict[tuple[str, str], Counter] = {}
         ProcessCollector(registry=registry)
+
+    def count_request(self, method: str, route: str, status: int) -> None:
+        """Counts one answered request by its route template."""
+        mark = (method, route, status)
+        found = self._requests.get(mark)
+        if found is None:
+            found = self._requests[mark] = self.requests.labels(method, route, str(status))
+        found.inc()
+
+    def count_scan(self, agency: str, status: str) -> None:
+        """Counts one scan of an agency's source by how it ended."""
+        found = self._scans.get((agency, status))
+        if found is None:
+            found = self._scans[agency, status] = self.source_scans.labels(agency, status)
+        found.inc()
 
     def render(self) -> bytes:
         """The Prometheus text format (`prometheus_client.CONTENT_TYPE_LATEST`)."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
@@ -90,7 +91,6 @@ class ExchangeLayer:
         headers = {name: value for name, value in scope["headers"]}  # noqa: C416 - last one wins, as ASGI orders them
         call = _Call(services, scope, receive, send, headers)
         state = scope.setdefault("state", {})
-        state["trace"] = call.trace
         try:
             _check_headers(scope, services.settings.header_bytes)
             if not scope["path"].startswith(_API):
@@ -125,9 +125,13 @@ class _Call:
         self.receive = receive
         self.send = send
         self.headers = headers
-        self.trace = TraceContext.from_header(self.header(b"traceparent"))
         self.exchange: Exchange | None = None
         self.template = ""
+
+    @functools.cached_property
+    def trace(self) -> TraceContext:
+        """Where this request stands in the caller's trace; made when somebody asks."""
+        return TraceContext.from_header(self.header(b"traceparent"))
 
     def header(self, name: bytes) -> str | None:
         """A request header as text, None when absent."""
@@ -326,7 +330,7 @@ class _Call:
 
     def _count(self, status: int) -> None:
         template = self.template or getattr(self.scope.get("route"), "path", "unmatched")
-        self.services.metrics.requests.labels(self.scope["method"], template, str(status)).inc()
+        self.services.metrics.count_request(self.scope["method"], template, status)
 
 
 class _Watch:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+import pyarrow as pa
+
 from app.connectors.contract import Connector, KeyRows, RawBatch
 from app.connectors.filters import TRUE
 from app.connectors.mapping import CompiledMapping
@@ -25,6 +27,7 @@ class KeyReader:
         self._source = source
         self._columns = None if mapping.all_columns else tuple(sorted(mapping.raw_columns))
         self._parts = tuple((name, mapping.renames[name]) for name in schema.meta.key)
+        self._checked: pa.Schema | None = None
         self._pushed = ("key",) if self._columns is None else ("columns", "key")
 
     @classmethod
@@ -48,10 +51,12 @@ class KeyReader:
         return None if batch is None else self._picked(batch, key, request)
 
     def _picked(self, batch: RawBatch, key: str, request: ReadRequest) -> ReadResult:
-        missing = self._mapping.check_columns(batch.schema.names)
-        if missing:
-            names = ", ".join(missing)
-            raise SourceSchemaMismatch(f"the source has no column {names}", field="/fields", missing=missing)
+        if batch.schema is not self._checked:
+            missing = self._mapping.check_columns(batch.schema.names)
+            if missing:
+                names = ", ".join(missing)
+                raise SourceSchemaMismatch(f"the source has no column {names}", field="/fields", missing=missing)
+            self._checked = batch.schema
         rejects = [[Reject(raw.place, "", raw.rule, raw.detail)] for raw in batch.rejects]
         found: MappedRecord | None = None
         for place, row in shaped_rows(self._mapping, batch):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import structlog
 
@@ -59,7 +59,7 @@ class Runtime:
 
     def until(self, deadline: float) -> Runtime:
         """The same for one request."""
-        return replace(self, deadline=deadline)
+        return Runtime(self.guards, deadline)
 
     def circuit(self, connector: str) -> str:
         """State of a connector's circuit, for its health."""

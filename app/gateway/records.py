@@ -105,7 +105,7 @@ async def note_sources(state: State, sources: Sequence[SourceStatus]) -> None:
     """Keeps the rejects that the reads met (quarantine) and what failed (health). Never fails an answer."""
     noted = [source for source in sources if source.rejects or source.status in _FAILED]
     for source in sources:
-        state.metrics.source_scans.labels(source.agency, source.status).inc()
+        state.metrics.count_scan(source.agency, source.status)
     if not noted:
         return
     moment = datetime.now(UTC)

@@ -19,7 +19,7 @@ from app.connectors.sql.address import PostgresAddress, PostgresTarget, dial_add
 from app.connectors.sql.columns import Column, Table, check_of, finish_rows
 from app.connectors.sql.postgres_catalog import load_table, load_tables
 from app.connectors.sql.postgres_faults import translated
-from app.connectors.sql.postgres_keys import KeyRead, key_read
+from app.connectors.sql.postgres_keys import KeyGroups, key_read
 from app.connectors.sql.postgres_render import PostgresRenderer
 from app.connectors.sql.source import SqlSource
 from app.errors import SimpulError, SourceTimeout, SourceUnreachable
@@ -41,8 +41,9 @@ class PostgresConnector(Connector, KeyRows):
         self._pool: asyncpg.Pool | None = None
         self._table: tuple[Table, str] | None = None
         self._opening = asyncio.Lock()
+        self._describing = asyncio.Lock()
         self._texts: dict[Any, tuple[str, tuple[Column, ...], pa.Schema]] = {}
-        self._key_reads: dict[Any, KeyRead | None] = {}
+        self._keys: dict[Any, KeyGroups | None] = {}
 
     @property
     def capabilities(self) -> Capabilities:
@@ -120,7 +121,7 @@ class PostgresConnector(Connector, KeyRows):
                         yield RawBatch(schema, rows=rows, place=table.label, rejects=rejects)
                         return
                 async with session.transaction(readonly=True):
-                    cursor = await session.cursor(text, *renderer.parameters, prefetch=BATCH_ROWS)
+                    cursor = await session.cursor(text, *renderer.parameters)
                     first = 1
                     while True:
                         block = await cursor.fetch(BATCH_ROWS)
@@ -142,23 +143,26 @@ class PostgresConnector(Connector, KeyRows):
             return None
         table, origin = await self._described()
         names = tuple(name for name, _ in key)
-        if (columns, names) not in self._key_reads:
-            self._key_reads[columns, names] = key_read(table, origin, columns, names)
-        found = self._key_reads[columns, names]
-        budget = None if deadline is None else deadline - time.monotonic()
-        if found is None or (budget is not None and budget <= 0):
-            return None
         pool = self._pool or await self._opened()
+        if (columns, names) not in self._keys:
+            read, seconds = key_read(table, origin, columns, names), self._environment.limits.deadline_seconds
+            self._keys[columns, names] = None if read is None else KeyGroups(pool, read, seconds)
+        groups = self._keys[columns, names]
+        if groups is None:
+            return None
+        budget = None if deadline is None else deadline - time.monotonic()
+        if budget is not None and budget <= 0:
+            raise SourceTimeout("the database did not answer before the deadline", step="read")
         try:
-            async with pool.acquire() as session:
-                rows = await session.fetch(found.text, *[value for _, value in key], timeout=budget)
+            rows = await groups.rows(tuple(value for _, value in key))
         except Exception as error:  # noqa: BLE001 - whatever the driver raises becomes one of our errors
             raise self._fault(error) from None
-        return found.batch(rows, table.label) if len(rows) <= SMALL_ROWS else None
+        return None if rows is None else groups.read.batch(rows, table.label)
 
     async def close(self) -> None:
         """Closes the pool; queries under way are cancelled."""
         pool, self._pool, self._table = self._pool, None, None
+        await self._forget_keys()
         if pool is not None:
             with contextlib.suppress(Exception):
                 async with asyncio.timeout(CONNECT_SECONDS):
@@ -178,6 +182,12 @@ class PostgresConnector(Connector, KeyRows):
                 self._texts.clear()
             self._texts[(columns, tail)] = known
         return known
+
+    async def _forget_keys(self) -> None:
+        kept, self._keys = self._keys, {}
+        for groups in kept.values():
+            if groups is not None:
+                await groups.close()
 
     def _fault(self, error: Exception) -> SimpulError:
         """The driver's fault as ours; a table that changed is described anew at the next read."""
@@ -199,18 +209,22 @@ class PostgresConnector(Connector, KeyRows):
             raise SourceUnreachable("the port that the address refers to is no number", field="/source/url") from None
 
     async def _described(self) -> tuple[Table, str]:
-        if self._table is None:
-            pool = await self._opened()
-            try:
-                async with pool.acquire(timeout=CONNECT_SECONDS) as session:
-                    self._table = await load_table(session, self._source)
-                    self._texts.clear()
-                    self._key_reads.clear()
-            except SimpulError:
-                raise
-            except Exception as error:  # noqa: BLE001 - whatever the driver raises becomes one of our errors
-                raise translated(error) from None
-        return self._table
+        if self._table is not None:
+            return self._table
+        pool = await self._opened()
+        async with self._describing:
+            if self._table is None:
+                try:
+                    async with pool.acquire(timeout=CONNECT_SECONDS) as session:
+                        found = await load_table(session, self._source)
+                except SimpulError:
+                    raise
+                except Exception as error:  # noqa: BLE001 - whatever the driver raises becomes one of our errors
+                    raise translated(error) from None
+                self._texts.clear()
+                await self._forget_keys()
+                self._table = found
+            return self._table
 
     async def _opened(self) -> asyncpg.Pool:
         if self._pool is not None:
@@ -233,7 +247,7 @@ class PostgresConnector(Connector, KeyRows):
                 password=target.password or None,
                 database=target.database,
                 ssl=_ssl(target.sslmode),
-                passfile="/dev/null",
+                passfile="/dev/null/none",  # no file: passwords come from sealed secrets alone
                 timeout=CONNECT_SECONDS,
                 min_size=1,
                 max_size=self._environment.limits.concurrency,
