@@ -28,6 +28,12 @@ class Capabilities:
     order_columns: frozenset[str] | None = None
     limit: bool = False
     """Stops after `limit` rows (after filter and order)."""
-    rereadable: bool = True
-    """A second scan gives the same rows unless the source changed."""
+    keyset: bool = False
+    """Starts behind a position of the order (`ScanRequest.after`)."""
+    aggregates: frozenset[str] = frozenset()
+    """Of `count sum min max`, with groups, exactly what the raw rows would give (`Aggregation.aggregate`)."""
+    keys: tuple[frozenset[str], ...] = ()
+    """Sets of raw columns of which no two rows share the values, none of them null. Known after `learn`."""
+    most_keys: int = 0
+    """Most values in one `in`; longer lists go in chunks. 0: `in` is not declared."""
     concurrent_scans: int = 1

@@ -13,31 +13,14 @@ from typing import Any, ClassVar
 import pyarrow as pa
 
 from app.connectors.capabilities import Capabilities
-from app.connectors.filters import Filter
+from app.connectors.filters import Filter, Literal, Operand, Property, operands, operators, properties, walk
+from app.connectors.requests import After, AggregateRequest, Measure, Order, ScanRequest
 from app.errors import SimpulError
+
+__all__ = ["After", "AggregateRequest", "Measure", "Order", "ScanRequest"]
 
 JSON_COLUMN = {b"simpul": b"json"}
 """Arrow field metadata: the string column holds JSON text. Python rows hold the parsed value (numbers as int/Decimal)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """One sort key over a raw column. Nulls stand last in both directions."""
-
-    column: str
-    descending: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class ScanRequest:
-    """One read of one source, in the source's raw names. Undeclared work raises `CapabilityUndeclared`."""
-
-    columns: tuple[str, ...] | None = None
-    filter: Filter | None = None
-    order: tuple[Order, ...] = ()
-    limit: int | None = None
-    deadline: float | None = None
-    """Absolute `time.monotonic()` seconds; the scan raises `SourceTimeout` when it passes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +86,11 @@ class Discovery:
     notes: tuple[str, ...] = ()
 
 
+def _plain(parts: Sequence[Operand]) -> bool:
+    """A column first, then values: the form that every source with filters understands."""
+    return not parts or (isinstance(parts[0], Property) and all(isinstance(part, Literal) for part in parts[1:]))
+
+
 class Connector(ABC):
     """An open source of one agency. Opening does no I/O: a broken source must not keep the gateway from starting."""
 
@@ -112,6 +100,23 @@ class Connector(ABC):
     @abstractmethod
     def capabilities(self) -> Capabilities:
         """What the source can do; may be reduced by what `check` found."""
+
+    async def learn(self) -> None:  # noqa: B027 - most kinds have nothing to learn
+        """Looks at the source once, so that `capabilities` and `takes` speak of it as it is. Cheap afterwards.
+
+        Raises a `SourceError` leaf.
+        """
+
+    def takes(self, node: Filter) -> bool:
+        """Whether the source does this filter (raw names) by itself; what it does not take raises when asked."""
+        can = self.capabilities
+        columns = can.filter_columns
+        return (
+            can.filter_exactness != "none"
+            and operators(node) <= can.filter_operators
+            and (columns is None or properties(node) <= columns)
+            and all(_plain(operands(part)) for part in walk(node))
+        )
 
     @abstractmethod
     async def check(self) -> Sequence[CheckStep]:
@@ -133,12 +138,12 @@ class Connector(ABC):
         """Gives back pools and files; may be called twice."""
 
 
-class BatchLookup(ABC):
-    """Ability: rows whose column is one of many keys, in one request per chunk."""
+class Aggregation(ABC):
+    """Ability: groups and measures computed at the source. What cannot be computed exactly there raises."""
 
     @abstractmethod
-    def lookup(self, column: str, keys: Sequence[str], request: ScanRequest) -> AsyncIterator[RawBatch]:
-        """As `scan`, for the rows where `column` is in `keys` (<= 1,000)."""
+    async def aggregate(self, request: AggregateRequest) -> RawBatch:
+        """One row a group: the group's columns, then the measures; without groups exactly one row."""
 
 
 class KeyRows(ABC):

@@ -6,10 +6,11 @@ Sits on a connector and a compiled mapping; knows nothing of callers, grants or 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from app.connectors.contract import Connector, Freshness, RawBatch, ScanRequest
+from app.connectors.contract import Connector, Freshness, RawBatch
 from app.connectors.environment import Limits
 from app.connectors.filters import TRUE, Compare, Filter, Literal, Property, all_of
 from app.connectors.keeping import Keeper
@@ -17,7 +18,9 @@ from app.connectors.key_reader import KeyReader
 from app.connectors.manifest import Manifest
 from app.connectors.mapping import CompiledMapping
 from app.connectors.mapping.masking import mask
+from app.connectors.pushdown import Ordered, ordered_read, scan_request
 from app.connectors.records import MappedRecord, PreviewRow, ReadRequest, ReadResult, RecordWarning, Reject
+from app.connectors.requests import ScanRequest
 from app.connectors.selection import Selection, map_record, shaped_rows
 from app.errors import SourceSchemaMismatch, SourceTooLarge
 from app.schemas.registry import SchemaDef
@@ -64,10 +67,35 @@ class MappedSource:
         kept = await self._kept.table(request.deadline)
         if kept is not None:
             return kept.select(request, wanted)
+        await self.connector.learn()
+        scan = scan_request(self.mapping, self.connector, request, wanted)
+        pushed = _pushed(request, scan)
+        ordered = ordered_read(self.schema, self.mapping, self.connector, request, scan)
+        if ordered is not None:
+            return await self._read_ordered(request, wanted, ordered, pushed)
         selection = Selection(self.schema, request, wanted)
-        scan, pushed = self._scan_request(request, wanted)
         async for batch in self._batches(scan):
             await selection.take(self.mapping, batch)
+        return selection.result(pushed, datetime.now(UTC))
+
+    async def _read_ordered(
+        self, request: ReadRequest, wanted: Filter, ordered: Ordered, pushed: tuple[str, ...]
+    ) -> ReadResult:
+        """As many rows as are asked for, more only where rejects and residual leave too few."""
+        for most in ordered.attempts():
+            selection = Selection(self.schema, request, wanted)
+            exhausted = True
+            for scan in ordered.scans:
+                rows = 0
+                async for batch in self._batches(replace(scan, limit=most)):
+                    rows += len(batch) + len(batch.rejects)
+                    await selection.take(self.mapping, batch)
+                exhausted = most is None or rows < most
+                if not exhausted or selection.found >= ordered.limit:
+                    break
+            if exhausted or selection.found >= ordered.limit:
+                break
+        pushed = (*pushed, "order", *(("limit",) if most is not None else ()))
         return selection.result(pushed, datetime.now(UTC))
 
     async def read_all(self, deadline: float | None, most: int) -> ReadResult | None:
@@ -98,18 +126,6 @@ class MappedSource:
         self._kept.forget()
         await self.connector.close()
 
-    def _scan_request(self, request: ReadRequest, wanted: Filter) -> tuple[ScanRequest, tuple[str, ...]]:
-        can, mapping = self.connector.capabilities, self.mapping
-        columns = None
-        pushed: list[str] = []
-        if can.columns and not mapping.all_columns:
-            columns = tuple(sorted(mapping.raw_columns))
-            pushed.append("columns")
-        sent, _ = mapping.push_filter(wanted, can)
-        if sent is not None:
-            pushed.append("key" if request.key is not None else "filter")
-        return ScanRequest(columns=columns, filter=sent, deadline=request.deadline), tuple(pushed)
-
     async def _batches(self, scan: ScanRequest) -> AsyncIterator[RawBatch]:
         """The raw batches of a scan; the source is told to stop whatever happens here."""
         seen = 0
@@ -133,6 +149,12 @@ class MappedSource:
             closing = getattr(batches, "aclose", None)
             if closing is not None:
                 await closing()
+
+
+def _pushed(request: ReadRequest, scan: ScanRequest) -> tuple[str, ...]:
+    """The work that a scan gave to the source."""
+    named = "key" if request.key is not None else "filter"
+    return (*(("columns",) if scan.columns is not None else ()), *((named,) if scan.filter is not None else ()))
 
 
 def _is_personal(schema: SchemaDef, mapping: CompiledMapping) -> bool:

@@ -134,6 +134,17 @@ def properties(node: Filter) -> frozenset[str]:
     return frozenset(found)
 
 
+def operators(node: Filter) -> frozenset[str]:
+    """The operators in a filter, as `Capabilities.filter_operators` names them."""
+    return frozenset(name for part in walk(node) for name in _operators(part))
+
+
+def _operators(node: Filter) -> Iterator[str]:
+    yield node.op if isinstance(node, Compare) else type(node).__name__.lower()
+    if any(isinstance(operand, CaseFold) for operand in operands(node)):
+        yield "casefold"
+
+
 def conjuncts(node: Filter) -> tuple[Filter, ...]:
     """The parts of the topmost AND, flattened; a filter that is no AND is its only conjunct."""
     if isinstance(node, And):

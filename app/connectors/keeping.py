@@ -75,11 +75,11 @@ class KeptTable:
         if wanted != TRUE:
             holds = compile_predicate(wanted)
             candidates = [record for record in candidates if holds(record.values) is True]
-        place = place_function(request.order)
+        place = place_function(self._schema, request.order)
         if request.order:
             candidates = sorted(candidates, key=place)
         if request.after is not None:
-            last = after_place(request) or ()
+            last = after_place(self._schema, request) or ()
             candidates = [record for record in candidates if last < place(record)]
         return candidates
 

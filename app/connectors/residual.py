@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Mapping
+from decimal import Decimal
 from typing import Any
 
 from app.connectors.filters import (
@@ -64,10 +65,15 @@ def fold_operand(value: Any) -> Any:
     return value.casefold() if isinstance(value, str) else value
 
 
+def exact(value: Any) -> Any:
+    """A binary float stands for its shortest decimal text, which is what its source shows and a filter writes."""
+    return Decimal(repr(value)) if type(value) is float else value
+
+
 def literal_value(operand: Operand) -> Any:
     """The value of an operand that holds no property."""
     if isinstance(operand, Literal):
-        return operand.value
+        return exact(operand.value)
     if isinstance(operand, CaseFold):
         return fold_operand(literal_value(operand.operand))
     raise TypeError(f"{operand!r} is not a literal")
@@ -83,9 +89,9 @@ def is_literal(operand: Operand) -> bool:
 def _getter(operand: Operand) -> Getter:
     if isinstance(operand, Property):
         name = operand.name
-        return lambda record: record.get(name)
+        return lambda record: exact(record.get(name))
     if isinstance(operand, Literal):
-        value = operand.value
+        value = exact(operand.value)
         return lambda _record: value
     inner = _getter(operand.operand)
     return lambda record: fold_operand(inner(record))
@@ -98,7 +104,7 @@ def _compare(op: str, left: Operand, right: Operand) -> Predicate:
 
         def against_literal(record: Mapping[str, Any]) -> bool | None:
             found = record.get(name)
-            return None if found is None else compare(found, value)
+            return None if found is None else compare(exact(found), value)
 
         return against_literal
     get_left, get_right = _getter(left), _getter(right)

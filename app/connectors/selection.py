@@ -9,6 +9,7 @@ import asyncio
 import time
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
+from functools import total_ordering
 from typing import Any
 
 from app.connectors.contract import JSON_COLUMN, RawBatch
@@ -29,6 +30,30 @@ _KEPT_AT_LEAST = 2000
 _KEYS_REMEMBERED = 2_000_000
 
 Place = tuple[Any, ...]
+LAST_KEY = "\U0010ffff"
+"""Behind every key: keys are percent-encoded ASCII."""
+
+
+@total_ordering
+class _Beyond:
+    """Less than everything, or greater than everything."""
+
+    __slots__ = ("greatest",)
+
+    def __init__(self, *, greatest: bool) -> None:
+        self.greatest = greatest
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+    def __lt__(self, other: object) -> bool:
+        return not self.greatest and self is not other
+
+    def __hash__(self) -> int:
+        return hash(self.greatest)
+
+
+_BEYOND: Mapping[str, Place] = {"": (_Beyond(greatest=False),), LAST_KEY: (_Beyond(greatest=True),)}
 
 
 class Descending:
@@ -56,14 +81,17 @@ def comparable(value: Any, *, descending: bool) -> tuple[bool, Any]:
     return (False, Descending(value) if descending else value)
 
 
-def place_function(order: tuple[tuple[str, bool], ...]) -> Callable[[MappedRecord], Place]:
-    """The function that gives a record's place: its order values, then its key."""
-    if not order:
-        return lambda record: (record.key,)
+def place_function(schema: SchemaDef, order: tuple[tuple[str, bool], ...]) -> Callable[[MappedRecord], Place]:
+    """The function that gives a record's place: its order values, then the values of its key (as a source orders them)."""
+    keys = schema.meta.key
+    if not order and len(keys) == 1 and schema.fields[keys[0]].required:
+        name = keys[0]
+        return lambda record: (record.values[name],)
+    parts = [*order, *((name, False) for name in keys)]
 
     def place(record: MappedRecord) -> Place:
         values = record.values
-        return (*[comparable(values.get(name), descending=descending) for name, descending in order], record.key)
+        return tuple([comparable(values.get(name), descending=descending) for name, descending in parts])
 
     return place
 
@@ -123,8 +151,8 @@ class Selection:
         self._schema = schema
         self._request = request
         self._holds = compile_predicate(wanted)
-        self._place = place_function(request.order)
-        self._after = after_place(request)
+        self._place = place_function(schema, request.order)
+        self._after = after_place(schema, request)
         self._records: list[tuple[Place, MappedRecord]] = []
         self._keys: set[int] = set()
         self._cut = False
@@ -136,6 +164,11 @@ class Selection:
     def overflown(self) -> bool:
         """Whether records had to be left out because there are more than the limit."""
         return self._cut
+
+    @property
+    def found(self) -> int:
+        """How many wanted records are held."""
+        return len(self._records)
 
     async def take(self, mapping: CompiledMapping, batch: RawBatch) -> None:
         """Goes through a batch."""
@@ -213,13 +246,19 @@ class Selection:
             self.rejects += rejects
 
 
-def after_place(request: ReadRequest) -> Place | None:
-    """The place behind which records are wanted."""
+def after_place(schema: SchemaDef, request: ReadRequest) -> Place | None:
+    """The place behind which records are wanted. The keys `""` and `LAST_KEY` stand before and behind all keys."""
     if request.after is None:
         return None
     values, key = request.after[:-1], request.after[-1]
     pairs = zip(values, request.order, strict=True)
-    return (*[comparable(value, descending=descending) for value, (_, descending) in pairs], key)
+    place = [comparable(value, descending=descending) for value, (_, descending) in pairs]
+    if key in ("", LAST_KEY):
+        return (*place, *_BEYOND[key])
+    keys = schema.key_values(key)
+    if not request.order and len(keys) == 1 and schema.fields[schema.meta.key[0]].required:
+        return tuple(keys.values())
+    return (*place, *(comparable(value, descending=False) for value in keys.values()))
 
 
 def _blank(value: Any) -> bool:

@@ -10,11 +10,8 @@ from collections.abc import Callable, Sequence
 from itertools import islice
 from typing import Any
 
-from app.connectors.selection import comparable
+from app.connectors.selection import LAST_KEY, comparable
 from app.federation.query import AnswerRecord, SortKey
-
-LAST_KEY = "\U0010ffff"
-"""Behind every key: keys are percent-encoded ASCII."""
 
 SortTuple = tuple[Any, ...]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import date, datetime
 from typing import Any, ClassVar
 from urllib.parse import urljoin, urlsplit
 
@@ -14,7 +15,7 @@ from app.connectors.capabilities import Capabilities
 from app.connectors.contract import CheckStep, Connector, Discovery, RawBatch, RawColumn, ScanRequest
 from app.connectors.environment import Environment
 from app.connectors.file.connector import project
-from app.connectors.filters import Compare, Filter, Literal, Property, conjuncts
+from app.connectors.filters import Compare, Filter, Literal, Property, Value, conjuncts
 from app.connectors.http import HttpSource, json_of
 from app.connectors.json_records import json_batch, records_at
 from app.connectors.network import resolve_allowed
@@ -85,7 +86,7 @@ class RestConnector(Connector):
         for part in conjuncts(wanted) if wanted is not None else ():
             match part:
                 case Compare("=", Property(name), Literal(value)) if name in self._source.pushdown:
-                    params[self._source.pushdown[name]] = str(value)
+                    params[self._source.pushdown[name]] = _parameter(value)
                 case _:
                     raise CapabilityUndeclared("a REST service takes equality on its declared parameters only")
         return params
@@ -189,6 +190,15 @@ async def check_http(url: str, environment: Environment, first: Any) -> list[Che
         }.get(error.code, "read")
         return [*steps, CheckStep(stage, _since(started), error, str(error.facts.get("field", "/source/url")))]
     return [*steps, CheckStep("read", _since(started), None, "/source/url")]
+
+
+def _parameter(value: Value) -> str:
+    """A value as JSON services write it in a query."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, datetime):
+        return value.isoformat().replace("+00:00", "Z")
+    return value.isoformat() if isinstance(value, date) else str(value)
 
 
 def _present(document: Any, path: str) -> bool:

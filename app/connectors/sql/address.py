@@ -1,4 +1,4 @@
-"""Database addresses of a manifest: what may stand in `source.url`, and where a PostgreSQL source is dialled.
+"""Database addresses of a manifest: what may stand in `source.url`, and where a database server is dialled.
 
 The URL is taken apart before secrets are put in, so that no secret can change the host. Everything a driver would accept
 beyond user, host, port, database and `sslmode` is refused (service files, sockets, `options=`, host lists).
@@ -8,21 +8,29 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from typing import Literal
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from app.connectors.environment import Environment
 from app.connectors.network import resolve_allowed
 
 SSL_MODES = ("disable", "prefer", "require", "verify-full")
-DEFAULT_PORT = 5432
+Dialect = Literal["postgres", "mysql"]
+_SCHEMES: dict[str, tuple[Dialect, int]] = {
+    "postgresql": ("postgres", 5432),
+    "postgres": ("postgres", 5432),
+    "mysql": ("mysql", 3306),
+    "mariadb": ("mysql", 3306),
+}
 _REFERENCE = re.compile(r"\$\{(?:secret|env):[^{}]*\}")
 _CONTROL = re.compile(r"[\x00-\x20\x7f]")
 
 
 @dataclass(frozen=True, slots=True)
-class PostgresAddress:
-    """Where a PostgreSQL source stands. Texts may hold `${secret:…}` and `${env:…}`; nothing here is resolved yet."""
+class ServerAddress:
+    """Where a database server stands. Texts may hold `${secret:…}` and `${env:…}`; nothing here is resolved yet."""
 
+    dialect: Dialect
     host: str
     port: str
     database: str
@@ -39,7 +47,7 @@ class SqliteAddress:
 
 
 @dataclass(frozen=True, slots=True)
-class PostgresTarget:
+class ServerTarget:
     """A resolved address. The password never appears in a repr."""
 
     host: str
@@ -50,24 +58,25 @@ class PostgresTarget:
     sslmode: str
 
 
-def parse_url(url: str) -> PostgresAddress | SqliteAddress:
+def parse_url(url: str) -> ServerAddress | SqliteAddress:
     """The parts of `source.url`. Raises `ValueError` saying what is refused and what to write; never repeats the URL."""
     if _CONTROL.search(url) or "\\" in url:
         raise ValueError("the address holds a blank, a backslash or a control character")
     scheme = url.partition(":")[0].lower()
     if scheme == "sqlite":
         return _sqlite(url[len("sqlite:") :])
-    if scheme in ("postgresql", "postgres"):
-        return _postgres(url)
+    if scheme in _SCHEMES:
+        return _server(url, *_SCHEMES[scheme])
     raise ValueError(
-        "the address must start with postgresql:// or sqlite: (for example postgresql://user:${secret:NAME}@host:5432/db)"
+        "the address must start with postgresql://, mysql://, mariadb:// or sqlite: "
+        "(for example postgresql://user:${secret:NAME}@host:5432/db)"
     )
 
 
-def resolve_target(address: PostgresAddress, environment: Environment) -> PostgresTarget:
+def resolve_target(address: ServerAddress, environment: Environment) -> ServerTarget:
     """The address with its references replaced. Raises `SecretUnknown`, or `ValueError` for a port that is no number."""
     resolve = environment.secrets.resolve
-    return PostgresTarget(
+    return ServerTarget(
         host=resolve(address.host),
         port=int(resolve(address.port)),
         database=resolve(address.database),
@@ -77,7 +86,7 @@ def resolve_target(address: PostgresAddress, environment: Environment) -> Postgr
     )
 
 
-async def dial_addresses(target: PostgresTarget, environment: Environment) -> list[str]:
+async def dial_addresses(target: ServerTarget, environment: Environment) -> list[str]:
     """The literal addresses to dial: the one place where a database host meets the network policy."""
     return await resolve_allowed(target.host, target.port, environment.network)
 
@@ -91,7 +100,7 @@ def _sqlite(rest: str) -> SqliteAddress:
     return SqliteAddress(path)
 
 
-def _postgres(url: str) -> PostgresAddress:
+def _server(url: str, dialect: Dialect, default_port: int) -> ServerAddress:
     references: list[str] = []
 
     def hide(found: re.Match[str]) -> str:
@@ -107,21 +116,21 @@ def _postgres(url: str) -> PostgresAddress:
     try:
         parts = urlsplit(_REFERENCE.sub(hide, url))
     except ValueError:
-        raise ValueError("the address is not a URL: postgresql://user:${secret:NAME}@host:5432/database") from None
-    host, port = _host_and_port(parts)
+        raise ValueError("the address is not a URL: scheme://user:${secret:NAME}@host:port/database") from None
+    host, port = _host_and_port(parts, default_port)
     user, _, password = parts.netloc.rpartition("@")[0].partition(":")
     database = show(parts.path.removeprefix("/"))
     if not user:
-        raise ValueError("the address names no user: postgresql://user:${secret:NAME}@host:5432/database")
+        raise ValueError("the address names no user: scheme://user:${secret:NAME}@host:port/database")
     if not database or "/" in database:
-        raise ValueError("the address names no database: postgresql://user:${secret:NAME}@host:5432/database")
+        raise ValueError("the address names no database: scheme://user:${secret:NAME}@host:port/database")
     password = show(password)
     if password and not _REFERENCE.fullmatch(password):
         raise ValueError("a password never stands in a manifest: store it as a secret and write ${secret:NAME}")
-    return PostgresAddress(show(host), show(port), database, show(user), password, _sslmode(parts))
+    return ServerAddress(dialect, show(host), show(port), database, show(user), password, _sslmode(parts))
 
 
-def _host_and_port(parts: SplitResult) -> tuple[str, str]:
+def _host_and_port(parts: SplitResult, default_port: int) -> tuple[str, str]:
     place = parts.netloc.rpartition("@")[2]
     if parts.netloc.count("@") > 1 or "," in place or "%" in place or not place:
         raise ValueError("the address must name exactly one host (no list, no socket folder, no percent signs)")
@@ -130,9 +139,9 @@ def _host_and_port(parts: SplitResult) -> tuple[str, str]:
         port = tail.removeprefix(":")
     else:
         host, _, port = place.partition(":")
-    port = port or str(DEFAULT_PORT)
+    port = port or str(default_port)
     if not host or host.startswith("/") or not (port.isascii() and (port.isdigit() or port.startswith("zzref"))):
-        raise ValueError("the address needs a host and, where it is not 5432, a port number")
+        raise ValueError(f"the address needs a host and, where it is not {default_port}, a port number")
     return host, port
 
 

@@ -63,12 +63,15 @@ class Unreadable:
 
 
 class Table:
-    """The readable columns of a source in their order."""
+    """The readable columns of a source in their order, and the sets of them that identify a row."""
 
-    def __init__(self, label: str, columns: Iterable[Column]) -> None:
+    def __init__(self, label: str, columns: Iterable[Column], keys: Iterable[Iterable[str]] = ()) -> None:
         self.label = label
         self.columns = tuple(columns)
         self.by_name = {column.name: column for column in self.columns}
+        self.keys = tuple(dict.fromkeys(frozenset(key) for key in keys if key))
+        self.filterable = frozenset(column.name for column in self.columns if column.filterable)
+        self.sortable = frozenset(column.name for column in self.columns if column.sortable)
 
     def choose(self, names: Sequence[str] | None) -> tuple[Column, ...]:
         """The columns of these names in this order; `SourceSchemaMismatch` names those that are gone."""

@@ -13,15 +13,20 @@ import asyncpg
 import pyarrow as pa
 
 from app.connectors.capabilities import Capabilities
-from app.connectors.contract import CheckStep, Connector, Discovery, KeyRows, RawBatch, RawColumn, ScanRequest
+from app.connectors.contract import Aggregation, CheckStep, Connector, Discovery, KeyRows, RawBatch, RawColumn
 from app.connectors.environment import Environment
-from app.connectors.sql.address import PostgresAddress, PostgresTarget, dial_addresses, resolve_target
+from app.connectors.filters import Filter
+from app.connectors.requests import AggregateRequest, ScanRequest
+from app.connectors.sql.address import ServerAddress, ServerTarget, dial_addresses, resolve_target
+from app.connectors.sql.aggregates import AGGREGATES, finish_groups
 from app.connectors.sql.columns import Column, Table, check_of, finish_rows
 from app.connectors.sql.postgres_catalog import load_table, load_tables
 from app.connectors.sql.postgres_faults import translated
 from app.connectors.sql.postgres_keys import KeyGroups, key_read
 from app.connectors.sql.postgres_render import PostgresRenderer
+from app.connectors.sql.render import renders
 from app.connectors.sql.source import SqlSource
+from app.connectors.sql.statements import aggregate, tail
 from app.errors import SimpulError, SourceTimeout, SourceUnreachable
 
 BATCH_ROWS = 5_000
@@ -30,7 +35,7 @@ CONNECT_SECONDS = 5.0
 _OPERATORS = frozenset({"=", "<>", "<", "<=", ">", ">=", "in", "like", "isnull", "and", "or", "not"})
 
 
-class PostgresConnector(Connector, KeyRows):
+class PostgresConnector(Connector, KeyRows, Aggregation):
     """One table, view or query of a PostgreSQL database. The pool opens with the first read."""
 
     kind: ClassVar[str] = "sql"
@@ -47,15 +52,45 @@ class PostgresConnector(Connector, KeyRows):
 
     @property
     def capabilities(self) -> Capabilities:
-        """Columns, exact filters, order and limit."""
+        """Columns, exact filters, order, position, limit, aggregates; after `learn` also which columns and keys."""
+        table = self._table[0] if self._table is not None else None
         return Capabilities(
             columns=True,
             filter_operators=_OPERATORS,
+            filter_columns=table.filterable if table is not None else None,
             filter_exactness="exact",
             order=True,
+            order_columns=table.sortable if table is not None else None,
             limit=True,
+            keyset=True,
+            aggregates=AGGREGATES,
+            keys=table.keys if table is not None else (),
+            most_keys=1000,
             concurrent_scans=self._environment.limits.concurrency,
         )
+
+    async def learn(self) -> None:
+        """Reads the catalogue, once."""
+        await self._described()
+
+    def takes(self, node: Filter) -> bool:
+        """What can be rendered is done."""
+        if self._table is None:
+            return super().takes(node)
+        return renders(PostgresRenderer(self._table[0].by_name), node)
+
+    async def aggregate(self, request: AggregateRequest) -> RawBatch:
+        """Groups and measures in one statement."""
+        table, origin = await self._described()
+        renderer = PostgresRenderer(table.by_name)
+        text = aggregate(renderer, request, origin)
+        pool = await self._opened()
+        try:
+            async with asyncio.timeout(_budget(request.deadline)), pool.acquire() as session:
+                rows = await session.fetch(text, *renderer.parameters)
+        except Exception as error:  # noqa: BLE001 - whatever the driver raises becomes one of our errors
+            raise self._fault(error) from None
+        return finish_groups(rows, request, table)
 
     async def check(self) -> Sequence[CheckStep]:
         """Stages: dns, tcp (with tls and auth, as the protocol has them in one), permission, read."""
@@ -102,16 +137,13 @@ class PostgresConnector(Connector, KeyRows):
     async def scan(self, request: ScanRequest) -> AsyncIterator[RawBatch]:
         """The rows. A small read is one prepared statement on a pooled session; a large one a cursor with bounded prefetch."""
         table, origin = await self._described()
-        renderer = PostgresRenderer(table.by_name)
-        tail = renderer.tail(request)
-        text, chosen, schema = self._text(request.columns, tail, table, origin)
+        renderer = PostgresRenderer(table.by_name, blank_is_null=request.blank_is_null)
+        end = tail(renderer, request)
+        text, chosen, schema = self._text(request.columns, end, table, origin)
         checks = [(place, check) for place, column in enumerate(chosen) if (check := check_of(column)) is not None]
         pool = await self._opened()
-        budget = None if request.deadline is None else request.deadline - time.monotonic()
-        if budget is not None and budget <= 0:
-            raise SourceTimeout("the database did not answer before the deadline", step="read")
         try:
-            async with asyncio.timeout(budget), pool.acquire() as session:
+            async with asyncio.timeout(_budget(request.deadline)), pool.acquire() as session:
                 if request.filter is not None or (request.limit or BATCH_ROWS) <= SMALL_ROWS:
                     small = await session.fetch(
                         f"{text} LIMIT {SMALL_ROWS + 1}" if request.limit is None else text, *renderer.parameters
@@ -199,9 +231,9 @@ class PostgresConnector(Connector, KeyRows):
             self._table = None
         return translated(error)
 
-    def _target(self) -> PostgresTarget:
+    def _target(self) -> ServerTarget:
         address = self._source.address
-        if not isinstance(address, PostgresAddress):
+        if not isinstance(address, ServerAddress):
             raise SourceUnreachable("the address is none of PostgreSQL", field="/source/url")
         try:
             return resolve_target(address, self._environment)
@@ -265,6 +297,14 @@ class PostgresConnector(Connector, KeyRows):
             )
         except Exception as error:  # noqa: BLE001 - whatever the driver raises becomes one of our errors
             raise translated(error) from None
+
+
+def _budget(deadline: float | None) -> float | None:
+    """Seconds left; `SourceTimeout` when there are none."""
+    left = None if deadline is None else deadline - time.monotonic()
+    if left is not None and left <= 0:
+        raise SourceTimeout("the database did not answer before the deadline", step="read")
+    return left
 
 
 async def _nothing(_: Any) -> None:

@@ -36,6 +36,14 @@ FROM base b JOIN pg_type t ON t.oid = b.type LEFT JOIN pg_collation k ON k.oid =
 JOIN pg_database d ON d.datname = current_database()
 WHERE t.typtype <> 'd' ORDER BY b.attnum
 """
+_KEYS = """
+SELECT array_agg(a.attname::text) FROM pg_index i
+CROSS JOIN LATERAL unnest(i.indkey::int2[]) WITH ORDINALITY AS k(number, place)
+JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.number
+WHERE i.indrelid = $1 AND i.indisunique AND i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NULL
+  AND k.place <= i.indnkeyatts
+GROUP BY i.indexrelid HAVING bool_and(a.attnotnull)
+"""
 
 
 async def load_tables(session: asyncpg.Connection) -> tuple[str, ...]:
@@ -55,7 +63,8 @@ async def load_table(session: asyncpg.Connection, source: SqlSource) -> tuple[Ta
         raise SourceMissing(f"the database has no table {shown}", field="/source/table")
     rows = await session.fetch(_COLUMNS, relation)
     columns = [column_of(_entry(row), zone=source.zone, utf8=utf8) for row in rows]
-    return Table(f"table {name}", columns), shown
+    keys = [source.key, *(row[0] for row in await session.fetch(_KEYS, relation))]
+    return Table(f"table {name}", columns, keys), shown
 
 
 async def _query(session: asyncpg.Connection, source: SqlSource, *, utf8: bool) -> tuple[Table, str]:
@@ -75,7 +84,7 @@ async def _query(session: asyncpg.Connection, source: SqlSource, *, utf8: bool) 
         )
         for part in statement.get_attributes()
     ]
-    return Table("the query", columns), origin
+    return Table("the query", columns, [source.key]), origin
 
 
 def _entry(row: Any) -> CatalogColumn:

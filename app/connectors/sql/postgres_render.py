@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from app.connectors.sql.columns import Column
-from app.connectors.sql.render import EQUALITY, INT64_MAX, INT64_MIN, Renderer, float_bound
+from app.connectors.sql.render import EQUALITY, INT64_MAX, INT64_MIN, WHITE_SPACE, Renderer, float_bound
 
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _TYPES = {"boolean": "bool", "date": "date", "timestamp": "timestamp", "instant": "timestamptz", "decimal": "numeric"}
@@ -32,7 +32,7 @@ class PostgresRenderer(Renderer):
             case "float":
                 bound = float_bound(op, value)
                 if isinstance(bound, bool):
-                    return self.always(column) if bound else self.never(column)
+                    return self.constant(column, holds=bound)
                 return f"({column.equal} {bound[0]} {self.bind(bound[1], 'float8')})"
             case "decimal":
                 return f"({column.equal} {op} {self.bind(_decimal(value), 'numeric')})"
@@ -53,16 +53,30 @@ class PostgresRenderer(Renderer):
     def like(self, column: Column, pattern: str) -> str:
         """LIKE under the binary collation."""
         if "\x00" in pattern:
-            return self.never(column)
+            return self.constant(column, holds=False)
         trailing = len(pattern) - len(pattern.rstrip("\\"))
         whole = pattern + "\\" if trailing % 2 else pattern  # a lone backslash at the end stands for itself
         return f'({column.select} COLLATE "C" LIKE {self.bind(whole, "text")})'
 
-    def order_key(self, column: Column, descending: bool) -> str:
-        """Nulls last in both directions."""
+    def blank(self, column: Column) -> str:
+        """Trimmed of all white space it is empty."""
+        return f"(btrim({column.select}, {self.bind(WHITE_SPACE, 'text')}) = '')"
+
+    def order_key(self, column: Column, descending: bool, nulls: bool) -> str:
+        """Nulls last in both directions; where none occur an index serves both."""
         if not descending:
             return f"{column.ordered} ASC"  # nulls last is the default of ASC, and so an index serves it
-        return f"{column.ordered} DESC" if not column.nullable else f"{column.ordered} DESC NULLS LAST"
+        return f"{column.ordered} DESC NULLS LAST" if nulls else f"{column.ordered} DESC"
+
+    def placeholder(self, column: Column, value: Any) -> str | None:
+        """A typed placeholder for the families that compare in their own type."""
+        if column.family == "text":
+            return None if "\x00" in value else self.bind(value, "text")
+        if column.family == "integer":
+            return self.bind(value, "int8") if type(value) is int and _is_int64(value) else None
+        if column.family == "decimal":
+            return self.bind(_decimal(value), "numeric")
+        return self.bind(value, _TYPES[column.family]) if column.family in _TYPES else None
 
     def _text(self, op: str, column: Column, value: str) -> str:
         if "\x00" in value:
@@ -77,7 +91,7 @@ class PostgresRenderer(Renderer):
 
     def _text_among(self, column: Column, values: Sequence[str]) -> str:
         if not values:
-            return self.never(column)
+            return self.constant(column, holds=False)
         if column.native == "uuid" and all(map(_UUID.fullmatch, values)):
             return f"({column.select.removesuffix('::text')} = ANY({self.bind(list(values), 'uuid[]')}))"
         return f"({column.equal} = ANY({self.bind(list(values), 'text[]')}))"
@@ -85,7 +99,7 @@ class PostgresRenderer(Renderer):
     def _beyond_nul(self, op: str, column: Column, value: str) -> str:
         """No text of PostgreSQL holds NUL, so nothing stands between the part before it and the whole value."""
         if op in EQUALITY:
-            return self.always(column) if op == "<>" else self.never(column)
+            return self.constant(column, holds=op == "<>")
         return (
             f"({column.ordered} {'<=' if op in ('<', '<=') else '>'} {self.bind(value.partition(chr(0))[0], 'text')})"
         )

@@ -1,4 +1,4 @@
-"""The filter tree as SQL text with bound parameters: the parts both dialects share.
+"""The filter tree as SQL text with bound parameters: the parts that all dialects share.
 
 Only `= <> < <= > >= in like isnull and or not` over catalogue columns; anything else raises `CapabilityUndeclared`.
 Three-valued logic is the database's own, which is the residual's.
@@ -13,7 +13,6 @@ from decimal import Decimal
 from math import isfinite
 from typing import Any
 
-from app.connectors.contract import Order, ScanRequest
 from app.connectors.filters import (
     And,
     Compare,
@@ -32,6 +31,8 @@ from app.errors import CapabilityUndeclared, SourceSchemaMismatch
 
 FLIPPED = {"=": "=", "<>": "<>", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
 EQUALITY = ("=", "<>")
+WHITE_SPACE = "".join(char for char in map(chr, range(0x3001)) if char.isspace())
+"""Every character that `str.isspace` knows: what the mapping reads as blank."""
 INT64_MAX = 2**63 - 1
 INT64_MIN = -(2**63)
 
@@ -49,9 +50,10 @@ def undeclared(what: str) -> CapabilityUndeclared:
 class Renderer(ABC):
     """Builds one statement; `parameters` fills in the order of the placeholders."""
 
-    def __init__(self, columns: Mapping[str, Column]) -> None:
+    def __init__(self, columns: Mapping[str, Column], *, blank_is_null: bool = False) -> None:
         self.columns = columns
         self.parameters: list[Any] = []
+        self.blank_is_null = blank_is_null
 
     @abstractmethod
     def bind(self, value: Any, kind: str) -> str:
@@ -70,25 +72,28 @@ class Renderer(ABC):
         """`column LIKE pattern` on a text column."""
 
     @abstractmethod
-    def order_key(self, column: Column, descending: bool) -> str:
-        """One key of ORDER BY, nulls last."""
+    def blank(self, column: Column) -> str:
+        """True where a text column holds nothing but white space; unknown where it is null."""
 
-    def never(self, column: Column) -> str:
-        """False, or unknown where the column is null."""
-        return f"({column.equal} <> {column.equal})"
+    @abstractmethod
+    def order_key(self, column: Column, descending: bool, nulls: bool) -> str:
+        """One key of ORDER BY; where `nulls` may occur they stand last."""
 
-    def always(self, column: Column) -> str:
-        """True, or unknown where the column is null."""
-        return f"({column.equal} = {column.equal})"
+    def placeholder(self, column: Column, value: Any) -> str | None:
+        """A placeholder that `ordered` compares with in a row of columns; None where a plain comparison is needed."""
+        del column, value
+        return None
 
-    def tail(self, request: ScanRequest) -> str:
-        """WHERE, ORDER BY and LIMIT of a request."""
-        text = f" WHERE {self.condition(request.filter)}" if request.filter is not None else ""
-        if request.order:
-            text += " ORDER BY " + ", ".join(self._order(order) for order in request.order)
-        if request.limit is not None:
-            text += f" LIMIT {int(request.limit)}"
-        return text
+    def constant(self, column: Column, *, holds: bool) -> str:
+        """The same truth for every value; unknown where the column is null."""
+        return f"({column.equal} {'=' if holds else '<>'} {column.equal})"
+
+    def null(self, column: Column) -> str:
+        """True where the column has no value: null, or blank where that means the same."""
+        plain = f"({column.select} IS NULL)"
+        if not self.blank_is_null or column.family != "text":
+            return plain
+        return f"({plain} OR {self.blank(column)})" if column.nullable else self.blank(column)
 
     def condition(self, node: Filter) -> str:
         """The node as a boolean expression."""
@@ -97,14 +102,14 @@ class Renderer(ABC):
                 return self._compare(op, left, right)
             case In(operand, values):
                 column = self._column(operand)
-                return self.among(column, [self._fit(column, value) for value in values])
+                return self.among(column, [fit(column, value) for value in values])
             case Like(operand, pattern):
                 column = self._column(operand)
                 if column.family != "text":
                     raise undeclared(f"`like` on {column.name!r}, which is no text")
                 return self.like(column, _encodable(pattern))
             case IsNull(prop):
-                return f"({self._column(prop).select} IS NULL)"
+                return self.null(self._column(prop))
             case And(parts):
                 return "(" + " AND ".join(map(self.condition, parts)) + ")" if parts else "(1 = 1)"
             case Or(parts):
@@ -121,38 +126,52 @@ class Renderer(ABC):
             if other.family != column.family:
                 raise undeclared(f"comparing {column.name!r} with {other.name!r}, which are of different types")
             return f"({column.ordered} {op} {other.ordered})"
-        return self.compare_literal(op, column, self._fit(column, right))
-
-    def _order(self, order: Order) -> str:
-        column = self._named(order.column)
-        if not column.sortable:
-            raise undeclared(f"sorting by {column.name!r}")
-        return self.order_key(column, order.descending)
+        return self.compare_literal(op, column, fit(column, right))
 
     def _column(self, operand: Operand) -> Column:
         if not isinstance(operand, Property):
             raise undeclared("this form of comparison")
-        column = self._named(operand.name)
+        column = named(self.columns, operand.name)
         if not column.filterable:
             raise undeclared(f"filtering by {column.name!r}")
         return column
 
-    def _named(self, name: str) -> Column:
-        column = self.columns.get(name)
-        if column is None:
-            raise SourceSchemaMismatch(f"The source has no column {name!r}", field="/source/table", step="columns")
-        return column
 
-    def _fit(self, column: Column, operand: Operand) -> Any:
-        """The literal, when its type is one the column compares with exactly."""
-        if not isinstance(operand, Literal):
-            raise undeclared("this form of comparison")
-        value = operand.value
-        if column.family == "text" and isinstance(value, str):
-            return _encodable(value)
-        if not _fits(column, value):
-            raise undeclared(f"comparing {column.name!r} ({column.source_type}) with a {type(value).__name__}")
-        return value
+def named(columns: Mapping[str, Column], name: str) -> Column:
+    """The column; `SourceSchemaMismatch` when it is gone."""
+    column = columns.get(name)
+    if column is None:
+        raise SourceSchemaMismatch(f"The source has no column {name!r}", field="/source/table", step="columns")
+    return column
+
+
+def sortable(columns: Mapping[str, Column], name: str) -> Column:
+    """The column, when it sorts as the contract says."""
+    column = named(columns, name)
+    if not column.sortable:
+        raise undeclared(f"sorting by {column.name!r}")
+    return column
+
+
+def fit(column: Column, operand: Operand) -> Any:
+    """The literal, when its type is one the column compares with exactly."""
+    if not isinstance(operand, Literal):
+        raise undeclared("this form of comparison")
+    value = operand.value
+    if column.family == "text" and isinstance(value, str):
+        return _encodable(value)
+    if not _fits(column, value):
+        raise undeclared(f"comparing {column.name!r} ({column.source_type}) with a {type(value).__name__}")
+    return value
+
+
+def renders(renderer: Renderer, node: Filter) -> bool:
+    """Whether this filter can be said in the dialect, with these literals."""
+    try:
+        renderer.condition(node)
+    except (CapabilityUndeclared, SourceSchemaMismatch):
+        return False
+    return True
 
 
 def float_bound(op: str, value: float | Decimal) -> tuple[str, float] | bool:
@@ -160,7 +179,10 @@ def float_bound(op: str, value: float | Decimal) -> tuple[str, float] | bool:
 
     True or False when the answer is the same for every x.
     """
-    nearest = float(value)
+    try:
+        nearest = float(value)
+    except OverflowError:
+        nearest = float("inf")
     if not isfinite(nearest):
         larger = value > 0
         return op in (("<", "<=", "<>") if larger else (">", ">=", "<>"))

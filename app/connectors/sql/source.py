@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import Field, field_validator, model_validator
 
 from app.connectors.source import SourceBase
-from app.connectors.sql.address import PostgresAddress, SqliteAddress, parse_url
+from app.connectors.sql.address import ServerAddress, SqliteAddress, parse_url
 from app.connectors.sql.query import check_query
 
 
@@ -19,7 +19,7 @@ class SqlSource(SourceBase):
     kind: Literal["sql"] = "sql"
     url: str = Field(
         max_length=1000,
-        description="postgresql://user:${secret:NAME}@host:5432/db, or sqlite:register.db in the agency's folder",
+        description="postgresql:// or mysql://user:${secret:NAME}@host:port/db, or sqlite:register.db in the agency's folder",
     )
     table: str | None = Field(default=None, max_length=200, description="Table or view: name or schema.name")
     query: str | None = Field(default=None, description="One SELECT in the source's dialect")
@@ -27,9 +27,15 @@ class SqlSource(SourceBase):
     zone: str | None = Field(default=None, description="Time zone of timestamps that carry none, e.g. Asia/Jakarta")
 
     @property
-    def address(self) -> PostgresAddress | SqliteAddress:
+    def address(self) -> ServerAddress | SqliteAddress:
         """The parts of the URL."""
         return parse_url(self.url)
+
+    @property
+    def dialect(self) -> str:
+        """postgres, mysql or sqlite."""
+        address = self.address
+        return "sqlite" if isinstance(address, SqliteAddress) else address.dialect
 
     @property
     def table_parts(self) -> tuple[str | None, str]:
@@ -63,11 +69,12 @@ class SqlSource(SourceBase):
     def _check_reading(self) -> Self:
         if self.table is not None and self.query is not None:
             raise ValueError("give either `table` or `query`, not both")
-        dialect = "sqlite" if isinstance(self.address, SqliteAddress) else "postgres"
         if self.query is not None:
-            check_query(self.query, dialect)
-        if self.zone is not None and dialect == "sqlite":
-            raise ValueError("`zone` is for PostgreSQL; SQLite has no timestamps, its texts are read by the mapping")
+            check_query(self.query, self.dialect)
+        if self.zone is not None and self.dialect == "sqlite":
+            raise ValueError(
+                "`zone` is for database servers; SQLite has no timestamps, its texts are read by the mapping"
+            )
         return self
 
 

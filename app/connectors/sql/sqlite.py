@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import closing
 from itertools import count
 from pathlib import Path
 from typing import Any, ClassVar
@@ -14,6 +15,7 @@ import pyarrow as pa
 from app.connectors.blocking import Threads, pull
 from app.connectors.capabilities import Capabilities
 from app.connectors.contract import (
+    Aggregation,
     CheckStep,
     Connector,
     Discovery,
@@ -21,16 +23,19 @@ from app.connectors.contract import (
     RawBatch,
     RawColumn,
     RawReject,
-    ScanRequest,
 )
 from app.connectors.environment import Environment
 from app.connectors.file.source import place_of
+from app.connectors.filters import Filter, operators
+from app.connectors.requests import AggregateRequest, ScanRequest
 from app.connectors.sql.address import SqliteAddress
+from app.connectors.sql.aggregates import AGGREGATES, finish_groups
 from app.connectors.sql.columns import Column, Table
 from app.connectors.sql.query import check_query
-from app.connectors.sql.render import quote
+from app.connectors.sql.render import quote, renders, undeclared
 from app.connectors.sql.source import SqlSource
-from app.connectors.sql.sqlite_render import SqliteRenderer, column_of
+from app.connectors.sql.sqlite_render import SqliteRenderer, column_of, strange_cells
+from app.connectors.sql.statements import aggregate, tail
 from app.errors import (
     SimpulError,
     SourceFailed,
@@ -42,11 +47,11 @@ from app.errors import (
 )
 
 BATCH_ROWS = 5_000
-_OPERATORS = frozenset({"=", "<>", "<", "<=", ">", ">=", "in", "like", "and", "or"})
+_OPERATORS = frozenset({"=", "<>", "<", "<=", ">", ">=", "in", "like", "isnull", "and", "or"})
 _STEPS_BETWEEN_LOOKS = 10_000
 
 
-class SqliteConnector(Connector, Freshness):
+class SqliteConnector(Connector, Freshness, Aggregation):
     """One SQLite file under the agency's folder. Every scan opens its own read-only connection."""
 
     kind: ClassVar[str] = "sql"
@@ -56,12 +61,65 @@ class SqliteConnector(Connector, Freshness):
         self._location = address.path if isinstance(address, SqliteAddress) else ""
         self._source = source
         self._environment = environment
+        self._learned: tuple[str | None, Table] | None = None
         self._threads = Threads(f"sqlite-{environment.connector}", max(1, min(environment.limits.concurrency, 4)))
 
     @property
     def capabilities(self) -> Capabilities:
-        """Columns, and filters as a superset (cells may be of any type)."""
-        return Capabilities(columns=True, filter_operators=_OPERATORS, filter_exactness="superset", concurrent_scans=4)
+        """Columns, order, position, limit; filters as a superset (cells may be of any type)."""
+        table = self._learned[1] if self._learned is not None else None
+        return Capabilities(
+            columns=True,
+            filter_operators=_OPERATORS,
+            filter_columns=table.filterable if table is not None else None,
+            filter_exactness="superset",
+            order=True,
+            order_columns=table.sortable if table is not None else None,
+            limit=True,
+            keyset=True,
+            aggregates=AGGREGATES,
+            keys=table.keys if table is not None else (),
+            most_keys=1000,
+            concurrent_scans=4,
+        )
+
+    async def learn(self) -> None:
+        """Reads the table's definition; again when the file changed."""
+        mark = await self.version()
+        if self._learned is None or self._learned[0] != mark:
+            self._learned = mark, await self._threads.call(self._described)
+
+    def takes(self, node: Filter) -> bool:
+        """What can be rendered is done."""
+        if self._learned is None or "not" in operators(node):
+            return super().takes(node)
+        return renders(SqliteRenderer(self._learned[1].by_name), node)
+
+    async def aggregate(self, request: AggregateRequest) -> RawBatch:
+        """Groups and measures in one statement; refused where cells are of other types than their columns."""
+        opened: list[sqlite3.Connection] = []
+
+        def compute() -> Iterator[RawBatch]:
+            connection = self._opened(request.deadline, opened)
+            try:
+                table, origin = self._table(connection)
+                renderer = SqliteRenderer(table.by_name)
+                text = aggregate(renderer, request, origin, strange_cells(table.by_name, request))
+                rows = connection.execute(text, renderer.parameters).fetchall()
+                if any(row[-1] for row in rows):
+                    raise undeclared("aggregates over cells of other types than their column's")
+                yield finish_groups([row[:-1] for row in rows], request, table)
+            except sqlite3.Error as error:
+                raise _fault(error) from None
+            finally:
+                opened.remove(connection)
+                connection.close()
+
+        batches = pull(self._threads, compute(), request.deadline, lambda: _interrupt(opened))
+        try:
+            return await anext(batches)
+        finally:
+            await batches.aclose()  # type: ignore[attr-defined]
 
     async def version(self) -> str | None:
         """Identity of the file's bytes, its journal's included."""
@@ -100,12 +158,7 @@ class SqliteConnector(Connector, Freshness):
     async def scan(self, request: ScanRequest) -> AsyncIterator[RawBatch]:
         """The rows of the table or query."""
         opened: list[sqlite3.Connection] = []
-
-        def stop() -> None:
-            for connection in opened:
-                connection.interrupt()
-
-        batches = pull(self._threads, self._read(request, opened), request.deadline, stop)
+        batches = pull(self._threads, self._read(request, opened), request.deadline, lambda: _interrupt(opened))
         try:
             async for batch in batches:
                 yield batch
@@ -127,6 +180,21 @@ class SqliteConnector(Connector, Freshness):
         except sqlite3.Error as error:
             raise _fault(error) from None
         return connection
+
+    def _opened(self, deadline: float | None, opened: list[sqlite3.Connection]) -> sqlite3.Connection:
+        """A connection that stops at the deadline, and that `opened` lets the event loop interrupt."""
+        connection = self._connect()
+        opened.append(connection)
+        if deadline is not None:
+            connection.set_progress_handler(lambda: int(time.monotonic() > deadline), _STEPS_BETWEEN_LOOKS)
+        return connection
+
+    def _described(self) -> Table:
+        with closing(self._connect()) as connection:
+            try:
+                return self._table(connection)[0]
+            except sqlite3.Error as error:
+                raise _fault(error) from None
 
     def _discover(self, sample_rows: int) -> Discovery:
         connection = self._connect()
@@ -155,26 +223,24 @@ class SqliteConnector(Connector, Freshness):
                 raise SourceRejected(str(error), field="/source/query") from None
             cursor = connection.execute(f"SELECT * FROM ({query}) LIMIT 0")  # noqa: S608 - one checked SELECT
             columns = [column_of(str(part[0]), "TEXT") for part in cursor.description]
-            return Table("the query", columns), f"({query})"
+            return Table("the query", columns, [self._source.key]), f"({query})"
         name = self._source.table_parts[1]
         described = connection.execute(f"PRAGMA table_xinfo({quote(name)})").fetchall()
         if not described:
             raise SourceMissing(f"the database has no table {name!r}", field="/source/table")
-        return Table(f"table {name}", [column_of(str(row[1]), str(row[2] or "")) for row in described]), quote(name)
+        columns = [column_of(str(row[1]), str(row[2] or ""), not_null=_never_null(row, described)) for row in described]
+        keys = [self._source.key, *_keys(connection, name, described)]
+        return Table(f"table {name}", columns, keys), quote(name)
 
     def _read(self, request: ScanRequest, opened: list[sqlite3.Connection]) -> Iterator[RawBatch]:
-        connection = self._connect()
-        opened.append(connection)
-        if request.deadline is not None:
-            deadline = request.deadline
-            connection.set_progress_handler(lambda: int(time.monotonic() > deadline), _STEPS_BETWEEN_LOOKS)
+        connection = self._opened(request.deadline, opened)
         try:
             table, origin = self._table(connection)
             chosen = table.choose(request.columns)
-            renderer = SqliteRenderer(table.by_name)
-            tail = renderer.tail(request)
+            renderer = SqliteRenderer(table.by_name, blank_is_null=request.blank_is_null)
+            text = tail(renderer, request)
             names = ", ".join(column.select for column in chosen)
-            cursor = connection.execute(f"SELECT {names} FROM {origin}{tail}", renderer.parameters)  # noqa: S608 - bound
+            cursor = connection.execute(f"SELECT {names} FROM {origin}{text}", renderer.parameters)  # noqa: S608 - bound
             schema = pa.schema([column.field for column in chosen])
             numbers = count(1)
             while True:
@@ -187,6 +253,30 @@ class SqliteConnector(Connector, Freshness):
         finally:
             opened.remove(connection)
             connection.close()
+
+
+def _never_null(row: tuple[Any, ...], described: list[tuple[Any, ...]]) -> bool:
+    """NOT NULL, or the one INTEGER PRIMARY KEY (SQLite lets other primary keys be null)."""
+    alone = sum(1 for other in described if other[5]) == 1
+    return bool(row[3]) or (bool(row[5]) and alone and str(row[2]).upper() == "INTEGER")
+
+
+def _keys(connection: sqlite3.Connection, name: str, described: list[tuple[Any, ...]]) -> Iterator[list[str]]:
+    """Unique sets of columns that are never null."""
+    sure = {str(row[1]) for row in described if _never_null(row, described)}
+    primary = [str(row[1]) for row in described if row[5]]
+    if primary and sure.issuperset(primary):
+        yield primary
+    for index in connection.execute(f"PRAGMA index_list({quote(name)})").fetchall():
+        if index[2] and not index[4]:
+            found = [row[2] for row in connection.execute(f"PRAGMA index_info({quote(str(index[1]))})")]
+            if found and sure.issuperset(found):
+                yield found
+
+
+def _interrupt(opened: list[sqlite3.Connection]) -> None:
+    for connection in opened:
+        connection.interrupt()
 
 
 def _batch(
@@ -207,6 +297,8 @@ def _batch(
 def _fault(error: sqlite3.Error) -> SimpulError:
     """A driver's error as ours; SQLite's texts hold names of tables and columns, never values."""
     text = str(error)
+    if "integer overflow" in text:
+        return undeclared("a sum beyond 64 bits")
     if "interrupted" in text:
         return SourceTimeout("the database did not answer before the deadline", field="/source/url")
     if "no such table" in text:

@@ -1,0 +1,130 @@
+"""Kind file: CSV, XLSX, JSON, NDJSON, GeoJSON. Files do nothing by themselves but give columns."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+import xlsxwriter
+
+from app.connectors.contract import JSON_COLUMN, Connector
+from app.errors import SourceFormatError, SourceMissing, SourcePermissionDenied, SourceSchemaMismatch
+from tests.contract.connectors.suite import PERSON, TEXTS, ConnectorSuite, Fault, Subject, opened
+
+_PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 100
+_NAMES = ("kode", "nama", "nilai")
+_ROWS = [(f"k{place}", text.replace("\uffff", "x"), str(place / 4)) for place, text in enumerate(TEXTS)]
+_JSON = [(f"k{place}", text, [place, None, {"a": text}][place % 3]) for place, text in enumerate(TEXTS)]
+
+
+def _csv(path: Path) -> None:
+    with path.open("w", encoding="utf-8-sig", newline="") as file:
+        writer = csv.writer(file, quoting=csv.QUOTE_ALL)
+        writer.writerow(_NAMES)
+        writer.writerows(_ROWS[:5])
+        file.write("ragged,row\r\n")
+        writer.writerows(_ROWS[5:])
+
+
+def _xlsx(path: Path) -> None:
+    with xlsxwriter.Workbook(path, {"strings_to_numbers": False}) as book:
+        sheet = book.add_worksheet("Lembar")
+        for number, row in enumerate([_NAMES, *_ROWS]):
+            for column, cell in enumerate(row):
+                sheet.write_string(number, column, cell)
+
+
+def _json(path: Path) -> None:
+    path.write_text(json.dumps({"hasil": [dict(zip(_NAMES, row, strict=True)) for row in _JSON]}), "utf-8")
+
+
+def _ndjson(path: Path) -> None:
+    lines = [json.dumps(dict(zip(_NAMES, row, strict=True))) for row in _JSON]
+    path.write_text("\n".join([*lines[:3], '{"kode": broken', "", *lines[3:]]), "utf-8")
+
+
+def _geojson(path: Path) -> None:
+    point = {"type": "Point", "coordinates": [110.6, -6.6]}
+    features = [
+        {"type": "Feature", "id": number, "properties": {"nama": text}, "geometry": point}
+        for number, text in enumerate(TEXTS)
+    ]
+    path.write_text(json.dumps({"type": "FeatureCollection", "features": features}), "utf-8")
+
+
+_TEXT_SCHEMA = pa.schema([(name, pa.string()) for name in _NAMES])
+
+
+def _json_schema(*names: str) -> pa.Schema:
+    return pa.schema([pa.field(name, pa.string(), metadata=JSON_COLUMN) for name in names])
+
+
+_CASES = {
+    "csv": (_csv, {}, _TEXT_SCHEMA, _ROWS, 1),
+    "xlsx": (_xlsx, {"sheet": "Lembar"}, _TEXT_SCHEMA, _ROWS, 0),
+    "json": (_json, {"record_path": "$.hasil[*]"}, _json_schema(*_NAMES), _JSON, 0),
+    "ndjson": (_ndjson, {}, _json_schema(*_NAMES), _JSON, 1),
+    "geojson": (_geojson, {}, _json_schema("nama", "geometry", "id"), None, 0),
+}
+
+
+@pytest.fixture(scope="module", params=list(_CASES))
+async def subject(request, tmp_path_factory) -> AsyncIterator[Subject]:
+    write, options, schema, rows, rejects = _CASES[request.param]
+    folder = tmp_path_factory.mktemp(request.param)
+    source = {"kind": "file", "location": f"uji.{request.param}", **options}
+    write(folder / source["location"])
+    connector = opened(folder, source)
+    textual = request.param in {"csv", "xlsx"}
+    if rows is None:
+        from decimal import Decimal
+
+        shown = {"type": "Point", "coordinates": [Decimal("110.6"), Decimal("-6.6")]}
+        rows = [(text, shown, number) for number, text in enumerate(TEXTS)]
+
+    async def fingerprint() -> object:
+        return [(file.name, hashlib.sha256(file.read_bytes()).hexdigest()) for file in sorted(folder.glob("uji*"))]
+
+    yield Subject(
+        connector,
+        schema,
+        rows,
+        rejects=rejects,
+        fingerprint=fingerprint,
+        missing_column_is_null=not textual,
+        faults=_faults(tmp_path_factory, request.param, source, folder),
+    )
+    await connector.close()
+
+
+def _faults(tmp_path_factory, kind: str, source: dict, folder: Path) -> list[Fault]:
+    broken = tmp_path_factory.mktemp("broken")
+    (broken / source["location"]).write_bytes(_PNG)
+    linked = tmp_path_factory.mktemp("linked")
+    (linked / source["location"]).symlink_to("/etc/passwd")
+    empty = tmp_path_factory.mktemp("empty")
+    bytes_ = tmp_path_factory.mktemp("bytes")
+    (bytes_ / source["location"]).write_bytes(f"nama\n{PERSON}\n".encode() + b"\xff\xfe\xff\n" * 3)
+
+    def at(place: Path) -> Connector:
+        return opened(place, source)
+
+    found = [
+        Fault("no file", lambda: at(empty), SourceMissing, False),
+        Fault("a PNG by another name", lambda: at(broken), SourceFormatError, False),
+        Fault("a link out of the folder", lambda: at(linked), SourcePermissionDenied, False),
+    ]
+    if kind in {"csv", "json"}:
+        found.append(Fault("wrong bytes", lambda: at(bytes_), SourceFormatError, False))
+    if kind in {"csv", "xlsx"}:
+        found.append(Fault("column gone", lambda: at(folder), SourceSchemaMismatch, False, ("nama", "pergi")))
+    return found
+
+
+class TestFile(ConnectorSuite):
+    pass

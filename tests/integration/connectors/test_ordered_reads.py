@@ -1,0 +1,194 @@
+"""A page of a large table: the source sorts and cuts, and the answer is what reading everything would give."""
+
+from __future__ import annotations
+
+import random
+import sqlite3
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import asyncpg
+import pytest
+
+from app.connectors.dataset import MappedSource
+from app.connectors.environment import Limits
+from app.connectors.filters import TRUE, Compare, Filter, IsNull, Literal, Or, Property
+from app.connectors.manifest import parse_manifest
+from app.connectors.mapping import compile_mapping
+from app.connectors.mapping.codes import empty_code_book
+from app.connectors.records import ReadRequest
+from app.connectors.selection import LAST_KEY
+from app.schemas import registry
+from tests.contract.connectors.suite import opened
+
+_NAMES = ["Jepara", "jepara", "Áceh", "Aceh", "Zeta", "", "  ", None, "a b", "a-b", "ß", "\u3000"]
+
+
+def dataset(folder: Path, source: dict[str, Any], **fields: Any) -> MappedSource:
+    manifest = parse_manifest(
+        {
+            "connector": "dinkes-uji",
+            "agency": "dinkes",
+            "schema": "satuan_pendidikan@1",
+            "title": "Uji",
+            "source": source,
+            "fields": fields,
+        }
+    )
+    schema = registry.get(str(manifest.schema_ref))
+    return MappedSource(
+        manifest=manifest,
+        revision=1,
+        schema=schema,
+        connector=opened(folder, source),
+        mapping=compile_mapping(manifest, schema, empty_code_book()),
+        limits=Limits(),
+    )
+
+
+_FIELDS = {"npsn": "npsn", "nama": "nama", "bentuk": "bentuk", "jumlah_siswa": "siswa", "alamat": "alamat"}
+
+
+def rows(count: int) -> list[tuple[Any, ...]]:
+    """Schools, a tenth of them with something wrong: no name, a short NPSN, a negative number of pupils."""
+    chance = random.Random(7)
+    found = []
+    for place in range(count):
+        npsn = f"{20000000 + place * 7}" if place % 31 else f"short{place}"
+        siswa = chance.choice([None, 0, 1, 50, 50, 120, -5 if place % 11 == 0 else 7])
+        found.append((npsn, chance.choice(_NAMES), chance.choice(_NAMES), siswa, chance.choice(_NAMES)))
+    return found
+
+
+_DDL = "CREATE TABLE sekolah (npsn {text} PRIMARY KEY NOT NULL, nama {text}, bentuk {text}, siswa int, alamat {text})"
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+async def source(request, tmp_path: Path, postgres_url: str) -> dict[str, Any]:
+    """The same table on each server."""
+    if request.param == "sqlite":
+        with sqlite3.connect(tmp_path / "uji.db") as database:
+            database.execute(_DDL.format(text="TEXT"))
+            database.executemany("INSERT INTO sekolah VALUES (?, ?, ?, ?, ?)", rows(400))
+        database.close()
+        return {"kind": "sql", "url": "sqlite:uji.db", "table": "sekolah"}
+    session = await asyncpg.connect(postgres_url)
+    await session.execute(_DDL.format(text="text"))
+    await session.executemany("INSERT INTO sekolah VALUES ($1, $2, $3, $4, $5)", rows(400))
+    await session.close()
+    place = urlsplit(postgres_url)
+    return {"kind": "sql", "url": f"postgresql://simpul@127.0.0.1:{place.port}{place.path}", "table": "sekolah"}
+
+
+_ORDERS = [
+    (),
+    (("bentuk", False),),
+    (("bentuk", True),),
+    (("jumlah_siswa", True), ("alamat", False)),
+    (("nama", True),),
+]
+_ORDERS += [(("alamat", False), ("jumlah_siswa", False)), (("npsn", True),), (("jumlah_siswa", False), ("npsn", True))]
+_FILTERS: list[Filter] = [
+    TRUE,
+    Compare(">", Property("jumlah_siswa"), Literal(5)),
+    IsNull(Property("bentuk")),
+    Or((Compare("=", Property("alamat"), Literal("Zeta")), IsNull(Property("jumlah_siswa")))),
+]
+
+
+@pytest.mark.parametrize("order", _ORDERS)
+async def test_pages_in_the_sources_order_are_the_pages_of_the_whole(source, tmp_path, order) -> None:
+    pushed, whole = dataset(tmp_path, source, **_FIELDS), dataset(tmp_path, source, **_FIELDS)
+    pushed._kept.table = _nothing_kept
+    whole._kept.table = _nothing_kept
+    try:
+        for wanted in _FILTERS:
+            everything = await whole.read(ReadRequest(order=order, filter=wanted))
+            after, found = None, []
+            while True:
+                page = await pushed.read(ReadRequest(order=order, filter=wanted, after=after, limit=17))
+                assert {"order", "limit"} <= set(page.pushed)
+                found += page.records
+                if len(page.records) < 17:
+                    break
+                last = page.records[-1]
+                after = (*(last.values.get(name) for name, _ in order), last.key)
+            assert [record.values for record in found] == [record.values for record in everything.records]
+    finally:
+        await pushed.close()
+        await whole.close()
+
+
+async def _nothing_kept(_deadline: float | None) -> None:
+    """Small open files are kept in memory; here every read goes to the source."""
+
+
+async def test_ties_at_a_position_of_another_agency_are_kept_or_left_out(source, tmp_path) -> None:
+    dataset_ = dataset(tmp_path, source, **_FIELDS)
+    dataset_._kept.table = _nothing_kept
+    order = (("jumlah_siswa", False),)
+    try:
+        for value in (7, 50, None):
+            for key, wanted in (("", True), (LAST_KEY, False)):
+                request = ReadRequest(order=order, after=(value, key), limit=500)
+                found = {record.values["jumlah_siswa"] for record in (await dataset_.read(request)).records}
+                assert (value in found) is wanted, (value, key)
+                assert not any(seen is not None and value is not None and seen < value for seen in found)
+    finally:
+        await dataset_.close()
+
+
+async def test_without_a_key_that_the_source_vouches_for_nothing_is_cut_there(tmp_path) -> None:
+    with sqlite3.connect(tmp_path / "uji.db") as database:
+        database.execute("CREATE TABLE sekolah (npsn TEXT, nama TEXT, bentuk TEXT, siswa INT, alamat TEXT)")
+        twice = [
+            ("20000001", "Satu", "SD", 1, "a"),
+            ("20000001", "Dua", "SD", 2, "b"),
+            ("20000002", "Tiga", "SD", 3, "c"),
+        ]
+        database.executemany("INSERT INTO sekolah VALUES (?, ?, ?, ?, ?)", twice)
+    database.close()
+    found = dataset(tmp_path, {"kind": "sql", "url": "sqlite:uji.db", "table": "sekolah"}, **_FIELDS)
+    found._kept.table = _nothing_kept
+    try:
+        page = await found.read(ReadRequest(order=(("nama", False),), limit=1))
+        assert "limit" not in page.pushed
+        assert page.rejected_rows == 1
+    finally:
+        await found.close()
+
+
+async def test_a_page_of_a_large_table_reads_as_many_rows_as_it_gives(postgres_url: str, tmp_path: Path) -> None:
+    session = await asyncpg.connect(postgres_url)
+    await session.execute(
+        "CREATE TABLE sekolah AS SELECT (20000000 + n)::text COLLATE \"C\" AS npsn, 'SD ' || md5(n::text) AS nama,"
+        " CASE n % 3 WHEN 0 THEN 'SD' WHEN 1 THEN 'SMP' END AS bentuk, n % 1000 AS siswa, 'Jl. ' || n AS alamat"
+        " FROM generate_series(1, 1200000) n;"
+        "ALTER TABLE sekolah ADD PRIMARY KEY (npsn); CREATE INDEX ON sekolah (siswa, npsn); ANALYZE sekolah"
+    )
+    place = urlsplit(postgres_url)
+    url = f"postgresql://simpul@127.0.0.1:{place.port}{place.path}"
+    large = dataset(tmp_path, {"kind": "sql", "url": url, "table": "sekolah"}, **_FIELDS)
+    count = "SELECT seq_tup_read, idx_tup_fetch FROM pg_stat_user_tables WHERE relname = 'sekolah'"
+    before = await session.fetchrow(count)
+    requests = [
+        ReadRequest(order=(("jumlah_siswa", True),), limit=51),
+        ReadRequest(order=(("jumlah_siswa", True),), after=(500, "20600500"), limit=51),
+        ReadRequest(order=(("jumlah_siswa", False),), after=(500, "20600500"), limit=51),
+        ReadRequest(limit=51),
+        ReadRequest(after=("21100000",), limit=51),
+    ]
+    pages = [await large.read(request) for request in requests]
+    await large.close()
+    await session.execute("SELECT pg_stat_clear_snapshot()")
+    seen = await session.fetchrow(count)
+    await session.close()
+
+    assert [len(page.records) for page in pages] == [51] * 5
+    assert pages[1].records[0].values["jumlah_siswa"] == 500
+    assert [record.key for record in pages[4].records][:2] == ["21100001", "21100002"]
+    assert seen["seq_tup_read"] - before["seq_tup_read"] == 0
+    assert (
+        seen["idx_tup_fetch"] - before["idx_tup_fetch"] < 5 * 100 + 2 * 1200
+    )  # 1,200 pupils' ties where directions differ
