@@ -118,6 +118,8 @@ def configure_logging(level: str = "INFO") -> None:
     for name in ("uvicorn", "uvicorn.error"):
         logging.getLogger(name).handlers = []
         logging.getLogger(name).propagate = True
+    for name in ("httpx", "httpcore"):
+        logging.getLogger(name).setLevel(logging.WARNING)  # they write whole addresses: a query may name a person
     access = logging.getLogger("uvicorn.access")
     access.handlers = []
     access.propagate = False

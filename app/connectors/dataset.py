@@ -5,7 +5,7 @@ Sits on a connector and a compiled mapping; knows nothing of callers, grants or 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Hashable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -13,6 +13,7 @@ from typing import Any
 from app.connectors.contract import Connector, Freshness, RawBatch
 from app.connectors.environment import Limits
 from app.connectors.filters import TRUE, Compare, Filter, Literal, Property, all_of
+from app.connectors.flights import Flights
 from app.connectors.keeping import Keeper
 from app.connectors.key_reader import KeyReader
 from app.connectors.manifest import Manifest
@@ -52,15 +53,25 @@ class MappedSource:
         self.mapping = mapping
         self.limits = limits
         self.deadline_seconds = limits.deadline_seconds
-        self._kept = Keeper(self, personal=_is_personal(schema, mapping))
+        self._personal = _is_personal(schema, mapping)
+        self._kept = Keeper(self, personal=self._personal)
+        self._flights: Flights[ReadResult] = Flights()
         self._by_key = KeyReader.of(schema, mapping, connector)
 
     async def read(self, request: ReadRequest) -> ReadResult:
-        """Reads, maps, validates, filters, sorts and cuts. Raises `SourceError` leaves; memory is bounded by the limit."""
+        """Reads, maps, validates, filters, sorts and cuts. Raises `SourceError` leaves; memory is bounded by the limit.
+
+        Equal questions that are under way at the same time are one read (open data only); results are not to be changed.
+        """
         if request.key is not None and self._by_key is not None and not self._kept.possible:
             found = await self._by_key.read(request)
             if found is not None:
                 return found
+        if self._personal:
+            return await self._read(request)
+        return await self._flights.join(_question(request), lambda: self._read(request))
+
+    async def _read(self, request: ReadRequest) -> ReadResult:
         wanted = request.filter
         if request.key is not None:
             wanted = all_of(*_key_filter(self.schema, request.key), wanted)
@@ -149,6 +160,11 @@ class MappedSource:
             closing = getattr(batches, "aclose", None)
             if closing is not None:
                 await closing()
+
+
+def _question(request: ReadRequest) -> Hashable:
+    """A read without its deadline."""
+    return (request.fields, request.filter, request.order, request.after, request.limit, request.key)
 
 
 def _pushed(request: ReadRequest, scan: ScanRequest) -> tuple[str, ...]:
