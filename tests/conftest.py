@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.fixtures.postgres import Cluster, fresh_database, shared_cluster, stop_shared_cluster
+from tests.support.mariadb import running_server
 
 ROOT = Path(__file__).resolve().parent.parent
 LOOKALIKES = ROOT / "tests" / "acceptance" / "lookalikes"
@@ -88,6 +89,13 @@ def postgres_module_url(postgres_cluster: Cluster) -> Iterator[str]:
     """As `postgres_url`, one database for the tests of a module."""
     with fresh_database(postgres_cluster) as url:
         yield url
+
+
+@pytest.fixture(scope="session")
+def mariadb_port() -> Iterator[int]:
+    """The port of a throw-away MariaDB server; `tests.support.mariadb.fresh_database` makes databases there."""
+    with running_server() as port:
+        yield port
 
 
 @pytest.fixture(scope="session")

@@ -31,7 +31,7 @@ _SIZE = 7
 
 
 def _answer(query: dict[str, str], headers: dict[str, str]) -> tuple[int, str, bytes]:
-    if headers.get("x-api-key") != "rahasia-4f9c1e":
+    if headers.get("x-api-key") != "uji-4f9c1e":
         return 401, "text/plain", PERSON.encode()
     rows = [dict(zip(_NAMES, row, strict=True)) for row in _ROWS]
     if "nama" in query:  # a service that compares loosely: a superset

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import random
 import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -21,6 +23,9 @@ from app.connectors.records import ReadRequest
 from app.connectors.selection import LAST_KEY
 from app.schemas import registry
 from tests.contract.connectors.suite import opened
+from tests.support.mariadb import admin, fresh_database
+
+pytestmark = pytest.mark.xdist_group("mariadb")
 
 _NAMES = ["Jepara", "jepara", "Áceh", "Aceh", "Zeta", "", "  ", None, "a b", "a-b", "ß", "\u3000"]
 
@@ -64,8 +69,19 @@ def rows(count: int) -> list[tuple[Any, ...]]:
 _DDL = "CREATE TABLE sekolah (npsn {text} PRIMARY KEY NOT NULL, nama {text}, bentuk {text}, siswa int, alamat {text})"
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
-async def source(request, tmp_path: Path, postgres_url: str) -> dict[str, Any]:
+@pytest.fixture
+def mariadb_database(mariadb_port: int) -> Iterator[str]:
+    """`port/name` of an empty database."""
+    with fresh_database(mariadb_port) as name:
+        yield f"{mariadb_port}/{name}"
+
+
+def _mariadb(database: str) -> dict[str, Any]:
+    return {"kind": "sql", "url": f"mysql://simpul:${{secret:PW}}@127.0.0.1:{database}", "table": "sekolah"}
+
+
+@pytest.fixture(params=["sqlite", "postgres", "mariadb"])
+async def source(request, tmp_path: Path, postgres_url: str, mariadb_database: str) -> dict[str, Any]:
     """The same table on each server."""
     if request.param == "sqlite":
         with sqlite3.connect(tmp_path / "uji.db") as database:
@@ -73,6 +89,12 @@ async def source(request, tmp_path: Path, postgres_url: str) -> dict[str, Any]:
             database.executemany("INSERT INTO sekolah VALUES (?, ?, ?, ?, ?)", rows(400))
         database.close()
         return {"kind": "sql", "url": "sqlite:uji.db", "table": "sekolah"}
+    if request.param == "mariadb":
+        port, _, name = mariadb_database.partition("/")
+        with closing(admin(int(port), name)) as server, server.cursor() as cursor:
+            cursor.execute(_DDL.format(text="varchar(60)"))
+            cursor.executemany("INSERT INTO sekolah VALUES (%s, %s, %s, %s, %s)", rows(400))
+        return _mariadb(mariadb_database)
     session = await asyncpg.connect(postgres_url)
     await session.execute(_DDL.format(text="text"))
     await session.executemany("INSERT INTO sekolah VALUES ($1, $2, $3, $4, $5)", rows(400))
@@ -192,3 +214,40 @@ async def test_a_page_of_a_large_table_reads_as_many_rows_as_it_gives(postgres_u
     assert (
         seen["idx_tup_fetch"] - before["idx_tup_fetch"] < 5 * 100 + 2 * 1200
     )  # 1,200 pupils' ties where directions differ
+
+
+async def test_a_page_of_a_large_mariadb_table_reads_as_many_rows_as_it_gives(mariadb_database, tmp_path) -> None:
+    port, _, name = mariadb_database.partition("/")
+    with closing(admin(int(port), name)) as server, server.cursor() as cursor:
+        cursor.execute(
+            "CREATE TABLE sekolah (npsn varchar(8) COLLATE utf8mb4_nopad_bin PRIMARY KEY, nama text, bentuk varchar(20),"
+            " siswa int, alamat text, KEY (siswa, npsn))"
+        )
+        cursor.execute(
+            "INSERT INTO sekolah SELECT 20000000 + seq, MD5(seq), 'SD', seq % 1000, seq FROM seq_1_to_1200000"
+        )
+        cursor.execute("ANALYZE TABLE sekolah")
+        cursor.fetchall()
+        large = dataset(tmp_path, _mariadb(mariadb_database), **_FIELDS)
+        await large.connector.learn()
+        cursor.execute("FLUSH STATUS")
+        before = _handler_reads(cursor)
+        requests = [
+            ReadRequest(order=(("jumlah_siswa", False),), limit=51),
+            ReadRequest(order=(("jumlah_siswa", False),), after=(500, "20600500"), limit=51),
+            ReadRequest(limit=51),
+            ReadRequest(after=("21100000",), limit=51),
+        ]
+        pages = [await large.read(request) for request in requests]
+        seen = _handler_reads(cursor) - before
+        await large.close()
+
+    assert [len(page.records) for page in pages] == [51] * 4
+    assert pages[1].records[0].values["jumlah_siswa"] == 500
+    assert [record.key for record in pages[3].records][:2] == ["21100001", "21100002"]
+    assert seen < 4 * 100 + 1200 + 500, seen  # ties of one number of pupils: 1,200; the looks at the status themselves
+
+
+def _handler_reads(cursor: Any) -> int:
+    cursor.execute("SHOW GLOBAL STATUS LIKE 'Handler_read_%'")
+    return sum(int(value) for _, value in cursor.fetchall())

@@ -1,0 +1,317 @@
+"""MySQL and MariaDB as a source: read-only sessions in threads of their own, unbuffered reads, killed at the server."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from datetime import UTC, date, datetime
+from functools import partial
+from threading import Event
+from typing import Any, ClassVar, TypeVar
+from zoneinfo import ZoneInfo
+
+import pyarrow as pa
+
+from app.connectors.blocking import Threads, pull
+from app.connectors.capabilities import Capabilities
+from app.connectors.contract import Aggregation, CheckStep, Connector, Discovery, RawBatch, RawColumn
+from app.connectors.environment import Environment
+from app.connectors.filters import Filter
+from app.connectors.requests import AggregateRequest, ScanRequest
+from app.connectors.sql.address import ServerAddress, dial_addresses, resolve_target
+from app.connectors.sql.aggregates import AGGREGATES, finish_groups
+from app.connectors.sql.columns import Check, Column, Table, Unreadable, check_of, finish_rows
+from app.connectors.sql.mysql_faults import translated
+from app.connectors.sql.mysql_render import MysqlRenderer
+from app.connectors.sql.mysql_session import Session, Sessions, drop
+from app.connectors.sql.mysql_types import (
+    COLUMNS,
+    KEYS,
+    TABLES,
+    catalog_column,
+    column_of,
+    quote,
+    result_column,
+    unique_keys,
+)
+from app.connectors.sql.query import check_query
+from app.connectors.sql.render import renders
+from app.connectors.sql.source import SqlSource
+from app.connectors.sql.statements import aggregate, tail
+from app.errors import SimpulError, SourceMissing, SourceRejected, SourceUnreachable
+
+BATCH_ROWS = 5_000
+_ADDRESS_SECONDS = 30.0
+_OPERATORS = frozenset({"=", "<>", "<", "<=", ">", ">=", "in", "like", "isnull", "and", "or", "not"})
+Work = Callable[[Session], Iterator[RawBatch]]
+Result = TypeVar("Result")
+
+
+class MysqlConnector(Connector, Aggregation):
+    """One table, view or query of a MySQL or MariaDB database. Sessions open with the first read."""
+
+    kind: ClassVar[str] = "sql"
+
+    def __init__(self, source: SqlSource, environment: Environment) -> None:
+        self._source = source
+        self._environment = environment
+        self._table: tuple[Table, str] | None = None
+        self._sessions: Sessions | None = None
+        self._dialled_at = 0.0
+        count = max(1, min(environment.limits.concurrency, 8))
+        self._threads = Threads(f"mysql-{environment.connector}", count)
+        self._killers = Threads(f"mysql-kill-{environment.connector}", 1)
+        self._count = count
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """Columns, exact filters, order, position, limit, aggregates; after `learn` also which columns and keys."""
+        table = self._table[0] if self._table is not None else None
+        return Capabilities(
+            columns=True,
+            filter_operators=_OPERATORS,
+            filter_columns=table.filterable if table is not None else None,
+            filter_exactness="exact",
+            order=True,
+            order_columns=table.sortable if table is not None else None,
+            limit=True,
+            keyset=True,
+            aggregates=AGGREGATES,
+            keys=table.keys if table is not None else (),
+            most_keys=1000,
+            concurrent_scans=self._count,
+        )
+
+    async def learn(self) -> None:
+        """Reads the catalogue, once."""
+        if self._table is None:
+            sessions = await self._opened()
+            self._table = await self._threads.call(partial(_with_session, sessions, self._describe))
+
+    def takes(self, node: Filter) -> bool:
+        """What can be rendered is done."""
+        if self._table is None:
+            return super().takes(node)
+        return renders(MysqlRenderer(self._table[0].by_name), node)
+
+    async def check(self) -> Sequence[CheckStep]:
+        """Stages: dns, auth (with tcp and tls, as the protocol has them in one), read. Tells what an old server lacks."""
+        steps: list[CheckStep] = []
+        for name in ("dns", "auth", "read"):
+            started = time.perf_counter()
+            try:
+                await self._stage(name)
+            except SimpulError as error:
+                place = str(error.facts.get("field", "/source/url"))
+                return [*steps, CheckStep(_STAGES.get(error.code, name), _since(started), error, place)]
+            facts = self._sessions.facts if self._sessions is not None else None
+            note = facts.lacks if facts is not None and name == "auth" else ""
+            place = "/source/table" if name == "read" else "/source/url"
+            steps.append(CheckStep(name, _since(started), None, place, note))
+        return steps
+
+    async def discover(self, sample_rows: int = 20) -> Discovery:
+        """Tables and views; columns and sample of the chosen one."""
+        sessions = await self._opened()
+        tables = await self._threads.call(partial(_with_session, sessions, _tables))
+        if self._source.table is None and self._source.query is None:
+            return Discovery(tables, ())
+        self._table = None
+        await self.learn()
+        sample: list[dict[str, Any]] = []
+        async for batch in self.scan(ScanRequest(limit=max(sample_rows, 1))):
+            sample += [dict(zip(batch.schema.names, row, strict=True)) for row in batch.rows or ()]
+        columns = self._columns()
+        shown = tuple(RawColumn(part.name, part.source_type, part.arrow_type, part.nullable) for part in columns)
+        return Discovery(tables, shown, tuple(sample))
+
+    async def scan(self, request: ScanRequest) -> AsyncIterator[RawBatch]:
+        """The rows, a batch at a time as the server sends them."""
+        await self.learn()
+        async for batch in self._run(lambda session: self._read(session, request), request.deadline):
+            yield batch
+
+    async def aggregate(self, request: AggregateRequest) -> RawBatch:
+        """Groups and measures in one statement."""
+        await self.learn()
+        batches = [
+            batch async for batch in self._run(lambda session: self._grouped(session, request), request.deadline)
+        ]
+        return batches[0]
+
+    async def close(self) -> None:
+        """Gives back sessions and threads."""
+        sessions, self._sessions, self._table = self._sessions, None, None
+        if sessions is not None:
+            sessions.close()
+        self._threads.close()
+        self._killers.close()
+
+    def _columns(self) -> tuple[Column, ...]:
+        return self._table[0].columns if self._table is not None else ()
+
+    async def _run(self, work: Work, deadline: float | None) -> AsyncIterator[RawBatch]:
+        """Work on a session in a thread; leaving it in the middle kills the statement at the server."""
+        sessions = await self._opened()
+        running: list[Session] = []
+        left = Event()
+
+        def stop() -> None:
+            left.set()
+            for session in running:
+                self._killers.executor.submit(sessions.kill, session.thread_id())  # type: ignore[no-untyped-call]
+
+        batches = pull(self._threads, self._on_session(sessions, work, running, left), deadline, stop)
+        try:
+            async for batch in batches:
+                yield batch
+        finally:
+            await batches.aclose()  # type: ignore[attr-defined]
+
+    def _on_session(self, sessions: Sessions, work: Work, running: list[Session], left: Event) -> Iterator[RawBatch]:
+        session = sessions.take()
+        running.append(session)
+        whole = False
+        try:
+            yield from work(session)
+            whole = True
+        except Exception as error:  # noqa: BLE001 - whatever the driver raises becomes one of our errors
+            fault = translated(error)
+            if fault.code in ("source_schema_mismatch", "source_missing"):
+                self._table = None  # described anew at the next read
+            raise fault from None
+        finally:
+            running.clear()
+            if whole and sessions is self._sessions and not left.is_set():
+                sessions.give_back(session)
+            else:
+                drop(session)
+
+    def _read(self, session: Session, request: ScanRequest) -> Iterator[RawBatch]:
+        table, origin = self._table or self._describe(session)
+        chosen = table.choose(request.columns)
+        renderer = MysqlRenderer(table.by_name, blank_is_null=request.blank_is_null)
+        end = tail(renderer, request)
+        schema = pa.schema([column.field for column in chosen])
+        checks = [(place, check) for place, column in enumerate(chosen) if (check := self._check(column)) is not None]
+        names = ", ".join(column.select for column in chosen)
+        cursor = session.cursor()
+        cursor.execute(f"SELECT {names} FROM {origin}{end}", tuple(renderer.parameters))  # noqa: S608 - quoted names, bound values
+        first = 1
+        while True:
+            block = cursor.fetchmany(BATCH_ROWS)
+            rows, rejects = finish_rows(block, checks, chosen, first, table.label)
+            yield RawBatch(schema, rows=rows, place=table.label, rejects=rejects)
+            first += len(block)
+            if len(block) < BATCH_ROWS:
+                return
+
+    def _grouped(self, session: Session, request: AggregateRequest) -> Iterator[RawBatch]:
+        table, origin = self._table or self._describe(session)
+        renderer = MysqlRenderer(table.by_name)
+        text = aggregate(renderer, request, origin)
+        rows = [
+            [cell.decode() if isinstance(cell, bytes) else cell for cell in row]
+            for row in _fetch(session, text, tuple(renderer.parameters))
+        ]
+        yield finish_groups(rows, request, table)
+
+    def _check(self, column: Column) -> Check | None:
+        if column.family not in ("date", "timestamp", "instant"):
+            return check_of(column)
+        zone = self._source.zone if column.source_type.startswith("datetime") else None
+        return partial(_moment, ZoneInfo(zone) if zone else UTC if column.family == "instant" else None)
+
+    def _describe(self, session: Session) -> tuple[Table, str]:
+        source = self._source
+        if source.query is not None:
+            return _described_query(session, source)
+        schema, name = source.table_parts
+        rows = _fetch(session, COLUMNS, (schema, name))
+        shown = f"{quote(schema)}.{quote(name)}" if schema else quote(name)
+        if not rows:
+            _fetch(session, f"SELECT 1 FROM {shown} LIMIT 0", ())  # noqa: S608 - quoted; tells missing from not allowed
+            raise SourceMissing(f"the database has no table {name}", field="/source/table")
+        columns = [column_of(catalog_column(row), zone=source.zone) for row in rows]
+        keys = [source.key, *unique_keys(_fetch(session, KEYS, (schema, name)))]
+        return Table(f"table {name}", columns, keys), shown
+
+    async def _stage(self, name: str) -> None:
+        if name == "dns":
+            await self._opened()
+        elif name == "auth":
+            sessions = await self._opened()
+            await self._threads.call(partial(_with_session, sessions, lambda _: None))
+        elif self._source.table is not None or self._source.query is not None:
+            await self.discover(sample_rows=1)
+
+    async def _opened(self) -> Sessions:
+        """The sessions, dialled at literal addresses that the policy allowed; asked for again after a while."""
+        now = time.monotonic()
+        if self._sessions is not None and now - self._dialled_at < _ADDRESS_SECONDS:
+            return self._sessions
+        address = self._source.address
+        if not isinstance(address, ServerAddress):
+            raise SourceUnreachable("the address is none of MySQL", field="/source/url")
+        try:
+            target = resolve_target(address, self._environment)
+        except ValueError:
+            raise SourceUnreachable("the port that the address refers to is no number", field="/source/url") from None
+        addresses = await dial_addresses(target, self._environment)
+        if self._sessions is None:
+            self._sessions = Sessions(target, addresses, self._environment.limits.deadline_seconds)
+        self._sessions.addresses, self._dialled_at = addresses, now
+        return self._sessions
+
+
+_STAGES = {
+    "source_unreachable": "tcp",
+    "source_tls_failed": "tls",
+    "source_auth_failed": "auth",
+    "source_permission_denied": "permission",
+}
+
+
+def _with_session(sessions: Sessions, work: Callable[[Session], Result]) -> Result:
+    session = sessions.take()
+    try:
+        found = work(session)
+    except Exception as error:  # noqa: BLE001 - whatever the driver raises becomes one of our errors
+        drop(session)
+        raise translated(error) from None
+    sessions.give_back(session)
+    return found
+
+
+def _fetch(session: Session, text: str, parameters: tuple[Any, ...]) -> list[Any]:
+    with session.cursor() as cursor:
+        cursor.execute(text, parameters)
+        return list(cursor.fetchall())
+
+
+def _tables(session: Session) -> tuple[str, ...]:
+    return tuple(str(row[0]) for row in _fetch(session, TABLES, ()))
+
+
+def _described_query(session: Session, source: SqlSource) -> tuple[Table, str]:
+    try:
+        query = check_query(source.query or "", "mysql")
+    except ValueError as error:
+        raise SourceRejected(str(error), field="/source/query") from None
+    origin = f"({query.replace('%', '%%')}) AS steward_query"
+    with session.cursor() as cursor:
+        cursor.execute(f"SELECT * FROM {origin} LIMIT 0", ())  # noqa: S608 - one checked SELECT
+        fields = cursor._result.fields  # type: ignore[attr-defined]  # noqa: SLF001 - `description` leaves out the flags
+        columns = [column_of(result_column(field), zone=source.zone) for field in fields]
+    return Table("the query", columns, [source.key]), origin
+
+
+def _moment(zone: Any, value: Any) -> Any:
+    """A date or time; what the server holds and no calendar has (`0000-00-00`) is unreadable."""
+    if not isinstance(value, date):
+        return Unreadable("not_a_date", "the date does not exist (such as 0000-00-00); make it NULL at the source")
+    return value.replace(tzinfo=zone).astimezone(UTC) if zone is not None and isinstance(value, datetime) else value
+
+
+def _since(started: float) -> float:
+    return (time.perf_counter() - started) * 1000

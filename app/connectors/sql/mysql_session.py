@@ -1,0 +1,161 @@
+"""Sessions on a MySQL or MariaDB server: dialled at a literal address, read only, in UTC, limited in time.
+
+What an old server lacks is found when a session is made and told by `check`; it never changes an answer.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pymysql
+from pymysql.cursors import SSCursor
+
+from app.connectors.sql.address import ServerTarget
+from app.connectors.sql.mysql_faults import translated
+
+CONNECT_SECONDS = 5.0
+_IDLE_SECONDS = 60.0
+_VERSION = re.compile(r"(?:5\.5\.5-)?(\d+)\.(\d+)\.(\d+)")
+Session = pymysql.connections.Connection
+
+
+@dataclass(frozen=True, slots=True)
+class ServerFacts:
+    """What a version can do: sessions that cannot write, and a limit for one statement (its setting, factor to seconds)."""
+
+    maria: bool
+    version: tuple[int, int, int]
+
+    @classmethod
+    def of(cls, text: str) -> ServerFacts:
+        """From the version that the server tells, such as `5.5.5-10.11.2-MariaDB` or `8.0.36`."""
+        found = _VERSION.match(text)
+        numbers = tuple(int(part) for part in found.groups()) if found else (0, 0, 0)
+        return cls("mariadb" in text.lower() or text.startswith("5.5.5-"), (numbers[0], numbers[1], numbers[2]))
+
+    @property
+    def read_only(self) -> bool:
+        """Knows read-only transactions."""
+        return self.version >= ((10, 0, 0) if self.maria else (5, 6, 5))
+
+    @property
+    def limit(self) -> tuple[str, int] | None:
+        """The setting that limits a SELECT, and its units in a second."""
+        if self.maria:
+            return ("max_statement_time", 1) if self.version >= (10, 1, 1) else None
+        return ("max_execution_time", 1000) if self.version >= (5, 7, 8) else None
+
+    @property
+    def lacks(self) -> str:
+        """What this server lacks, for the note of a check."""
+        missing = [] if self.read_only else ["read-only sessions: give a user that has the SELECT right alone"]
+        missing += [] if self.limit else ["a time limit for statements: long ones are killed by the gateway"]
+        return "; ".join(missing)
+
+    def settings(self, seconds: float) -> Iterator[str]:
+        """The statements that prepare a session."""
+        yield "SET SESSION time_zone = '+00:00'"
+        if self.read_only:
+            yield "SET SESSION TRANSACTION READ ONLY"
+        if self.limit is not None:
+            name, units = self.limit
+            yield f"SET SESSION {name} = {max(1, round(seconds * units))}"
+
+
+class Sessions:
+    """Idle sessions of one connector. Called from its threads only; whoever takes one gives it back or drops it."""
+
+    def __init__(self, target: ServerTarget, addresses: list[str], deadline_seconds: float) -> None:
+        self.addresses = addresses
+        self._target = target
+        self._seconds = deadline_seconds
+        self._idle: list[tuple[Session, float]] = []
+        self._lock = threading.Lock()
+        self.facts: ServerFacts | None = None
+
+    def take(self) -> Session:
+        """An idle session that still lives, or a new one. Raises `SourceError` leaves."""
+        while True:
+            with self._lock:
+                if not self._idle:
+                    break
+                session, since = self._idle.pop()
+            if time.monotonic() - since < _IDLE_SECONDS:
+                return session
+            drop(session)
+        return self._connect()
+
+    def give_back(self, session: Session) -> None:
+        """A session whose last statement was read to its end."""
+        with self._lock:
+            self._idle.append((session, time.monotonic()))
+
+    def kill(self, number: int) -> None:
+        """Stops the statement that another session runs."""
+        with contextlib.suppress(Exception):
+            session = self._connect()
+            try:
+                _execute(session, f"KILL QUERY {int(number)}")
+            finally:
+                drop(session)
+
+    def close(self) -> None:
+        """Drops what is idle."""
+        with self._lock:
+            idle, self._idle = self._idle, []
+        for session, _ in idle:
+            drop(session)
+
+    def _connect(self) -> Session:
+        target = self._target
+        try:
+            dialled = socket.create_connection((self.addresses[0], target.port), CONNECT_SECONDS)
+            dialled.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            session: Session = Session(
+                host=target.host,
+                user=target.user,
+                password=target.password,
+                database=target.database,
+                charset="utf8mb4",
+                sql_mode="NO_ENGINE_SUBSTITUTION",
+                autocommit=True,
+                local_infile=False,
+                read_timeout=self._seconds + CONNECT_SECONDS,
+                write_timeout=CONNECT_SECONDS,
+                cursorclass=SSCursor,
+                defer_connect=True,
+                program_name="simpul",
+                **_tls(target.sslmode),
+            )
+            session.connect(dialled)
+            self.facts = ServerFacts.of(str(session.get_server_info()))  # type: ignore[no-untyped-call]
+            for statement in self.facts.settings(self._seconds):
+                _execute(session, statement)
+        except Exception as error:  # noqa: BLE001 - whatever the driver raises becomes one of our errors
+            raise translated(error) from None
+        return session
+
+
+def drop(session: Session) -> None:
+    """Closes a session at once, whatever it is doing; nothing more is read from it."""
+    session._force_close()  # type: ignore[attr-defined]  # noqa: SLF001 - `close` would talk to the server first
+
+
+def _execute(session: Session, statement: str) -> None:
+    with session.cursor() as cursor:
+        cursor.execute(statement)
+
+
+def _tls(mode: str) -> dict[str, Any]:
+    """`verify-full` and `require` verify the certificate against the system's authorities; `prefer` takes TLS where there is any."""
+    if mode in ("verify-full", "verify-ca", "require"):
+        return {"ssl": ssl.create_default_context()}
+    return {"ssl_disabled": True} if mode == "disable" else {}
