@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import Any
 
 from app.errors import CursorInvalid
-from app.federation.query import Query
+from app.federation.query import Answer, Query
 
 _SIGNATURE_BYTES = 16
 _MOST_CHARACTERS = 8192
@@ -47,10 +47,18 @@ def resume(key: bytes, token: str | None, query: Query, bound: str) -> Query:
     """The query continued behind the cursor's place."""
     if token is None:
         return query
-    place = open_token(key, "records", bound, token)
+    place, *owed = open_token(key, "records", bound, token)
     if len(place) != len(query.sort) + _IDENTITY:
         raise CursorInvalid("this cursor does not belong to this sort order; start again at the first page")
-    return replace(query, after=tuple(place))
+    return replace(query, after=tuple(place), owed={name: None if at is None else tuple(at) for name, at in owed})
+
+
+def following(key: bytes, answer: Answer, bound: str) -> str | None:
+    """The cursor of the page behind this answer, None at the end."""
+    if answer.after is None:
+        return None
+    owed = [[name, None if at is None else list(at)] for name, at in answer.owed.items()]
+    return make_token(key, "records", bound, [list(answer.after), *owed])
 
 
 def _sign(key: bytes, purpose: str, bound: str, payload: bytes) -> bytes:
@@ -67,6 +75,8 @@ def _packed(value: Any) -> Any:
             return {"n": str(value)}
         case float():
             return {"f": value.hex()}
+        case list():
+            return [_packed(part) for part in value]
     return value
 
 
@@ -80,4 +90,6 @@ def _unpacked(value: Any) -> Any:
             return Decimal(text)
         case {"f": str(text)}:
             return float.fromhex(text)
+        case list():
+            return [_unpacked(part) for part in value]
     return value

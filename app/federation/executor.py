@@ -32,7 +32,8 @@ from app.errors import (
     SourceUnreachable,
 )
 from app.federation.breaker import Guards
-from app.federation.merge import leg_after, merge, place_of
+from app.federation.merge import merge
+from app.federation.paging import Part, next_position, start_of
 from app.federation.query import Answer, AnswerRecord, DatasetRef, Query, SourceStatus, Status
 from app.settings import Settings
 
@@ -42,6 +43,7 @@ _RESERVE_SECONDS = 0.25
 _RETRY_SECONDS = 0.1
 _ANSWERED = frozenset({"ok", "stale"})
 _ASKED_AND_FAILED = frozenset({"timeout", "unavailable", "rejected", "open_circuit", "schema_mismatch"})
+_ASKED = _ANSWERED | _ASKED_AND_FAILED
 _NO_FAULT_OF_SOURCE = (SourceRejected, SourceSchemaMismatch, NetworkForbidden)
 
 
@@ -181,7 +183,7 @@ def _request(query: Query, ref: DatasetRef, deadline: float) -> ReadRequest:
         fields=query.fields,
         filter=query.filter if row_filter is None else all_of(row_filter, query.filter),
         order=tuple((key.field, key.descending) for key in query.sort),
-        after=leg_after(query.after, len(query.sort), ref.agency, ref.dataset),
+        after=start_of(query, ref.agency, ref.dataset),
         limit=query.limit + 1,
         key=query.key,
         deadline=deadline,
@@ -236,8 +238,16 @@ def _answer(query: Query, fields: tuple[str, ...], legs: list[_Leg]) -> Answer:
     more = total > len(records) or any(leg.more for leg in legs)
     for status in answered:
         status.rows = sum(1 for found in records if found.dataset == status.dataset)
-    after = place_of(records[-1], query.sort) if more and records else None
-    return Answer(query.schema, fields, records, statuses, complete, after)
+    answer = Answer(query.schema, fields, records, statuses, complete)
+    if more and records:
+        parts = [Part(leg.ref.agency, leg.ref.dataset, _given(leg)) for leg in legs if leg.status.status in _ASKED]
+        position = next_position(query, records, parts)
+        answer.after, answer.owed = position.after, position.owed
+    return answer
+
+
+def _given(leg: _Leg) -> list[AnswerRecord] | None:
+    return leg.records if leg.status.status in _ANSWERED else None
 
 
 def _all_failed(failed: list[SourceStatus], statuses: list[SourceStatus]) -> SimpulError:

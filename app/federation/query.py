@@ -35,7 +35,8 @@ class Query:
     """A bound question: every name exists in the schema, every literal has the field's type.
 
     `sort` holds the caller's keys only; the total order is always (sort keys, agency, dataset, key). `after` is the place
-    of the last record already given (values of `sort`, then agency, dataset, key), None on the first page.
+    of the last record already given (values of `sort`, then agency, dataset, key), None on the first page; `owed` are the
+    places of datasets that could not be asked for an earlier page (`paging.py`).
     """
 
     schema: SchemaDef
@@ -44,6 +45,7 @@ class Query:
     sort: tuple[SortKey, ...] = ()
     limit: int = 100
     after: tuple[Any, ...] | None = None
+    owed: Mapping[str, tuple[Any, ...] | None] = field(default_factory=dict)
     agencies: tuple[str, ...] | None = None
     key: str | None = None
     partial: Partial = "allow"
@@ -119,3 +121,4 @@ class Answer:
     sources: list[SourceStatus]
     complete: bool
     after: tuple[Any, ...] | None = None
+    owed: Mapping[str, tuple[Any, ...] | None] = field(default_factory=dict)

@@ -41,10 +41,7 @@ async def read(
     bound = query_hash(asked.query, _policy(asked.decisions))
     query = cursor.resume(state.cursor_key, asked.raw.cursor, asked.query, bound)
     answer = await run(state, exchange, query, asked.refs)
-    following = None
-    if answer.after is not None:
-        following = cursor.make_token(state.cursor_key, "records", bound, list(answer.after))
-    return answer, following
+    return answer, cursor.following(state.cursor_key, answer, bound)
 
 
 @dataclass(frozen=True, slots=True)
