@@ -33,6 +33,7 @@ _TAGS = [
     {"name": "connectors", "description": "For stewards: register, check, preview and publish an agency's datasets."},
     {"name": "governance", "description": "Agreements, clients and secrets."},
     {"name": "audit", "description": "For auditors: who asked what of whom, and the proof."},
+    {"name": "log", "description": "The transparency log as verifiers fetch it (C2SP tlog-tiles)."},
     {"name": "access", "description": "Tokens and keys."},
     {"name": "operation", "description": "Health and metrics."},
 ]

@@ -1,7 +1,7 @@
 """The one pure ASGI layer around the API: who asks, which exchange this is, and that it is closed before bytes leave.
 
-It authenticates all of `/v1`, opens the exchange of every recorded route, runs the application with a deadline, turns
-every fault into a problem, makes the closing entry durable, and only then releases the answer.
+It authenticates all of `/v1` and the log's entry bundles, opens the exchange of every recorded route, runs the application
+with a deadline, turns every fault into a problem, makes the closing entry durable, and only then releases the answer.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api.capture import CHUNK_BYTES, Capture, read_whole
-from app.api.policy import RouteRule, methods_of, rule_for
+from app.api.policy import GOVERNED, RouteRule, methods_of, rule_for
 from app.api.problems import problem_body, problem_headers
 from app.audit.commitments import BodyCommitment
 from app.errors import (
@@ -42,7 +42,6 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger("simpul.api")
 
-_API = "/v1/"
 _WATCH_AFTER_SECONDS = 0.25
 _UPLOAD_SECONDS = 3600.0
 _RECORDED_PREFIXES = ("/v1/records", "/v1/queries", "/v1/explain", "/v1/exchanges")
@@ -93,7 +92,7 @@ class ExchangeLayer:
         state = scope.setdefault("state", {})
         try:
             _check_headers(scope, services.settings.header_bytes)
-            if not scope["path"].startswith(_API):
+            if not scope["path"].startswith(GOVERNED):
                 await call.plain(self.app)
                 return
             principal = authenticate(services, call.header(b"authorization"))
@@ -297,6 +296,7 @@ class _Call:
         extra = [
             (b"exchange-id", exchange.id.encode()),
             (b"content-digest", self._digest.encode()),
+            (b"link", f'</v1/exchanges/{exchange.id}/receipt>; rel="receipt"'.encode()),
             *_PLAIN_HEADERS,
         ]
         if not any(name.lower() == b"cache-control" for name, _ in capture.headers):

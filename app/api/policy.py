@@ -13,6 +13,9 @@ from typing import Literal
 Role = Literal["client", "steward", "auditor", "supervisor", "admin"]
 Recording = Literal["none", "outcome", "admin", "audit_read"]
 
+GOVERNED = ("/v1/", "/log/tile/entries/")
+"""Beginnings of the paths that need a token and a rule; all others are public."""
+
 EVERYONE: frozenset[Role] = frozenset({"client", "steward", "auditor", "supervisor", "admin"})
 STEWARDS: frozenset[Role] = frozenset({"steward", "admin"})
 ADMINS: frozenset[Role] = frozenset({"admin"})
@@ -91,6 +94,8 @@ RULES: tuple[RouteRule, ...] = (
     # audit
     RouteRule("GET", "/v1/exchanges", "exchange.search", AUDITORS, "audit_read"),
     RouteRule("GET", "/v1/exchanges/{exchange}", "exchange.read", AUDITORS, "audit_read"),
+    RouteRule("GET", "/v1/exchanges/{exchange}/receipt", "exchange.receipt", EVERYONE, "audit_read"),
+    RouteRule("GET", "/log/tile/entries/{path:path}", "log.entries", AUDITORS, "audit_read"),
 )
 
 _MATCHERS = tuple((rule.method, rule.pattern, rule) for rule in RULES)
@@ -100,7 +105,7 @@ for _rule in RULES:
 
 
 def rule_for(method: str, path: str) -> RouteRule | None:
-    """The rule of a request, None when no route of `/v1` has this path and method."""
+    """The rule of a request, None when no governed route has this path and method."""
     parts = path.split("/", 3)
     for pattern, rule in _BY_START.get((method, parts[2] if len(parts) > 2 else ""), ()):
         if pattern.match(path):

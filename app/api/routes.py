@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from app.api import access, agencies, agreements, catalogue, clients, connectors, exchanges, operation, records
+from app.api import access, agencies, agreements, catalogue, clients, connectors, exchanges, log, operation, records
 
 ROUTERS: tuple[APIRouter, ...] = (
     records.router,
@@ -16,4 +16,5 @@ ROUTERS: tuple[APIRouter, ...] = (
     clients.router,
     agreements.router,
     exchanges.router,
+    log.router,
 )

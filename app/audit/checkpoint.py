@@ -14,6 +14,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 ED25519 = 0x01
+COSIGNATURE = 0x04
 KEY_BYTES = 32
 SIGNATURE_BYTES = 64
 MAX_SIGNATURES = 16
@@ -34,7 +35,8 @@ class Checkpoint:
     note: str
 
 
-def _b64(text: str) -> bytes:
+def decode_base64(text: str) -> bytes:
+    """Bytes of standard base64 in its canonical form; NoteError for any other text."""
     try:
         value = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError) as error:
@@ -44,14 +46,15 @@ def _b64(text: str) -> bytes:
     return value
 
 
-def _check_name(name: str) -> None:
+def check_name(name: str) -> None:
+    """NoteError for what cannot be the name of a key."""
     if not name or "+" in name or any(c.isspace() or ord(c) < 0x20 for c in name):
         raise NoteError("a key name (origin) has no space, no control character and no '+', and is not empty")
 
 
-def key_id(name: str, public_key: bytes) -> bytes:
-    """First four bytes of SHA-256(name || 0A || 01 || public key), C2SP signed-note."""
-    return sha256(name.encode() + b"\n" + bytes([ED25519]) + public_key).digest()[:4]
+def key_id(name: str, public_key: bytes, kind: int = ED25519) -> bytes:
+    """First four bytes of SHA-256(name || 0A || kind || public key), C2SP signed-note."""
+    return sha256(name.encode() + b"\n" + bytes([kind]) + public_key).digest()[:4]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +69,8 @@ class Verifier:
         """Read a vkey; NoteError when malformed, of another algorithm, or when the key id is not the key's."""
         name, _, rest = vkey.strip().partition("+")
         ident, _, encoded = rest.partition("+")
-        _check_name(name)
-        raw = _b64(encoded)
+        check_name(name)
+        raw = decode_base64(encoded)
         if len(raw) != 1 + KEY_BYTES or raw[0] != ED25519:
             raise NoteError("a verifier key holds an Ed25519 key of 32 bytes")
         if key_id(name, raw[1:]).hex() != ident:
@@ -108,7 +111,7 @@ class Signer:
 
     def __init__(self, name: str, seed: bytes) -> None:
         """`seed` are the 32 bytes of an Ed25519 private key."""
-        _check_name(name)
+        check_name(name)
         self._key = Ed25519PrivateKey.from_private_bytes(seed)
         self.verifier = Verifier(name, self._key.public_key().public_bytes_raw())
 
@@ -121,7 +124,7 @@ class Signer:
         parts = skey.strip().split("+", 4)
         if len(parts) != 5 or parts[:2] != ["PRIVATE", "KEY"]:
             raise NoteError("a signer key starts with PRIVATE+KEY+ and has five parts")
-        raw = _b64(parts[4])
+        raw = decode_base64(parts[4])
         if len(raw) != 1 + KEY_BYTES or raw[0] != ED25519:
             raise NoteError("a signer key holds an Ed25519 seed of 32 bytes")
         signer = cls(parts[2], raw[1:])
@@ -157,7 +160,7 @@ def parse_text(text: str) -> tuple[str, int, bytes]:
     origin, size, encoded = lines[:3]
     if not size.isascii() or not size.isdigit() or (size != "0" and size.startswith("0")):
         raise NoteError("the size of a checkpoint is a decimal number without leading zeros")
-    root = _b64(encoded)
+    root = decode_base64(encoded)
     if len(root) != KEY_BYTES:
         raise NoteError("the root of a checkpoint has 32 bytes")
     return origin, int(size), root
@@ -178,8 +181,8 @@ def split_note(note: str) -> tuple[str, list[tuple[str, bytes]]]:
         if not line.startswith(_SIGNATURE_MARK):
             raise NoteError("a signature line starts with an em dash and a space")
         name, _, encoded = line[len(_SIGNATURE_MARK) :].partition(" ")
-        _check_name(name)
-        raw = _b64(encoded)
+        check_name(name)
+        raw = decode_base64(encoded)
         if len(raw) <= 4:
             raise NoteError("a signature holds a key id of four bytes and a signature")
         signatures.append((name, raw))

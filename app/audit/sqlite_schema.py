@@ -36,5 +36,10 @@ CREATE TRIGGER log_entry_no_delete BEFORE DELETE ON log_entry
 BEGIN SELECT RAISE(ABORT, 'entries of the exchange log are immutable'); END;
 """
 
-ADDED_LATER = "CREATE INDEX IF NOT EXISTS ix_log_facet_facet ON log_facet (facet)"
+ADDED_LATER = """
+CREATE INDEX IF NOT EXISTS ix_log_facet_facet ON log_facet (facet);
+CREATE TABLE IF NOT EXISTS log_cosignature (
+    size INTEGER NOT NULL, name TEXT NOT NULL, line TEXT NOT NULL, time INTEGER NOT NULL, PRIMARY KEY (size, name)
+) STRICT, WITHOUT ROWID;
+"""
 """What a log of the same version may lack; made at each opening."""

@@ -74,6 +74,15 @@ log_checkpoint = Table(
     Column("at_us", BigInteger, nullable=False),
 )
 
+log_cosignature = Table(
+    "log_cosignature",
+    metadata,
+    Column("size", BigInteger, primary_key=True, autoincrement=False),
+    Column("name", Text, primary_key=True),
+    Column("line", Text, nullable=False),
+    Column("time", BigInteger, nullable=False),
+)
+
 log_replica = Table(
     "log_replica",
     metadata,

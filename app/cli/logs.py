@@ -1,4 +1,4 @@
-"""`simpul log verify` and `simpul log vkey`: on the store itself, read only, also on a copied folder."""
+"""`simpul log …`: verification of the store itself (read only, also on a copied folder) and of receipts, offline."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ from typing import Annotated
 
 import typer
 
+from app.audit.checkpoint import NoteError, Verifier
 from app.audit.keys import load_verifier
+from app.audit.policy import Policy, PolicyError, parse_policy
+from app.audit.receipts import ReceiptError, check_receipt, parse_receipt
 from app.audit.verify_store import verify_settings
 from app.cli.output import FINDING, fail, faults, note, say, show
 from app.settings import load_settings
@@ -43,6 +46,66 @@ def verify_log(
         note(f"warning: {warning}")
     if not found.ok:
         raise typer.Exit(FINDING)
+
+
+def verify_receipt(
+    receipt: Annotated[Path, typer.Argument(help="Receipt as GET /v1/exchanges/{id}/receipt gave it")],
+    policy: Annotated[Path | None, typer.Option(help="File with trusted logs and witnesses (C2SP tlog-policy)")] = None,
+    vkey: Annotated[Path | None, typer.Option(help="File with the log's public key, instead of a policy")] = None,
+    body: Annotated[Path | None, typer.Option(help="The answer as received, to be compared too")] = None,
+    entry: Annotated[Path | None, typer.Option(help="The entry's bytes, for a proof that carries none")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Machine-readable result")] = False,
+) -> None:
+    """Verify a receipt offline. Exit 0 proven, 1 not proven (says what does not hold), 2 could not run."""
+    if (policy is None) == (vkey is None):
+        fail("give --policy FILE or --vkey FILE: a receipt is checked against keys that you trust")
+    try:
+        trusted = parse_policy(_read(policy)) if policy is not None else _one_log(_read(vkey or Path()))
+    except (PolicyError, NoteError) as error:
+        fail(f"{policy or vkey}: {error}")
+    try:
+        found = check_receipt(
+            parse_receipt(_read(receipt)),
+            trusted,
+            entry=None if entry is None else _read_bytes(entry),
+            body=None if body is None else _read_bytes(body),
+        )
+    except ReceiptError as error:
+        if as_json:
+            show({"ok": False, "reason": str(error)})
+        else:
+            say(f"not proven: {error}")
+        raise typer.Exit(FINDING) from None
+    checkpoint = found.checkpoint
+    if as_json:
+        facts = {"ok": True, "origin": checkpoint.origin, "index": found.index, "tree_size": checkpoint.size}
+        show({**facts, "body_checked": found.body_checked, "entry": dict(found.members)})
+        return
+    say(f"proven: entry {found.index} of {checkpoint.origin}, in the signed tree of {checkpoint.size} entries")
+    members = found.members
+    say(
+        f"exchange {members.get('xid')}: {members.get('kind')} {members.get('op')}, status {members.get('status')}, {members.get('t')}"
+    )
+    say("the body is the one that was released" if found.body_checked else "the body was not compared (--body FILE)")
+
+
+def _one_log(text: str) -> Policy:
+    key = Verifier.parse(text)
+    return Policy(logs={key.name: key})
+
+
+def _read(path: Path) -> str:
+    try:
+        return _read_bytes(path).decode("utf-8")
+    except UnicodeDecodeError:
+        fail(f"{path}: not a text in UTF-8")
+
+
+def _read_bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        fail(f"{path}: {error.strerror}")
 
 
 def show_vkey(folder: Folder = None) -> None:

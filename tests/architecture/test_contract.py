@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from starlette.routing import BaseRoute
 
-from app.api.policy import RULES, rule_for
+from app.api.policy import GOVERNED, RULES, rule_for
 from app.api.problems import PROBLEMS
 from app.api.routes import ROUTERS
 from app.cli.main import app as cli
@@ -68,7 +68,7 @@ def api_routes() -> list[tuple[str, str]]:
 def _methods(route: BaseRoute) -> list[tuple[str, str]]:
     path = str(getattr(route, "path", ""))
     methods: set[str] = getattr(route, "methods", None) or set()
-    return [(method, path) for method in sorted(methods - {"HEAD"}) if path.startswith("/v1/")]
+    return [(method, path) for method in sorted(methods - {"HEAD"}) if path.startswith(GOVERNED)]
 
 
 @pytest.mark.parametrize(("method", "path"), api_routes())
