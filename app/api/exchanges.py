@@ -3,75 +3,32 @@
 from __future__ import annotations
 
 import base64
-from datetime import UTC, datetime, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Request, Response
 
 from app.api.bodies import answer
-from app.api.dependencies import exchange, only_parameters, principal, services
-from app.audit.filters import ExchangeFilter, Scope
+from app.api.dependencies import exchange, only_parameters, services
+from app.api.exchange_filters import FILTER_NAMES, exchange_filter, filter_parameters, parameter, scope_of, whole
 from app.audit.search import Cursor, ExchangeSearch, Inclusion
 from app.audit.store import StoredEntry
-from app.errors import FieldError, LimitOutOfRange, ValidationFailed
+from app.errors import LimitOutOfRange
 from app.federation import cursor as signed
-from app.gateway.state import State
 
 router = APIRouter(prefix="/v1/exchanges", tags=["audit"])
 
-_TEXTS = {
-    "consumer": "agency",
-    "client": "client",
-    "provider": "provider",
-    "schema": "schema",
-    "dataset": "dataset",
-    "field": "field",
-    "purpose": "purpose",
-    "basis": "basis",
-    "agreement": "agreement",
-    "outcome": "outcome",
-    "rule": "rule",
-    "kind": "kind",
-    "op": "op",
-    "exchange_id": "xid",
-}
-_CHOICES = {
-    "outcome": ("allow", "deny", "1xx", "2xx", "3xx", "4xx", "5xx"),
-    "kind": ("intent", "outcome", "delivery", "aborted", "admin", "audit_read", "erasure"),
-}
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MOST_ENTRIES = 1000
-_DAY_CHARACTERS = 10
 _SUBJECT = "exchanges"
 
 
 def _parameters() -> dict[str, Any]:
-    def one(name: str, text: str, shape: dict[str, Any], example: Any) -> dict[str, Any]:
-        found = {"name": name, "in": "query", "description": text, "schema": shape}
-        return found if example is None else {**found, "example": example}
-
-    word = {"type": "string", "maxLength": 200}
-    examples = {"consumer": "rsud-kartini", "provider": "disdukcapil", "schema": "penduduk_verifikasi"}
-    listed = [
-        one(name, f"Only entries with this {name}", {**word, **({"enum": list(_CHOICES[name])} if name in _CHOICES else {})},
-            examples.get(name))
-        for name in _TEXTS
-    ]  # fmt: skip
-    listed += [
-        one("from", "From this time (RFC 3339), or this WIB day", word, "2026-11-01"),
-        one("to", "Until before this time, or to the end of this WIB day", word, None),
-        one("status", "HTTP status of the answer", {"type": "integer", "minimum": 100, "maximum": 599}, 200),
-        one("min_rows", "At least so many records were released", {"type": "integer", "minimum": 0}, None),
-        one(
-            "limit",
-            "Entries on the page",
-            {"type": "integer", "minimum": 1, "maximum": _MOST_ENTRIES, "default": 100},
-            100,
-        ),
-        one("cursor", "`next_cursor` of the page before", {"type": "string", "maxLength": 2048}, None),
+    limit = {"type": "integer", "minimum": 1, "maximum": _MOST_ENTRIES, "default": 100}
+    cursor = {"type": "string", "maxLength": 2048}
+    paging = [
+        parameter("limit", "Entries on the page", limit, 100),
+        parameter("cursor", "`next_cursor` of the page before", cursor),
     ]
-    return {"parameters": listed}
+    return {"parameters": filter_parameters() + paging}
 
 
 @router.get("", summary="Search the exchange log", openapi_extra=_parameters())
@@ -80,15 +37,14 @@ async def list_exchanges(request: Request) -> Response:
 
     An auditor sees entries in which its agency is consumer or provider; a supervisor sees all.
     """
-    known = {*_TEXTS, "from", "to", "status", "min_rows"}
-    given = only_parameters(request, *sorted(known), "limit", "cursor")
+    given = only_parameters(request, *FILTER_NAMES, "limit", "cursor")
     state, under_way = services(request), exchange(request)
-    limit = _whole(given.pop("limit", "100"), "limit")
+    limit = whole(given.pop("limit", "100"), "limit")
     if not 1 <= limit <= _MOST_ENTRIES:
         raise LimitOutOfRange(f"limit is between 1 and {_MOST_ENTRIES}", limit_rows=_MOST_ENTRIES)
     token = given.pop("cursor", None)
-    wanted = _filter(state, given)
-    scope = _scope(request, state)
+    wanted = exchange_filter(state, given)
+    scope = scope_of(request, state)
     bound = repr((sorted(given.items()), scope.agency))
     position = signed.open_token(state.cursor_key, _SUBJECT, bound, token) if token else None
     cursor = Cursor(*position) if position else None
@@ -116,7 +72,7 @@ async def get_exchange(exchange_id: str, request: Request) -> Response:
     """
     only_parameters(request)
     state, under_way = services(request), exchange(request)
-    scope = _scope(request, state)
+    scope = scope_of(request, state)
     under_way.decide(allow=True, rule="auditor_scope" if scope.agency else "supervisor")
     under_way.detail["read"] = exchange_id[:64]
     found = await ExchangeSearch(state.log, state.log.reader).exchange(exchange_id, scope)
@@ -134,52 +90,6 @@ async def get_exchange(exchange_id: str, request: Request) -> Response:
         },
     }
     return answer(document)
-
-
-def _scope(request: Request, state: State) -> Scope:
-    caller = principal(request)
-    return Scope(None) if caller.role == "supervisor" else Scope(state.names.member(caller.agency))
-
-
-def _filter(state: State, given: dict[str, str]) -> ExchangeFilter:
-    wanted: dict[str, Any] = {}
-    for name, value in given.items():
-        if name in _CHOICES and value not in _CHOICES[name]:
-            raise _wrong(name, f"one of {', '.join(_CHOICES[name])}")
-        if name in {"consumer", "provider"}:
-            wanted[_TEXTS[name]] = value if "/" in value else state.names.member(value)
-        elif name in _TEXTS:
-            wanted[_TEXTS[name]] = value
-        elif name in {"status", "min_rows"}:
-            wanted[name] = _whole(value, name)
-        else:
-            wanted[f"{name}_us"] = _moment(value, name, state.settings.zone)
-    return ExchangeFilter(**wanted)
-
-
-def _moment(text: str, name: str, zone: str) -> int:
-    """Microseconds since 1970. A bare day is a day of the instance's zone; as `to` it counts whole."""
-    try:
-        if len(text) == _DAY_CHARACTERS:
-            moment = datetime.fromisoformat(text).replace(tzinfo=ZoneInfo(zone))
-            moment += timedelta(days=1) if name == "to" else timedelta(0)
-        else:
-            moment = datetime.fromisoformat(text.replace(" ", "+"))
-    except ValueError:
-        raise _wrong(name, "a day (2026-11-20) or a time with zone (2026-11-20T08:00:00+07:00)") from None
-    if moment.tzinfo is None:
-        raise _wrong(name, "a time needs its zone: end it with Z or +07:00")
-    return (moment - _EPOCH) // timedelta(microseconds=1)
-
-
-def _whole(text: str, name: str) -> int:
-    if not text.isascii() or not text.isdigit() or len(text) > 15:
-        raise _wrong(name, "a whole number")
-    return int(text)
-
-
-def _wrong(name: str, rule: str) -> ValidationFailed:
-    return ValidationFailed(f"{name}: {rule}", errors=[FieldError(name, "format", rule)])
 
 
 def _entry(entry: StoredEntry, *, detail: bool = False) -> dict[str, Any]:

@@ -93,6 +93,7 @@ RULES: tuple[RouteRule, ...] = (
     RouteRule("POST", "/v1/agreements/{agreement}/revoke", "agreement.revoke", STEWARDS, "admin"),
     # audit
     RouteRule("GET", "/v1/exchanges", "exchange.search", AUDITORS, "audit_read"),
+    RouteRule("GET", "/v1/exchanges/summary", "exchange.summary", AUDITORS, "audit_read"),
     RouteRule("GET", "/v1/exchanges/{exchange}", "exchange.read", AUDITORS, "audit_read"),
     RouteRule("GET", "/v1/exchanges/{exchange}/receipt", "exchange.receipt", EVERYONE, "audit_read"),
     RouteRule("GET", "/log/tile/entries/{path:path}", "log.entries", AUDITORS, "audit_read"),

@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from app.api import access, agencies, agreements, catalogue, clients, connectors, exchanges, log, operation, records
+from app.api import (
+    access,
+    agencies,
+    agreements,
+    catalogue,
+    clients,
+    connectors,
+    exchange_summary,
+    exchanges,
+    log,
+    operation,
+    records,
+)
 
 ROUTERS: tuple[APIRouter, ...] = (
     records.router,
@@ -15,6 +27,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     connectors.router,
     clients.router,
     agreements.router,
+    exchange_summary.router,
     exchanges.router,
     log.router,
 )

@@ -24,7 +24,7 @@ from app.audit.shape import Kind
 from app.errors import EntryInvalid, EntryTooLarge
 
 ENTRY_BYTES = 4096
-Role = Literal["asked", "released", "compared"]
+Role = Literal["asked", "released", "compared", "case"]
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -106,7 +106,7 @@ class SourceLeg:
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """A person the exchange touched. Only a keyed tag of it is stored, in an erasable side table."""
+    """A person the exchange touched, or its case reference (role `case`). Only a keyed tag is stored, erasably."""
 
     id_type: str
     value: str = field(repr=False)

@@ -12,6 +12,9 @@ from typing import Any, Literal
 from app.audit.entry import utc_microseconds
 from app.audit.shape import Kind
 
+CASE_TYPE = "case"
+"""Identifier type under which case references are tagged."""
+
 Outcome = Literal["allow", "deny", "1xx", "2xx", "3xx", "4xx", "5xx"]
 _ROW_DIGITS = 16
 """Row counts are below 2^53, which has 16 digits."""
@@ -45,7 +48,11 @@ class Scope:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExchangeFilter:
-    """Conditions that must all hold; None means any. Times: microseconds since 1970, from (included), to (excluded)."""
+    """Conditions that must all hold; None means any. Times: microseconds since 1970, from (included), to (excluded).
+
+    `case` is a whole case reference, however it is spelled; `text` a part of the purpose or legal basis, or a whole case
+    reference. Case references stand as keyed tags only, so a part of one cannot be looked for.
+    """
 
     from_us: int | None = None
     to_us: int | None = None
@@ -66,6 +73,8 @@ class ExchangeFilter:
     mode: Literal["uji"] | None = None
     xid: str | None = None
     min_rows: int | None = None
+    case: str | None = None
+    text: str | None = None
 
     def terms(self, scope: Scope) -> list[tuple[str, ...]]:
         """Alternatives of search terms (`facets.py`), one tuple for each condition that the index can answer."""

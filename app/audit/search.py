@@ -5,13 +5,13 @@ Does not live here: who may ask (`gateway`), signing of cursors and wire shapes 
 
 from __future__ import annotations
 
-import heapq
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
 
+from app.audit.candidates import candidates, placeholders
 from app.audit.checkpoint import Checkpoint
 from app.audit.entry import member_columns
 from app.audit.facets import has_moved
@@ -24,9 +24,6 @@ from app.audit.store import COLUMN_NAMES, LogReader, StoredEntry
 from app.errors import ExchangeUnknown, LogBroken
 
 PAGE_ENTRIES = 1000
-_LOOK_BACK = 4096
-_FEW_FACETS = 200
-_FACETS_A_STATEMENT = 50
 _TILE = 256
 _ROWS = f"SELECT idx, leaf_hash, entry, {', '.join(COLUMN_NAMES)} FROM log_entry WHERE "
 
@@ -83,12 +80,12 @@ class ExchangeSearch:
         LogBroken, naming the index, when a row is not what its entry says.
         """
         limit = min(max(limit, 1), PAGE_ENTRIES)
-        tree_size = await self._committed() if cursor is None else cursor.tree_size
+        tree_size = await self.committed() if cursor is None else cursor.tree_size
         before = tree_size if cursor is None else min(cursor.before_idx, tree_size)
         found: list[StoredEntry] = []
-        after, end = await self._bounds(wanted, tree_size)
+        after, end = await self.bounds(wanted, tree_size)
         before = min(before, end)
-        source = await _Candidates.prepare(self._reader, wanted, scope)
+        source = await candidates(self._reader, self._log.subject_keys, wanted, scope)
         while before > after and len(found) <= limit:
             indexes = await source.below(before, after, limit + 1)
             if not indexes:
@@ -126,11 +123,12 @@ class ExchangeSearch:
             )
         return Inclusion(index, leaf, hashes, checkpoint)
 
-    async def _committed(self) -> int:
+    async def committed(self) -> int:
+        """Entries in the tree now."""
         rows = await self._reader.fetch("SELECT size FROM log_head")
         return int(rows[0][0]) if rows else 0
 
-    async def _bounds(self, wanted: ExchangeFilter, tree_size: int) -> tuple[int, int]:
+    async def bounds(self, wanted: ExchangeFilter, tree_size: int) -> tuple[int, int]:
         """Indexes [after, end) outside of which no entry can lie in the wanted time, from the times of finished tiles.
 
         Entries of replicas and of a clock set back are out of order; a tile knows its earliest and latest time.
@@ -155,7 +153,7 @@ class ExchangeSearch:
 
     async def _read(self, indexes: Sequence[int]) -> list[StoredEntry]:
         """Checked entries at falling indexes, moved lists put back, without details."""
-        rows = await self._reader.fetch(f"{_ROWS}idx IN ({_marks(len(indexes))}) ORDER BY idx DESC", *indexes)
+        rows = await self._reader.fetch(f"{_ROWS}idx IN ({placeholders(len(indexes))}) ORDER BY idx DESC", *indexes)
         if len(rows) != len(indexes):
             missing = min(set(indexes) - {int(row[0]) for row in rows})
             raise LogBroken(f"entry {missing} is missing", first_broken_index=missing)
@@ -168,79 +166,10 @@ class ExchangeSearch:
     async def _details(self, indexes: Sequence[int]) -> dict[int, dict[str, Any]]:
         """Details that are there, checked against the commitments of their entries by `log verify`, not here."""
         rows = await self._reader.fetch(
-            f"SELECT idx, detail FROM exchange_detail WHERE idx IN ({_marks(len(indexes))})",
+            f"SELECT idx, detail FROM exchange_detail WHERE idx IN ({placeholders(len(indexes))})",
             *indexes,
         )
         return {int(idx): orjson.loads(bytes(detail)) for idx, detail in rows}
-
-
-class _Candidates:
-    """Indexes of entries whose terms fit, newest first; by exchange, by facet, or all entries."""
-
-    def __init__(self, reader: LogReader, xid: str | None, facets: frozenset[int] | None) -> None:
-        self._reader = reader
-        self._xid = xid
-        self._facets = facets
-
-    @classmethod
-    async def prepare(cls, reader: LogReader, wanted: ExchangeFilter, scope: Scope) -> _Candidates:
-        """Look up which facets have all the terms."""
-        terms = wanted.terms(scope)
-        if not terms:
-            return cls(reader, wanted.xid, None)
-        parts: list[str] = []
-        values: list[str] = []
-        for alternatives in terms:
-            marks = _marks(len(alternatives), len(values) + 1)
-            parts.append(f"SELECT facet FROM log_facet WHERE term IN ({marks})")
-            values += alternatives
-        rows = await reader.fetch(" INTERSECT ".join(parts), *values)
-        return cls(reader, wanted.xid, frozenset(int(row[0]) for row in rows))
-
-    async def below(self, before: int, after: int, count: int) -> list[int]:
-        """At most about `count` indexes in [after, before), falling; empty when there are no more."""
-        if self._xid is not None:
-            statement = "SELECT idx FROM log_entry WHERE xid = $1 AND idx < $2 AND idx >= $3 ORDER BY idx DESC"
-            return _indexes(await self._reader.fetch(statement, self._xid, before, after))
-        if self._facets is None:
-            return list(range(before - 1, max(after, before - count) - 1, -1))
-        if not self._facets:
-            return []
-        if len(self._facets) > _FEW_FACETS and (found := await self._scan(self._facets, before, after, count)):
-            return found
-        return await self._by_facet(self._facets, before, after, count)
-
-    async def _scan(self, facets: frozenset[int], before: int, after: int, count: int) -> list[int]:
-        """Many facets fit, so most likely many entries do: look at the newest ones."""
-        rows = await self._reader.fetch(
-            "SELECT idx, facet FROM log_entry WHERE idx < $1 AND idx >= $2 ORDER BY idx DESC",
-            before,
-            max(after, before - _LOOK_BACK),
-        )
-        return [int(idx) for idx, facet in rows if facet in facets][:count]
-
-    async def _by_facet(self, facets: frozenset[int], before: int, after: int, count: int) -> list[int]:
-        """The newest entries of each facet by its index, merged."""
-        best: list[int] = []
-        listed = list(facets)
-        for start in range(0, len(listed), _FACETS_A_STATEMENT):
-            part = listed[start : start + _FACETS_A_STATEMENT]
-            parts = [
-                f"SELECT idx FROM (SELECT idx FROM log_entry WHERE facet = ${position} AND idx < $1 AND idx >= $2"
-                " ORDER BY idx DESC LIMIT $3) f"
-                for position in range(4, 4 + len(part))
-            ]
-            rows = await self._reader.fetch(" UNION ALL ".join(parts), before, after, count, *part)
-            best = heapq.nlargest(count, best + _indexes(rows))
-        return best
-
-
-def _indexes(rows: Iterable[tuple[Any, ...]]) -> list[int]:
-    return [int(row[0]) for row in rows]
-
-
-def _marks(count: int, start: int = 1) -> str:
-    return ", ".join(f"${position}" for position in range(start, start + count))
 
 
 def _checked(row: tuple[Any, ...]) -> StoredEntry:

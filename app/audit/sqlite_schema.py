@@ -15,7 +15,7 @@ CREATE TABLE log_entry (
 ) STRICT;
 CREATE UNIQUE INDEX uq_log_entry_id ON log_entry (id);
 CREATE INDEX ix_log_entry_xid ON log_entry (xid);
-CREATE INDEX ix_log_entry_facet ON log_entry (facet, idx);
+CREATE INDEX ix_log_entry_facet_counts ON log_entry (facet, idx, t_us, row_count);
 CREATE TABLE log_facet (term TEXT NOT NULL, facet INTEGER NOT NULL, PRIMARY KEY (term, facet)) STRICT, WITHOUT ROWID;
 CREATE TABLE log_node (
     level INTEGER NOT NULL, n INTEGER NOT NULL, hash BLOB NOT NULL,
@@ -41,5 +41,7 @@ CREATE INDEX IF NOT EXISTS ix_log_facet_facet ON log_facet (facet);
 CREATE TABLE IF NOT EXISTS log_cosignature (
     size INTEGER NOT NULL, name TEXT NOT NULL, line TEXT NOT NULL, time INTEGER NOT NULL, PRIMARY KEY (size, name)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS ix_log_entry_facet_counts ON log_entry (facet, idx, t_us, row_count);
+DROP INDEX IF EXISTS ix_log_entry_facet;
 """
 """What a log of the same version may lack; made at each opening."""

@@ -44,13 +44,13 @@ log_entry = Table(
     Column("status", Integer),
     Column("row_count", BigInteger),
     Column("facet", BigInteger, nullable=False),
-    Index("ix_log_entry_facet", "facet", "idx"),
+    Index("ix_log_entry_facet_counts", "facet", "idx", postgresql_include=["t_us", "row_count"]),
 )
 
 log_facet = Table(
     "log_facet",
     metadata,
-    Column("term", Text, primary_key=True),
+    Column("term", Text(collation="C"), primary_key=True),
     Column("facet", BigInteger, primary_key=True, autoincrement=False, index=True),
 )
 

@@ -13,6 +13,7 @@ from typing import Any, Literal, Protocol
 from app.access.principals import Principal
 from app.audit.commitments import BodyCommitment
 from app.audit.entry import Caller, DatasetUse, Entry, Gateway, Record, SourceLeg, Subject, Verdict, uuid7
+from app.audit.filters import CASE_TYPE
 from app.federation.query import SourceStatus
 
 ClosingKind = Literal["outcome", "admin", "audit_read"]
@@ -93,7 +94,7 @@ class Exchange:
             return
         entry = Entry(kind="intent", **self._facts())
         asked = tuple(subject for subject in self.subjects if subject.role == "asked")
-        await log.append(Record(entry=entry, detail=self._detail(), subjects=asked))
+        await log.append(Record(entry=entry, detail=self._detail(), subjects=asked + self._case()))
         self.intended = True
 
     async def close(self, log: Log, *, status: int, size: int, commitment: BodyCommitment | None) -> None:
@@ -114,7 +115,7 @@ class Exchange:
         if commitment is not None:
             detail["body_salt"] = commitment.salt.hex()
         detail["elapsed_ms"] = round((time.perf_counter() - self.started) * 1000)
-        await log.append(Record(entry=entry, detail=detail, subjects=tuple(self.subjects)))
+        await log.append(Record(entry=entry, detail=detail, subjects=tuple(self.subjects) + self._case()))
         self.closed = True
 
     async def delivery(self, log: Log, *, sent: int, size: int) -> None:
@@ -152,6 +153,11 @@ class Exchange:
             detail["represented"] = self.assertions.represented
         detail.update(self.detail)
         return detail
+
+    def _case(self) -> tuple[Subject, ...]:
+        """The case reference as a tag, so that its exchanges are found; one without letter or digit names nothing."""
+        case = self.assertions.case
+        return (Subject(CASE_TYPE, case, "case"),) if case and any(map(str.isalnum, case)) else ()
 
     def _leg(self, source: SourceStatus) -> SourceLeg:
         return SourceLeg(self.names.member(source.agency), source.status, source.rows)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 
 import orjson
@@ -15,6 +16,7 @@ from app.audit.entry import (
     Gateway,
     Record,
     SourceLeg,
+    Subject,
     Verdict,
     utc_microseconds,
     utc_text,
@@ -24,6 +26,7 @@ from app.audit.filters import ExchangeFilter, Scope
 from app.audit.keys import load_verifier
 from app.audit.proofs import inclusion_holds
 from app.audit.search import Cursor, ExchangeSearch
+from app.audit.summary import summarise
 from app.errors import ExchangeUnknown
 
 GATEWAY = Gateway("gw-1", "simpul 0.1.0")
@@ -55,8 +58,13 @@ def varied(rng: random.Random, number: int) -> Record:
             rows=rng.choice([None, 0, 1, 9, 10, 99, 100, 5000]),
             fields=rng.choice([(), ("nama", "kode_wilayah"), ("nik",)]),
         ),
-        {"number": number},
+        {"number": number, "case": case(number)},
+        (Subject("case", case(number), "case"),),
     )
+
+
+def case(number: int) -> str:
+    return f"RM-2026-{number % 11}"
 
 
 def at(clock: str) -> int:
@@ -78,6 +86,12 @@ FILTERS = [
     ExchangeFilter(status=404),
     ExchangeFilter(rule="agreement_missing"),
     ExchangeFilter(kind="admin"),
+    ExchangeFilter(case="RM 2026/7"),
+    ExchangeFilter(case="rm-2026-7", outcome="deny"),
+    ExchangeFilter(case="---"),
+    ExchangeFilter(text="KESEHATAN"),
+    ExchangeFilter(text="rm-2026-3", provider=AGENCIES[0]),
+    ExchangeFilter(text="nowhere"),
     ExchangeFilter(min_rows=1),
     ExchangeFilter(min_rows=10),
     ExchangeFilter(min_rows=101, provider=AGENCIES[0]),
@@ -89,8 +103,9 @@ FILTERS = [
 ]  # fmt: skip
 
 
-def fits(wanted: ExchangeFilter, found: dict) -> bool:
+def fits(wanted: ExchangeFilter, found: dict, number: int) -> bool:
     """The meaning of a filter, written down a second time."""
+    spelled = case(number).replace("-", "")
     moment = utc_microseconds(found["t"])
     effect, status = found["dec"]["effect"], found["status"]
     checks = [
@@ -110,8 +125,14 @@ def fits(wanted: ExchangeFilter, found: dict) -> bool:
         wanted.kind in (None, found["kind"]),
         wanted.op in (None, found["op"]),
         wanted.min_rows is None or found.get("rows", 0) >= wanted.min_rows,
+        wanted.case is None or letters(wanted.case) == spelled,
+        wanted.text is None or wanted.text.lower() in found.get("purpose", "") or letters(wanted.text) == spelled,
     ]
     return all(checks)
+
+
+def letters(text: str) -> str:
+    return "".join(filter(str.isalnum, text)).upper()
 
 
 async def pages(search: ExchangeSearch, wanted: ExchangeFilter, scope: Scope, limit: int) -> list[int]:
@@ -133,16 +154,42 @@ async def test_every_filter_gives_what_a_plain_scan_gives_newest_first(instance,
         search = ExchangeSearch(log, log.reader)
         everything = [orjson.loads(bytes(row[0])) for row in instance.rows("SELECT entry FROM log_entry ORDER BY idx")]
         for few_facets in (200, 3):
-            monkeypatch.setattr("app.audit.search._FEW_FACETS", few_facets)
-            monkeypatch.setattr("app.audit.search._LOOK_BACK", 50)
+            monkeypatch.setattr("app.audit.candidates._FEW_FACETS", few_facets)
+            monkeypatch.setattr("app.audit.candidates._LOOK_BACK", 50)
             for wanted in FILTERS:
                 for scope in (EVERYTHING, Scope(AGENCIES[2])):
                     expected = [
                         idx
                         for idx in reversed(range(900))
-                        if fits(wanted, everything[idx]) and scope.sees(everything[idx])
+                        if fits(wanted, everything[idx], idx) and scope.sees(everything[idx])
                     ]
                     assert await pages(search, wanted, scope, 70) == expected, wanted
+
+
+async def test_a_summary_counts_what_the_search_finds(instance):
+    """Buckets and values over all filters and two scopes, against counting one by one."""
+    rng = random.Random(7)
+    hour = 3_600_000_000
+    async with instance.opened() as log:
+        await log.append_many([varied(rng, number) for number in range(600)])
+        search = ExchangeSearch(log, log.reader)
+        everything = [orjson.loads(bytes(row[0])) for row in instance.rows("SELECT entry FROM log_entry ORDER BY idx")]
+        for wanted in FILTERS:
+            for scope in (EVERYTHING, Scope(AGENCIES[2])):
+                chosen = [
+                    found for idx, found in enumerate(everything) if fits(wanted, found, idx) and scope.sees(found)
+                ]
+                found = await summarise(
+                    search, log.reader, log.subject_keys, wanted, scope,
+                    width_us=hour, offset_us=7 * hour, dimension="provider",
+                )  # fmt: skip
+                hours = Counter((utc_microseconds(entry["t"]) + 7 * hour) // hour for entry in chosen)
+                providers = Counter(name for entry in chosen for name in entry.get("providers", []))
+                closed = [entry for entry in chosen if entry["kind"] != "intent"]
+                assert {bucket: count.entries for bucket, count in found.buckets.items()} == hours, wanted
+                assert {value: count.entries for value, count in found.values} == providers, wanted
+                assert (found.total.entries, found.total.exchanges) == (len(chosen), len(closed))
+                assert found.total.rows == sum(entry.get("rows") or 0 for entry in closed)
 
 
 async def test_later_pages_stay_in_the_tree_of_the_first(instance):
