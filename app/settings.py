@@ -67,6 +67,12 @@ class Settings(BaseSettings):
     log_batch_entries: int = Field(default=256, ge=1, description="Most entries committed in one transaction")
     log_queue_entries: int = Field(default=4096, ge=1, description="Entries waiting for the writer; more get 503")
     checkpoint_seconds: float = Field(default=1.0, gt=0, description="Time between signed checkpoints")
+    log_policy: Path | None = Field(
+        default=None, description="Policy file (C2SP tlog-policy) naming the log's witnesses"
+    )
+    witness_failure_seconds: float = Field(
+        default=14_400.0, gt=0, description="Longest time without a quorum of witnesses; then nothing is released"
+    )
 
     # tokens
     token_seconds: int = Field(default=900, ge=60, le=900, description="Life of an access token")

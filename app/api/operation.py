@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime
 from importlib.metadata import version
+from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
 from app.api.bodies import answer
 from app.api.dependencies import services
 from app.api.exchange_layer import authenticate
+from app.audit.witnessing import WitnessState
 from app.errors import LogUnavailable, RoleForbidden, StoreUnavailable
 from app.gateway.readiness import internal_query
 
@@ -51,10 +54,19 @@ async def get_status(request: Request) -> Response:
         "instance": state.settings.instance,
         "region": state.settings.region,
         "version": version("simpul"),
-        "log": {"origin": state.settings.origin, "signed_size": checkpoint.size if checkpoint else 0},
+        "log": {
+            "origin": state.settings.origin,
+            "signed_size": checkpoint.size if checkpoint else 0,
+            "witnesses": [_witness(found) for found in state.log.witnesses],
+        },
         "datasets": sum(1 for _ in state.sources.all()),
     }
     return answer(document)
+
+
+def _witness(found: WitnessState) -> dict[str, Any]:
+    seen = None if found.cosigned is None else datetime.fromtimestamp(found.cosigned.time, UTC).isoformat()
+    return {"name": found.witness.name, "size": found.size, "cosigned_at": seen, "fault": found.fault}
 
 
 @router.get("/metrics", summary="Metrics", response_class=Response)

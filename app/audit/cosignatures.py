@@ -87,6 +87,10 @@ class Cosigner:
         self._key = Ed25519PrivateKey.from_private_bytes(seed)
         self.key = WitnessKey(name, self._key.public_key().public_bytes_raw())
 
+    def seed(self) -> bytes:
+        """The 32 bytes of the key: secret."""
+        return self._key.private_bytes_raw()
+
     def cosign(self, text: str, seconds: int) -> str:
         """The signature line, with its newline, over a checkpoint's text at a time."""
         raw = key_id(self.key.name, self.key.public_key, COSIGNATURE) + seconds.to_bytes(_TIME_BYTES)

@@ -14,6 +14,7 @@ from app.audit.prepare import prepare
 from app.audit.publisher import Publisher
 from app.audit.store import Committed, LogReader, LogStore
 from app.audit.subjects import SubjectKeys
+from app.audit.witnessing import Witnessing, WitnessRules, WitnessState
 from app.audit.writer import GroupWriter
 from app.errors import LogUnavailable
 
@@ -41,20 +42,25 @@ class ExchangeLog:
         batch_entries: int = 256,
         queue_entries: int = 4096,
         checkpoint_seconds: float = 1.0,
+        witnesses: WitnessRules | None = None,
     ) -> ExchangeLog:
         """Open the store, refuse a tree that is not an extension of the last signed checkpoint, close orphaned intents.
 
-        `folder` is the instance's folder (keys, local checkpoint). InstanceMissing without keys; LogLocked, LogBroken,
+        `folder` is the instance's folder (keys, local checkpoint); `witnesses` cosign checkpoints, and when their
+        quorum is missing for too long nothing is acknowledged. InstanceMissing without keys; LogLocked, LogBroken,
         LogUnavailable as their names say.
         """
         signer = load_signer(folder, origin)
         keys = SubjectKeys(folder / KEY_FOLDER)
-        publisher = Publisher(store, signer, folder, interval_seconds=checkpoint_seconds)
+        witnessing = None if witnesses is None else Witnessing(store, witnesses)
+        publisher = Publisher(store, signer, folder, interval_seconds=checkpoint_seconds, witnessing=witnessing)
         local = last_signed(folder, signer.verifier)
         try:
             await store.open(create=local is None or local.size == 0)
             known = await check_extension(store, signer.verifier, local)
             publisher.resume(known)
+            if witnessing is not None:
+                await witnessing.start(known)
             writer = GroupWriter(
                 store,
                 replica=gateway.replica,
@@ -69,6 +75,8 @@ class ExchangeLog:
             await publisher.publish()
             publisher.start()
         except BaseException:
+            if witnessing is not None:
+                await witnessing.stop()
             await store.close()
             raise
         return log
@@ -123,6 +131,11 @@ class ExchangeLog:
     def failures(self) -> int:
         """Batches that could not be committed since start."""
         return self._writer.failed_batches
+
+    @property
+    def witnesses(self) -> Sequence[WitnessState]:
+        """The witnesses that are asked for cosignatures, each with what it last answered."""
+        return self._publisher.witnesses
 
     @property
     def reader(self) -> LogReader:

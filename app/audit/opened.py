@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from app.audit.entry import Gateway
 from app.audit.log import ExchangeLog
+from app.audit.policy import PolicyError, parse_policy
 from app.audit.store import LogStore
 from app.audit.store_postgres import PostgresLogStore
 from app.audit.store_sqlite import SqliteLogStore
+from app.audit.witnessing import WitnessRules
+from app.errors import SettingsInvalid
 from app.settings import Settings
 
 
@@ -27,4 +30,22 @@ async def open_exchange_log(settings: Settings, gateway: Gateway) -> ExchangeLog
         batch_entries=settings.log_batch_entries,
         queue_entries=settings.log_queue_entries,
         checkpoint_seconds=settings.checkpoint_seconds,
+        witnesses=_witnesses(settings),
     )
+
+
+def _witnesses(settings: Settings) -> WitnessRules | None:
+    """The witnesses of the settings' policy file; SettingsInvalid names its line."""
+    path = settings.log_policy
+    if path is None:
+        return None
+    try:
+        policy = parse_policy(path.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError, PolicyError) as error:
+        raise SettingsInvalid(f"SIMPUL_LOG_POLICY {path}: {error}") from None
+    reachable = {name for name, witness in policy.witnesses.items() if witness.url is not None}
+    if not policy.satisfied(reachable):
+        raise SettingsInvalid(
+            f"SIMPUL_LOG_POLICY {path}: the quorum {policy.quorum} cannot be met by the witnesses that have a URL"
+        )
+    return WitnessRules(policy, settings.witness_failure_seconds)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from app.audit.checkpoint import Checkpoint
+from app.audit.cosignatures import Cosignature
 from app.audit.facets import Terms
 
 COLUMN_NAMES = (
@@ -126,8 +127,17 @@ class LogStore(LogReader, Protocol):
         """After a failed commit: drop the connection, open again, create nothing, make what is read durable."""
         ...
 
-    async def save_checkpoint(self, checkpoint: Checkpoint, at_us: int) -> Checkpoint:
-        """Keep a signed checkpoint, durably; returns the one kept for this size (one per size, the first wins)."""
+    async def save_checkpoint(
+        self, checkpoint: Checkpoint, at_us: int, cosigned: Sequence[Cosignature] = ()
+    ) -> Checkpoint:
+        """Keep a signed checkpoint, durably; returns the one kept for this size (one per size, the first wins).
+
+        `cosigned`: cosignatures of witnesses over it; a witness's newest one is kept.
+        """
+        ...
+
+    async def leads(self) -> bool:
+        """True for the one replica that publishes checkpoints; another one takes over when its session ends."""
         ...
 
     async def stopped_replicas(self) -> dict[str, int]:

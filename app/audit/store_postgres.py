@@ -15,6 +15,7 @@ import asyncpg
 
 from app.audit.batch import grow
 from app.audit.checkpoint import Checkpoint
+from app.audit.cosignatures import Cosignature
 from app.audit.merkle import EMPTY_ROOT
 from app.audit.postgres_append import APPEND, append_values
 from app.audit.store import Head, OpenMark, Prepared
@@ -30,6 +31,13 @@ _LOCK_HEAD = "SELECT size, root, frontier, tail FROM log_head WHERE log_id = $1 
 _WANTED_SETTINGS = {"fsync": ("on",), "full_page_writes": ("on",), "synchronous_commit": ("on", "remote_apply")}
 
 _REPLICA_LOCKS = 0x53494D50
+_PUBLISHER = "publisher of checkpoints"
+"""No replica has this name: names hold no space."""
+_LEAD = "SELECT pg_try_advisory_lock($1::integer, hashtext($2))"
+_KEEP_COSIGNATURE = (
+    "INSERT INTO log_cosignature (size, name, line, time) VALUES ($1, $2, $3, $4)"
+    " ON CONFLICT (size, name) DO UPDATE SET line = excluded.line, time = excluded.time"
+)
 _STOPPED_REPLICAS = """SELECT replica, open_from FROM log_replica WHERE replica = $2 OR NOT EXISTS (
  SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND classid = $1::bigint AND objsubid = 2
  AND objid = hashtext(replica)::bigint & 4294967295
@@ -54,6 +62,7 @@ class PostgresLogStore:
         self._durability: str | None = None
         self._known: Head | None = None
         self._commit_sent = False
+        self._leads = False
 
     async def open(self, *, create: bool) -> None:
         """See `LogStore.open`. The tables come from the migrations; `create` allows the first head row."""
@@ -111,7 +120,9 @@ class PostgresLogStore:
                 connection = await self._connect()
                 await self._assert_durable(connection)
 
-    async def save_checkpoint(self, checkpoint: Checkpoint, at_us: int) -> Checkpoint:
+    async def save_checkpoint(
+        self, checkpoint: Checkpoint, at_us: int, cosigned: Sequence[Cosignature] = ()
+    ) -> Checkpoint:
         """See `LogStore.save_checkpoint`. Replicas race here; the primary key lets one note through."""
 
         async def save(connection: asyncpg.Connection) -> Checkpoint:
@@ -122,12 +133,25 @@ class PostgresLogStore:
                 checkpoint.note,
                 at_us,
             )
+            rows = [(checkpoint.size, found.name, found.line, found.time) for found in cosigned]
+            if rows:
+                await connection.executemany(_KEEP_COSIGNATURE, rows)
             row = await connection.fetchrow("SELECT root, note FROM log_checkpoint WHERE size = $1", checkpoint.size)
             if row is None:
                 raise LogUnavailable("the checkpoint was not kept")
             return Checkpoint(checkpoint.origin, checkpoint.size, row["root"], row["note"])
 
         return await self._on_writer(save)
+
+    async def leads(self) -> bool:
+        """See `LogStore.leads`: who holds a session lock that ends with its connection."""
+
+        async def take(connection: asyncpg.Connection) -> bool:
+            if not self._leads:
+                self._leads = bool(await connection.fetchval(_LEAD, _REPLICA_LOCKS, _PUBLISHER))
+            return self._leads
+
+        return await self._on_writer(take)
 
     async def stopped_replicas(self) -> dict[str, int]:
         """See `LogStore.stopped_replicas`: those whose session lock nobody holds, and our own name."""
@@ -177,6 +201,7 @@ class PostgresLogStore:
     async def _drop(self) -> None:
         """Close the writing connection without waiting for its server; an open transaction there is rolled back."""
         connection, self._connection, self._known = self._connection, None, None
+        self._leads = False
         if connection is not None:
             connection.terminate()
 

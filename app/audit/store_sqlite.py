@@ -22,6 +22,7 @@ import apsw
 
 from app.audit.batch import TileNode, grow
 from app.audit.checkpoint import Checkpoint
+from app.audit.cosignatures import Cosignature
 from app.audit.merkle import EMPTY_ROOT, TILE_BITS
 from app.audit.sqlite_schema import ADDED_LATER, SCHEMA_VERSION, TABLES
 from app.audit.store import COLUMN_NAMES, Head, OpenMark, Prepared
@@ -49,6 +50,7 @@ _INSERT_NODE = (
 )
 _UPDATE_HEAD = "UPDATE log_head SET size = ?, root = ?, frontier = ?, tail = ?"
 _UPDATE_REPLICA = "INSERT OR REPLACE INTO log_replica (replica, open_from) VALUES (?, ?)"
+_KEEP_COSIGNATURE = "INSERT OR REPLACE INTO log_cosignature (size, name, line, time) VALUES (?, ?, ?, ?)"
 _SELECT_HEAD = "SELECT size, root, frontier, tail FROM log_head"
 
 T = TypeVar("T")
@@ -98,9 +100,15 @@ class SqliteLogStore:
         """See `LogStore.recover`."""
         await self._write(self._recover)
 
-    async def save_checkpoint(self, checkpoint: Checkpoint, at_us: int) -> Checkpoint:
+    async def save_checkpoint(
+        self, checkpoint: Checkpoint, at_us: int, cosigned: Sequence[Cosignature] = ()
+    ) -> Checkpoint:
         """See `LogStore.save_checkpoint`."""
-        return await self._write(lambda: self._save_checkpoint(checkpoint, at_us))
+        return await self._write(lambda: self._save_checkpoint(checkpoint, at_us, cosigned))
+
+    async def leads(self) -> bool:
+        """See `LogStore.leads`: the lock on the folder is ours alone."""
+        return True
 
     async def stopped_replicas(self) -> dict[str, int]:
         """See `LogStore.stopped_replicas`: all of them, since the lock is ours alone."""
@@ -248,7 +256,7 @@ class SqliteLogStore:
             self._disconnect()
             raise _unavailable(error) from error
 
-    def _save_checkpoint(self, checkpoint: Checkpoint, at_us: int) -> Checkpoint:
+    def _save_checkpoint(self, checkpoint: Checkpoint, at_us: int, cosigned: Sequence[Cosignature]) -> Checkpoint:
         connection = self._db()
         self._check_file()
         try:
@@ -257,6 +265,7 @@ class SqliteLogStore:
                     "INSERT INTO log_checkpoint (size, root, note, at_us) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
                     (checkpoint.size, checkpoint.root, checkpoint.note, at_us),
                 )
+                connection.executemany(_KEEP_COSIGNATURE, [(checkpoint.size, c.name, c.line, c.time) for c in cosigned])
             query = "SELECT root, note FROM log_checkpoint WHERE size = ?"
             root, note = connection.execute(query, (checkpoint.size,)).get
         except apsw.Error as error:

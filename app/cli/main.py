@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from app.cli import apply, demo, instance, logs, remote_commands
+from app.cli import apply, demo, instance, logs, remote_commands, witness
 
 app = typer.Typer(
     name="simpul",
@@ -37,6 +37,11 @@ log.command("verify")(logs.verify_log)
 log.command("verify-receipt")(logs.verify_receipt)
 log.command("vkey")(logs.show_vkey)
 app.add_typer(log, name="log")
+
+witnesses = typer.Typer(help="Being a witness for another log.", no_args_is_help=True)
+witnesses.callback()(lambda: None)
+witnesses.command("serve")(witness.serve)
+app.add_typer(witnesses, name="witness")
 
 for name, group in remote_commands.GROUPS.items():
     app.add_typer(group, name=name)
