@@ -50,9 +50,16 @@ def verify_settings(settings: Settings, *, since: str | None = None, progress: P
     SettingsInvalid or LogUnavailable when it could not be read; what is wrong in the log stands in the result.
     """
     if settings.database_url is not None:
-        with postgres_source(settings.database_url.get_secret_value()) as fetch:
+        with settings_source(settings) as fetch:
             return verify_log(fetch, settings.dir, since=since, progress=progress)
     return verify_folder(settings.dir, since=since, progress=progress)
+
+
+def settings_source(settings: Settings) -> AbstractContextManager[Fetch]:
+    """How to read the log of an instance from outside of its gateway."""
+    if settings.database_url is not None:
+        return postgres_source(settings.database_url.get_secret_value())
+    return _source(settings.dir, served=is_served(settings.dir))
 
 
 def verify_folder(folder: Path, *, since: str | None = None, progress: Progress | None = None) -> Verification:

@@ -10,10 +10,12 @@ from typing import Annotated
 import typer
 
 from app.audit.checkpoint import NoteError, Verifier
+from app.audit.cold import check_tiles, export_tiles
 from app.audit.keys import load_verifier
 from app.audit.policy import Policy, PolicyError, parse_policy
 from app.audit.receipts import ReceiptError, check_receipt, parse_receipt
-from app.audit.verify_store import verify_settings
+from app.audit.verify import Finding
+from app.audit.verify_store import settings_source, verify_settings
 from app.cli.output import FINDING, fail, faults, note, say, show
 from app.settings import load_settings
 
@@ -57,12 +59,7 @@ def verify_receipt(
     as_json: Annotated[bool, typer.Option("--json", help="Machine-readable result")] = False,
 ) -> None:
     """Verify a receipt offline. Exit 0 proven, 1 not proven (says what does not hold), 2 could not run."""
-    if (policy is None) == (vkey is None):
-        fail("give --policy FILE or --vkey FILE: a receipt is checked against keys that you trust")
-    try:
-        trusted = parse_policy(_read(policy)) if policy is not None else _one_log(_read(vkey or Path()))
-    except (PolicyError, NoteError) as error:
-        fail(f"{policy or vkey}: {error}")
+    trusted = _trusted(policy, vkey)
     try:
         found = check_receipt(
             parse_receipt(_read(receipt)),
@@ -87,6 +84,58 @@ def verify_receipt(
         f"exchange {members.get('xid')}: {members.get('kind')} {members.get('op')}, status {members.get('status')}, {members.get('t')}"
     )
     say("the body is the one that was released" if found.body_checked else "the body was not compared (--body FILE)")
+
+
+def export_log(
+    out: Annotated[Path, typer.Argument(help="Folder to write; must be new or empty")],
+    folder: Folder = None,
+) -> None:
+    """Write the whole log as static files (C2SP tlog-tiles), for an archive or any web server. Exit 1 when it is broken."""
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        fail(f"{out}: choose a new or empty folder")
+    with faults():
+        settings = load_settings(dir=folder)
+        key = load_verifier(settings.dir)
+        progress = _progress if sys.stderr.isatty() else None
+        try:
+            with settings_source(settings) as fetch:
+                found = export_tiles(fetch, Policy(logs={key.name: key}), out, progress)
+        except (Finding, NoteError) as error:
+            fail(f"not exported: {error}", FINDING)
+    (out / "log.vkey").write_text(key.text() + "\n", "utf-8")
+    say(f"exported: {found.size} entries of {found.origin}, root {found.root.hex()}")
+
+
+def verify_tiles(
+    folder: Annotated[
+        Path, typer.Argument(help="Folder that `simpul log export` wrote, or a copy of the served files")
+    ],
+    policy: Annotated[Path | None, typer.Option(help="File with trusted logs and witnesses (C2SP tlog-policy)")] = None,
+    vkey: Annotated[Path | None, typer.Option(help="File with the log's public key, instead of a policy")] = None,
+    since: Annotated[Path | None, typer.Option(help="File with a signed checkpoint that the log must extend")] = None,
+) -> None:
+    """Verify a folder of tiles, offline: every entry, hash and signature. Exit 0 verified, 1 broken, 2 could not run."""
+    trusted = _trusted(policy, vkey)
+    older = None if since is None else _read(since)
+    if not folder.is_dir():
+        fail(f"{folder}: not a folder")
+    try:
+        found = check_tiles(folder, trusted, older, _progress if sys.stderr.isatty() else None)
+    except (Finding, NoteError) as error:
+        say(f"first broken index: {getattr(error, 'index', None)}")
+        say(f"reason: {error}")
+        raise typer.Exit(FINDING) from None
+    say(f"verified: {found.size} entries of {found.origin}, root {found.root.hex()}")
+
+
+def _trusted(policy: Path | None, vkey: Path | None) -> Policy:
+    """The keys of exactly one of the two files."""
+    if (policy is None) == (vkey is None):
+        fail("give --policy FILE or --vkey FILE: what is verified is checked against keys that you trust")
+    try:
+        return parse_policy(_read(policy)) if policy is not None else _one_log(_read(vkey or Path()))
+    except (PolicyError, NoteError) as error:
+        fail(f"{policy or vkey}: {error}")
 
 
 def _one_log(text: str) -> Policy:

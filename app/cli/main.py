@@ -35,6 +35,8 @@ app.add_typer(user, name="user")
 log = typer.Typer(help="The exchange log.", no_args_is_help=True)
 log.command("verify")(logs.verify_log)
 log.command("verify-receipt")(logs.verify_receipt)
+log.command("export")(logs.export_log)
+log.command("verify-tiles")(logs.verify_tiles)
 log.command("vkey")(logs.show_vkey)
 app.add_typer(log, name="log")
 
