@@ -12,7 +12,7 @@ from app.audit.keys import KEY_FOLDER, load_signer
 from app.audit.opening import check_extension, close_orphans, last_signed
 from app.audit.prepare import prepare
 from app.audit.publisher import Publisher
-from app.audit.store import Committed, LogReader, LogStore
+from app.audit.store import Committed, DetailEraser, LogReader, LogStore
 from app.audit.subjects import SubjectKeys
 from app.audit.witnessing import Witnessing, WitnessRules, WitnessState
 from app.audit.writer import GroupWriter
@@ -140,6 +140,11 @@ class ExchangeLog:
     @property
     def reader(self) -> LogReader:
         """Read-only access to the log's tables."""
+        return self._store
+
+    @property
+    def eraser(self) -> DetailEraser:
+        """Takes away details and tags that an erasure entry names."""
         return self._store
 
     @property

@@ -95,7 +95,17 @@ class LogReader(Protocol):
         ...
 
 
-class LogStore(LogReader, Protocol):
+class DetailEraser(Protocol):
+    """Takes away details and tags; entries, hashes and checkpoints are out of its reach."""
+
+    async def erase(self, spans: Sequence[tuple[int, int]], tags: Sequence[bytes]) -> tuple[int, int]:
+        """Delete, in one durable transaction, all details in the spans (first and last index included) and of the tags
+        in the spans those given; returns how many details and tags there were.
+        """
+        ...
+
+
+class LogStore(LogReader, DetailEraser, Protocol):
     """A durable store of the log with one writer at a time."""
 
     async def open(self, *, create: bool) -> None:

@@ -166,6 +166,29 @@ class PostgresLogStore:
 
         await self._on_writer(remove)
 
+    async def erase(self, spans: Sequence[tuple[int, int]], tags: Sequence[bytes]) -> tuple[int, int]:
+        """See `DetailEraser.erase`."""
+        firsts, lasts = [first for first, _ in spans], [last for _, last in spans]
+
+        async def remove(connection: asyncpg.Connection[asyncpg.Record]) -> tuple[int, int]:
+            async with connection.transaction():
+                details = await connection.execute(
+                    "DELETE FROM exchange_detail d USING unnest($1::bigint[], $2::bigint[]) AS s(first, last)"
+                    " WHERE d.idx BETWEEN s.first AND s.last",
+                    firsts,
+                    lasts,
+                )
+                gone = await connection.execute(
+                    "DELETE FROM exchange_subject t USING unnest($1::bigint[], $2::bigint[]) AS s(first, last)"
+                    " WHERE t.tag = ANY($3::bytea[]) AND t.idx BETWEEN s.first AND s.last",
+                    firsts,
+                    lasts,
+                    list(tags),
+                )
+            return int(details.split()[-1]), int(gone.split()[-1])
+
+        return await self._on_writer(remove)
+
     async def fetch(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
         """See `LogReader.fetch`."""
         if self._pool is None:

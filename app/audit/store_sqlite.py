@@ -122,6 +122,10 @@ class SqliteLogStore:
         """See `LogReader.fetch`."""
         return await asyncio.get_running_loop().run_in_executor(self._readers, self._fetch, statement, values)
 
+    async def erase(self, spans: Sequence[tuple[int, int]], tags: Sequence[bytes]) -> tuple[int, int]:
+        """See `DetailEraser.erase`. What was deleted is overwritten in the file too (secure_delete)."""
+        return await self._write(lambda: self._erase(spans, tags))
+
     async def _write(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._writer, work)
 
@@ -278,6 +282,26 @@ class SqliteLogStore:
                 connection.executemany("DELETE FROM log_replica WHERE replica = ?", [(name,) for name in replicas])
         except apsw.Error as error:
             raise _unavailable(error) from error
+
+    def _erase(self, spans: Sequence[tuple[int, int]], tags: Sequence[bytes]) -> tuple[int, int]:
+        connection, details, gone = self._db(), 0, 0
+        self._check_file()
+        try:
+            connection.pragma("secure_delete", 1)
+            with connection:
+                for first, last in spans:
+                    connection.execute("DELETE FROM exchange_detail WHERE idx >= ? AND idx <= ?", (first, last))
+                    details += connection.changes()
+                    for tag in tags:
+                        connection.execute(
+                            "DELETE FROM exchange_subject WHERE tag = ? AND idx >= ? AND idx <= ?", (tag, first, last)
+                        )
+                        gone += connection.changes()
+            with suppress(apsw.BusyError):  # a reader is at work: the next checkpoint empties the journal
+                connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+        except apsw.Error as error:
+            raise _unavailable(error) from error
+        return details, gone
 
     def _fetch(self, statement: str, values: tuple[Any, ...]) -> list[tuple[Any, ...]]:
         try:

@@ -14,6 +14,7 @@ import orjson
 from app.audit.checkpoint import Checkpoint, NoteError, Verifier
 from app.audit.commitments import commit_detail, commit_tags
 from app.audit.entry import decode, list_digest, member_columns
+from app.audit.erased import Erased
 from app.audit.facets import facet_terms
 from app.audit.merkle import HASH_BYTES, TILE_BITS, TILE_WIDTH, Frontier, leaf_hash
 from app.audit.shape import CLOSERS, MOVABLE
@@ -68,7 +69,10 @@ class StoredNote:
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """Result. `size` and `root` (hex) are those verified; `open_intents` are exchanges without an outcome so far."""
+    """Result. `size` and `root` (hex) are those verified; `open_intents` are exchanges without an outcome so far.
+
+    `erased_details` entries have no detail any more, as the entries `erased_by` record.
+    """
 
     ok: bool
     origin: str
@@ -80,6 +84,8 @@ class Verification:
     reason: str | None = None
     warnings: tuple[str, ...] = ()
     open_intents: tuple[int, ...] = ()
+    erased_details: int = 0
+    erased_by: tuple[int, ...] = ()
 
 
 @dataclass(slots=True)
@@ -88,6 +94,9 @@ class Walk:
 
     verifier: Verifier
     frontier: Frontier
+    erased: Erased = field(default_factory=Erased)
+    erased_details: int = 0
+    erased_by: set[int] = field(default_factory=set)
     seen_facets: set[int] = field(default_factory=set)
     open_intents: dict[str, int] = field(default_factory=dict)
     tail: bytearray = field(default_factory=bytearray)
@@ -207,8 +216,8 @@ class Walk:
         committed = found.get("detail_c")
         if row.detail is None or row.salt is None:
             if committed is not None:
-                raise Finding(row.idx, "the detail of the entry is missing, and no erasure is recorded")
-            if row.tags:
+                self._erased(row, found)
+            elif row.tags:
                 raise Finding(row.idx, "the entry has subject tags but no detail that commits to them")
             return
         if committed is None:
@@ -227,6 +236,16 @@ class Walk:
             kept = found.get(name)
             if isinstance(kept, dict) and (name not in moved or list_digest(moved[name]) != kept["digest"]):
                 raise Finding(row.idx, f"the list {name} in the detail is not the one of the entry")
+
+    def _erased(self, row: Row, found: dict[str, Any]) -> None:
+        """The detail is gone: a later entry must say so. Tags may stay, as the trail of who received data."""
+        by = self.erased.by(row.idx)
+        if by is None:
+            raise Finding(row.idx, "the detail of the entry is missing, and no erasure is recorded")
+        if len(row.tags) > found.get("subj_n", 0):
+            raise Finding(row.idx, f"subject tags were added to the entry, whose detail entry {by} erased")
+        self.erased_details += 1
+        self.erased_by.add(by)
 
     def _intents(self, index: int, found: dict[str, Any]) -> None:
         if found["kind"] == "intent":

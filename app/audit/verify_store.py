@@ -10,12 +10,17 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
+import orjson
+
 from app.audit.checkpoint import Checkpoint, NoteError, Verifier
+from app.audit.erased import Erased, Span, entry_spans
+from app.audit.erasing import ERASURES
 from app.audit.keys import CHECKPOINT_FILE, load_verifier
 from app.audit.log_source import Fetch, is_served, postgres_source, sqlite_source
 from app.audit.merkle import HASH_BYTES, TILE_BITS, TILE_WIDTH, Frontier, frontier_at, ranges_needed
 from app.audit.store import COLUMN_NAMES, Head
 from app.audit.verify import Finding, Row, StoredNode, StoredNote, Verification, Walk
+from app.errors import LogError
 from app.settings import Settings
 
 Progress = Callable[[int, int], None]
@@ -100,6 +105,8 @@ def verify_log(
         reason=None if finding is None else finding.reason,
         warnings=tuple(walk.warnings),
         open_intents=tuple(sorted(walk.open_intents.values())),
+        erased_details=walk.erased_details,
+        erased_by=tuple(sorted(walk.erased_by)),
     )
 
 
@@ -137,6 +144,7 @@ class _Check:
             raise Finding(None, f"this is the log of origin {origin}, the key is of {self.walk.verifier.name}")
         outside = sorted((known for known in (since, local) if known is not None), key=lambda known: known.size)
         _not_shorter(head.size, outside)
+        self.walk.erased = Erased(self._erasures())
         if since is not None:
             self._begin(since.size - since.size % TILE_WIDTH)
         outside = [known for known in outside if known.size >= self.start]
@@ -148,6 +156,14 @@ class _Check:
         self.walk.end(head)
         if self.start == 0 and (stray := self._fetch(_STRAY_FACET)[0][0]) is not None:
             raise Finding(None, f"the search term {stray} stands there without an entry")
+
+    def _erasures(self) -> Iterator[tuple[int, list[Span]]]:
+        """What erasure entries say. The entries themselves are checked when their turn comes."""
+        for idx, entry, detail in self._fetch(ERASURES):
+            try:
+                yield int(idx), entry_spans(orjson.loads(bytes(entry)), orjson.loads(bytes(detail or b"{}")))
+            except (LogError, orjson.JSONDecodeError):
+                raise Finding(int(idx), "the erasure does not name the entries whose detail it erased") from None
 
     def _begin(self, start: int) -> None:
         """Begin at a tile, from the stored hashes of what lies before; the checkpoint given then vouches for them."""

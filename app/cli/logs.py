@@ -44,6 +44,9 @@ def verify_log(
     else:
         say(f"first broken index: {found.first_broken_index}")
         say(f"reason: {found.reason}")
+    if found.erased_details and not as_json:
+        entries = ", ".join(map(str, found.erased_by))
+        say(f"erased: the details of {found.erased_details} entries, as recorded by entries {entries}")
     for warning in found.warnings:
         note(f"warning: {warning}")
     if not found.ok:
