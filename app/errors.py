@@ -141,6 +141,12 @@ class StateConflict(Conflict):
     code = "state_conflict"
 
 
+class HeldByLaw(Conflict):
+    """A legal hold keeps what was to be erased."""
+
+    code = "held_by_law"
+
+
 class PreconditionFailed(RequestError):
     code = "precondition_failed"
 
@@ -227,6 +233,12 @@ class PurposeUnknown(RequestError):
 
 class OfficerRequired(RequestError):
     code = "officer_required"
+
+
+class CaseRequired(RequestError):
+    """Questions about a person name the case for which they are asked."""
+
+    code = "case_required"
 
 
 class AgreementAmbiguous(RequestError):

@@ -48,6 +48,9 @@ class Settings(BaseSettings):
     answer_spool_bytes: int = Field(default=2_147_483_648, ge=1024, description="Largest spooled answer; above it 413")
     page_rows: int = Field(default=1000, ge=1, description="Most records on one page")
     rate_per_minute: int = Field(default=6000, ge=1, description="Requests a client may make in a minute")
+    subject_usage_per_minute: int = Field(
+        default=60, ge=1, description="Questions about one person that an auditor may ask in a minute"
+    )
 
     # sources
     source_deadline_seconds: float = Field(

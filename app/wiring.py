@@ -97,6 +97,7 @@ def _state(
         cursor_key=_cursor_key(settings),
         catalog=CatalogSnapshot(stamp=-1),
         codes=empty_code_book(),
+        usage_rate=RateLimiter(settings.subject_usage_per_minute),
     )
 
 

@@ -12,6 +12,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -50,20 +51,42 @@ START = datetime(2026, 1, 1, tzinfo=UTC)
 DAY_US = 86_400_000_000
 
 
+@dataclass(frozen=True)
+class Terms:
+    """What one agreement fixes: parties, schema, purposes, and the sets of fields that its consumer asks for."""
+
+    id: str
+    consumer: str
+    provider: str
+    schema: str
+    purposes: tuple[str, ...]
+    field_sets: tuple[tuple[str, ...], ...]
+
+
+def agreement(rng: random.Random, number: int) -> Terms:
+    consumer, provider = rng.sample(AGENCIES, 2)
+    purposes = tuple(rng.sample(["pelayanan_kesehatan", "bantuan_sosial", "statistik", "perizinan"], 2))
+    field_sets = tuple(tuple(sorted(rng.sample(FIELDS, 3))) for _ in range(5))
+    return Terms(f"PKS-2026-{number:03d}", consumer, provider, rng.choice(SCHEMAS), purposes, field_sets)
+
+
+AGREEMENTS = [agreement(random.Random(number), number) for number in range(120)]
+
+
 def exchange(rng: random.Random, number: int) -> list[Record]:
     """Intent and outcome of one exchange; a year of them is spread over the whole log."""
-    provider, schema = rng.choice(AGENCIES), rng.choice(SCHEMAS)
+    terms = AGREEMENTS[min(rng.randrange(120), rng.randrange(120))]
     deny = rng.random() < 0.03
     common = {
         "xid": uuid7(),
         "gw": GATEWAY,
         "op": rng.choice(["verify", "list", "lookup"]),
-        "client": Caller(rng.choice(AGENCIES), f"app-{rng.randrange(3)}", "3bO8ZV0mXcQ"),
-        "schemas": (schema,),
-        "providers": (provider,),
-        "datasets": (DatasetUse(f"{provider[-6:]}-{schema}".replace("_", "-"), 3),),
-        "agreement": f"PKS-2026-{rng.randrange(120):03d}",
-        "purpose": rng.choice(["pelayanan_kesehatan", "bantuan_sosial", "statistik", "perizinan"]),
+        "client": Caller(terms.consumer, f"app-{rng.randrange(3)}", "3bO8ZV0mXcQ"),
+        "schemas": (terms.schema,),
+        "providers": (terms.provider,),
+        "datasets": (DatasetUse(f"{terms.provider[-6:]}-{terms.schema}".replace("_", "-"), 3),),
+        "agreement": terms.id,
+        "purpose": rng.choice(terms.purposes),
         "dec": Verdict("deny", "purpose_not_allowed") if deny else Verdict("allow", "agreement"),
         "q": "nik = ?",
     }
@@ -78,8 +101,8 @@ def exchange(rng: random.Random, number: int) -> list[Record]:
         rows=rows,
         bytes=214,
         complete=True,
-        fields=tuple(sorted(rng.sample(FIELDS, 3))),
-        sources=(SourceLeg(provider, "ok", rows),),
+        fields=rng.choice(terms.field_sets),
+        sources=(SourceLeg(terms.provider, "ok", rows),),
         body_c="ab" * 32,
         **common,
     )
@@ -92,20 +115,23 @@ def filters(exchanges: int) -> dict[str, tuple[ExchangeFilter, Scope]]:
     everyone, middle = Scope(None), utc_microseconds(utc_text(START)) + exchanges * 25_000_000 // 2
     return {
         "newest": (ExchangeFilter(), everyone),
-        "consumer": (ExchangeFilter(agency=AGENCIES[7]), everyone),
-        "provider and consumer": (ExchangeFilter(agency=AGENCIES[7], provider=AGENCIES[9]), everyone),
+        "consumer": (ExchangeFilter(agency=AGREEMENTS[40].consumer), everyone),
+        "provider and consumer": (
+            ExchangeFilter(agency=AGREEMENTS[90].consumer, provider=AGREEMENTS[90].provider),
+            everyone,
+        ),
         "denied": (ExchangeFilter(outcome="deny"), everyone),
         "field and purpose": (ExchangeFilter(field="nik", purpose="statistik"), everyone),
         "agreement": (ExchangeFilter(agreement="PKS-2026-017"), everyone),
         "agreement, denied, app": (ExchangeFilter(agreement="PKS-2026-017", outcome="deny", client="app-1"), everyone),
         "min_rows": (ExchangeFilter(min_rows=500), everyone),
         "one day in the middle": (ExchangeFilter(from_us=middle, to_us=middle + DAY_US), everyone),
-        "day, agency": (ExchangeFilter(from_us=middle, to_us=middle + DAY_US, agency=AGENCIES[3]), everyone),
+        "day, agency": (ExchangeFilter(from_us=middle, to_us=middle + DAY_US, agency=AGREEMENTS[3].consumer), everyone),
         "case": (ExchangeFilter(case=f"rm {exchanges // 3}"), everyone),
         "text": (ExchangeFilter(text="sosial"), everyone),
         "absent": (ExchangeFilter(agreement="PKS-1900"), everyone),
-        "scope of one agency": (ExchangeFilter(), Scope(AGENCIES[11])),
-        "scope and denied": (ExchangeFilter(outcome="deny"), Scope(AGENCIES[11])),
+        "scope of one agency": (ExchangeFilter(), Scope(AGREEMENTS[11].provider)),
+        "scope and denied": (ExchangeFilter(outcome="deny"), Scope(AGREEMENTS[11].provider)),
     }
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
+from app.api.guardian_wire import GUARDIAN_BODIES
 from app.api.problems import PROBLEMS
 from app.api.record_docs import record_components
 from app.api.verify import VerifyAnswer, VerifyBody
@@ -168,7 +169,7 @@ def _add_components(document: dict[str, Any]) -> None:
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)
     schemas.update(_COMPONENTS)
-    schemas.update(documents((*BODIES, VerifyBody, VerifyAnswer)))
+    schemas.update(documents((*BODIES, *GUARDIAN_BODIES, VerifyBody, VerifyAnswer)))
     for schema in all_schemas():
         if not schema.meta.lookup_only:
             schemas.update(record_components(schema))

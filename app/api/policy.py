@@ -19,6 +19,7 @@ GOVERNED = ("/v1/", "/log/tile/entries/")
 EVERYONE: frozenset[Role] = frozenset({"client", "steward", "auditor", "supervisor", "admin"})
 STEWARDS: frozenset[Role] = frozenset({"steward", "admin"})
 ADMINS: frozenset[Role] = frozenset({"admin"})
+GUARDIANS: frozenset[Role] = frozenset({"steward", "supervisor", "admin"})
 AUDITORS: frozenset[Role] = frozenset({"auditor", "supervisor"})
 
 
@@ -91,7 +92,16 @@ RULES: tuple[RouteRule, ...] = (
     RouteRule("POST", "/v1/agreements/{agreement}/approve", "agreement.approve", STEWARDS, "admin"),
     RouteRule("POST", "/v1/agreements/{agreement}/end", "agreement.end", STEWARDS, "admin"),
     RouteRule("POST", "/v1/agreements/{agreement}/revoke", "agreement.revoke", STEWARDS, "admin"),
+    RouteRule("GET", "/v1/erasures", "erasure.list", GUARDIANS, "audit_read"),
+    RouteRule("POST", "/v1/erasures", "erasure.propose", GUARDIANS, "admin"),
+    RouteRule("GET", "/v1/erasures/{erasure}", "erasure.read", GUARDIANS, "audit_read"),
+    RouteRule("POST", "/v1/erasures/{erasure}/approve", "erasure.approve", GUARDIANS, "admin"),
+    RouteRule("POST", "/v1/erasures/{erasure}/refuse", "erasure.refuse", GUARDIANS, "admin"),
+    RouteRule("GET", "/v1/legal-holds", "hold.list", GUARDIANS, "audit_read"),
+    RouteRule("POST", "/v1/legal-holds", "hold.place", GUARDIANS, "admin"),
+    RouteRule("POST", "/v1/legal-holds/{hold}/release", "hold.release", GUARDIANS, "admin"),
     # audit
+    RouteRule("POST", "/v1/subject-usage", "subject.usage", AUDITORS, "audit_read"),
     RouteRule("GET", "/v1/exchanges", "exchange.search", AUDITORS, "audit_read"),
     RouteRule("GET", "/v1/exchanges/summary", "exchange.summary", AUDITORS, "audit_read"),
     RouteRule("GET", "/v1/exchanges/{exchange}", "exchange.read", AUDITORS, "audit_read"),

@@ -11,11 +11,13 @@ from app.api import (
     catalogue,
     clients,
     connectors,
+    erasures,
     exchange_summary,
     exchanges,
     log,
     operation,
     records,
+    subject_usage,
 )
 
 ROUTERS: tuple[APIRouter, ...] = (
@@ -27,6 +29,8 @@ ROUTERS: tuple[APIRouter, ...] = (
     connectors.router,
     clients.router,
     agreements.router,
+    erasures.router,
+    subject_usage.router,
     exchange_summary.router,
     exchanges.router,
     log.router,

@@ -18,6 +18,8 @@ _LOOK_BACK = 4096
 _FEW_FACETS = 200
 _FACETS_A_STATEMENT = 50
 _TEXT_TERMS = 1000
+_SCAN_MOST = 32_768
+"""Entries that are looked at one by one where many facets fit, before each facet is asked for its own."""
 
 _TERMS_OF = """WITH RECURSIVE found(term) AS (
  SELECT min(term) FROM log_facet WHERE term > $1 AND term < $2
@@ -41,6 +43,8 @@ async def candidates(reader: LogReader, keys: SubjectKeys, wanted: ExchangeFilte
     facets = await facets_of(reader, terms) if terms else None
     if wanted.xid is not None:
         return _OfExchange(reader, wanted.xid, facets)
+    if wanted.tags is not None:
+        return _Tagged(reader, wanted.tags, facets)
     if wanted.case is not None:
         return _Tagged(reader, case_tags(keys, wanted.case), facets)
     if wanted.text is not None:
@@ -122,7 +126,9 @@ class _Tagged:
 
 
 class _Facets:
-    """Entries of some facets. Many facets most likely mean many entries: then the newest ones are looked at first."""
+    """Entries of some facets. Many facets most likely mean many entries: then the newest ones are looked at first,
+    and as many more as their share promises.
+    """
 
     def __init__(self, reader: LogReader, facets: Collection[int]) -> None:
         self._reader, self._facets = reader, facets
@@ -131,12 +137,15 @@ class _Facets:
         if not self._facets:
             return []
         best: list[int] = []
-        if len(self._facets) > _FEW_FACETS:
-            floor = max(after, before - _LOOK_BACK)
+        window = _LOOK_BACK
+        while len(self._facets) > _FEW_FACETS and window <= _SCAN_MOST and len(best) < count and before > after:
+            floor = max(after, before - window)
             statement = "SELECT idx, facet FROM log_entry WHERE idx < $1 AND idx >= $2 ORDER BY idx DESC"
             rows = await self._reader.fetch(statement, before, floor)
-            best = [int(idx) for idx, facet in rows if facet in self._facets][:count]
+            best += [int(idx) for idx, facet in rows if facet in self._facets][: count - len(best)]
             before = floor
+            window = window * (count - len(best)) // len(best) if best else _SCAN_MOST + 1
+            window = max(window, _LOOK_BACK)
         return best if len(best) == count else await self._by_facet(best, before, after, count)
 
     async def _by_facet(self, best: list[int], before: int, after: int, count: int) -> list[int]:

@@ -52,6 +52,7 @@ class ExchangeFilter:
 
     `case` is a whole case reference, however it is spelled; `text` a part of the purpose or legal basis, or a whole case
     reference. Case references stand as keyed tags only, so a part of one cannot be looked for.
+    `tags` are those of one subject; no entry has any of none.
     """
 
     from_us: int | None = None
@@ -75,6 +76,7 @@ class ExchangeFilter:
     min_rows: int | None = None
     case: str | None = None
     text: str | None = None
+    tags: tuple[bytes, ...] | None = None
 
     def terms(self, scope: Scope) -> list[tuple[str, ...]]:
         """Alternatives of search terms (`facets.py`), one tuple for each condition that the index can answer."""

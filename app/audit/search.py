@@ -113,6 +113,21 @@ class ExchangeSearch:
         proofs = [await self.inclusion(entry.idx, entry.leaf_hash, checkpoint) for entry in entries]
         return Exchange(entries, proofs, checkpoint)
 
+    async def roles(self, indexes: Sequence[int], tags: Sequence[bytes]) -> dict[int, list[str]]:
+        """In which roles (asked, released, compared) these entries name the subject of the tags."""
+        if not indexes or not tags:
+            return {}
+        marks, others = placeholders(len(tags)), placeholders(len(indexes), 1 + len(tags))
+        rows = await self._reader.fetch(
+            f"SELECT idx, role FROM exchange_subject WHERE tag IN ({marks}) AND idx IN ({others}) ORDER BY idx, role",
+            *tags,
+            *indexes,
+        )
+        found: dict[int, list[str]] = {}
+        for idx, role in rows:
+            found.setdefault(int(idx), []).append(str(role))
+        return found
+
     async def inclusion(self, index: int, leaf: bytes, checkpoint: Checkpoint) -> Inclusion:
         """The audit path of one entry under a checkpoint. LogBroken when the stored hashes do not lead to its root."""
         ranges = inclusion_ranges(index, checkpoint.size)

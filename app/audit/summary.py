@@ -23,7 +23,9 @@ Dimension = Literal[
     "status", "class", "kind", "op", "mode",
 ]  # fmt: skip
 DIMENSIONS: tuple[Dimension, ...] = get_args(Dimension)
-_STATEMENT_ENTRIES = 1_000_000
+_INDEXED_A_STATEMENT = 2_000_000
+_ENTRIES_A_STATEMENT = 250_000
+_ENTRIES_A_FACET = 50
 _FACETS_A_STATEMENT = 500
 
 
@@ -72,13 +74,15 @@ async def summarise(
     for facets, tags in await _passes(reader, keys, wanted, scope):
         where, values = _where(wanted, tags)
         for start, stop, part in _slices(after, end, facets):
+            chosen = f" AND e.facet IN ({placeholders(len(part), 5 + len(values))})" if part else ""
             statement = (
                 "SELECT e.facet, (e.t_us + $1) / $2, count(*), CAST(coalesce(sum(e.row_count), 0) AS BIGINT)"
-                f" FROM log_entry e WHERE e.idx >= $3 AND e.idx < $4{where}"
-                f" AND e.facet IN ({placeholders(len(part), 5 + len(values))}) GROUP BY 1, 2"
+                f" FROM log_entry e WHERE e.idx >= $3 AND e.idx < $4{where}{chosen} GROUP BY 1, 2"
             )
             rows = await reader.fetch(statement, offset_us, width_us, start, stop, *values, *part)
             for facet, bucket, entries, released in rows:
+                if int(facet) not in facets:
+                    continue
                 for count in (total, buckets[int(bucket)], by_facet[int(facet)]):
                     count.add(int(entries), int(released), closing=int(facet) in closing)
     named = [] if dimension is None else await _by_value(reader, dimension, by_facet)
@@ -90,28 +94,35 @@ Tags = Sequence[bytes] | None
 
 async def _passes(
     reader: LogReader, keys: SubjectKeys, wanted: ExchangeFilter, scope: Scope
-) -> list[tuple[list[int], Tags]]:
+) -> list[tuple[frozenset[int], Tags]]:
     """Facets to count, in the order of the index, and the tags that their entries need. No entry is in two of them."""
     terms = wanted.terms(scope)
     allowed = await facets_of(reader, terms) if terms else await _every(reader)
+    if wanted.tags is not None:
+        return [(allowed, wanted.tags)]
     if wanted.case is not None:
-        return [(sorted(allowed), case_tags(keys, wanted.case))]
+        return [(allowed, case_tags(keys, wanted.case))]
     if wanted.text is None:
-        return [(sorted(allowed), None)]
+        return [(allowed, None)]
     spoken = await text_terms(reader, wanted.text)
     named = allowed & await facets_of(reader, [tuple(spoken)]) if spoken else frozenset()
-    return [(sorted(named), None), (sorted(allowed - named), case_tags(keys, wanted.text))]
+    return [(named, None), (allowed - named, case_tags(keys, wanted.text))]
 
 
 async def _every(reader: LogReader) -> frozenset[int]:
     return frozenset(int(row[0]) for row in await reader.fetch("SELECT DISTINCT facet FROM log_facet"))
 
 
-def _slices(after: int, end: int, facets: Sequence[int]) -> Iterator[tuple[int, int, Sequence[int]]]:
-    """Parts that one statement counts in bounded time."""
-    for start in range(after, end, _STATEMENT_ENTRIES):
-        for place in range(0, len(facets), _FACETS_A_STATEMENT):
-            yield start, min(start + _STATEMENT_ENTRIES, end), facets[place : place + _FACETS_A_STATEMENT]
+def _slices(after: int, end: int, facets: frozenset[int]) -> Iterator[tuple[int, int, Sequence[int]]]:
+    """Parts that one statement counts in bounded time: by facet, or all entries where that is less to look up."""
+    if len(facets) > max(_FACETS_A_STATEMENT, (end - after) // _ENTRIES_A_FACET):
+        for start in range(after, end, _ENTRIES_A_STATEMENT):
+            yield start, min(start + _ENTRIES_A_STATEMENT, end), ()
+        return
+    listed = sorted(facets)
+    for start in range(after, end, _INDEXED_A_STATEMENT):
+        for place in range(0, len(listed), _FACETS_A_STATEMENT):
+            yield start, min(start + _INDEXED_A_STATEMENT, end), listed[place : place + _FACETS_A_STATEMENT]
 
 
 def _where(wanted: ExchangeFilter, tags: Tags) -> tuple[str, list[Any]]:

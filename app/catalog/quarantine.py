@@ -118,6 +118,18 @@ async def read_quarantine(
     )
 
 
+async def forget_copies(connection: AsyncConnection, connectors: Sequence[str]) -> dict[str, int]:
+    """Removes what is kept of these connectors' records: rejects, and the samples of discovery. Returns how many rows."""
+    found = {}
+    for name, table, more in (
+        ("rejects", tables.quarantine_reject, ()),
+        ("samples", tables.connector_report, (tables.connector_report.c.kind == "discovery",)),
+    ):
+        gone = await connection.execute(delete(table).where(table.c.connector.in_(connectors), *more))
+        found[name] = gone.rowcount
+    return found
+
+
 async def count_rules(connection: AsyncConnection, connector_id: str) -> list[RuleCount]:
     """Kept rejects by field and rule, the most frequent first."""
     table = tables.quarantine_reject

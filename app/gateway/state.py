@@ -15,6 +15,7 @@ import structlog
 
 from app.access.credentials import SecretVerifier
 from app.access.keys import load_keys
+from app.access.rates import RateLimiter
 from app.access.sealing import Seal
 from app.access.snapshot import load_snapshot as load_access
 from app.access.source_secrets import SecretStore
@@ -59,6 +60,7 @@ class State:
     cursor_key: bytes
     catalog: CatalogSnapshot
     codes: InMemoryCodeBook
+    usage_rate: RateLimiter
     stamps: Mapping[str, int] = field(default_factory=dict)
     plans: PlanCache = field(default_factory=PlanCache)
     _refreshing: asyncio.Lock = field(default_factory=asyncio.Lock)

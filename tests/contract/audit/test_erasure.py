@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from app.audit.entry import Caller
@@ -16,7 +18,7 @@ SITI, BUDI = "3320990101900001", "3320990101900002"
 OFFICER = Caller("ID-JEPARA/GOV/diskominfo", "walidata")
 
 
-def order(log, selection: Selection, **more) -> Order:
+def order(log, selection: Selection, **more: Any) -> Order:
     facts = {"op": "erasure.subject", "basis": "UU 27/2022 Ps. 8", "request": "ers-1", "holds": ()}
     return Order(selection=selection, by=OFFICER, gateway=GATEWAY, before_idx=log.size(), **{**facts, **more})
 

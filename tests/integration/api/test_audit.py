@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import httpx
 import pytest
 
+from app.audit.verify_store import verify_settings
+from app.settings import load_settings
 from tests.support.gateway import RunningGateway
 
 PERSON = {"nik": "3320990101900001", "nama": "Siti Contoh Aminah"}
@@ -62,3 +65,92 @@ def test_summary_names_what_is_wrong(gateway: RunningGateway, params: dict[str, 
     answer = gateway.client("supervisor", "diskominfo").get("/v1/exchanges/summary", params=params)
 
     assert answer.status_code in {400, 422}
+
+
+def usage(auditor: httpx.Client, nik: str, **more: object) -> httpx.Response:
+    body = {"subject": {"id_type": "nik", "value": nik}, **more}
+    return auditor.post("/v1/subject-usage", json=body, headers={"X-Road-Issue": "PERMOHONAN-12/2026"})
+
+
+def test_who_received_data_about_a_person(gateway: RunningGateway) -> None:
+    asked = verify(gateway, "RM-1", "3320990101900001")
+    absent = verify(gateway, "RM-2", "3320990202900002")
+    supervisor = gateway.client("supervisor", "diskominfo")
+    found = usage(supervisor, " 33.20990101-900001 ", limit=2).json()
+    other = usage(supervisor, "3320990202900002").json()
+    foreign = usage(gateway.client("auditor", "dinkes"), "3320990202900002").json()
+
+    assert [item["exchange_id"] for item in found["items"]] == [asked, asked]
+    assert found["items"][0]["roles"] == ["asked", "compared"]
+    assert found["items"][0]["receiver"] == "ID-JEPARA/GOV/rsud"
+    assert [(item["exchange_id"], item["kind"]) for item in other["items"]] == [(absent, "outcome"), (absent, "intent")]
+    assert foreign["items"] == []
+    assert found["next_cursor"]
+    again = usage(supervisor, "3320990202900002").json()
+    assert [item["operation"] for item in again["items"]][:2] == ["subject.usage", "subject.usage"]
+
+
+def test_questions_about_a_person_need_a_case_and_a_known_identifier(gateway: RunningGateway) -> None:
+    supervisor = gateway.client("supervisor", "diskominfo")
+    body = {"subject": {"id_type": "nik", "value": PERSON["nik"]}}
+
+    assert supervisor.post("/v1/subject-usage", json=body).json()["code"] == "case_required"
+    wrong = {"subject": {"id_type": "colour", "value": "x"}}
+    headers = {"X-Road-Issue": "P-1"}
+    assert supervisor.post("/v1/subject-usage", json=wrong, headers=headers).status_code == 422
+    assert gateway.client("steward", "dinkes").post("/v1/subject-usage", json=body).status_code == 403
+
+
+def test_erasure_takes_two_agencies_and_leaves_the_proof(gateway: RunningGateway) -> None:
+    nik = "3320990303900003"
+    exchange_id = verify(gateway, "RM-9", nik)
+    steward, supervisor = gateway.client("steward", "disdukcapil"), gateway.client("supervisor", "diskominfo")
+    colleague = gateway.client("steward", "disdukcapil")
+    body = {"subject": {"id_type": "nik", "value": nik}, "basis": "UU 27/2022 Ps. 8", "reference": "P-12"}
+    made = steward.post("/v1/erasures", json=body).json()
+    path = f"/v1/erasures/{made['id']}"
+    held = gateway.client("steward", "rsud").post(
+        "/v1/legal-holds",
+        json={"range": {"agreement": "pks-1"}, "basis": "Penyidikan", "reference": "B-120"},
+    )
+
+    assert made["entries"] == 2
+    assert nik not in str(made)
+    assert colleague.post(f"{path}/approve").status_code == 403
+    refused = supervisor.post(f"{path}/approve")
+    assert (refused.status_code, refused.json()["code"]) == (409, "held_by_law")
+    assert supervisor.get(f"/v1/exchanges/{exchange_id}").json()["entries"][0]["detail"] is not None
+    hold = f"/v1/legal-holds/{held.json()['id']}/release"
+    assert gateway.client("steward", "rsud").post(hold).status_code == 403
+    assert supervisor.post(hold).json()["state"] == "released"
+    done = supervisor.post(f"{path}/approve").json()
+    assert (done["state"], done["result"]["details"], done["result"]["tags"]) == ("done", 2, 0)
+    assert done["result"]["copies"]["connectors"] == ["dukcapil-penduduk"]
+    assert supervisor.post(f"{path}/approve").status_code == 409
+    left = supervisor.get(f"/v1/exchanges/{exchange_id}").json()
+    assert [entry["detail"] for entry in left["entries"]] == [None, None]
+    assert [item["kind"] for item in usage(supervisor, nik).json()["items"]] == ["outcome", "intent"]
+    verified = verify_settings(load_settings(dir=gateway.folder, **database(gateway)))
+    assert verified.ok, verified.reason
+    assert verified.erased_details == 2
+
+
+def database(gateway: RunningGateway) -> dict[str, str]:
+    url = gateway.environment.get("SIMPUL_DATABASE_URL")
+    return {"database_url": url} if url else {}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"subject": {"id_type": "nik", "value": "1"}, "range": {"from": "2026-01-01"}},
+        {"range": {}},
+        {"range": {"agreement": "pks-1"}, "trail": True},
+        {"subject": {"id_type": "nik", "value": "---"}},
+    ],
+)
+def test_erasure_of_nothing_or_two_things_is_refused(gateway: RunningGateway, body: dict[str, object]) -> None:
+    steward = gateway.client("steward", "disdukcapil")
+
+    assert steward.post("/v1/erasures", json={**body, "basis": "b", "reference": "r"}).status_code == 422
