@@ -145,7 +145,7 @@ class ExchangeLog:
     @property
     def eraser(self) -> DetailEraser:
         """Takes away details and tags that an erasure entry names."""
-        return self._store
+        return self._store.eraser
 
     @property
     def subject_keys(self) -> SubjectKeys:

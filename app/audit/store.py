@@ -105,8 +105,13 @@ class DetailEraser(Protocol):
         ...
 
 
-class LogStore(LogReader, DetailEraser, Protocol):
+class LogStore(LogReader, Protocol):
     """A durable store of the log with one writer at a time."""
+
+    @property
+    def eraser(self) -> DetailEraser:
+        """Takes away details and tags."""
+        ...
 
     async def open(self, *, create: bool) -> None:
         """Open for writing, make the tables where the store does that itself and `create` allows it.

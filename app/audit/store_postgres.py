@@ -16,6 +16,8 @@ import asyncpg
 from app.audit.batch import grow
 from app.audit.checkpoint import Checkpoint
 from app.audit.cosignatures import Cosignature
+from app.audit.erased import Span
+from app.audit.erasers import Eraser, erase_postgres
 from app.audit.merkle import EMPTY_ROOT
 from app.audit.postgres_append import APPEND, append_values
 from app.audit.store import Head, OpenMark, Prepared
@@ -166,28 +168,14 @@ class PostgresLogStore:
 
         await self._on_writer(remove)
 
-    async def erase(self, spans: Sequence[tuple[int, int]], tags: Sequence[bytes]) -> tuple[int, int]:
-        """See `DetailEraser.erase`."""
-        firsts, lasts = [first for first, _ in spans], [last for _, last in spans]
+    @property
+    def eraser(self) -> Eraser:
+        """See `LogStore.eraser`."""
 
-        async def remove(connection: asyncpg.Connection[asyncpg.Record]) -> tuple[int, int]:
-            async with connection.transaction():
-                details = await connection.execute(
-                    "DELETE FROM exchange_detail d USING unnest($1::bigint[], $2::bigint[]) AS s(first, last)"
-                    " WHERE d.idx BETWEEN s.first AND s.last",
-                    firsts,
-                    lasts,
-                )
-                gone = await connection.execute(
-                    "DELETE FROM exchange_subject t USING unnest($1::bigint[], $2::bigint[]) AS s(first, last)"
-                    " WHERE t.tag = ANY($3::bytea[]) AND t.idx BETWEEN s.first AND s.last",
-                    firsts,
-                    lasts,
-                    list(tags),
-                )
-            return int(details.split()[-1]), int(gone.split()[-1])
+        async def run(spans: Sequence[Span], tags: Sequence[bytes]) -> tuple[int, int]:
+            return await self._on_writer(lambda connection: erase_postgres(connection, spans, tags))
 
-        return await self._on_writer(remove)
+        return Eraser(run)
 
     async def fetch(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
         """See `LogReader.fetch`."""

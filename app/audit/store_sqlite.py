@@ -23,6 +23,8 @@ import apsw
 from app.audit.batch import TileNode, grow
 from app.audit.checkpoint import Checkpoint
 from app.audit.cosignatures import Cosignature
+from app.audit.erased import Span
+from app.audit.erasers import Eraser, erase_sqlite
 from app.audit.merkle import EMPTY_ROOT, TILE_BITS
 from app.audit.sqlite_schema import ADDED_LATER, SCHEMA_VERSION, TABLES
 from app.audit.store import COLUMN_NAMES, Head, OpenMark, Prepared
@@ -122,9 +124,10 @@ class SqliteLogStore:
         """See `LogReader.fetch`."""
         return await asyncio.get_running_loop().run_in_executor(self._readers, self._fetch, statement, values)
 
-    async def erase(self, spans: Sequence[tuple[int, int]], tags: Sequence[bytes]) -> tuple[int, int]:
-        """See `DetailEraser.erase`. What was deleted is overwritten in the file too (secure_delete)."""
-        return await self._write(lambda: self._erase(spans, tags))
+    @property
+    def eraser(self) -> Eraser:
+        """See `LogStore.eraser`."""
+        return Eraser(lambda spans, tags: self._write(lambda: self._erase(spans, tags)))
 
     async def _write(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._writer, work)
@@ -283,25 +286,12 @@ class SqliteLogStore:
         except apsw.Error as error:
             raise _unavailable(error) from error
 
-    def _erase(self, spans: Sequence[tuple[int, int]], tags: Sequence[bytes]) -> tuple[int, int]:
-        connection, details, gone = self._db(), 0, 0
+    def _erase(self, spans: Sequence[Span], tags: Sequence[bytes]) -> tuple[int, int]:
         self._check_file()
         try:
-            connection.pragma("secure_delete", 1)
-            with connection:
-                for first, last in spans:
-                    connection.execute("DELETE FROM exchange_detail WHERE idx >= ? AND idx <= ?", (first, last))
-                    details += connection.changes()
-                    for tag in tags:
-                        connection.execute(
-                            "DELETE FROM exchange_subject WHERE tag = ? AND idx >= ? AND idx <= ?", (tag, first, last)
-                        )
-                        gone += connection.changes()
-            with suppress(apsw.BusyError):  # a reader is at work: the next checkpoint empties the journal
-                connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+            return erase_sqlite(self._db(), spans, tags)
         except apsw.Error as error:
             raise _unavailable(error) from error
-        return details, gone
 
     def _fetch(self, statement: str, values: tuple[Any, ...]) -> list[tuple[Any, ...]]:
         try:

@@ -1,0 +1,64 @@
+"""Deleting details and tags on each store, in one durable transaction. Which ones and why: `erasing.py`."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+
+import apsw
+import asyncpg
+
+from app.audit.erased import Span
+
+Erase = Callable[[Sequence[Span], Sequence[bytes]], Awaitable[tuple[int, int]]]
+
+
+class Eraser:
+    """`DetailEraser` of a store."""
+
+    def __init__(self, run: Erase) -> None:
+        """`run`: does it where the store writes."""
+        self._run = run
+
+    async def erase(self, spans: Sequence[Span], tags: Sequence[bytes]) -> tuple[int, int]:
+        """See `DetailEraser.erase`."""
+        return await self._run(spans, tags)
+
+
+def erase_sqlite(connection: apsw.Connection, spans: Sequence[Span], tags: Sequence[bytes]) -> tuple[int, int]:
+    """What is deleted is overwritten in the file too, and the journal that held it is emptied."""
+    details = gone = 0
+    connection.pragma("secure_delete", 1)
+    with connection:
+        for first, last in spans:
+            connection.execute("DELETE FROM exchange_detail WHERE idx >= ? AND idx <= ?", (first, last))
+            details += connection.changes()
+            for tag in tags:
+                values = (tag, first, last)
+                connection.execute("DELETE FROM exchange_subject WHERE tag = ? AND idx >= ? AND idx <= ?", values)
+                gone += connection.changes()
+    with suppress(apsw.BusyError):  # a reader is at work: the next checkpoint empties the journal
+        connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+    return details, gone
+
+
+async def erase_postgres(
+    connection: asyncpg.Connection[asyncpg.Record], spans: Sequence[Span], tags: Sequence[bytes]
+) -> tuple[int, int]:
+    """Deleted rows stay unreachable in the files until the server's vacuum."""
+    firsts, lasts = [first for first, _ in spans], [last for _, last in spans]
+    async with connection.transaction():
+        details = await connection.execute(
+            "DELETE FROM exchange_detail d USING unnest($1::bigint[], $2::bigint[]) AS s(first, last)"
+            " WHERE d.idx BETWEEN s.first AND s.last",
+            firsts,
+            lasts,
+        )
+        gone = await connection.execute(
+            "DELETE FROM exchange_subject t USING unnest($1::bigint[], $2::bigint[]) AS s(first, last)"
+            " WHERE t.tag = ANY($3::bytea[]) AND t.idx BETWEEN s.first AND s.last",
+            firsts,
+            lasts,
+            list(tags),
+        )
+    return int(details.split()[-1]), int(gone.split()[-1])
