@@ -69,6 +69,9 @@ class Settings(BaseSettings):
     # exchange log
     log_batch_entries: int = Field(default=256, ge=1, description="Most entries committed in one transaction")
     log_queue_entries: int = Field(default=4096, ge=1, description="Entries waiting for the writer; more get 503")
+    data_tracker: bool = Field(
+        default=False, description="Serve the Data Tracker routes under /v2, which carry the identifier in the URL"
+    )
     checkpoint_seconds: float = Field(default=1.0, gt=0, description="Time between signed checkpoints")
     log_policy: Path | None = Field(
         default=None, description="Policy file (C2SP tlog-policy) naming the log's witnesses"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
 
@@ -56,6 +56,30 @@ class SubjectUsageBody(Wire):
     cursor: Annotated[str, Field(max_length=2048)] | None = Field(default=None)
 
 
-GUARDIAN_BODIES: tuple[type[BaseModel], ...] = (HoldBody, ErasureBody, SubjectUsageBody)
+class IncidentBody(Wire):
+    """What was touched: by a client (and one credential of it) or through a connector, in a window."""
+
+    title: Text = Field(examples=["Kredensial SIMRS bocor"])
+    client: Word | None = Field(default=None, examples=["rsud-simrs"])
+    credential: Word | None = Field(default=None, description="Thumbprint of one credential of the client")
+    connector: Slug | None = None
+    from_: Moment = Field(alias="from", examples=["2026-11-01"])
+    to: Moment = Field(examples=["2026-11-20"])
+    known_at: Moment = Field(description="When the failure became known", examples=["2026-11-21T08:00:00+07:00"])
+
+
+class IncidentChange(Wire):
+    """The next state of an incident."""
+
+    state: Literal["notified", "closed"]
+
+
+GUARDIAN_BODIES: tuple[type[BaseModel], ...] = (
+    HoldBody,
+    ErasureBody,
+    SubjectUsageBody,
+    IncidentBody,
+    IncidentChange,
+)
 
 SUBJECT: dict[str, Any] = {"id_type": "nik", "value": "3320990101900001"}

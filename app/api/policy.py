@@ -13,7 +13,7 @@ from typing import Literal
 Role = Literal["client", "steward", "auditor", "supervisor", "admin"]
 Recording = Literal["none", "outcome", "admin", "audit_read"]
 
-GOVERNED = ("/v1/", "/log/tile/entries/")
+GOVERNED = ("/v1/", "/v2/", "/log/tile/entries/")
 """Beginnings of the paths that need a token and a rule; all others are public."""
 
 EVERYONE: frozenset[Role] = frozenset({"client", "steward", "auditor", "supervisor", "admin"})
@@ -102,6 +102,14 @@ RULES: tuple[RouteRule, ...] = (
     RouteRule("POST", "/v1/legal-holds/{hold}/release", "hold.release", GUARDIANS, "admin"),
     # audit
     RouteRule("POST", "/v1/subject-usage", "subject.usage", AUDITORS, "audit_read"),
+    RouteRule("GET", "/v1/incident-scope", "incident.list", GUARDIANS, "audit_read"),
+    RouteRule("POST", "/v1/incident-scope", "incident.open", GUARDIANS - {"steward"}, "admin"),
+    RouteRule("GET", "/v1/incident-scope/{incident}", "incident.read", GUARDIANS, "audit_read"),
+    RouteRule("PATCH", "/v1/incident-scope/{incident}", "incident.change", GUARDIANS - {"steward"}, "admin"),
+    RouteRule("POST", "/v1/incident-scope/{incident}/resolve", "incident.resolve", STEWARDS, "outcome"),
+    RouteRule("GET", "/v2/heartbeat", "tracker.heartbeat", AUDITORS, "audit_read"),
+    RouteRule("GET", "/v2/usagePeriod", "tracker.period", AUDITORS, "audit_read"),
+    RouteRule("GET", "/v2/findUsage", "tracker.usage", AUDITORS, "audit_read"),
     RouteRule("GET", "/v1/exchanges", "exchange.search", AUDITORS, "audit_read"),
     RouteRule("GET", "/v1/exchanges/summary", "exchange.summary", AUDITORS, "audit_read"),
     RouteRule("GET", "/v1/exchanges/{exchange}", "exchange.read", AUDITORS, "audit_read"),
