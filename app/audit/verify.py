@@ -22,6 +22,8 @@ from app.audit.store import COLUMN_NAMES, Head, Tag
 from app.errors import LogError
 
 _BACKWARDS_US = 60_000_000
+GAP_OP = "log.gap"
+"""Operation of the first entry of a log that continues after a loss."""
 
 
 class Finding(Exception):
@@ -129,6 +131,8 @@ class Walk:
             if derived[name] != value:
                 raise Finding(row.idx, f"column {name} was changed: the entry says otherwise")
         self._detail(row, found)
+        if row.idx == 0 and found["op"] == GAP_OP:
+            self.warnings.append(f"declared gap: this log begins {found.get('q')}")
         self._intents(row.idx, found)
         self._time(row.idx, derived["t_us"])
         if len(self.tail) == TILE_WIDTH * HASH_BYTES:

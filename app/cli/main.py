@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from app.cli import apply, demo, instance, logs, remote_commands, witness
+from app.cli import apply, backups, demo, instance, logs, remote_commands, witness
 
 app = typer.Typer(
     name="simpul",
@@ -17,6 +17,8 @@ app.command("init")(instance.init)
 app.command("serve")(instance.serve)
 app.command("demo")(demo.demo)
 app.command("apply")(apply.apply)
+app.command("backup")(backups.backup)
+app.command("restore")(backups.restore)
 app.command("openapi")(instance.write_openapi)
 
 db = typer.Typer(help="The database of an instance.", no_args_is_help=True)
