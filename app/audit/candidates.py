@@ -18,6 +18,8 @@ _LOOK_BACK = 4096
 _FEW_FACETS = 200
 _FACETS_A_STATEMENT = 50
 _TEXT_TERMS = 1000
+_FACETS_LISTED = 1000
+_FACETS_A_LOOK_UP = 500
 _SCAN_MOST = 32_768
 """Entries that are looked at one by one where many facets fit, before each facet is asked for its own."""
 
@@ -40,6 +42,9 @@ class Candidates(Protocol):
 async def candidates(reader: LogReader, keys: SubjectKeys, wanted: ExchangeFilter, scope: Scope) -> Candidates:
     """Where to look for what is wanted. Everything it gives has the wanted terms, tags and exchange."""
     terms = wanted.terms(scope)
+    if wanted.only_terms and terms:
+        few = await facets_of(reader, terms, most=_FACETS_LISTED + 1)
+        return _Facets(reader, few) if len(few) <= _FACETS_LISTED else _ManyFacets(reader, terms)
     facets = await facets_of(reader, terms) if terms else None
     if wanted.xid is not None:
         return _OfExchange(reader, wanted.xid, facets)
@@ -51,18 +56,19 @@ async def candidates(reader: LogReader, keys: SubjectKeys, wanted: ExchangeFilte
         spoken = await text_terms(reader, wanted.text)
         named = await facets_of(reader, [*terms, tuple(spoken)]) if spoken else frozenset()
         return _Either((_Facets(reader, named), _Tagged(reader, case_tags(keys, wanted.text), facets)))
-    return _All() if facets is None else _Facets(reader, facets)
+    return _All()
 
 
-async def facets_of(reader: LogReader, terms: Sequence[tuple[str, ...]]) -> frozenset[int]:
-    """Facets that have one term of each group of alternatives."""
+async def facets_of(reader: LogReader, terms: Sequence[tuple[str, ...]], *, most: int | None = None) -> frozenset[int]:
+    """Facets (at most so many rows of them) that have one term of each group of alternatives."""
     parts: list[str] = []
     values: list[str] = []
     for alternatives in terms:
         marks = placeholders(len(alternatives), len(values) + 1)
         parts.append(f"SELECT facet FROM log_facet WHERE term IN ({marks})")
         values += alternatives
-    rows = await reader.fetch(" INTERSECT ".join(parts), *values)
+    limit = "" if most is None else f" LIMIT {most}"
+    rows = await reader.fetch(" INTERSECT ".join(parts) + limit, *values)
     return frozenset(int(row[0]) for row in rows)
 
 
@@ -163,6 +169,43 @@ class _Facets:
             rows = await self._reader.fetch(" UNION ALL ".join(parts), before, floor, wanted, *part)
             kept = heapq.nlargest(wanted, {*kept, *_indexes(rows)})
         return best + kept
+
+
+class _ManyFacets:
+    """More facets fit than are worth listing: of the newest entries, those are looked up that occur."""
+
+    def __init__(self, reader: LogReader, terms: Sequence[tuple[str, ...]]) -> None:
+        self._reader, self._terms = reader, terms
+        self._fits: dict[int, bool] = {}
+
+    async def below(self, before: int, after: int, count: int) -> list[int]:
+        best: list[int] = []
+        window, floor = max(count * 4, _LOOK_BACK // 4), max(after, before - _LOOK_BACK)
+        while len(best) < count and before > floor:
+            start = max(floor, before - window)
+            statement = "SELECT idx, facet FROM log_entry WHERE idx < $1 AND idx >= $2 ORDER BY idx DESC"
+            rows = await self._reader.fetch(statement, before, start)
+            await self._look_up({int(facet) for _, facet in rows} - self._fits.keys())
+            best += [int(idx) for idx, facet in rows if self._fits[int(facet)]][: count - len(best)]
+            before = start
+        if len(best) == count or before <= after:
+            return best
+        everything = _Facets(self._reader, await facets_of(self._reader, self._terms))
+        return best + await everything.below(before, after, count - len(best))
+
+    async def _look_up(self, facets: Collection[int]) -> None:
+        listed = sorted(facets)
+        for start in range(0, len(listed), _FACETS_A_LOOK_UP):
+            part = listed[start : start + _FACETS_A_LOOK_UP]
+            parts, values = list[str](), list[Any](part)
+            for alternatives in self._terms:
+                marks = placeholders(len(alternatives), len(values) + 1)
+                parts.append(
+                    f"SELECT facet FROM log_facet WHERE facet IN ({placeholders(len(part))}) AND term IN ({marks})"
+                )
+                values += alternatives
+            fit = {int(row[0]) for row in await self._reader.fetch(" INTERSECT ".join(parts), *values)}
+            self._fits.update({facet: facet in fit for facet in part})
 
 
 class _Either:

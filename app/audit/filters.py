@@ -78,6 +78,11 @@ class ExchangeFilter:
     text: str | None = None
     tags: tuple[bytes, ...] | None = None
 
+    @property
+    def only_terms(self) -> bool:
+        """True when neither an exchange, a case, a text nor tags narrow the search."""
+        return self.xid is None and self.case is None and self.text is None and self.tags is None
+
     def terms(self, scope: Scope) -> list[tuple[str, ...]]:
         """Alternatives of search terms (`facets.py`), one tuple for each condition that the index can answer."""
         wanted: list[tuple[str, ...]] = [

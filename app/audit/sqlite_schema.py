@@ -43,5 +43,6 @@ CREATE TABLE IF NOT EXISTS log_cosignature (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS ix_log_entry_facet_counts ON log_entry (facet, idx, t_us, row_count);
 DROP INDEX IF EXISTS ix_log_entry_facet;
+CREATE INDEX IF NOT EXISTS ix_log_node_times ON log_node (level, n, t_min_us, t_max_us);
 """
 """What a log of the same version may lack; made at each opening."""

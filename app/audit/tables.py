@@ -63,6 +63,7 @@ log_node = Table(
     Column("leaves", LargeBinary),
     Column("t_min_us", BigInteger),
     Column("t_max_us", BigInteger),
+    Index("ix_log_node_times", "level", "n", "t_min_us", "t_max_us"),
 )
 
 log_checkpoint = Table(

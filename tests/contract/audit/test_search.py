@@ -153,8 +153,9 @@ async def test_every_filter_gives_what_a_plain_scan_gives_newest_first(instance,
         await log.append_many([varied(rng, number) for number in range(900)])
         search = ExchangeSearch(log, log.reader)
         everything = [orjson.loads(bytes(row[0])) for row in instance.rows("SELECT entry FROM log_entry ORDER BY idx")]
-        for few_facets in (200, 3):
+        for few_facets, listed in ((200, 1000), (3, 1000), (3, 2)):
             monkeypatch.setattr("app.audit.candidates._FEW_FACETS", few_facets)
+            monkeypatch.setattr("app.audit.candidates._FACETS_LISTED", listed)
             monkeypatch.setattr("app.audit.candidates._LOOK_BACK", 50)
             for wanted in FILTERS:
                 for scope in (EVERYTHING, Scope(AGENCIES[2])):
