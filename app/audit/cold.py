@@ -84,12 +84,20 @@ def export_tiles(fetch: Fetch, policy: Policy, out: Path, progress: Progress | N
     return checkpoint
 
 
-def check_tiles(folder: Path, policy: Policy, since: str | None = None, progress: Progress | None = None) -> Checkpoint:
+def check_tiles(
+    folder: Path,
+    policy: Policy,
+    since: str | None = None,
+    *,
+    fresh_since: int | None = None,
+    progress: Progress | None = None,
+) -> Checkpoint:
     """Check a folder of tiles against trusted keys, every byte of it. Finding names the first entry that is concerned.
 
-    `since`: text of a signed checkpoint that you kept; the log must extend it.
+    `since`: text of a signed checkpoint that you kept; the log must extend it. `fresh_since`: see `Policy.open`.
     """
-    checkpoint = policy.open(_read(folder / CHECKPOINT, None).decode("utf-8", "replace"))
+    note = _read(folder / CHECKPOINT, None).decode("utf-8", "replace")
+    checkpoint = policy.open(note, fresh_since=fresh_since)
     older = None if since is None else policy.open(since)
     if older is not None and (older.origin != checkpoint.origin or older.size > checkpoint.size):
         raise Finding(

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 from app.audit.checkpoint import Checkpoint, NoteError, Verifier, split_note
 from app.audit.cosignatures import Cosignature, WitnessKey
@@ -60,8 +61,11 @@ class Policy:
         found = {name: witness.key.find(note) for name, witness in self.witnesses.items()}
         return {name: cosignature for name, cosignature in found.items() if cosignature is not None}
 
-    def open(self, note: str) -> Checkpoint:
-        """A checkpoint that one of the logs signed and a quorum cosigned; NoteError says what is missing."""
+    def open(self, note: str, *, fresh_since: int | None = None) -> Checkpoint:
+        """A checkpoint that one of the logs signed and a quorum cosigned; NoteError says what is missing.
+
+        `fresh_since` (seconds since 1970): a quorum must have cosigned it after this time, else it may be an old one.
+        """
         origin = split_note(note)[0].partition("\n")[0]
         log = self.logs.get(origin)
         if log is None:
@@ -74,6 +78,14 @@ class Policy:
             raise NoteError(
                 f"cosigned by {', '.join(sorted(cosigned)) or 'nobody'}: the quorum {self.quorum} is not met"
             )
+        if fresh_since is not None:
+            fresh = {name for name, found in cosigned.items() if found.time >= fresh_since}
+            if not fresh or not self.satisfied(fresh):
+                last = max((found.time for found in cosigned.values()), default=0)
+                raise NoteError(
+                    f"cosigned by {', '.join(sorted(cosigned)) or 'nobody'}, but the last time at"
+                    f" {datetime.fromtimestamp(last, UTC).isoformat()}: this may be an old checkpoint"
+                )
         return checkpoint
 
 

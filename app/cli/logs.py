@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -116,6 +117,9 @@ def verify_tiles(
     policy: Annotated[Path | None, typer.Option(help="File with trusted logs and witnesses (C2SP tlog-policy)")] = None,
     vkey: Annotated[Path | None, typer.Option(help="File with the log's public key, instead of a policy")] = None,
     since: Annotated[Path | None, typer.Option(help="File with a signed checkpoint that the log must extend")] = None,
+    max_age_seconds: Annotated[
+        int | None, typer.Option(min=1, help="Witnesses must have cosigned the checkpoint within this time")
+    ] = None,
 ) -> None:
     """Verify a folder of tiles, offline: every entry, hash and signature. Exit 0 verified, 1 broken, 2 could not run."""
     trusted = _trusted(policy, vkey)
@@ -123,7 +127,9 @@ def verify_tiles(
     if not folder.is_dir():
         fail(f"{folder}: not a folder")
     try:
-        found = check_tiles(folder, trusted, older, _progress if sys.stderr.isatty() else None)
+        fresh_since = None if max_age_seconds is None else int(time.time()) - max_age_seconds
+        progress = _progress if sys.stderr.isatty() else None
+        found = check_tiles(folder, trusted, older, fresh_since=fresh_since, progress=progress)
     except (Finding, NoteError) as error:
         say(f"first broken index: {getattr(error, 'index', None)}")
         say(f"reason: {error}")
