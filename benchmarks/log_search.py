@@ -1,6 +1,7 @@
-"""P7: auditors' search over a large log, on SQLite and PostgreSQL: percentiles of a page of 100 for each kind of filter.
+"""P7 and P8: auditors' search, subject look-up, inclusion proof and time to open, on a log of many entries.
 
-`python -m benchmarks.log_search [--entries 1000000] [--rounds 30] [--store sqlite]`; entries go through the real writer.
+`python -m benchmarks.log_search [--entries 200000] [--store sqlite|postgres] [--folder DIR]`. The entries go through the
+real writer, in batches of 256; the goals of the design are for --entries 10000000. A folder that is kept is used again.
 """
 
 from __future__ import annotations
@@ -12,194 +13,168 @@ import statistics
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
-from app.audit.entry import (
-    Caller,
-    DatasetUse,
-    Entry,
-    Gateway,
-    Record,
-    SourceLeg,
-    Subject,
-    Verdict,
-    utc_microseconds,
-    utc_text,
-    uuid7,
-)
+from app.audit.entry import Caller, DatasetUse, Entry, Gateway, Record, SourceLeg, Subject, Verdict, uuid7
 from app.audit.filters import ExchangeFilter, Scope
 from app.audit.keys import create_log_keys
 from app.audit.log import ExchangeLog
 from app.audit.search import ExchangeSearch
+from app.audit.served import served_tile
 from app.audit.store import LogStore
 from app.audit.store_postgres import PostgresLogStore
 from app.audit.store_sqlite import SqliteLogStore
-from app.audit.summary import summarise
-from benchmarks.log_writer import ORIGIN, create_tables
+from app.audit.tiles import Tile
+from benchmarks.log_writer import create_tables
 from tests.fixtures.postgres import fresh_database, shared_cluster, stop_shared_cluster
 
+ORIGIN = "bench.simpul.example/log"
 GATEWAY = Gateway("gw-1", "simpul 0.1.0")
 AGENCIES = [f"ID-JEPARA/GOV/opd-{number:02d}" for number in range(40)]
-SCHEMAS = ["penduduk_verifikasi", "fasilitas_kesehatan", "satuan_pendidikan", "wilayah", "realisasi_apbd"]
-FIELDS = ["nama", "kode_wilayah", "jenis", "alamat", "lat", "lon", "status_dasar", "nik", "tahun", "nilai"]
-START = datetime(2026, 1, 1, tzinfo=UTC)
-DAY_US = 86_400_000_000
+SCHEMAS = ["penduduk_verifikasi", "fasilitas_kesehatan", "satuan_pendidikan", "harga_komoditas", "wilayah"]
+PURPOSES = ["pelayanan-kesehatan", "bantuan-sosial", "perizinan", "perencanaan", "statistik"]
+BATCH = 256
+FIRST_NIK = 3320_0101_0190_0000
 
 
-@dataclass(frozen=True)
-class Terms:
-    """What one agreement fixes: parties, schema, purposes, and the sets of fields that its consumer asks for."""
-
-    id: str
-    consumer: str
-    provider: str
-    schema: str
-    purposes: tuple[str, ...]
-    field_sets: tuple[tuple[str, ...], ...]
-
-
-def agreement(rng: random.Random, number: int) -> Terms:
-    consumer, provider = rng.sample(AGENCIES, 2)
-    purposes = tuple(rng.sample(["pelayanan_kesehatan", "bantuan_sosial", "statistik", "perizinan"], 2))
-    field_sets = tuple(tuple(sorted(rng.sample(FIELDS, 3))) for _ in range(5))
-    return Terms(f"PKS-2026-{number:03d}", consumer, provider, rng.choice(SCHEMAS), purposes, field_sets)
-
-
-AGREEMENTS = [agreement(random.Random(number), number) for number in range(120)]
-
-
-def exchange(rng: random.Random, number: int) -> list[Record]:
-    """Intent and outcome of one exchange; a year of them is spread over the whole log."""
-    terms = AGREEMENTS[min(rng.randrange(120), rng.randrange(120))]
-    deny = rng.random() < 0.03
+def pair(number: int, chance: random.Random) -> list[Record]:
+    """Intent and outcome of one exchange under one of 120 agreements between forty agencies; 1 in 50 is denied."""
+    agreement = chance.randrange(120)
+    terms = random.Random(agreement)
+    consumer, provider = terms.sample(AGENCIES, 2)
+    schema, purposes = terms.choice(SCHEMAS), terms.sample(PURPOSES, 2)
+    denied = chance.random() < 0.02
     common = {
         "xid": uuid7(),
         "gw": GATEWAY,
-        "op": rng.choice(["verify", "list", "lookup"]),
-        "client": Caller(terms.consumer, f"app-{rng.randrange(3)}", "3bO8ZV0mXcQ"),
-        "schemas": (terms.schema,),
-        "providers": (terms.provider,),
-        "datasets": (DatasetUse(f"{terms.provider[-6:]}-{terms.schema}".replace("_", "-"), 3),),
-        "agreement": terms.id,
-        "purpose": rng.choice(terms.purposes),
-        "dec": Verdict("deny", "purpose_not_allowed") if deny else Verdict("allow", "agreement"),
+        "op": "lookup",
+        "client": Caller(consumer, f"client-{agreement}-{number % 2}", "3bO8ZV0mXcQ"),
+        "schemas": (schema,),
+        "providers": (provider,),
+        "datasets": (DatasetUse(f"{provider.rpartition('/')[2]}-{schema}", 3),),
+        "agreement": f"PKS-2026-{agreement:03d}",
+        "purpose": purposes[number // 2 % 2],
+        "dec": Verdict("deny" if denied else "allow", "agreement"),
         "q": "nik = ?",
     }
-    at = START + timedelta(seconds=number * 25)
-    nik = f"3320{rng.randrange(200_000):012d}"
-    tags = (Subject("nik", nik, "asked"), Subject("case", f"RM-{number}", "case"))
-    rows = 0 if deny else rng.choice([1, 1, 1, 20, 100, 1000])
-    outcome = Entry(
-        kind="outcome",
-        t=utc_text(at + timedelta(milliseconds=20)),
-        status=403 if deny else 200,
-        rows=rows,
-        bytes=214,
-        complete=True,
-        fields=rng.choice(terms.field_sets),
-        sources=(SourceLeg(terms.provider, "ok", rows),),
-        body_c="ab" * 32,
-        **common,
-    )
-    detail = {"user": "198503122010012001", "case": f"RM-{number}", "query": {"nik": nik}}
-    return [Record(Entry(kind="intent", t=utc_text(at), **common), detail, tags), Record(outcome, detail, tags)]
+    subject = str(FIRST_NIK + number % 200_000)
+    detail = {"user": "198503122010012001", "case": f"RM-{number}"}
+    facts = {"status": 403} if denied else {"status": 200, "rows": 1, "sources": (SourceLeg(provider, "ok", 1),)}
+    return [
+        Record(Entry(kind="intent", **common), detail, (Subject("nik", subject, "asked"),)),
+        Record(Entry(kind="outcome", **common, **facts), detail, (Subject("nik", subject, "released"),)),
+    ]
 
 
-def filters(exchanges: int) -> dict[str, tuple[ExchangeFilter, Scope]]:
-    """One of each kind: dense, sparse, absent, by time, by tag, scoped."""
-    everyone, middle = Scope(None), utc_microseconds(utc_text(START)) + exchanges * 25_000_000 // 2
-    return {
-        "newest": (ExchangeFilter(), everyone),
-        "consumer": (ExchangeFilter(agency=AGREEMENTS[40].consumer), everyone),
-        "provider and consumer": (
-            ExchangeFilter(agency=AGREEMENTS[90].consumer, provider=AGREEMENTS[90].provider),
-            everyone,
-        ),
-        "denied": (ExchangeFilter(outcome="deny"), everyone),
-        "field and purpose": (ExchangeFilter(field="nik", purpose="statistik"), everyone),
-        "agreement": (ExchangeFilter(agreement="PKS-2026-017"), everyone),
-        "agreement, denied, app": (ExchangeFilter(agreement="PKS-2026-017", outcome="deny", client="app-1"), everyone),
-        "min_rows": (ExchangeFilter(min_rows=500), everyone),
-        "one day in the middle": (ExchangeFilter(from_us=middle, to_us=middle + DAY_US), everyone),
-        "day, agency": (ExchangeFilter(from_us=middle, to_us=middle + DAY_US, agency=AGREEMENTS[3].consumer), everyone),
-        "case": (ExchangeFilter(case=f"rm {exchanges // 3}"), everyone),
-        "text": (ExchangeFilter(text="sosial"), everyone),
-        "absent": (ExchangeFilter(agreement="PKS-1900"), everyone),
-        "scope of one agency": (ExchangeFilter(), Scope(AGREEMENTS[11].provider)),
-        "scope and denied": (ExchangeFilter(outcome="deny"), Scope(AGREEMENTS[11].provider)),
-    }
+async def fill(log: ExchangeLog, entries: int, console: Console) -> None:
+    """Entries up to the size asked for, through the writer."""
+    chance = random.Random(1)
+    began, start = time.perf_counter(), log.size()
+    waiting: list[asyncio.Future[object]] = []
+    number = start // 2
+    while log.size() < entries:
+        batch: list[Record] = []
+        while len(batch) < BATCH:
+            batch += pair(number, chance)
+            number += 1
+        waiting.append(asyncio.ensure_future(log.append_many(batch)))
+        if len(waiting) >= 4:
+            await asyncio.gather(*waiting)
+            waiting.clear()
+    await asyncio.gather(*waiting)
+    if log.size() > start:
+        seconds = time.perf_counter() - began
+        console.print(f"{log.size() - start:,} entries through the writer in {seconds:,.0f} s")
 
 
-async def percentiles(rounds: int, work: Callable[[], Awaitable[object]]) -> tuple[float, float]:
-    """Median and 99th percentile in milliseconds, after one warm-up."""
-    await work()
-    taken = []
+async def timed(work: Callable[[], Awaitable[object]], rounds: int = 200) -> tuple[float, float]:
+    """Median and 99th percentile in milliseconds, after a few rounds to warm up."""
+    for _ in range(5):
+        await work()
+    found: list[float] = []
     for _ in range(rounds):
         began = time.perf_counter()
         await work()
-        taken.append((time.perf_counter() - began) * 1000)
-    return statistics.median(taken), statistics.quantiles(taken, n=100, method="inclusive")[98]
+        found.append((time.perf_counter() - began) * 1000)
+    return statistics.median(found), statistics.quantiles(found, n=100)[98]
 
 
-async def run(name: str, store: LogStore, folder: Path, options: argparse.Namespace, console: Console) -> None:
-    """Fill one store, then measure."""
+def questions(log: ExchangeLog, chance: random.Random) -> dict[str, tuple[Callable[[], Awaitable[object]], str]]:
+    """What is measured, and the goal at 10,000,000 entries."""
+    search, everyone = ExchangeSearch(log, log.reader), Scope(None)
+    checkpoint = log.latest_checkpoint()
+    if checkpoint is None:
+        raise RuntimeError("the log has no checkpoint")
+    size = checkpoint.size
+
+    async def subject() -> object:
+        tags = log.subject_keys.search_tags("nik", str(FIRST_NIK + chance.randrange(200_000)))
+        marks = ", ".join(f"${place}" for place in range(1, len(tags) + 1))
+        statement = f"SELECT idx, role FROM exchange_subject WHERE tag IN ({marks}) ORDER BY idx DESC LIMIT 100"
+        return await log.reader.fetch(statement, *(tag for _, tag in tags))
+
+    async def proof() -> object:
+        index = chance.randrange(size)
+        ((leaf,),) = await log.reader.fetch("SELECT leaf_hash FROM log_entry WHERE idx = $1", index)
+        return await search.inclusion(index, bytes(leaf), checkpoint)
+
+    def page(**wanted: object) -> Callable[[], Awaitable[object]]:
+        return lambda: search.search(ExchangeFilter(**wanted), everyone, limit=100)
+
+    agency = AGENCIES[3]
+    return {
+        "newest 100": (page(), "50"),
+        "by consumer": (page(agency=agency), "50"),
+        "by consumer, provider and purpose": (page(agency=agency, provider=AGENCIES[5], purpose=PURPOSES[0]), "50"),
+        "denied": (page(outcome="deny"), "50"),
+        "denied, of one consumer and schema": (page(outcome="deny", agency=agency, schema=SCHEMAS[2]), "50"),
+        "scope of one agency": (lambda: search.search(ExchangeFilter(), Scope(agency), limit=100), "50"),
+        "nothing fits": (page(agreement="PKS-1999-001"), "50"),
+        "subject usage (tag index)": (subject, "50"),
+        "inclusion proof, checked": (proof, "5"),
+        "a full hash tile": (lambda: served_tile(log.reader, Tile(0, chance.randrange(size // 256))), "-"),
+    }
+
+
+async def run(store: Callable[[], LogStore], folder: Path, options: argparse.Namespace, console: Console) -> None:
     create_log_keys(folder, ORIGIN)
-    log = await ExchangeLog.open(store, folder, origin=ORIGIN, gateway=GATEWAY)
-    rng, exchanges = random.Random(7), options.entries // 2
+    log = await ExchangeLog.open(store(), folder, origin=ORIGIN, gateway=GATEWAY)
+    await fill(log, options.entries, console)
+    await log.close()
     began = time.perf_counter()
-    for start in range(0, exchanges, 128):
-        batch = [record for number in range(start, start + 128) for record in exchange(rng, number)]
-        await log.append_many(batch)
-    filled = time.perf_counter() - began
-    search = ExchangeSearch(log, log.reader)
-    facets = (await log.reader.fetch("SELECT count(DISTINCT facet) FROM log_facet"))[0][0]
-    table = Table(
-        "filter", "p50 ms", "p99 ms", title=f"{name}: {log.size():,} entries, {facets:,} facets, {filled:.0f} s"
-    )
-    for label, (wanted, scope) in filters(exchanges).items():
-        middle, worst = await percentiles(
-            options.rounds, lambda wanted=wanted, scope=scope: search.search(wanted, scope)
-        )
-        table.add_row(label, f"{middle:.1f}", f"{worst:.1f}")
-    for label, (wanted, scope) in filters(exchanges).items():
-        if label in {"newest", "one day in the middle", "denied", "scope of one agency"}:
-            middle, worst = await percentiles(
-                3,
-                lambda wanted=wanted, scope=scope: summarise(
-                    search, log.reader, log.subject_keys, wanted, scope,
-                    width_us=DAY_US, offset_us=0, dimension="provider",
-                ),
-            )  # fmt: skip
-            table.add_row(f"summary by day: {label}", f"{middle:.1f}", f"{worst:.1f}")
+    log = await ExchangeLog.open(store(), folder, origin=ORIGIN, gateway=GATEWAY)
+    opened = time.perf_counter() - began
+    table = Table("work", "p50 ms", "p99 ms", "goal p99 ms", title=f"{options.store}, {log.size():,} entries")
+    for name, (work, goal) in questions(log, random.Random(2)).items():
+        middle, late = await timed(work)
+        table.add_row(name, f"{middle:.2f}", f"{late:.2f}", goal)
+    table.add_row("open the log (checks against the signed tree)", f"{opened * 1000:.0f}", "", "2000")
     await log.close()
     console.print(table)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--entries", type=int, default=1_000_000)
-    parser.add_argument("--rounds", type=int, default=30)
-    parser.add_argument("--store", choices=["sqlite", "postgres", "both"], default="both")
+    parser.add_argument("--entries", type=int, default=200_000)
+    parser.add_argument("--store", choices=["sqlite", "postgres"], default="sqlite")
+    parser.add_argument("--folder", type=Path, default=None, help="keep the SQLite log here and use it again")
     options = parser.parse_args()
     console = Console()
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        if options.store in ("sqlite", "both"):
-            asyncio.run(run("SQLite", SqliteLogStore(folder, ORIGIN), folder, options, console))
-        if options.store in ("postgres", "both"):
-            try:
-                with fresh_database(shared_cluster(folder)) as url:
-                    create_tables(url)
-                    (folder / "postgres").mkdir()
-                    store = PostgresLogStore(url, ORIGIN)
-                    asyncio.run(run("PostgreSQL", store, folder / "postgres", options, console))
-            finally:
-                stop_shared_cluster(folder)
+        folder = options.folder or Path(name)
+        folder.mkdir(parents=True, exist_ok=True)
+        if options.store == "sqlite":
+            asyncio.run(run(lambda: SqliteLogStore(folder, ORIGIN), folder, options, console))
+            return
+        try:
+            with fresh_database(shared_cluster(folder)) as url:
+                create_tables(url)
+                asyncio.run(run(lambda: PostgresLogStore(url, ORIGIN), folder, options, console))
+        finally:
+            stop_shared_cluster(folder)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from app.audit.checkpoint import Checkpoint, Signer
+from app.audit.checkpoint import Checkpoint, NoteError, Signer
 from app.audit.durable_files import replace_file
 from app.audit.keys import CHECKPOINT_FILE
 from app.audit.nodes import root_at
@@ -110,7 +110,10 @@ class Publisher:
         """Adopt the newest published checkpoint; True when the tree has been larger for several rounds."""
         head = await self._store.head()
         for (note,) in await self._store.fetch(_NEWEST):
-            known = self._signer.verifier.open(str(note))
+            try:
+                known = self._signer.verifier.open(str(note))
+            except NoteError as error:
+                raise LogBroken(f"the last stored checkpoint does not verify: {error}") from None
             if self.last is None or known.size > self.last.size:
                 async with self._lock:
                     await self._check(known.size, known.root)
