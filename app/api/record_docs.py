@@ -106,7 +106,7 @@ def query_parameters(schema: SchemaDef) -> list[dict[str, Any]]:
     ]
     taken = {parameter["name"] for parameter in general}
     for name, part in schema.queryables["properties"].items():
-        if name not in taken:
+        if name not in taken and not str(part.get("format")).startswith("geometry-"):
             kind = {key: value for key, value in part.items() if key in {"maxLength", "pattern", "format"}}
             general.append(_parameter(name, f"Equality: {part.get('title', name)}", {"type": "string", **kind}, None))
     return general

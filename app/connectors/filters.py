@@ -14,6 +14,7 @@ from typing import Literal as OneOf
 
 Value = str | int | Decimal | float | bool | date | datetime
 Comparison = OneOf["=", "<>", "<", "<=", ">", ">="]
+ArithmeticOp = OneOf["+", "-", "*", "/", "%", "div", "^"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,13 +32,36 @@ class Literal:
 
 
 @dataclass(frozen=True, slots=True)
+class DayLiteral(Literal):
+    """A date at the start or the end of an interval; against a time it is the first or the last moment of that day in UTC."""
+
+    last: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class CaseFold:
     """CASEI of CQL2: compare without regard to case (Unicode case folding)."""
 
     operand: Operand
 
 
-Operand = Property | Literal | CaseFold
+@dataclass(frozen=True, slots=True)
+class AccentFold:
+    """ACCENTI of CQL2: compare without regard to accents (combining marks are taken off)."""
+
+    operand: Operand
+
+
+@dataclass(frozen=True, slots=True)
+class Arithmetic:
+    """`left op right` over numbers, exact where a decimal holds the result; division by zero is null."""
+
+    op: ArithmeticOp
+    left: Operand
+    right: Operand
+
+
+Operand = Property | Literal | CaseFold | AccentFold | Arithmetic
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +78,7 @@ class In:
     """`operand IN (values)`; values are not empty and not null."""
 
     operand: Operand
-    values: tuple[Literal | CaseFold, ...]
+    values: tuple[Literal, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +94,17 @@ class IsNull:
     """True when the property is null; never unknown."""
 
     property: Property
+
+
+@dataclass(frozen=True, slots=True)
+class Intersects:
+    """S_INTERSECTS: the place has a point in common with a GeoJSON geometry (text in canonical form, WGS 84, longitude first).
+
+    The place is one property that holds a geometry, or two that hold longitude and latitude.
+    """
+
+    place: tuple[Property, ...]
+    geometry: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +128,10 @@ class Not:
     part: Filter
 
 
-Filter = Compare | In | Like | IsNull | And | Or | Not
+Filter = Compare | In | Like | IsNull | Intersects | And | Or | Not
 
 TRUE: Filter = And(())
+FALSE: Filter = Or(())
 
 
 def walk(node: Filter) -> Iterator[Filter]:
@@ -118,20 +154,23 @@ def operands(node: Filter) -> tuple[Operand, ...]:
         return (node.operand,)
     if isinstance(node, IsNull):
         return (node.property,)
-    return ()
+    return node.place if isinstance(node, Intersects) else ()
+
+
+def inside(operand: Operand) -> Iterator[Operand]:
+    """The operand and every operand within it."""
+    yield operand
+    if isinstance(operand, CaseFold | AccentFold):
+        yield from inside(operand.operand)
+    elif isinstance(operand, Arithmetic):
+        yield from inside(operand.left)
+        yield from inside(operand.right)
 
 
 def properties(node: Filter) -> frozenset[str]:
     """Names of all properties that the filter looks at."""
-    found: set[str] = set()
-    for part in walk(node):
-        for operand in operands(part):
-            inner = operand
-            while isinstance(inner, CaseFold):
-                inner = inner.operand
-            if isinstance(inner, Property):
-                found.add(inner.name)
-    return frozenset(found)
+    parts = (part for found in walk(node) for operand in operands(found) for part in inside(operand))
+    return frozenset(part.name for part in parts if isinstance(part, Property))
 
 
 def operators(node: Filter) -> frozenset[str]:
@@ -141,8 +180,10 @@ def operators(node: Filter) -> frozenset[str]:
 
 def _operators(node: Filter) -> Iterator[str]:
     yield node.op if isinstance(node, Compare) else type(node).__name__.lower()
-    if any(isinstance(operand, CaseFold) for operand in operands(node)):
-        yield "casefold"
+    for operand in operands(node):
+        for part in inside(operand):
+            if isinstance(part, CaseFold | AccentFold | Arithmetic):
+                yield type(part).__name__.lower()
 
 
 def conjuncts(node: Filter) -> tuple[Filter, ...]:
@@ -169,6 +210,8 @@ def rename(node: Filter, names: Callable[[str], str]) -> Filter:
             return Like(_rename_operand(operand, names), pattern)
         case IsNull(prop):
             return IsNull(Property(names(prop.name)))
+        case Intersects(place, geometry):
+            return Intersects(tuple(Property(names(prop.name)) for prop in place), geometry)
         case And(parts):
             return And(tuple(rename(part, names) for part in parts))
         case Or(parts):
@@ -182,4 +225,8 @@ def _rename_operand(operand: Operand, names: Callable[[str], str]) -> Operand:
         return Property(names(operand.name))
     if isinstance(operand, CaseFold):
         return CaseFold(_rename_operand(operand.operand, names))
+    if isinstance(operand, AccentFold):
+        return AccentFold(_rename_operand(operand.operand, names))
+    if isinstance(operand, Arithmetic):
+        return Arithmetic(operand.op, _rename_operand(operand.left, names), _rename_operand(operand.right, names))
     return operand

@@ -9,13 +9,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from typing import Any
 
 from app.connectors.contract import Connector
 from app.connectors.filters import (
+    TRUE,
     And,
     Compare,
     Filter,
+    Intersects,
     IsNull,
     Literal,
     Not,
@@ -33,6 +36,7 @@ from app.connectors.selection import LAST_KEY
 from app.schemas.base import FieldSpec
 from app.schemas.registry import SchemaDef
 
+_HAIR = Decimal("1e-9")
 GROWTH = 8
 MOST_PUSHED_ROWS = 50_000
 _PROBES: dict[str, Any] = {
@@ -70,6 +74,7 @@ def pushed_filter(mapping: CompiledMapping, connector: Connector, wanted: Filter
     """
     if connector.capabilities.filter_exactness == "none" or mapping.shape.unpivot is not None:
         return None
+    wanted = all_of(wanted, *(_around(part) for part in conjuncts(wanted) if isinstance(part, Intersects)))
     parts = [rename(part, mapping.renames.__getitem__) for part in conjuncts(wanted) if _renamed(mapping, part)]
     sent = [part for part in parts if connector.takes(part)]
     return all_of(*sent) if sent else None
@@ -162,3 +167,21 @@ def _renamed(mapping: CompiledMapping, node: Filter) -> bool:
     if isinstance(node, And | Or):
         return bool(node.parts) and all(_renamed(mapping, part) for part in node.parts)
     return not isinstance(node, Not) and bool(properties(node)) and properties(node) <= mapping.renames.keys()
+
+
+def _around(node: Intersects) -> Filter:
+    """What every point in a geometry fulfils: the bounds of its longitude and latitude, a hair wider than a double is exact."""
+    if len(node.place) != 2:
+        return TRUE
+    from app.connectors.shapes import bounds  # noqa: PLC0415 - GEOS and numpy are loaded by the first question about places
+
+    lng, lat = node.place
+    west, south, east, north = (Decimal(repr(edge)) for edge in bounds(node.geometry))
+    return And(
+        (
+            Compare(">=", lng, Literal(west - _HAIR)),
+            Compare("<=", lng, Literal(east + _HAIR)),
+            Compare(">=", lat, Literal(south - _HAIR)),
+            Compare("<=", lat, Literal(north + _HAIR)),
+        )
+    )

@@ -7,16 +7,20 @@ a comparison unknown.
 from __future__ import annotations
 
 import operator
+import unicodedata
 from collections.abc import Callable, Mapping
-from decimal import Decimal
+from decimal import Context, Decimal, localcontext
 from typing import Any
 
 from app.connectors.filters import (
+    AccentFold,
     And,
+    Arithmetic,
     CaseFold,
     Compare,
     Filter,
     In,
+    Intersects,
     IsNull,
     Like,
     Literal,
@@ -52,6 +56,8 @@ def compile_predicate(node: Filter) -> Predicate:
         case IsNull(prop):
             name = prop.name
             return lambda record: record.get(name) is None
+        case Intersects(place, geometry):
+            return _intersects(place, geometry)
         case And(parts):
             return _and([compile_predicate(part) for part in parts])
         case Or(parts):
@@ -60,9 +66,17 @@ def compile_predicate(node: Filter) -> Predicate:
             return _not(compile_predicate(part))
 
 
-def fold_operand(value: Any) -> Any:
+def fold_case(value: Any) -> Any:
     """The value as CASEI sees it."""
     return value.casefold() if isinstance(value, str) else value
+
+
+def fold_accents(value: Any) -> Any:
+    """The value as ACCENTI sees it: decomposed, combining marks taken off, composed again."""
+    if not isinstance(value, str) or value.isascii():
+        return value
+    bare = "".join(char for char in unicodedata.normalize("NFD", value) if unicodedata.category(char) != "Mn")
+    return unicodedata.normalize("NFC", bare)
 
 
 def exact(value: Any) -> Any:
@@ -70,37 +84,54 @@ def exact(value: Any) -> Any:
     return Decimal(repr(value)) if type(value) is float else value
 
 
-def literal_value(operand: Operand) -> Any:
-    """The value of an operand that holds no property."""
-    if isinstance(operand, Literal):
-        return exact(operand.value)
-    if isinstance(operand, CaseFold):
-        return fold_operand(literal_value(operand.operand))
-    raise TypeError(f"{operand!r} is not a literal")
+def calculate(op: str, left: Any, right: Any) -> Decimal | None:
+    """Arithmetic of 60 digits; null where an operand is null, a divisor zero or the result beyond every number."""
+    if left is None or right is None:
+        return None
+    with localcontext(_CALCULATION):
+        one, other = Decimal(left), Decimal(right)
+        result = +_OPERATIONS[op](one, other)
+    return result if result.is_finite() else None
 
 
-def is_literal(operand: Operand) -> bool:
-    """True when no property stands in the operand."""
-    while isinstance(operand, CaseFold):
-        operand = operand.operand
-    return isinstance(operand, Literal)
+def _divided(one: Decimal, other: Decimal) -> Decimal:
+    return one // other
+
+
+_CALCULATION = Context(prec=60, Emax=9999, Emin=-9999, traps=[])
+_OPERATIONS: dict[str, Callable[[Decimal, Decimal], Decimal]] = {
+    "+": operator.add,
+    "-": operator.sub,
+    "*": operator.mul,
+    "/": operator.truediv,
+    "%": operator.mod,
+    "div": _divided,
+    "^": operator.pow,
+}
 
 
 def _getter(operand: Operand) -> Getter:
-    if isinstance(operand, Property):
-        name = operand.name
-        return lambda record: exact(record.get(name))
-    if isinstance(operand, Literal):
-        value = exact(operand.value)
-        return lambda _record: value
-    inner = _getter(operand.operand)
-    return lambda record: fold_operand(inner(record))
+    match operand:
+        case Property(name):
+            return lambda record: exact(record.get(name))
+        case Literal():
+            value = exact(operand.value)
+            return lambda _record: value
+        case CaseFold(part):
+            folded = _getter(part)
+            return lambda record: fold_case(folded(record))
+        case AccentFold(part):
+            bare = _getter(part)
+            return lambda record: fold_accents(bare(record))
+        case Arithmetic(op, left, right):
+            one, other = _getter(left), _getter(right)
+            return lambda record: calculate(op, one(record), other(record))
 
 
 def _compare(op: str, left: Operand, right: Operand) -> Predicate:
     compare = COMPARISONS[op]
-    if isinstance(left, Property) and is_literal(right):
-        name, value = left.name, literal_value(right)
+    if isinstance(left, Property) and isinstance(right, Literal):
+        name, value = left.name, exact(right.value)
 
         def against_literal(record: Mapping[str, Any]) -> bool | None:
             found = record.get(name)
@@ -116,9 +147,9 @@ def _compare(op: str, left: Operand, right: Operand) -> Predicate:
     return against
 
 
-def _in(operand: Operand, values: tuple[Literal | CaseFold, ...]) -> Predicate:
+def _in(operand: Operand, values: tuple[Literal, ...]) -> Predicate:
     get = _getter(operand)
-    wanted = frozenset(literal_value(value) for value in values)
+    wanted = frozenset(exact(value.value) for value in values)
 
     def among(record: Mapping[str, Any]) -> bool | None:
         found = get(record)
@@ -136,6 +167,28 @@ def _like(operand: Operand, pattern: str) -> Predicate:
         return None if found is None else matches(found)
 
     return like
+
+
+def _intersects(place: tuple[Property, ...], geometry: str) -> Predicate:
+    from app.connectors import shapes  # noqa: PLC0415 - GEOS and numpy are loaded by the first question about places
+
+    if len(place) == 1:
+        name = place[0].name
+        meets = shapes.meets_geometry(geometry)
+
+        def area(record: Mapping[str, Any]) -> bool | None:
+            found = record.get(name)
+            return None if found is None else meets(found)
+
+        return area
+    lng_name, lat_name = (prop.name for prop in place)
+    holds = shapes.meets_point(geometry)
+
+    def point(record: Mapping[str, Any]) -> bool | None:
+        lng, lat = record.get(lng_name), record.get(lat_name)
+        return None if lng is None or lat is None else holds(float(lng), float(lat))
+
+    return point
 
 
 def _and(parts: list[Predicate]) -> Predicate:

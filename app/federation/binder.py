@@ -4,30 +4,23 @@ from __future__ import annotations
 
 import difflib
 import hashlib
-from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
-from typing import Any, NoReturn
+from typing import Any
 
 from app.connectors.filters import (
     And,
-    CaseFold,
     Compare,
     Filter,
-    In,
-    IsNull,
-    Like,
     Literal,
-    Not,
-    Operand,
-    Or,
     Property,
     all_of,
     properties,
 )
-from app.errors import FieldError, FieldUnknown, LimitOutOfRange, OperatorUnsupported, TypeMismatch
+from app.errors import FieldError, FieldUnknown, LimitOutOfRange, OperatorUnsupported
 from app.federation.cql2 import parse_json, parse_text
+from app.federation.filter_shape import filter_shape
+from app.federation.filter_typing import mismatch, typed, typed_value
 from app.federation.query import Partial, Query, SortKey
 from app.schemas.base import FieldSpec
 from app.schemas.registry import SchemaDef
@@ -83,7 +76,7 @@ def query_shape(query: Query) -> str:
     if query.key is not None:
         parts.append("key=?")
     if query.filter != And(()):
-        parts.append(f"filter={_shape(query.filter)}")
+        parts.append(f"filter={filter_shape(query.filter)}")
     if query.fields is not None:
         parts.append(f"fields={','.join(query.fields)}")
     if query.sort:
@@ -159,10 +152,10 @@ def _written(schema: SchemaDef, raw: RawQuery) -> Filter | None:
         tree = parse_text(raw.filter)
     else:
         raise OperatorUnsupported("filter-lang is cql2-text or cql2-json", parameter="filter-lang")
-    for name in sorted(properties(tree)):
+    for name in sorted(properties(tree) - set(schema.places)):
         if name not in schema.fields:
             raise unknown_field(schema, name, "filter")
-    return _typed(schema, tree)
+    return typed(schema, tree)
 
 
 def _equality(schema: SchemaDef, name: str, value: str) -> Filter:
@@ -174,106 +167,6 @@ def _equality(schema: SchemaDef, name: str, value: str) -> Filter:
     return Compare("=", Property(name), Literal(_from_text(spec, value, name)))
 
 
-def _typed(schema: SchemaDef, node: Filter) -> Filter:
-    """The same tree with every literal in its field's type."""
-    match node:
-        case Compare(op, left, right):
-            spec = _spec_of(schema, (left, right))
-            return Compare(op, _operand(spec, left), _operand(spec, right))
-        case In(operand, values):
-            spec = _spec_of(schema, (operand,))
-            typed = tuple(_operand(spec, value) for value in values)
-            return In(_operand(spec, operand), typed)  # type: ignore[arg-type]
-        case Like(operand, pattern):
-            spec = _spec_of(schema, (operand,))
-            if spec is not None and spec.kind != "text":
-                _mismatch(spec, "LIKE compares text")
-            return Like(operand, pattern)
-        case IsNull():
-            return node
-        case And(parts):
-            return And(tuple(_typed(schema, part) for part in parts))
-        case Or(parts):
-            return Or(tuple(_typed(schema, part) for part in parts))
-        case Not(part):
-            return Not(_typed(schema, part))
-
-
-def _spec_of(schema: SchemaDef, operands: Iterable[Operand]) -> FieldSpec | None:
-    """The field that gives a comparison its type; two properties must be of one kind."""
-    specs: list[FieldSpec] = []
-    for operand in operands:
-        inner, folded = operand, False
-        while isinstance(inner, CaseFold):
-            inner, folded = inner.operand, True
-        if isinstance(inner, Property):
-            spec = schema.fields[inner.name]
-            if spec.kind in _NOT_SORTABLE:
-                raise OperatorUnsupported(
-                    f"{inner.name} is a {spec.kind}: only IS NULL can be asked of it", field=inner.name
-                )
-            if folded and spec.kind != "text":
-                _mismatch(spec, "CASEI takes text")
-            specs.append(spec)
-    if len(specs) > 1 and _family(specs[0]) != _family(specs[1]):
-        _mismatch(specs[0], f"it cannot be compared with {specs[1].name}")
-    return specs[0] if specs else None
-
-
-def _family(spec: FieldSpec) -> str:
-    return "number" if spec.kind in {"integer", "decimal", "number"} else spec.kind
-
-
-def _operand(spec: FieldSpec | None, operand: Operand) -> Operand:
-    if isinstance(operand, CaseFold):
-        return CaseFold(_operand(spec, operand.operand))
-    if isinstance(operand, Literal) and spec is not None:
-        return Literal(_value(spec, operand.value))
-    return operand
-
-
-def _value(spec: FieldSpec, value: Any) -> Any:
-    """The literal in the field's type. A number for a text field is refused, never turned into text."""
-    kind = spec.kind
-    if kind == "text":
-        if not isinstance(value, str):
-            _mismatch(spec, "it is text: write the value in quotes")
-        return _listed(spec, value)
-    if kind == "boolean":
-        if not isinstance(value, bool):
-            _mismatch(spec, "it is true or false")
-        return value
-    if kind in {"integer", "decimal", "number"}:
-        if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
-            _mismatch(spec, "it is a number: write the value without quotes")
-        return value
-    if kind == "date":
-        return _date(spec, value)
-    return _moment(spec, value)
-
-
-def _date(spec: FieldSpec, value: Any) -> date:
-    if isinstance(value, datetime):
-        _mismatch(spec, "it is a date without a time: DATE('2026-11-20')")
-    if isinstance(value, date):
-        return value
-    try:
-        return date.fromisoformat(value)
-    except (TypeError, ValueError):
-        _mismatch(spec, "it is a date: DATE('2026-11-20')")
-
-
-def _moment(spec: FieldSpec, value: Any) -> datetime:
-    if isinstance(value, str):
-        try:
-            value = datetime.fromisoformat(value.replace(" ", "+"))
-        except ValueError:
-            value = None
-    if not isinstance(value, datetime) or value.tzinfo is None:
-        _mismatch(spec, "it is a time with zone: TIMESTAMP('2026-11-20T08:00:00Z')")
-    return value.astimezone(UTC)
-
-
 def _from_text(spec: FieldSpec, text: str, place: str) -> Any:
     """The value of a `field=value` parameter."""
     try:
@@ -281,53 +174,13 @@ def _from_text(spec: FieldSpec, text: str, place: str) -> Any:
             return (
                 int(text)
                 if text.strip("+-").isascii() and text.strip("+-").isdigit()
-                else _mismatch(spec, "a whole number", place)
+                else mismatch(spec, "a whole number", place)
             )
         if spec.kind in {"decimal", "number"}:
             number = Decimal(text)
-            return number if number.is_finite() else _mismatch(spec, "a finite number", place)
+            return number if number.is_finite() else mismatch(spec, "a finite number", place)
     except (InvalidOperation, ValueError):
-        _mismatch(spec, "a number with a decimal point", place)
+        mismatch(spec, "a number with a decimal point", place)
     if spec.kind == "boolean":
-        return _TRUE_WORDS[text] if text in _TRUE_WORDS else _mismatch(spec, "true or false", place)
-    return _value(spec, text)
-
-
-def _listed(spec: FieldSpec, value: str) -> str:
-    """A value outside the field's list would never match anything: that is told, not answered with nothing."""
-    if spec.enum is not None and value not in spec.enum:
-        near = difflib.get_close_matches(value[:100], spec.enum, n=1)
-        hint = f"; did you mean {near[0]}?" if near else ""
-        _mismatch(spec, f"one of {', '.join(spec.enum)}{hint}")
-    return value
-
-
-def _mismatch(spec: FieldSpec, rule: str, place: str = "filter") -> NoReturn:
-    detail = f"{spec.name}: {rule}"
-    raise TypeMismatch(detail, errors=[FieldError(place, "type_mismatch", detail)], field=spec.name)
-
-
-def _shape(node: Filter) -> str:
-    match node:
-        case Compare(op, left, right):
-            return f"{_shape_operand(left)} {op} {_shape_operand(right)}"
-        case In(operand, values):
-            return f"{_shape_operand(operand)} in (?x{len(values)})"
-        case Like(operand, _):
-            return f"{_shape_operand(operand)} like ?"
-        case IsNull(prop):
-            return f"{prop.name} is null"
-        case And(parts):
-            return "(" + " and ".join(_shape(part) for part in parts) + ")"
-        case Or(parts):
-            return "(" + " or ".join(_shape(part) for part in parts) + ")"
-        case Not(part):
-            return f"not ({_shape(part)})"
-
-
-def _shape_operand(operand: Operand) -> str:
-    if isinstance(operand, Property):
-        return operand.name
-    if isinstance(operand, CaseFold):
-        return f"casei({_shape_operand(operand.operand)})"
-    return "?"
+        return _TRUE_WORDS[text] if text in _TRUE_WORDS else mismatch(spec, "true or false", place)
+    return typed_value(spec, text)

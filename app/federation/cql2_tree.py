@@ -11,12 +11,17 @@ from decimal import Decimal
 from typing import Any, NoReturn, cast
 
 from app.connectors.filters import (
+    AccentFold,
     And,
+    Arithmetic,
+    ArithmeticOp,
     CaseFold,
     Compare,
     Comparison,
+    DayLiteral,
     Filter,
     In,
+    Intersects,
     IsNull,
     Like,
     Literal,
@@ -26,10 +31,14 @@ from app.connectors.filters import (
     Property,
     conjuncts,
 )
+from app.connectors.residual import fold_accents, fold_case
 from app.errors import FieldError, FilterMalformed
 from app.federation.cql2_lexer import unsupported
+from app.federation.cql2_times import RELATIONS, Open, Span, compare
 
 _COMPARISONS = frozenset({"=", "<>", "<", "<=", ">", ">="})
+_ARITHMETIC = frozenset({"+", "-", "*", "/", "%", "div", "^"})
+_FOLDS = {"casei": fold_case, "accenti": fold_accents}
 MAX_IN_VALUES = 1000
 
 
@@ -37,15 +46,23 @@ def build(node: Any, pointer: str = "/filter") -> Filter:
     """The filter of one CQL2-JSON node. Raises FilterMalformed or OperatorUnsupported with the pointer of the node."""
     if isinstance(node, bool):
         return And(()) if node else Or(())
+    if isinstance(node, dict) and isinstance(node.get("property"), str):
+        return Compare("=", Property(node["property"]), Literal(value=True))
     if not isinstance(node, dict) or "op" not in node:
-        _wrong(pointer, "a condition is expected here, such as nama = 'x'; write a boolean field as field = TRUE")
+        _wrong(pointer, "a condition is expected here, such as nama = 'x'")
     op, args = node["op"], node.get("args")
     if not isinstance(op, str) or not isinstance(args, list):
         _wrong(pointer, "`op` is a text and `args` a list")
-    name = op.lower() if op.lower() in {"and", "or", "not", "in", "between", "like", "isnull"} else op
+    name = op.lower()
     if name in _COMPARISONS:
         left, right = _operands(args, 2, pointer)
-        return Compare(cast("Comparison", name), left, right)
+        return compare(cast("Comparison", name), left, right)
+    if name in RELATIONS:
+        if len(args) != 2:
+            _wrong(f"{pointer}/args", f"{op} takes two times or intervals")
+        return RELATIONS[name](*_span(args[0], f"{pointer}/args/0"), *_span(args[1], f"{pointer}/args/1"))
+    if name in _ARITHMETIC or name in _FOLDS:
+        _wrong(pointer, f"a condition is expected here, not a value ({op})")
     if name not in _BUILDERS:
         raise unsupported(op)
     return _BUILDERS[name](args, f"{pointer}/args")
@@ -74,6 +91,8 @@ def _operand(node: Any, pointer: str) -> Operand:
     if not isinstance(node, dict):
         _wrong(pointer, "a field, text, number, boolean, date or timestamp is expected")
     if "property" in node:
+        if len(node) != 1:
+            _wrong(pointer, "`property` stands alone")
         if not isinstance(node["property"], str):
             _wrong(f"{pointer}/property", "the name of a field is a text")
         return Property(node["property"])
@@ -96,20 +115,118 @@ def _text(text: str, pointer: str) -> str:
 
 
 def _function(node: dict[str, Any], pointer: str) -> Operand:
-    op = node.get("op", node.get("function"))
-    if op in {"casei", "CASEI"}:
-        args = node.get("args")
+    op, args = node.get("op", node.get("function")), node.get("args")
+    name = op.lower() if isinstance(op, str) else ""
+    if name in _FOLDS:
         if not isinstance(args, list) or len(args) != 1:
-            _wrong(pointer, "casei takes one value")
+            _wrong(pointer, f"{name} takes one value")
         inner = _operand(args[0], f"{pointer}/args/0")
         if isinstance(inner, Literal):
             if not isinstance(inner.value, str):
-                _wrong(pointer, "casei takes a text")
-            return Literal(inner.value.casefold())
-        return inner if isinstance(inner, CaseFold) else CaseFold(inner)
-    if op in _COMPARISONS or op in _BUILDERS:
+                _wrong(pointer, f"{name} takes a text")
+            return Literal(_FOLDS[name](inner.value))
+        if isinstance(inner, Arithmetic):
+            _wrong(pointer, f"{name} takes a text")
+        if name == "casei":
+            return inner if isinstance(inner, CaseFold) else CaseFold(inner)
+        return inner if isinstance(inner, AccentFold) else AccentFold(inner)
+    if name in _ARITHMETIC:
+        if not isinstance(args, list):
+            _wrong(pointer, "`args` is a list")
+        left, right = _operands(args, 2, pointer)
+        return Arithmetic(cast("ArithmeticOp", name), left, right)
+    if name in _COMPARISONS or name in _BUILDERS or name in RELATIONS:
         _wrong(pointer, f"a value is expected here, not a condition ({op}); put conditions together by AND or OR")
-    raise unsupported(str(op or next((key for key in ("interval", "type", "bbox") if key in node), "unknown")))
+    if "interval" in node or "type" in node or "bbox" in node:
+        _wrong(pointer, "intervals stand in relations of time (T_DURING), geometries in S_INTERSECTS")
+    raise unsupported(str(op or "unknown"))
+
+
+def _span(node: Any, pointer: str) -> Span:
+    """The start and end of an instant or an interval."""
+    if not isinstance(node, dict) or "interval" not in node:
+        found = _operand(node, pointer)
+        if isinstance(found, Literal) and not isinstance(found.value, date):
+            _wrong(pointer, "a time is expected: a field, DATE('2024-05-01'), TIMESTAMP('…') or INTERVAL('…', '…')")
+        return _day(found, last=False), _day(found, last=True)
+    ends = node["interval"]
+    if not isinstance(ends, list) or len(ends) != 2:
+        _wrong(f"{pointer}/interval", "an interval has a start and an end, either may be '..'")
+    start, end = (_end(part, f"{pointer}/interval/{place}", place == 1) for place, part in enumerate(ends))
+    if isinstance(start, Literal) and isinstance(end, Literal) and not _ascending(start.value, end.value):
+        _wrong(f"{pointer}/interval", "the interval ends before it starts, or mixes a date with a timestamp")
+    return start, end
+
+
+def _end(node: Any, pointer: str, last: bool) -> Operand | Open:
+    if node == ".." or node is None:
+        return Open(1 if last else -1)
+    if isinstance(node, str):
+        plain = len(node) == len("2024-05-01")
+        node = {"date": node} if plain else {"timestamp": node}
+    found = _operand(node, pointer)
+    if isinstance(found, Property) or (isinstance(found, Literal) and isinstance(found.value, date)):
+        return _day(found, last=last)
+    _wrong(pointer, "an end of an interval is a field, a date, a timestamp or '..'")
+
+
+def _day(operand: Operand, *, last: bool) -> Operand:
+    if isinstance(operand, Literal) and isinstance(operand.value, date) and not isinstance(operand.value, datetime):
+        return DayLiteral(operand.value, last)
+    return operand
+
+
+def _ascending(start: Any, end: Any) -> bool:
+    return isinstance(start, datetime) == isinstance(end, datetime) and start <= end
+
+
+def _intersects(args: list[Any], pointer: str) -> Filter:
+    if len(args) != 2:
+        _wrong(pointer, "S_INTERSECTS takes a place and a geometry")
+    first, second = args
+    if not (isinstance(first, dict) and isinstance(first.get("property"), str)):
+        first, second = second, first
+    if not (isinstance(first, dict) and isinstance(first.get("property"), str)):
+        _wrong(pointer, "one side of S_INTERSECTS is a field")
+    return Intersects((Property(first["property"]),), _geometry(second, f"{pointer}/1"))
+
+
+def _geometry(node: Any, pointer: str) -> str:
+    from app.connectors import shapes  # noqa: PLC0415 - GEOS and numpy are loaded by the first question about places
+
+    try:
+        if isinstance(node, dict) and isinstance(node.get("bbox"), list):
+            numbers = [_plain_number(part) for part in node["bbox"]]
+            if len(numbers) == 6:
+                numbers = [numbers[0], numbers[1], numbers[3], numbers[4]]
+            if len(numbers) != 4:
+                _wrong(pointer, "a BBOX is west, south, east, north")
+            return shapes.box_text(*numbers)
+        if isinstance(node, dict) and node.get("type") in shapes.KINDS:
+            return shapes.geometry_text(_plain(node))
+    except ValueError as error:
+        _wrong(pointer, str(error))
+    _wrong(
+        pointer, "a geometry is expected here: BBOX(west, south, east, north), POINT(lng lat), POLYGON((…)) or GeoJSON"
+    )
+
+
+def _plain(node: Any) -> Any:
+    """GeoJSON with plain floats; the members of a collection written in text are nodes already."""
+    if isinstance(node, dict):
+        return {name: _plain(part) for name, part in node.items()}
+    if isinstance(node, list):
+        return [_plain(part) for part in node]
+    return node if isinstance(node, str) else _plain_number(node)
+
+
+def _plain_number(number: Any) -> float:
+    if isinstance(number, bool) or not isinstance(number, int | Decimal | float):
+        raise ValueError("a coordinate is a number")
+    try:
+        return float(number)
+    except OverflowError:
+        raise ValueError("a coordinate is a number within the range of the earth") from None
 
 
 def parse_date(text: Any, pointer: str) -> date:
@@ -160,7 +277,7 @@ def _not(args: list[Any], pointer: str) -> Filter:
 
 def _between(args: list[Any], pointer: str) -> Filter:
     operand, low, high = _operands(args, 3, pointer.removesuffix("/args"))
-    return And((Compare(">=", operand, low), Compare("<=", operand, high)))
+    return And((compare(">=", operand, low), compare("<=", operand, high)))
 
 
 def _in(args: list[Any], pointer: str) -> Filter:
@@ -204,6 +321,6 @@ _BUILDERS = {
     "between": _between,
     "in": _in,
     "like": _like,
-    "isNull": _is_null,
     "isnull": _is_null,
+    "s_intersects": _intersects,
 }

@@ -16,6 +16,7 @@ from app.access.snapshot import AccessSnapshot
 from app.access.tokens import TokenIssuer
 from app.errors import FieldForbidden, SimpulError
 from app.federation.cql2 import parse_filter
+from app.federation.filter_typing import typed
 from app.federation.query import DatasetRef, Grant
 from app.gateway.exchange import Assertions, Exchange
 from app.gateway.sources import Opened
@@ -85,13 +86,13 @@ def dataset_ref(opened: Opened, decision: Decision) -> DatasetRef:
         dataset=opened.dataset,
         revision=opened.revision,
         source=opened.source,
-        grant=_grant(decision) if decision.allow else None,
+        grant=_grant(decision, opened.source.schema) if decision.allow else None,
         denied=decision.error,
     )
 
 
-def _grant(decision: Decision) -> Grant:
-    row_filter = parse_filter(decision.row_filter) if decision.row_filter else None
+def _grant(decision: Decision, schema: SchemaDef) -> Grant:
+    row_filter = typed(schema, parse_filter(decision.row_filter)) if decision.row_filter else None
     return Grant(
         # Masks are not applied yet: a masked field is withheld whole, never shown.
         fields=decision.fields.difference(decision.masks),

@@ -68,14 +68,29 @@ def _value_schema(spec: FieldSpec) -> dict[str, Any]:
     return value
 
 
+def places_of(fields: Mapping[str, FieldSpec]) -> dict[str, tuple[str, ...]]:
+    """The places of a record by name: geometry fields, and `posisi` where there are longitude and latitude."""
+    places = {name: (name,) for name, spec in fields.items() if spec.kind == "geometry"}
+    return places | ({"posisi": ("lng", "lat")} if {"lng", "lat"} <= fields.keys() else {})
+
+
 def queryables_of(meta: SchemaMeta, fields: Mapping[str, FieldSpec]) -> dict[str, Any]:
-    """What a filter may name: the scalar fields; nothing at all for a schema that is only looked up."""
+    """What a filter may name: scalar fields and places; nothing at all for a schema that is only looked up."""
     names = [] if meta.lookup_only else [name for name, spec in fields.items() if spec.kind not in _NOT_QUERYABLE]
+    places = {} if meta.lookup_only else places_of(fields)
     return {
         "$schema": _DIALECT,
         "type": "object",
         "title": meta.title_en,
         "description": meta.definisi,
         "additionalProperties": False,
-        "properties": {name: field_schema(fields[name]) for name in names},
+        "properties": {name: field_schema(fields[name]) for name in names}
+        | {name: _place_schema(parts) for name, parts in places.items()},
     }
+
+
+def _place_schema(parts: tuple[str, ...]) -> dict[str, Any]:
+    """A place, in the words of OGC API Features part 3 (`format: geometry-…`)."""
+    if len(parts) == 1:
+        return {"title": "Geometry", "x-judul": "Geometri", "format": "geometry-any"}
+    return {"title": "Position", "x-judul": "Posisi", "format": "geometry-point"}

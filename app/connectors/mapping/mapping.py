@@ -6,23 +6,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from app.connectors.capabilities import Capabilities
-from app.connectors.filters import (
-    And,
-    Compare,
-    Filter,
-    In,
-    IsNull,
-    Like,
-    Literal,
-    Not,
-    Operand,
-    Or,
-    Property,
-    all_of,
-    conjuncts,
-    rename,
-)
 from app.connectors.manifest import Manifest, Unpivot
 from app.connectors.mapping.codes import CodeBook
 from app.connectors.mapping.compile import CompiledField, compile_field
@@ -106,44 +89,6 @@ class CompiledMapping:
                     shown = mask(row.get(compiled.rename)) if compiled.rename else ""
                     mapped.rejects.append((compiled.name, reject.rule, detail_en(reject.rule), shown))
         return mapped
-
-    def push_filter(self, wanted: Filter, can: Capabilities) -> tuple[Filter | None, bool]:
-        """The part of a filter that the source may do, over raw columns, and whether it is the whole of it.
-
-        Only conjuncts over plain renames, made of declared operators. `IS NULL` stays here: blank text counts as null.
-        The result may let too much through, never too little; the residual runs in any case.
-        """
-        if can.filter_exactness == "none" or self.shape.unpivot is not None:
-            return None, False
-        parts = conjuncts(wanted)
-        pushed = [part for part in parts if self._pushable(part, can)]
-        if not pushed:
-            return None, not parts
-        raw = rename(all_of(*pushed), self.renames.__getitem__)
-        return raw, len(pushed) == len(parts) and can.filter_exactness == "exact"
-
-    def _pushable(self, node: Filter, can: Capabilities) -> bool:
-        operators = can.filter_operators
-        match node:
-            case Compare(op, left, right):
-                return op in operators and self._column(left, can) and isinstance(right, Literal)
-            case In(operand, values):
-                plain = all(isinstance(value, Literal) for value in values)
-                return "in" in operators and plain and self._column(operand, can)
-            case Like(operand, _):
-                return "like" in operators and self._column(operand, can)
-            case And(parts):
-                return "and" in operators and all(self._pushable(part, can) for part in parts)
-            case Or(parts):
-                return "or" in operators and bool(parts) and all(self._pushable(part, can) for part in parts)
-            case Not() | IsNull():
-                return False
-
-    def _column(self, operand: Operand, can: Capabilities) -> bool:
-        if not isinstance(operand, Property):
-            return False
-        column = self.renames.get(operand.name)
-        return column is not None and (can.filter_columns is None or column in can.filter_columns)
 
 
 def compile_mapping(

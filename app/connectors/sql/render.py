@@ -18,6 +18,7 @@ from app.connectors.filters import (
     Compare,
     Filter,
     In,
+    Intersects,
     IsNull,
     Like,
     Literal,
@@ -110,6 +111,8 @@ class Renderer(ABC):
                 return self.like(column, _encodable(pattern))
             case IsNull(prop):
                 return self.null(self._column(prop))
+            case Intersects():
+                raise undeclared("geometry")
             case And(parts):
                 return "(" + " AND ".join(map(self.condition, parts)) + ")" if parts else "(1 = 1)"
             case Or(parts):
