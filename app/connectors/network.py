@@ -19,7 +19,7 @@ _NAME = re.compile(
     r"(?=.{1,253}\Z)[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?)*", re.ASCII
 )
 _NUMERIC_LABEL = re.compile(r"([0-9]+|0x[0-9a-f]*)", re.ASCII)
-# Global by registry, yet they reach something else: translators, tunnels, and one cloud's metadata service.
+# Global by registry (or by an older one), yet they reach something else: translators, tunnels, and two clouds' metadata services.
 _DISGUISES = tuple(
     ip_network(text)
     for text in (
@@ -31,6 +31,7 @@ _DISGUISES = tuple(
         "::ffff:0:0/96",
         "::ffff:0:0:0/96",
         "fec0::/10",
+        "192.0.0.0/24",
         "192.88.99.0/24",
         "168.63.129.16/32",
     )

@@ -117,7 +117,8 @@ class CkanConnector(Connector):
             plain = [{name: value for name, value in record.items() if name not in _OWN_COLUMNS} for record in records]
             yield json_batch(plain, "record", range(offset + 1, offset + 1 + len(plain)))
             offset += len(records)
-            if len(records) < PAGE_ROWS:
+            total = result.get("total")
+            if not records or (offset >= total if isinstance(total, int) else len(records) < PAGE_ROWS):
                 return
         async for batch in self._file(resource, request):
             yield batch

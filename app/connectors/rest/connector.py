@@ -151,7 +151,14 @@ class RestConnector(Connector):
         elif auth.kind == "api_key":
             (headers if auth.place == "header" else sent)[auth.name] = resolve(auth.value)
         elif auth.kind == "oauth2":
+            kept = self._token
             headers["authorization"] = f"Bearer {await self._access_token(deadline)}"
+            if self._token is kept:
+                try:
+                    return await self._http.get(url, deadline=deadline, headers=headers, params=sent or None)
+                except SourceAuthFailed:  # a kept token that is no longer believed is fetched anew, once
+                    self._token = None
+                    headers["authorization"] = f"Bearer {await self._access_token(deadline)}"
         return await self._http.get(url, deadline=deadline, headers=headers, params=sent or None, auth=basic)
 
     async def _access_token(self, deadline: float | None) -> str:
@@ -164,7 +171,8 @@ class RestConnector(Connector):
         answer = json_of(await self._http.send("POST", auth.token_url, deadline=deadline, data=form, auth=credentials))
         if not isinstance(answer, dict) or not isinstance(answer.get("access_token"), str):
             raise SourceAuthFailed("the token endpoint gave no access_token", field="/source/auth")
-        seconds = int(answer.get("expires_in", 60))
+        lifetime = str(answer.get("expires_in"))
+        seconds = int(lifetime) if lifetime.isascii() and lifetime.isdigit() and len(lifetime) < 9 else 60
         self._token = (answer["access_token"], time.monotonic() + max(seconds - 30, 5))
         return self._token[0]
 
