@@ -15,6 +15,7 @@ from app.connectors.contract import CheckStep, Connector, Discovery, Freshness, 
 from app.connectors.environment import Environment
 from app.connectors.file.csv_reader import read_csv
 from app.connectors.file.json_reader import read_json
+from app.connectors.file.parquet_reader import read_parquet
 from app.connectors.file.sheets import read_sheet
 from app.connectors.file.sniff import require_format
 from app.connectors.file.source import SHEETS, FileSource, place_of
@@ -78,7 +79,9 @@ class FileConnector(Connector, Freshness):
             names = batch.schema.names
             rows = list(batch.rows or ())[:sample_rows]
             json = self._source.kind_of_file in {"json", "ndjson", "geojson"}
-            columns = tuple(RawColumn(name, "json" if json else "text", pa.string()) for name in names)
+            columns = tuple(
+                RawColumn(field.name, "json" if json else _shown(field), field.type) for field in batch.schema
+            )
             sample: tuple[dict[str, Any], ...] = tuple(dict(zip(names, row, strict=True)) for row in rows)
             return Discovery((self._source.location,), columns, sample)
         return Discovery((self._source.location,), ())
@@ -87,7 +90,7 @@ class FileConnector(Connector, Freshness):
         """The records in file order."""
         if request.filter is not None or request.order or request.limit is not None:
             raise CapabilityUndeclared("a file does not filter, sort or cut")
-        batches = pull(self._threads, self._read(), request.deadline)
+        batches = pull(self._threads, self._read(request.columns), request.deadline)
         try:
             async for batch in batches:
                 yield batch if request.columns is None else project(batch, request.columns)
@@ -98,7 +101,7 @@ class FileConnector(Connector, Freshness):
         """Gives back the threads."""
         self._threads.close()
 
-    def _read(self) -> Iterator[RawBatch]:
+    def _read(self, columns: Sequence[str] | None) -> Iterator[RawBatch]:
         source, environment = self._source, self._environment
         path = place_of(environment.root, source.location)
         try:
@@ -109,6 +112,8 @@ class FileConnector(Connector, Freshness):
                 yield from read_sheet(
                     path, source, f"{source.location}, sheet {source.sheet}", environment.cache, environment.limits
                 )
+            elif source.kind_of_file == "parquet":
+                yield from read_parquet(path, source.location, columns, environment.limits)
             else:
                 yield from read_json(path, source, source.location)
         except PermissionError:
@@ -122,7 +127,7 @@ class FileConnector(Connector, Freshness):
 def project(batch: RawBatch, columns: Sequence[str]) -> RawBatch:
     """The batch with these columns only, in this order. Raises `SourceSchemaMismatch` naming those that are gone."""
     names = batch.schema.names
-    json = bool(batch.schema.names) and batch.schema.field(0).metadata is not None
+    json = bool(names) and all(field.metadata is not None for field in batch.schema)
     missing = [name for name in columns if name not in names]
     if missing and not json and (len(batch) or names):
         raise SourceSchemaMismatch(f"the source has no column {', '.join(missing)}", field="/fields", missing=missing)
@@ -130,6 +135,13 @@ def project(batch: RawBatch, columns: Sequence[str]) -> RawBatch:
     rows = [tuple(None if place is None else row[place] for place in places) for row in batch.rows or ()]
     schema = pa.schema([batch.schema.field(name) if name in names else pa.field(name, pa.string()) for name in columns])
     return RawBatch(schema, rows=rows, place=batch.place, numbers=batch.numbers, rejects=batch.rejects)
+
+
+def _shown(field: pa.Field[Any]) -> str:
+    """The type as people know it."""
+    if field.metadata is not None:
+        return "json"
+    return "text" if pa.types.is_string(field.type) else str(field.type)
 
 
 def _openable(path: Path) -> None:

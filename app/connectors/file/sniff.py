@@ -23,6 +23,7 @@ _EXPECTED = {
     "xlsx": "ZIP archive (XLSX, ODS or DOCX)",
     "ods": "ZIP archive (XLSX, ODS or DOCX)",
     "xls": "old Office file (XLS)",
+    "parquet": "Parquet file",
 }
 
 

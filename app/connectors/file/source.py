@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from app.connectors.source import SourceBase
 from app.errors import SourceMissing, SourcePermissionDenied
 
-Format = Literal["csv", "xlsx", "xls", "ods", "json", "ndjson", "geojson"]
+Format = Literal["csv", "xlsx", "xls", "ods", "json", "ndjson", "geojson", "parquet"]
 SHEETS = frozenset({"xlsx", "xls", "ods"})
 _ENDINGS: dict[str, Format] = {
     ".csv": "csv",
@@ -25,6 +25,7 @@ _ENDINGS: dict[str, Format] = {
     ".ndjson": "ndjson",
     ".jsonl": "ndjson",
     ".geojson": "geojson",
+    ".parquet": "parquet",
 }
 _RANGE = re.compile(r"([A-Z]{1,3})([1-9]\d{0,6}):([A-Z]{1,3})([1-9]\d{0,6})")
 
@@ -44,7 +45,7 @@ class FileSource(SourceBase):
         min_length=1, max_length=500, description="Path under the agency's folder, e.g. inbox/faskes.xlsx"
     )
     format: Format | None = Field(
-        default=None, description="csv, xlsx, xls, ods, json, ndjson, geojson; else by the ending"
+        default=None, description="csv, xlsx, xls, ods, json, ndjson, geojson, parquet; else by the ending"
     )
     delimiter: str = Field(default=",", min_length=1, max_length=1)
     quote: str = Field(default='"', min_length=1, max_length=1)

@@ -278,7 +278,7 @@ class PostgresConnector(Connector, KeyRows, Aggregation):
                 user=target.user,
                 password=target.password or None,
                 database=target.database,
-                ssl=_ssl(target.sslmode),
+                ssl=_ssl(target.sslmode, target.host),
                 passfile="/dev/null/none",  # no file: passwords come from sealed secrets alone
                 timeout=CONNECT_SECONDS,
                 min_size=1,
@@ -311,10 +311,23 @@ async def _nothing(_: Any) -> None:
     """Read-only sessions carry nothing from one read to the next: there is nothing to reset."""
 
 
-def _ssl(mode: str) -> ssl.SSLContext | str | bool:
-    """`verify-full` and `require` verify the certificate against the system's authorities; `disable` uses none."""
+class _NamedContext(ssl.SSLContext):
+    """Verifies the name that the manifest gives, though a literal address is dialled."""
+
+    name = ""
+
+    def wrap_bio(self, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO, *options: Any, **named: Any) -> ssl.SSLObject:
+        """The TLS connection to the host of that name."""
+        return super().wrap_bio(incoming, outgoing, *options, **{**named, "server_hostname": self.name})
+
+
+def _ssl(mode: str, host: str) -> ssl.SSLContext | str | bool:
+    """`verify-full` and `require` verify certificate and name against the system's authorities; `disable` uses none."""
     if mode in ("verify-full", "verify-ca", "require"):
-        return ssl.create_default_context()
+        context = _NamedContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.load_default_certs()
+        context.name = host
+        return context
     return "prefer" if mode == "prefer" else False
 
 

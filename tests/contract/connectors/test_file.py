@@ -1,14 +1,19 @@
-"""Kind file: CSV, XLSX, JSON, NDJSON, GeoJSON. Files do nothing by themselves but give columns."""
+"""Kind file: CSV, XLSX, ODS, Parquet, JSON, NDJSON, GeoJSON. Files do nothing by themselves but give columns."""
 
 from __future__ import annotations
 
 import csv
 import hashlib
 import json
+import zipfile
 from collections.abc import AsyncIterator
+from datetime import UTC, date, datetime
+from decimal import Decimal
 from pathlib import Path
+from xml.sax.saxutils import escape
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import xlsxwriter
 
@@ -57,6 +62,78 @@ def _geojson(path: Path) -> None:
     path.write_text(json.dumps({"type": "FeatureCollection", "features": features}), "utf-8")
 
 
+def _ods(path: Path) -> None:
+    """What LibreOffice writes, at its least: cells as paragraphs of text."""
+    cell = "<table:table-cell office:value-type='string'><text:p>{}</text:p></table:table-cell>"
+    rows = [_NAMES, *_ROWS]
+    table = "".join(
+        "<table:table-row>"
+        + "".join(cell.format(escape(part).replace(" ", "<text:s/>")) for part in row)
+        + "</table:table-row>"
+        for row in rows
+    )
+    names = "".join(
+        f" xmlns:{short}='urn:oasis:names:tc:opendocument:xmlns:{short}:1.0'" for short in ("office", "table", "text")
+    )
+    content = (
+        f"<?xml version='1.0' encoding='UTF-8'?><office:document-content{names} office:version='1.2'><office:body><office:spreadsheet>"
+        f"<table:table table:name='Lembar'>{table}</table:table></office:spreadsheet></office:body></office:document-content>"
+    )
+    kind = "application/vnd.oasis.opendocument.spreadsheet"
+    manifest = (
+        "<manifest:manifest xmlns:manifest='urn:oasis:names:tc:opendocument:xmlns:manifest:1.0'>"
+        f"<manifest:file-entry manifest:full-path='/' manifest:media-type='{kind}'/></manifest:manifest>"
+    )
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("mimetype", kind)
+        archive.writestr("content.xml", content)
+        archive.writestr("META-INF/manifest.xml", manifest)
+
+
+_PARQUET_SCHEMA = pa.schema(
+    [
+        ("kode", pa.string()),
+        ("jumlah", pa.int64()),
+        ("besar", pa.decimal128(20, 0)),
+        ("harga", pa.decimal128(12, 2)),
+        ("nilai", pa.float64()),
+        ("hari", pa.date32()),
+        ("saat", pa.timestamp("us", tz="UTC")),
+        ("ya", pa.bool_()),
+        ("mentah", pa.string()),
+        ("kelas", pa.string()),
+        pa.field("daftar", pa.string(), metadata=JSON_COLUMN),
+    ]
+)
+_MOMENT = datetime(2024, 2, 29, 23, 59, 59, 999999, tzinfo=UTC)
+_PARQUET = [
+    (
+        text,
+        [place, None][place % 2],
+        Decimal(2**64 - 1),
+        Decimal("1234567890.12"),
+        [0.1, None, -1e300][place % 3],
+        date(2024, 2, 29),
+        [_MOMENT, None][place % 2],
+        [True, False, None][place % 3],
+        ["00ff", ""][place % 2],
+        ["a", "b"][place % 2],
+        [[1, 2], None, []][place % 3],
+    )
+    for place, text in enumerate(TEXTS)
+]
+
+
+def _parquet(path: Path) -> None:
+    columns = [list(cells) for cells in zip(*_PARQUET, (*_PARQUET[0][:4], float("nan"), *_PARQUET[0][5:]), strict=True)]
+    jakarta = pa.timestamp("us", tz="Asia/Jakarta")
+    types = [pa.large_string(), pa.int16(), pa.uint64(), pa.decimal128(12, 2), pa.float64(), pa.date32(), jakarta]
+    types += [pa.bool_(), pa.binary(), pa.dictionary(pa.int8(), pa.string()), pa.list_(pa.int64())]
+    columns[8] = [bytes.fromhex(cell) for cell in columns[8]]
+    arrays = [pa.array(cells, kind) for cells, kind in zip(columns, types, strict=True)]
+    pq.write_table(pa.table(arrays, names=_PARQUET_SCHEMA.names), path, row_group_size=10, compression="zstd")
+
+
 _TEXT_SCHEMA = pa.schema([(name, pa.string()) for name in _NAMES])
 
 
@@ -67,6 +144,8 @@ def _json_schema(*names: str) -> pa.Schema:
 _CASES = {
     "csv": (_csv, {}, _TEXT_SCHEMA, _ROWS, 1),
     "xlsx": (_xlsx, {"sheet": "Lembar"}, _TEXT_SCHEMA, _ROWS, 0),
+    "ods": (_ods, {"sheet": "Lembar"}, _TEXT_SCHEMA, _ROWS, 0),
+    "parquet": (_parquet, {}, _PARQUET_SCHEMA, _PARQUET, 1),
     "json": (_json, {"record_path": "$.hasil[*]"}, _json_schema(*_NAMES), _JSON, 0),
     "ndjson": (_ndjson, {}, _json_schema(*_NAMES), _JSON, 1),
     "geojson": (_geojson, {}, _json_schema("nama", "geometry", "id"), None, 0),
@@ -80,10 +159,8 @@ async def subject(request, tmp_path_factory) -> AsyncIterator[Subject]:
     source = {"kind": "file", "location": f"uji.{request.param}", **options}
     write(folder / source["location"])
     connector = opened(folder, source)
-    textual = request.param in {"csv", "xlsx"}
+    textual = request.param in {"csv", "xlsx", "ods", "parquet"}
     if rows is None:
-        from decimal import Decimal
-
         shown = {"type": "Point", "coordinates": [Decimal("110.6"), Decimal("-6.6")]}
         rows = [(text, shown, number) for number, text in enumerate(TEXTS)]
 
@@ -121,7 +198,7 @@ def _faults(tmp_path_factory, kind: str, source: dict, folder: Path) -> list[Fau
     ]
     if kind in {"csv", "json"}:
         found.append(Fault("wrong bytes", lambda: at(bytes_), SourceFormatError, False))
-    if kind in {"csv", "xlsx"}:
+    if kind in {"csv", "xlsx", "ods", "parquet"}:
         found.append(Fault("column gone", lambda: at(folder), SourceSchemaMismatch, False, ("nama", "pergi")))
     return found
 

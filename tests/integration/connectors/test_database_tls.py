@@ -1,0 +1,98 @@
+"""TLS to databases: the certificate must be of the name in the manifest, though a literal address is dialled."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import asyncpg
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from app.connectors.requests import ScanRequest
+from app.errors import SourceTlsFailed
+from tests.contract.connectors.suite import opened, read
+from tests.fixtures.postgres import Cluster
+
+
+def certificate(folder: Path, name: str) -> tuple[Path, Path]:
+    """A certificate for one name that is its own authority, and its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(minutes=5))
+        .not_valid_after(now + timedelta(hours=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    paths = folder / f"{name}.crt", folder / f"{name}.key"
+    paths[0].write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    paths[1].write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+    return paths
+
+
+@pytest.fixture
+async def cluster(postgres_cluster: Cluster, tmp_path: Path, monkeypatch) -> AsyncIterator[Cluster]:
+    """The cluster with TLS, its certificate for `localhost` among the authorities that the gateway trusts."""
+    place = Path(postgres_cluster.folder) / "cluster"
+    trusted, key = certificate(tmp_path, "localhost")
+    for source, target in ((trusted, place / "uji.crt"), (key, place / "uji.key")):
+        shutil.copy(source, target)
+        target.chmod(0o600)
+        shutil.chown(target, place.owner(), place.group())
+    session = await asyncpg.connect(postgres_cluster.url())
+    for statement in ("ssl_cert_file = 'uji.crt'", "ssl_key_file = 'uji.key'", "ssl = on"):
+        await session.execute(f"ALTER SYSTEM SET {statement}")
+    await session.execute("SELECT pg_reload_conf()")
+    await session.close()
+    monkeypatch.setenv("SSL_CERT_FILE", str(trusted))
+    yield postgres_cluster
+    session = await asyncpg.connect(postgres_cluster.url())
+    for name in ("ssl", "ssl_cert_file", "ssl_key_file"):
+        await session.execute(f"ALTER SYSTEM RESET {name}")
+    await session.execute("SELECT pg_reload_conf()")
+    await session.close()
+
+
+@pytest.mark.parametrize(("host", "trusted"), [("localhost", True), ("127.0.0.1", False)])
+async def test_the_name_of_the_manifest_is_what_the_certificate_must_hold(cluster, tmp_path, host, trusted) -> None:
+    url = f"postgresql://simpul@{host}:{cluster.port}/postgres?sslmode=verify-full"
+    query = "SELECT (SELECT ssl::text FROM pg_catalog.pg_stat_ssl LIMIT 1) AS aman"
+    connector = opened(tmp_path, {"kind": "sql", "url": url, "query": query})
+    try:
+        if trusted:
+            assert await read(connector, ScanRequest()) == [("true",)]
+            return
+        with pytest.raises(SourceTlsFailed):
+            await read(connector, ScanRequest())
+        steps = await connector.check()
+        assert (steps[-1].name, steps[-1].field) == ("tls", "/source/url")
+    finally:
+        await connector.close()
+
+
+async def test_an_authority_that_is_not_trusted_is_refused(cluster, tmp_path, monkeypatch) -> None:
+    other, _ = certificate(tmp_path, "lain.example")
+    monkeypatch.setenv("SSL_CERT_FILE", str(other))
+    url = f"postgresql://simpul@localhost:{cluster.port}/postgres?sslmode=require"
+    connector = opened(tmp_path, {"kind": "sql", "url": url, "table": "pg_catalog.pg_class"})
+    try:
+        with pytest.raises(SourceTlsFailed) as caught:
+            await read(connector, ScanRequest())
+    finally:
+        await connector.close()
+    assert not caught.value.retryable
