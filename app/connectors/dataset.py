@@ -79,7 +79,7 @@ class MappedSource:
         if kept is not None:
             return kept.select(request, wanted)
         await self.connector.learn()
-        scan = scan_request(self.mapping, self.connector, request, wanted)
+        scan = scan_request(self.mapping, self.connector, request, wanted, self.manifest.fields)
         pushed = _pushed(request, scan)
         ordered = ordered_read(self.schema, self.mapping, self.connector, request, scan)
         if ordered is not None:

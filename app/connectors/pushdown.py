@@ -6,7 +6,7 @@ that come back are rejected or filtered out here, the read is made again with a 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -30,6 +30,7 @@ from app.connectors.filters import (
     rename,
 )
 from app.connectors.mapping import CompiledMapping
+from app.connectors.preimages import preimages
 from app.connectors.records import ReadRequest
 from app.connectors.requests import After, Order, ScanRequest
 from app.connectors.selection import LAST_KEY
@@ -66,10 +67,13 @@ class Ordered:
         yield None
 
 
-def pushed_filter(mapping: CompiledMapping, connector: Connector, wanted: Filter) -> Filter | None:
+def pushed_filter(
+    mapping: CompiledMapping, connector: Connector, wanted: Filter, fields: Mapping[str, Any]
+) -> Filter | None:
     """The conjuncts that the source does by itself, over raw columns; None when there are none.
 
-    Only over plain renames. The result may let too much through, never too little. `NOT` stays here: what a source that
+    Over plain renames, and over steps whose preimage is provable (`preimages.py`; `fields` as the manifest has them).
+    The result may let too much through, never too little. `NOT` stays here: what a source that
     answers with a superset negates would be too little.
     """
     if connector.capabilities.filter_exactness == "none" or mapping.shape.unpivot is not None:
@@ -77,17 +81,22 @@ def pushed_filter(mapping: CompiledMapping, connector: Connector, wanted: Filter
     wanted = all_of(wanted, *(_around(part) for part in conjuncts(wanted) if isinstance(part, Intersects)))
     parts = [rename(part, mapping.renames.__getitem__) for part in conjuncts(wanted) if _renamed(mapping, part)]
     sent = [part for part in parts if connector.takes(part)]
+    for part in conjuncts(wanted):
+        forms = (form for form in preimages(part, fields) if connector.takes(form))
+        sent += [form for form in (next(forms, None),) if form is not None]
     return all_of(*sent) if sent else None
 
 
-def scan_request(mapping: CompiledMapping, connector: Connector, request: ReadRequest, wanted: Filter) -> ScanRequest:
+def scan_request(
+    mapping: CompiledMapping, connector: Connector, request: ReadRequest, wanted: Filter, fields: Mapping[str, Any]
+) -> ScanRequest:
     """Columns and filter of a read."""
     columns = None
     if connector.capabilities.columns and not mapping.all_columns:
         columns = tuple(sorted(mapping.raw_columns))
     return ScanRequest(
         columns=columns,
-        filter=pushed_filter(mapping, connector, wanted),
+        filter=pushed_filter(mapping, connector, wanted, fields),
         blank_is_null=True,
         deadline=request.deadline,
     )

@@ -5,9 +5,11 @@ Does not live here: reads in schema names (`records.py`).
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from app.connectors import filters
 from app.connectors.filters import Filter
 
 
@@ -63,3 +65,11 @@ class AggregateRequest:
     filter: Filter | None = None
     limit: int = 10_000
     deadline: float | None = None
+
+
+def key_chunks(column: str, keys: Sequence[filters.Value], most: int) -> Iterator[Filter]:
+    """A list of keys as conditions of at most `most` values each (`Capabilities.most_keys`), every key once."""
+    once = list(dict.fromkeys(keys))
+    for first in range(0, len(once), most):
+        values = tuple(filters.Literal(key) for key in once[first : first + most])
+        yield filters.In(filters.Property(column), values)

@@ -35,7 +35,7 @@ from app.connectors.sql.mysql_types import (
     unique_keys,
 )
 from app.connectors.sql.query import check_query
-from app.connectors.sql.render import renders
+from app.connectors.sql.render import MOST_KEYS, renders
 from app.connectors.sql.source import SqlSource
 from app.connectors.sql.statements import aggregate, tail
 from app.errors import SimpulError, SourceMissing, SourceRejected, SourceUnreachable
@@ -78,7 +78,7 @@ class MysqlConnector(Connector, Aggregation):
             keyset=True,
             aggregates=AGGREGATES,
             keys=table.keys if table is not None else (),
-            most_keys=1000,
+            most_keys=MOST_KEYS,
             concurrent_scans=self._count,
         )
 

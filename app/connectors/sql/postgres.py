@@ -24,7 +24,7 @@ from app.connectors.sql.postgres_catalog import load_table, load_tables
 from app.connectors.sql.postgres_faults import translated
 from app.connectors.sql.postgres_keys import KeyGroups, key_read
 from app.connectors.sql.postgres_render import PostgresRenderer
-from app.connectors.sql.render import renders
+from app.connectors.sql.render import MOST_KEYS, renders
 from app.connectors.sql.source import SqlSource
 from app.connectors.sql.statements import aggregate, tail
 from app.errors import SimpulError, SourceTimeout, SourceUnreachable
@@ -65,7 +65,7 @@ class PostgresConnector(Connector, KeyRows, Aggregation):
             keyset=True,
             aggregates=AGGREGATES,
             keys=table.keys if table is not None else (),
-            most_keys=1000,
+            most_keys=MOST_KEYS,
             concurrent_scans=self._environment.limits.concurrency,
         )
 

@@ -34,6 +34,7 @@ FLIPPED = {"=": "=", "<>": "<>", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
 EQUALITY = ("=", "<>")
 WHITE_SPACE = "".join(char for char in map(chr, range(0x3001)) if char.isspace())
 """Every character that `str.isspace` knows: what the mapping reads as blank."""
+MOST_KEYS = 1_000
 INT64_MAX = 2**63 - 1
 INT64_MIN = -(2**63)
 
@@ -102,6 +103,8 @@ class Renderer(ABC):
             case Compare(op, left, right):
                 return self._compare(op, left, right)
             case In(operand, values):
+                if len(values) > MOST_KEYS:
+                    raise undeclared(f"a list of more than {MOST_KEYS} values")
                 column = self._column(operand)
                 return self.among(column, [fit(column, value) for value in values])
             case Like(operand, pattern):

@@ -32,7 +32,7 @@ from app.connectors.sql.address import SqliteAddress
 from app.connectors.sql.aggregates import AGGREGATES, finish_groups
 from app.connectors.sql.columns import Column, Table
 from app.connectors.sql.query import check_query
-from app.connectors.sql.render import quote, renders, undeclared
+from app.connectors.sql.render import MOST_KEYS, quote, renders, undeclared
 from app.connectors.sql.source import SqlSource
 from app.connectors.sql.sqlite_render import SqliteRenderer, column_of, strange_cells
 from app.connectors.sql.statements import aggregate, tail
@@ -79,7 +79,7 @@ class SqliteConnector(Connector, Freshness, Aggregation):
             keyset=True,
             aggregates=AGGREGATES,
             keys=table.keys if table is not None else (),
-            most_keys=1000,
+            most_keys=MOST_KEYS,
             concurrent_scans=4,
         )
 

@@ -36,7 +36,7 @@ from app.connectors.filters import (
     operators,
 )
 from app.connectors.registry import open_connector, source_model
-from app.connectors.requests import After, AggregateRequest, Measure, Order, ScanRequest
+from app.connectors.requests import After, AggregateRequest, Measure, Order, ScanRequest, key_chunks
 from app.connectors.residual import compile_predicate
 from app.errors import CapabilityUndeclared, SimpulError, SourceError, SourceSchemaMismatch, SourceTimeout
 
@@ -342,6 +342,22 @@ class ConnectorSuite:
                     assert bag(found) == bag(
                         [row for row in kept if row[place] > value or (inclusive and row[place] == value)]
                     )
+
+    async def test_long_lists_of_keys_go_in_chunks(self, subject: Subject) -> None:
+        await subject.connector.learn()
+        most = subject.connector.capabilities.most_keys
+        assert (most > 0) is ("in" in subject.connector.capabilities.filter_operators)
+        if not most:
+            return
+        keys = [*range(-most, most + 500), 3, 3]
+        found = [
+            row
+            for chunk in key_chunks(subject.unique, keys, most)
+            for row in await read(subject.connector, ScanRequest(filter=chunk))
+        ]
+        assert bag(found) == bag(subject.rows)
+        with pytest.raises(CapabilityUndeclared):
+            await read(subject.connector, ScanRequest(filter=next(key_chunks(subject.unique, keys, most + 1))))
 
     async def test_aggregates_are_what_the_rows_give(self, subject: Subject) -> None:
         connector = subject.connector

@@ -161,6 +161,26 @@ async def test_ties_at_a_position_of_another_agency_are_kept_or_left_out(source,
         await dataset_.close()
 
 
+async def test_conditions_on_codes_and_squeezed_text_reach_the_source(source, tmp_path) -> None:
+    fields = {
+        **_FIELDS,
+        "bentuk": {"from": "bentuk", "codes": {"a b": "SD", "a-b": "SMP", "Zeta": "SD"}, "else": "null"},
+    }
+    fields["alamat"] = {"from": "alamat", "text": "squeeze"}
+    mapped = dataset(tmp_path, source, **fields)
+    mapped._kept.table = _nothing_kept
+    try:
+        everything = await mapped.read(ReadRequest())
+        for name, value in (("bentuk", "SD"), ("alamat", "a b")):
+            page = await mapped.read(ReadRequest(filter=Compare("=", Property(name), Literal(value)), limit=500))
+            assert "filter" in page.pushed
+            wanted = [record.key for record in everything.records if record.values[name] == value]
+            assert [record.key for record in page.records] == wanted
+            assert wanted
+    finally:
+        await mapped.close()
+
+
 async def test_without_a_key_that_the_source_vouches_for_nothing_is_cut_there(tmp_path) -> None:
     with sqlite3.connect(tmp_path / "uji.db") as database:
         database.execute("CREATE TABLE sekolah (npsn TEXT, nama TEXT, bentuk TEXT, siswa INT, alamat TEXT)")
