@@ -17,6 +17,17 @@ _EXTREMES = ("integer", "decimal", "text", "date", "timestamp", "instant")
 
 def tail(renderer: Renderer, request: ScanRequest) -> str:
     """WHERE, ORDER BY and LIMIT of a request."""
+    text = where(renderer, request)
+    if request.order:
+        keys = [_order(renderer, sortable(renderer.columns, order.column), order) for order in request.order]
+        text += " ORDER BY " + ", ".join(keys)
+    if request.limit is not None:
+        text += f" LIMIT {int(request.limit)}"
+    return text
+
+
+def where(renderer: Renderer, request: ScanRequest) -> str:
+    """WHERE of a request: its filter, its rows without a value left out, its position."""
     wanted = [renderer.condition(request.filter)] if request.filter is not None else []
     keys = [(sortable(renderer.columns, order.column), order) for order in request.order]
     wanted += [
@@ -26,21 +37,16 @@ def tail(renderer: Renderer, request: ScanRequest) -> str:
     ]
     if request.after is not None:
         wanted.append(_behind(renderer, keys, request.after))
-    text = f" WHERE {' AND '.join(wanted)}" if wanted else ""
-    if keys:
-        text += " ORDER BY " + ", ".join(_order(renderer, column, order) for column, order in keys)
-    if request.limit is not None:
-        text += f" LIMIT {int(request.limit)}"
-    return text
+    return f" WHERE {' AND '.join(wanted)}" if wanted else ""
 
 
 def aggregate(renderer: Renderer, request: AggregateRequest, origin: str, *more: str) -> str:
     """The whole statement of an aggregate; one group more than the limit is asked for."""
     groups = [sortable(renderer.columns, name).ordered for name in request.group_by]
     names = ", ".join([*groups, *(_measure(renderer, measure) for measure in request.measures), *more])
-    where = f" WHERE {renderer.condition(request.filter)}" if request.filter is not None else ""
+    wanted = f" WHERE {renderer.condition(request.filter)}" if request.filter is not None else ""
     grouped = f" GROUP BY {', '.join(groups)}" if groups else ""
-    return f"SELECT {names} FROM {origin}{where}{grouped} LIMIT {int(request.limit) + 1}"  # noqa: S608 - quoted names, bound values
+    return f"SELECT {names} FROM {origin}{wanted}{grouped} LIMIT {int(request.limit) + 1}"  # noqa: S608 - quoted names, bound values
 
 
 def _measure(renderer: Renderer, measure: Measure) -> str:
