@@ -90,7 +90,7 @@ def _state(
         verifier=SecretVerifier(),
         opener=opener,
         sources=SourcePool(opener),
-        runtime=Runtime.from_settings(settings),
+        runtime=Runtime.from_settings(settings, hmac.digest(_cursor_key(settings), b"masks", "sha256")),
         names=Names(settings.instance, gateway),
         metrics=metrics,
         spool=spool,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, date, datetime
 from typing import Any
@@ -18,11 +19,13 @@ from app.api.dependencies import exchange, json_body, only_parameters, principal
 from app.api.wire import AgreementBody, ReasonBody
 from app.errors import AgencyForbidden, FieldError, FilterMalformed, ValidationFailed
 from app.federation.cql2 import parse_filter
+from app.federation.masks import mask_fault
 from app.gateway.access import facts_of
 from app.gateway.connectors import act
 from app.gateway.exchange import Assertions
 from app.gateway.state import State
 from app.schemas import registry
+from app.schemas.registry import SchemaDef
 
 router = APIRouter(prefix="/v1", tags=["governance"])
 
@@ -103,9 +106,7 @@ async def propose_agreement(request: Request) -> Response:
         state.agency(agency)
     check_terms(terms, facts_of(schema), state.access.snapshot.purposes, _today(state), agreement_id=body.id)
     _check_row_filter(body.row_filter)
-    if body.masks:
-        detail = "masks are not applied yet; leave the field out of `fields` instead"
-        raise ValidationFailed(detail, errors=[FieldError("/masks", "unsupported", detail)])
+    _check_masks(schema, body.masks)
     under_way.providers, under_way.schemas = (body.provider,), (schema.name,)
     made = await act(
         state,
@@ -206,6 +207,13 @@ def _check_row_filter(text: str | None) -> None:
         raise ValidationFailed(
             "the row filter is no CQL2", errors=[FieldError("/row_filter", error.code, error.detail)]
         ) from None
+
+
+def _check_masks(schema: SchemaDef, masks: Mapping[str, str]) -> None:
+    faults = {name: mask_fault(schema.fields[name], mask, schema.meta.key) for name, mask in masks.items()}
+    errors = [FieldError(f"/masks/{name}", "mask_unfit", fault) for name, fault in faults.items() if fault]
+    if errors:
+        raise ValidationFailed(f"a mask does not fit its field: {errors[0].detail}", errors=errors)
 
 
 def _today(state: State) -> date:

@@ -1,6 +1,6 @@
 """Runs a bound query over the datasets that may answer, and merges what they give: an honest answer or a refusal.
 
-One function plans: grant -> datasets -> scan each -> residual -> merge. A fault of one source stays in its leg.
+Scan each dataset as planned (`planner.py`), mask, merge. A fault of one source stays in its leg.
 """
 
 from __future__ import annotations
@@ -8,12 +8,12 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import structlog
 
 from app.connectors.dataset import ReadRequest, ReadResult
-from app.connectors.filters import all_of, properties
+from app.connectors.filters import all_of
 from app.errors import (
     AllSourcesFailed,
     AllSourcesTimedOut,
@@ -32,8 +32,11 @@ from app.errors import (
     SourceUnreachable,
 )
 from app.federation.breaker import Guards
+from app.federation.masks import Masker
 from app.federation.merge import merge
 from app.federation.paging import Part, next_position, start_of
+from app.federation.plan import Scan
+from app.federation.planner import Planner
 from app.federation.query import Answer, AnswerRecord, DatasetRef, Query, SourceStatus, Status
 from app.settings import Settings
 
@@ -49,19 +52,22 @@ _NO_FAULT_OF_SOURCE = (SourceRejected, SourceSchemaMismatch, NetworkForbidden)
 
 @dataclass(frozen=True, slots=True)
 class Runtime:
-    """What runs share: guards of every connector, and the deadline (`time.monotonic()`) of this request."""
+    """What runs share: guards of connectors, kept plans, the key of hash masks; and the deadline (monotonic) of this request."""
 
     guards: Guards
     deadline: float | None = None
+    planner: Planner = field(default_factory=Planner)
+    mask_key: bytes = b""
 
     @classmethod
-    def from_settings(cls, settings: Settings) -> Runtime:
+    def from_settings(cls, settings: Settings, mask_key: bytes = b"") -> Runtime:
         """The runtime of a process."""
-        return cls(Guards(settings.breaker_failures, settings.breaker_seconds, settings.source_concurrency))
+        guards = Guards(settings.breaker_failures, settings.breaker_seconds, settings.source_concurrency)
+        return cls(guards, mask_key=mask_key)
 
     def until(self, deadline: float) -> Runtime:
         """The same for one request."""
-        return Runtime(self.guards, deadline)
+        return Runtime(self.guards, deadline, self.planner, self.mask_key)
 
     def circuit(self, connector: str) -> str:
         """State of a connector's circuit, for its health."""
@@ -73,6 +79,7 @@ class _Leg:
     ref: DatasetRef
     status: SourceStatus
     records: list[AnswerRecord]
+    scan: Scan
     more: bool = False
 
 
@@ -81,11 +88,12 @@ async def execute(query: Query, datasets: Sequence[DatasetRef], runtime: Runtime
 
     The legs of a refused answer stand in the error's `legs`.
     """
-    fields = _fields(query, datasets)
+    scans = runtime.planner.plan(query, datasets)
+    fields = _fields(query, scans)
     waiting = []
     legs: list[_Leg] = []
-    for ref in datasets:
-        leg = _prepared(query, ref, fields)
+    for scan in scans:
+        leg = _prepared(scan)
         legs.append(leg)
         if leg.status.status == "ok":
             waiting.append(_run(query, leg, runtime))
@@ -97,32 +105,18 @@ async def execute(query: Query, datasets: Sequence[DatasetRef], runtime: Runtime
     return _answer(query, fields, legs)
 
 
-def _fields(query: Query, datasets: Sequence[DatasetRef]) -> tuple[str, ...]:
-    """The fields of the answer: those asked for, else all that some dataset grants, in the schema's order."""
-    granted = {name for ref in datasets if ref.grant for name in ref.grant.fields}
-    if query.fields is not None:
-        return tuple(name for name in query.fields if name in granted)
-    return tuple(name for name in query.schema.fields if name in granted)
+def _fields(query: Query, scans: Sequence[Scan]) -> tuple[str, ...]:
+    """The fields of the answer: those that some dataset gives, in the schema's order."""
+    given = {name for scan in scans for name in scan.fields}
+    return tuple(name for name in (query.fields or query.schema.fields) if name in given)
 
 
-def _prepared(query: Query, ref: DatasetRef, fields: tuple[str, ...]) -> _Leg:
+def _prepared(scan: Scan) -> _Leg:
     """A leg before it runs; denied and left-out ones are done already."""
-    status = SourceStatus(ref.agency, ref.dataset, "ok", revision=ref.revision)
-    leg = _Leg(ref, status, [])
-    if ref.grant is None:
-        status.status, status.problem = "denied", ref.denied
-        return leg
-    asked = query.fields if query.fields is not None else fields
-    status.withheld = tuple(name for name in asked if name not in ref.grant.fields)
-    needed = properties(query.filter) | {key.field for key in query.sort}
-    hidden = sorted(needed - ref.grant.fields) or sorted(needed & set(ref.grant.masks))
-    if hidden:
-        names = ", ".join(hidden)
-        status.status = "skipped"
-        status.problem = FieldForbidden(
-            f"{ref.agency} does not let you filter or sort by {names}", rule="field_not_granted"
-        )
-    return leg
+    ref = scan.ref
+    status = SourceStatus(ref.agency, ref.dataset, scan.left_out or "ok", revision=ref.revision)
+    status.problem, status.withheld = scan.problem, scan.withheld
+    return _Leg(ref, status, [], scan)
 
 
 async def _run(query: Query, leg: _Leg, runtime: Runtime) -> None:
@@ -136,7 +130,7 @@ async def _run(query: Query, leg: _Leg, runtime: Runtime) -> None:
         )
         return
     try:
-        result = await _read(query, leg.ref, runtime)
+        result = await _read(query, leg.scan, runtime)
     except SimpulError as error:
         leg.status.status, leg.status.problem = _status_of(error), error
         if isinstance(error, _NO_FAULT_OF_SOURCE):
@@ -152,17 +146,18 @@ async def _run(query: Query, leg: _Leg, runtime: Runtime) -> None:
         breaker.fail()
     else:
         breaker.succeed()
-        _take(query, leg, result)
+        _take(leg, result, runtime)
     leg.status.elapsed_ms = round((time.perf_counter() - started) * 1000, 1)
 
 
-async def _read(query: Query, ref: DatasetRef, runtime: Runtime) -> ReadResult:
+async def _read(query: Query, scan: Scan, runtime: Runtime) -> ReadResult:
     """One read within the leg's budget; one retry where nothing was read yet."""
+    ref = scan.ref
     budget = ref.source.deadline_seconds
     if runtime.deadline is not None:
         budget = min(budget, runtime.deadline - _RESERVE_SECONDS - time.monotonic())
     deadline = time.monotonic() + budget
-    request = _request(query, ref, deadline)
+    request = request_of(query, scan, deadline)
     try:
         async with asyncio.timeout(max(budget, 0)), runtime.guards.bulkhead(ref.dataset):
             try:
@@ -176,32 +171,34 @@ async def _read(query: Query, ref: DatasetRef, runtime: Runtime) -> ReadResult:
         ) from None
 
 
-def _request(query: Query, ref: DatasetRef, deadline: float) -> ReadRequest:
-    grant = ref.grant
-    row_filter = grant.row_filter if grant is not None else None
+def request_of(query: Query, scan: Scan, deadline: float | None) -> ReadRequest:
+    """What one dataset is asked for this question."""
+    wanted = query.filter if scan.row_filter is None else all_of(scan.row_filter, query.filter)
     return ReadRequest(
         fields=query.fields,
-        filter=query.filter if row_filter is None else all_of(row_filter, query.filter),
-        order=tuple((key.field, key.descending) for key in query.sort),
-        after=start_of(query, ref.agency, ref.dataset),
-        limit=query.limit + 1,
+        filter=wanted,
+        order=scan.order,
+        after=start_of(query, scan.ref.agency, scan.ref.dataset),
+        limit=scan.limit,
         key=query.key,
         deadline=deadline,
     )
 
 
-def _take(query: Query, leg: _Leg, result: ReadResult) -> None:
-    status, ref = leg.status, leg.ref
-    granted = ref.grant.fields if ref.grant is not None else frozenset()
-    asked = query.fields if query.fields is not None else tuple(query.schema.fields)
-    fields = tuple(name for name in asked if name in granted)
+def _take(leg: _Leg, result: ReadResult, runtime: Runtime) -> None:
+    status, ref, scan = leg.status, leg.ref, leg.scan
     status.status = "stale" if result.stale else "ok"
     status.rejected_rows = result.rejected_rows
     status.rejects = result.rejects
     status.pushed = result.pushed
     status.as_of = result.as_of
     leg.more = result.more
-    leg.records = [AnswerRecord(record, ref.agency, ref.dataset, result.as_of, fields) for record in result.records]
+    records = result.records
+    if scan.masks:
+        agreement = ref.grant.agreement if ref.grant is not None else None
+        masker = Masker(scan.masks, key=runtime.mask_key, agreement=agreement)
+        records = [masker.masked(record) for record in records]
+    leg.records = [AnswerRecord(record, ref.agency, ref.dataset, result.as_of, scan.fields) for record in records]
 
 
 def _absent(query: Query, datasets: Sequence[DatasetRef]) -> list[_Leg]:
@@ -212,7 +209,8 @@ def _absent(query: Query, datasets: Sequence[DatasetRef]) -> list[_Leg]:
         if agency not in known:
             problem = NotFound(f"{agency} provides no dataset of {query.schema.name}")
             status = SourceStatus(agency, "", "skipped", problem=problem)
-            missing.append(_Leg(DatasetRef(agency, "", 0, None, None), status, []))  # type: ignore[arg-type]
+            nowhere = DatasetRef(agency, "", 0, None, None)  # type: ignore[arg-type]
+            missing.append(_Leg(nowhere, status, [], Scan(nowhere)))
     return missing
 
 
@@ -229,6 +227,9 @@ def _answer(query: Query, fields: tuple[str, ...], legs: list[_Leg]) -> Answer:
     answered = [status for status in statuses if status.status in _ANSWERED]
     if failed and not answered:
         raise _all_failed(failed, statuses)
+    refused = [status.problem for status in statuses if isinstance(status.problem, FieldForbidden)]
+    if refused and not answered:
+        raise _with_legs(FieldForbidden(refused[0].detail, **refused[0].facts), statuses)
     if failed and (query.partial == "never" or (query.key is not None and not records)):
         names = ", ".join(sorted({status.agency for status in failed}))
         raise _with_legs(PartialAnswerRefused(f"no answer from {names}", sources=source_documents(statuses)), statuses)

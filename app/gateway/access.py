@@ -94,8 +94,7 @@ def dataset_ref(opened: Opened, decision: Decision) -> DatasetRef:
 def _grant(decision: Decision, schema: SchemaDef) -> Grant:
     row_filter = typed(schema, parse_filter(decision.row_filter)) if decision.row_filter else None
     return Grant(
-        # Masks are not applied yet: a masked field is withheld whole, never shown.
-        fields=decision.fields.difference(decision.masks),
+        fields=decision.fields,
         row_filter=row_filter,
         masks=decision.masks,
         agreement=decision.agreement,

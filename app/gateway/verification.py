@@ -79,8 +79,9 @@ async def verify(
     subject = schema.meta.subject or schema.meta.key[0]
     given = {name: asserted[name] for name in COMPARED if asserted.get(name) is not None}
     needed = frozenset({subject, *given})
-    if not needed <= decision.fields:
-        missing = sorted(needed - decision.fields)
+    granted = decision.fields.difference(decision.masks)  # a masked value is neither compared nor shown
+    if not needed <= granted:
+        missing = sorted(needed - granted)
         raise FieldForbidden(
             f"the agreement does not grant {', '.join(missing)}", rule="field_not_granted", fields=missing
         )
@@ -118,9 +119,9 @@ def check_subject(schema: SchemaDef, asserted: Mapping[str, Any]) -> None:
 def _compared(record: MappedRecord, given: Mapping[str, Any], decision: Decision) -> Verification:
     values = record.values
     per_field = {name: _same(value, values.get(name)) for name, value in given.items()}
-    name = values.get("nama")
-    shown = masked_name(str(name)) if name and "nama" in decision.fields else None
-    status = values.get("status_dasar") if "status_dasar" in decision.fields else None
+    name, granted = values.get("nama"), decision.fields.difference(decision.masks)
+    shown = masked_name(str(name)) if name and "nama" in granted else None
+    status = values.get("status_dasar") if "status_dasar" in granted else None
     return Verification("cocok" if all(per_field.values()) else "tidak_cocok", per_field, shown, status)
 
 
