@@ -11,6 +11,8 @@ from app.connectors.sql.columns import Column
 from app.connectors.sql.render import EQUALITY, INT64_MAX, INT64_MIN, WHITE_SPACE, Renderer, float_bound
 
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+_NEL = "\x85"
+"""White space is below `!` in ASCII, and from here on beyond it."""
 _TYPES = {"boolean": "bool", "date": "date", "timestamp": "timestamp", "instant": "timestamptz", "decimal": "numeric"}
 
 
@@ -59,8 +61,9 @@ class PostgresRenderer(Renderer):
         return f'({column.select} COLLATE "C" LIKE {self.bind(whole, "text")})'
 
     def blank(self, column: Column) -> str:
-        """Trimmed of all white space it is empty."""
-        return f"(btrim({column.select}, {self.bind(WHITE_SPACE, 'text')}) = '')"
+        """Trimmed of all white space it is empty. Trimming is slow: most text is seen by its first character to be none."""
+        first = f"({column.select} COLLATE \"C\" < '!' OR {column.select} COLLATE \"C\" >= {self.bind(_NEL, 'text')})"
+        return f"({first} AND btrim({column.select}, {self.bind(WHITE_SPACE, 'text')}) = '')"
 
     def order_key(self, column: Column, descending: bool, nulls: bool) -> str:
         """Nulls last in both directions; where none occur an index serves both."""
