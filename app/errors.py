@@ -261,6 +261,26 @@ class SecretUnknown(ManifestInvalid):
     code = "secret_unknown"
 
 
+class AggregateTooLarge(RequestError):
+    code = "aggregate_too_large"
+
+
+class MixedLevels(RequestError):
+    """A sum over regions of which one contains the other."""
+
+    code = "mixed_levels"
+
+
+class MixedUnits(RequestError):
+    code = "mixed_units"
+
+
+class OverlapRefused(RequestError):
+    """A sum over records that several agencies hold."""
+
+    code = "overlap_refused"
+
+
 class GrantTypeUnsupported(RequestError):
     """Only client credentials are served (RFC 6749, section 5.2)."""
 

@@ -119,6 +119,55 @@ _COMPONENTS: dict[str, Any] = {
             "problem": {"type": ["object", "null"], "additionalProperties": True},
         },
     },
+    "Aggregate": {
+        "type": "object",
+        "additionalProperties": False,
+        "required": ["aggregates"],
+        "properties": {
+            "filter": {
+                "description": "CQL2 as text or as JSON",
+                "oneOf": [{"type": "string", "maxLength": 2048}, {"type": "object", "additionalProperties": True}],
+            },
+            "group_by": {"type": "array", "maxItems": 10, "items": {"type": "string", "maxLength": 100}},
+            "aggregates": {
+                "type": "array",
+                "minItems": 1,
+                "maxItems": 50,
+                "items": {
+                    "type": "object",
+                    "additionalProperties": False,
+                    "required": ["function"],
+                    "properties": {
+                        "function": {
+                            "type": "string",
+                            "enum": ["count", "sum", "min", "max", "avg", "count_distinct"],
+                        },
+                        "field": {"type": "string", "maxLength": 100},
+                        "as": {"type": "string", "maxLength": 63, "pattern": "^[a-z][a-z0-9_]{0,62}$"},
+                    },
+                },
+            },
+            "having": {
+                "description": "CQL2 over the members of the answer",
+                "oneOf": [{"type": "string", "maxLength": 2048}, {"type": "object", "additionalProperties": True}],
+            },
+            "agencies": {"type": "array", "maxItems": 100, "items": {"type": "string", "maxLength": 64}},
+            "view": {"type": "string", "enum": ["records", "merged"], "default": "records"},
+            "overlap": {"type": "string", "enum": ["refuse", "accept"], "default": "refuse"},
+            "purpose": {"type": "string", "maxLength": 64},
+        },
+    },
+    "Items": {
+        "type": "object",
+        "required": ["items", "sources", "complete", "meta"],
+        "properties": {
+            "items": {"type": "array", "maxItems": 10000, "items": {"type": "object", "additionalProperties": True}},
+            "next_cursor": {"type": ["string", "null"], "maxLength": 8192, "pattern": "^[A-Za-z0-9_-]*$"},
+            "sources": {"type": "array", "maxItems": 1000, "items": {"$ref": "#/components/schemas/SourceStatus"}},
+            "complete": {"type": "boolean", "description": "Every source that this caller may ask answered."},
+            "meta": {"type": "object", "additionalProperties": True, "description": "Schema, and notes on the answer."},
+        },
+    },
     "Search": {
         "type": "object",
         "additionalProperties": False,
@@ -132,7 +181,7 @@ _COMPONENTS: dict[str, Any] = {
             "limit": {"type": "integer", "format": "int32", "minimum": 1, "maximum": 1000, "default": 100},
             "cursor": {"type": "string", "maxLength": 8192, "pattern": "^[A-Za-z0-9_-]+$"},
             "agencies": {"type": "array", "maxItems": 100, "items": {"type": "string", "maxLength": 64}},
-            "view": {"type": "string", "enum": ["records"]},
+            "view": {"type": "string", "enum": ["records", "merged"], "default": "records"},
             "purpose": {"type": "string", "maxLength": 64},
         },
     },

@@ -46,6 +46,8 @@ RULES: tuple[RouteRule, ...] = (
     RouteRule("GET", "/v1/records/{schema}", "list", EVERYONE, "outcome"),
     RouteRule("POST", "/v1/records/{schema}/search", "search", EVERYONE, "outcome"),
     RouteRule("POST", "/v1/records/{schema}/verify", "verify", EVERYONE, "outcome"),
+    RouteRule("POST", "/v1/records/{schema}/aggregate", "aggregate", EVERYONE, "outcome"),
+    RouteRule("GET", "/v1/records/{schema}/conflicts", "records.conflicts", EVERYONE, "outcome"),
     RouteRule("GET", "/v1/records/{schema}/{key:path}", "lookup", EVERYONE, "outcome"),
     # catalogue
     RouteRule("GET", "/v1/schemas", "catalogue", EVERYONE, "none"),

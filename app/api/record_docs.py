@@ -185,3 +185,37 @@ def _parameter(
     if example is not None:
         found["example"] = example
     return found
+
+
+def aggregate_body(schema: SchemaDef) -> dict[str, Any]:
+    """The request body of `POST …/aggregate`."""
+    first = next(iter(schema.fields))
+    example = {"group_by": [first], "aggregates": [{"function": "count", "as": "jumlah"}]}
+    return {
+        "required": True,
+        "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Aggregate"}, "example": example}},
+    }
+
+
+def aggregate_response(schema: SchemaDef) -> dict[str, Any]:
+    """The 200 of an aggregate: one item a group."""
+    first = next(iter(schema.fields))
+    item = {first: schema.fields[first].example, "jumlah": 1}
+    return _items_response("One item a group, finished and recorded before it is released.", schema, item)
+
+
+def conflict_response(schema: SchemaDef) -> dict[str, Any]:
+    """The 200 of the list of disagreements."""
+    values = [{"agency": name, "dataset": f"{name}-contoh", "value": "…"} for name in ("dinkes", "rsud-kartini")]
+    item = {
+        "id": example_record(schema)["_source"]["id"],
+        "fields": [{"field": list(schema.fields)[-1], "values": values}],
+    }
+    return _items_response("Keys on which agencies disagree.", schema, item, next_cursor=None)
+
+
+def _items_response(text: str, schema: SchemaDef, item: dict[str, Any], **more: Any) -> dict[str, Any]:
+    page = {**example_page(schema), "items": [item]}
+    page.pop("next_cursor")
+    content = {"schema": {"$ref": "#/components/schemas/Items"}, "example": {**page, **more}}
+    return {"description": text, "content": {"application/json": content}}

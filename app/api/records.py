@@ -17,8 +17,9 @@ from app.api.verify import verify_routes
 from app.errors import FieldError, LookupOnly, NotAcceptable, ParameterUnknown, SchemaUnknown, ValidationFailed
 from app.federation.binder import RawQuery
 from app.federation.query import Answer
-from app.federation.writers import write_csv, write_json, write_ndjson
-from app.gateway import records
+from app.federation.survivorship import MergedAnswer
+from app.federation.writers import write_csv, write_json, write_merged, write_ndjson
+from app.gateway import views
 from app.gateway.lookups import look_up
 from app.schemas import registry
 from app.schemas.registry import SchemaDef, all_schemas
@@ -53,13 +54,19 @@ def _format(request: Request) -> str:
     raise NotAcceptable("none of the media types in Accept is offered", offered=list(_FORMATS.values()))
 
 
-def _answer(request: Request, result: Answer, following: str | None, chosen: str) -> Response:
+def _answer(request: Request, result: Answer | MergedAnswer, following: str | None, chosen: str) -> Response:
     state = services(request)
     headers = {"simpul-complete": "?1" if result.complete else "?0", "vary": "Accept, Accept-Language, Authorization"}
     if following is not None and request.method == "GET":
         kept = [(name, value) for name, value in request.query_params.multi_items() if name != "cursor"]
         target = f"{state.settings.base_url}{request.url.path}?{urlencode([*kept, ('cursor', following)])}"
         headers["link"] = f'<{target}>; rel="next"'
+    if isinstance(result, MergedAnswer):
+        if chosen != "json":
+            raise NotAcceptable(
+                "a merged view is JSON: its provenance has no place in a table", offered=[_FORMATS["json"]]
+            )
+        return Response(write_merged(result, next_cursor=following), 200, headers, _FORMATS["json"])
     if chosen == "csv":
         local = request.query_params.get("csv") == "id"
         return Response(write_csv(result, indonesian=local), 200, headers, "text/csv; charset=utf-8; header=present")
@@ -124,8 +131,8 @@ def _from_body(request: Request) -> RawQuery:
         value = body.get(name)
         if value is not None and (not isinstance(value, list) or not all(isinstance(item, str) for item in value)):
             errors.append(FieldError(f"/{name}", "type", "a list of texts"))
-    if body.get("view", "records") != "records":
-        errors.append(FieldError("/view", "choice", "only `records` is served: both sides of a disagreement are shown"))
+    if body.get("view", "records") not in {"records", "merged"}:
+        errors.append(FieldError("/view", "choice", "records (both sides of a disagreement) or merged"))
     if not isinstance(body.get("filter"), str | dict | None):
         errors.append(FieldError("/filter", "type", "CQL2 as text or as a JSON object"))
     if errors:
@@ -139,6 +146,7 @@ def _from_body(request: Request) -> RawQuery:
         limit=body.get("limit"),
         cursor=body.get("cursor"),
         agencies=_tuple(body.get("agencies")),
+        view=body.get("view", "records"),
         partial="never" if _prefer_never(request) else "allow",
     )
 
@@ -156,7 +164,7 @@ async def _read(request: Request, schema: SchemaDef, operation: Operation, raw_o
     chosen = _format(request)
     under_way = exchange(request)
     state = services(request)
-    result, following = await records.read(state, under_way, schema, operation, lambda: raw_of(request))
+    result, following = await views.read(state, under_way, schema, operation, lambda: raw_of(request))
     return _answer(request, result, following, chosen)
 
 
@@ -222,6 +230,8 @@ for _schema in all_schemas():
 @router.api_route("/{schema}", methods=["GET"], include_in_schema=False)
 @router.api_route("/{schema}/search", methods=["POST"], include_in_schema=False)
 @router.api_route("/{schema}/verify", methods=["POST"], include_in_schema=False)
+@router.api_route("/{schema}/aggregate", methods=["POST"], include_in_schema=False)
+@router.api_route("/{schema}/conflicts", methods=["GET"], include_in_schema=False)
 @router.api_route("/{schema}/{key}", methods=["GET"], include_in_schema=False)
 async def unknown_schema(schema: str) -> Response:
     """What is left: a schema that does not exist, or a personal one that is never listed."""

@@ -20,9 +20,20 @@ from app.api import (
     operation,
     records,
     subject_usage,
+    aggregates,
+    agreements,
+    catalogue,
+    clients,
+    conflicts,
+    connectors,
+    exchanges,
+    operation,
+    records,
 )
 
 ROUTERS: tuple[APIRouter, ...] = (
+    aggregates.router,
+    conflicts.router,
     records.router,
     access.router,
     operation.router,

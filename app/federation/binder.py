@@ -46,6 +46,8 @@ class RawQuery:
     equals: tuple[tuple[str, str], ...] = ()
     key: str | None = None
     partial: Partial = "allow"
+    view: str = "records"
+    needed: frozenset[str] = frozenset()
 
 
 def bind(schema: SchemaDef, raw: RawQuery) -> Query:
@@ -67,6 +69,7 @@ def bind(schema: SchemaDef, raw: RawQuery) -> Query:
         key=raw.key,
         partial=raw.partial,
         operation="lookup" if raw.key is not None else "list",
+        also_needed=raw.needed,
     )
 
 

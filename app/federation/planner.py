@@ -26,6 +26,8 @@ class Planner:
     def plan(self, query: Query, datasets: Sequence[DatasetRef]) -> tuple[Scan, ...]:
         """One scan a dataset, in the order of the datasets."""
         needed = properties(query.filter) if query.filter is not TRUE else frozenset[str]()
+        if query.also_needed:
+            needed |= query.also_needed
         if query.sort:
             needed |= {key.field for key in query.sort}
         shape = Shape.of(query, needed)

@@ -50,6 +50,8 @@ class Query:
     key: str | None = None
     partial: Partial = "allow"
     operation: Operation = "list"
+    also_needed: frozenset[str] = frozenset()
+    """Fields beyond filter and sort without which a dataset cannot answer (groups and measures of an aggregate)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,10 +14,13 @@ from typing import Any
 
 import orjson
 
+from app.federation.aggregation import Overlap, overlap_of
 from app.federation.executor import source_documents
 from app.federation.query import Answer, AnswerRecord
+from app.federation.survivorship import MergedAnswer
 from app.schemas.arrow import decimal_text
 from app.schemas.base import SharedPart
+from app.schemas.definition import SchemaDef
 from app.schemas.wire import wire_values
 
 _OPTIONS = orjson.OPT_UTC_Z
@@ -31,9 +34,46 @@ def write_json(answer: Answer, *, next_cursor: str | None) -> bytes:
         "next_cursor": next_cursor,
         "sources": source_documents(answer.sources),
         "complete": answer.complete,
-        "meta": {"schema": answer.schema.meta.ref},
+        "meta": {"schema": answer.schema.meta.ref, **overlap_document(answer.schema, overlap_of(answer.records))},
     }
     return orjson.dumps(document, default=_default, option=_OPTIONS)
+
+
+def write_merged(answer: MergedAnswer, *, next_cursor: str | None) -> bytes:
+    """A page of the merged view: each record with `_sources` (all that were merged) and `_provenance` (whose each field is)."""
+    items = []
+    for found in answer.records:
+        sources = [_source(one) for one in found.records]
+        provenance = {
+            name: {"agency": one.agency, "dataset": one.dataset, "rule": rule}
+            for name, (one, rule) in found.provenance.items()
+        }
+        items.append({**found.values, "_sources": sources, "_provenance": provenance})
+    return write_document(
+        {
+            "items": items,
+            "next_cursor": next_cursor,
+            "sources": source_documents(answer.sources),
+            "complete": answer.complete,
+            "meta": {"schema": answer.schema.meta.ref, "view": "merged"},
+        }
+    )
+
+
+def overlap_document(schema: SchemaDef, overlap: Overlap | None) -> dict[str, Any]:
+    """`meta.overlap`: keys that several agencies hold among these records; nothing when there are none."""
+    if overlap is None:
+        return {}
+    return {"overlap": {"schema": schema.name, "keys": overlap.keys, "agencies": overlap.agencies}}
+
+
+def write_document(document: Any) -> bytes:
+    """Any document with values of records in it."""
+    return orjson.dumps(document, default=_default, option=_OPTIONS)
+
+
+def _source(found: AnswerRecord) -> dict[str, Any]:
+    return {"agency": found.agency, "dataset": found.dataset, "id": found.record.key, "as_of": found.as_of}
 
 
 def write_ndjson(answer: Answer) -> bytes:
@@ -59,12 +99,7 @@ def write_csv(answer: Answer, *, indonesian: bool = False) -> bytes:
 def _record(found: AnswerRecord) -> dict[str, Any]:
     values = found.record.values
     shown = {name: values.get(name) for name in found.fields}
-    shown["_source"] = {
-        "agency": found.agency,
-        "dataset": found.dataset,
-        "id": found.record.key,
-        "as_of": found.as_of,
-    }
+    shown["_source"] = _source(found)
     if found.record.warnings:
         shown["_warnings"] = [
             {"field": warning.field, "code": warning.code, "detail": warning.detail_en}

@@ -37,8 +37,12 @@ async def read(
 
     `raw_of` reads the question from the request: it is called only once access is granted (403 comes before 415 and 422).
     """
-    asked = authorise(state, exchange, schema, operation, raw_of)
-    bound = query_hash(asked.query, _policy(asked.decisions))
+    return await page(state, exchange, authorise(state, exchange, schema, operation, raw_of))
+
+
+async def page(state: State, exchange: Exchange, asked: Authorised) -> tuple[Answer, str | None]:
+    """One page of an authorised question, and the cursor of the next."""
+    bound = query_hash(asked.query, policy_of(asked.decisions))
     query = cursor.resume(state.cursor_key, asked.raw.cursor, asked.query, bound)
     answer = await run(state, exchange, query, asked.refs)
     return answer, cursor.following(state.cursor_key, answer, bound)
@@ -149,10 +153,10 @@ def _decide(
 
 
 def _needed(query: Query) -> frozenset[str]:
-    return properties(query.filter) | frozenset(key.field for key in query.sort)
+    return properties(query.filter) | frozenset(key.field for key in query.sort) | query.also_needed
 
 
-def _policy(decisions: Sequence[Decision]) -> str:
+def policy_of(decisions: Sequence[Decision]) -> str:
     """What the caller was granted, as text: a cursor made under other grants does not fit."""
     grants = {(tuple(sorted(found.fields)), found.agreement or "") for found in decisions if found.allow}
     return repr(sorted(grants))

@@ -62,7 +62,7 @@ class PostgresRenderer(Renderer):
 
     def blank(self, column: Column) -> str:
         """Trimmed of all white space it is empty. Trimming is slow: most text is seen by its first character to be none."""
-        first = f"({column.select} COLLATE \"C\" < '!' OR {column.select} COLLATE \"C\" >= {self.bind(_NEL, 'text')})"
+        first = f'({column.select} COLLATE "C" < \'!\' OR {column.select} COLLATE "C" >= {self.bind(_NEL, "text")})'
         return f"({first} AND btrim({column.select}, {self.bind(WHITE_SPACE, 'text')}) = '')"
 
     def order_key(self, column: Column, descending: bool, nulls: bool) -> str:

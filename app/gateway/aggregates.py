@@ -1,0 +1,97 @@
+"""Aggregates over the union: authorise, read what the caller may see, refuse what would be wrong, add up here.
+
+Strict unless the caller says otherwise: a count without one agency is a wrong count.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from app.connectors.records import MappedRecord
+from app.connectors.residual import compile_predicate
+from app.errors import AggregateTooLarge, PartialAnswerRefused
+from app.federation.aggregate_binder import shape_of
+from app.federation.aggregation import Aggregation, Overlap, aggregate, overlap_of, refuse_overlap
+from app.federation.binder import RawQuery
+from app.federation.executor import source_documents
+from app.federation.query import Answer, AnswerRecord, SourceStatus
+from app.federation.survivorship import grouped, merge_records
+from app.gateway import records
+from app.gateway.exchange import Exchange
+from app.gateway.state import State
+from app.gateway.views import in_key_order, merge_rules, split_by_key
+from app.schemas.registry import SchemaDef
+
+MOST_RECORDS = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """An aggregate as it is asked; `raw` holds filter, agencies and view."""
+
+    raw: RawQuery
+    aggregation: Aggregation
+    overlap: Literal["refuse", "accept"] = "refuse"
+
+
+@dataclass(frozen=True, slots=True)
+class Groups:
+    """The answer: one item a group."""
+
+    schema: SchemaDef
+    items: list[dict[str, Any]]
+    sources: list[SourceStatus]
+    complete: bool
+    overlap: Overlap | None
+
+
+async def add_up(state: State, exchange: Exchange, schema: SchemaDef, asked_of: Callable[[], Asked]) -> Groups:
+    """The groups. `asked_of` reads the question: it is called only once access is granted."""
+    read: list[Asked] = []
+
+    def raw_of() -> RawQuery:
+        read.append(asked_of())
+        asked = read[0]
+        fields = asked.aggregation.fields
+        return replace(asked.raw, fields=tuple({*fields, *schema.meta.key}), needed=fields)
+
+    allowed = records.authorise(state, exchange, schema, "aggregate", raw_of)
+    asked = read[0]
+    merged = asked.raw.view == "merged"
+    exchange.shape = f"{exchange.shape} {shape_of(asked.aggregation)}"
+    query = replace(allowed.query, limit=MOST_RECORDS)
+    ahead, behind = split_by_key(schema, query.filter)
+    if merged:
+        query = replace(query, sort=in_key_order(schema), filter=ahead, fields=None)
+    answer = await records.run(state, exchange, query, allowed.refs)
+    _whole(answer, strict=asked.raw.partial == "never")
+    found, overlap = answer.records, overlap_of(answer.records)
+    if merged:
+        rules, holds = merge_rules(state, schema), compile_predicate(behind)
+        one_each = [merge_records(schema, group, rules).values for group in grouped(found)]
+        found = [_standing_for(found[0], values) for values in one_each if holds(values) is True]
+    elif asked.raw.agencies is None and asked.overlap == "refuse":
+        refuse_overlap(asked.aggregation, overlap)
+    items = await asyncio.to_thread(aggregate, schema, found, asked.aggregation)
+    exchange.rows = len(items)
+    exchange.fields = tuple(name for name in schema.fields if name in asked.aggregation.fields)
+    return Groups(schema, items, answer.sources, answer.complete, overlap)
+
+
+def _whole(answer: Answer, *, strict: bool) -> None:
+    if answer.after is not None:
+        detail = f"more than {MOST_RECORDS} records would have to be added up; narrow the filter or name agencies"
+        raise AggregateTooLarge(detail, limit_rows=MOST_RECORDS)
+    if strict and not answer.complete:
+        missing = ", ".join(sorted({status.agency for status in answer.sources if status.problem is not None}))
+        detail = f"{missing} cannot be counted in; send Prefer: partial=allow to go on without"
+        error = PartialAnswerRefused(detail, sources=source_documents(answer.sources))
+        error.legs = answer.sources
+        raise error
+
+
+def _standing_for(found: AnswerRecord, values: dict[str, Any]) -> AnswerRecord:
+    return replace(found, record=MappedRecord("", values))
