@@ -157,6 +157,54 @@ _COMPONENTS: dict[str, Any] = {
             "purpose": {"type": "string", "maxLength": 64},
         },
     },
+    "Explain": {
+        "type": "object",
+        "additionalProperties": False,
+        "required": ["schema"],
+        "properties": {
+            "schema": {"type": "string", "maxLength": 100},
+            "filter": {
+                "description": "CQL2 as text or as JSON",
+                "oneOf": [{"type": "string", "maxLength": 2048}, {"type": "object", "additionalProperties": True}],
+            },
+            "fields": {"type": "array", "maxItems": 200, "items": {"type": "string", "maxLength": 100}},
+            "sort": {"type": "array", "maxItems": 20, "items": {"type": "string", "maxLength": 101}},
+            "limit": {"type": "integer", "format": "int32", "minimum": 1, "maximum": 1000, "default": 100},
+            "agencies": {"type": "array", "maxItems": 100, "items": {"type": "string", "maxLength": 64}},
+            "group_by": {"type": "array", "maxItems": 10, "items": {"type": "string", "maxLength": 100}},
+            "aggregates": {
+                "type": "array",
+                "maxItems": 50,
+                "items": {"type": "object", "additionalProperties": True},
+            },
+            "purpose": {"type": "string", "maxLength": 64},
+        },
+    },
+    "Explanation": {
+        "type": "object",
+        "required": ["sources"],
+        "properties": {
+            "sources": {
+                "type": "array",
+                "maxItems": 1000,
+                "items": {
+                    "type": "object",
+                    "required": ["agency", "dataset", "text", "pushed", "residual", "exact", "why"],
+                    "additionalProperties": True,
+                    "properties": {
+                        "agency": {"type": "string", "maxLength": 64},
+                        "dataset": {"type": "string", "maxLength": 64},
+                        "status": {"type": "string", "maxLength": 32},
+                        "text": {"type": ["string", "null"], "maxLength": 100000},
+                        "pushed": {"type": "array", "maxItems": 10, "items": {"type": "string", "maxLength": 32}},
+                        "residual": {"type": "array", "maxItems": 10, "items": {"type": "string", "maxLength": 32}},
+                        "exact": {"type": "boolean"},
+                        "why": {"type": "array", "maxItems": 100, "items": {"type": "string", "maxLength": 2000}},
+                    },
+                },
+            },
+        },
+    },
     "Items": {
         "type": "object",
         "required": ["items", "sources", "complete", "meta"],

@@ -49,6 +49,7 @@ RULES: tuple[RouteRule, ...] = (
     RouteRule("POST", "/v1/records/{schema}/aggregate", "aggregate", EVERYONE, "outcome"),
     RouteRule("GET", "/v1/records/{schema}/conflicts", "records.conflicts", EVERYONE, "outcome"),
     RouteRule("GET", "/v1/records/{schema}/{key:path}", "lookup", EVERYONE, "outcome"),
+    RouteRule("POST", "/v1/explain", "explain", EVERYONE, "outcome"),
     # catalogue
     RouteRule("GET", "/v1/schemas", "catalogue", EVERYONE, "none"),
     RouteRule("GET", "/v1/schemas/{schema}", "catalogue", EVERYONE, "none"),

@@ -27,12 +27,14 @@ from app.api import (
     conflicts,
     connectors,
     exchanges,
+    explain,
     operation,
     records,
 )
 
 ROUTERS: tuple[APIRouter, ...] = (
     aggregates.router,
+    explain.router,
     conflicts.router,
     records.router,
     access.router,

@@ -159,6 +159,14 @@ class KeyRows(ABC):
         """
 
 
+class Explains(ABC):
+    """Ability: the text of a scan, for people. Literals stand as placeholders."""
+
+    @abstractmethod
+    async def text(self, request: ScanRequest) -> str:
+        """What the source would be sent."""
+
+
 class CountEstimate(ABC):
     """Ability: a cheap estimate of the rows a scan would give."""
 

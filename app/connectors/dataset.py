@@ -109,6 +109,11 @@ class MappedSource:
         pushed = (*pushed, "order", *(("limit",) if most is not None else ()))
         return selection.result(pushed, datetime.now(UTC))
 
+    @property
+    def kept(self) -> bool:
+        """Whether reads may be answered from memory."""
+        return self._kept.possible
+
     async def read_all(self, deadline: float | None, most: int) -> ReadResult | None:
         """Every valid record, None when there are more than `most`."""
         selection = Selection(self.schema, ReadRequest(limit=most), TRUE)

@@ -13,7 +13,7 @@ import asyncpg
 import pyarrow as pa
 
 from app.connectors.capabilities import Capabilities
-from app.connectors.contract import Aggregation, CheckStep, Connector, Discovery, KeyRows, RawBatch, RawColumn
+from app.connectors.contract import Aggregation, CheckStep, Connector, Discovery, Explains, KeyRows, RawBatch, RawColumn
 from app.connectors.environment import Environment
 from app.connectors.filters import Filter
 from app.connectors.requests import AggregateRequest, ScanRequest
@@ -35,7 +35,7 @@ CONNECT_SECONDS = 5.0
 _OPERATORS = frozenset({"=", "<>", "<", "<=", ">", ">=", "in", "like", "isnull", "and", "or", "not"})
 
 
-class PostgresConnector(Connector, KeyRows, Aggregation):
+class PostgresConnector(Connector, KeyRows, Aggregation, Explains):
     """One table, view or query of a PostgreSQL database. The pool opens with the first read."""
 
     kind: ClassVar[str] = "sql"
@@ -166,6 +166,12 @@ class PostgresConnector(Connector, KeyRows, Aggregation):
             raise
         except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
             raise self._fault(error) from None
+
+    async def text(self, request: ScanRequest) -> str:
+        """The statement of a scan."""
+        table, origin = await self._described()
+        end = tail(PostgresRenderer(table.by_name, blank_is_null=request.blank_is_null), request)
+        return self._text(request.columns, end, table, origin)[0]
 
     async def rows_of(
         self, columns: tuple[str, ...] | None, key: tuple[tuple[str, Any], ...], deadline: float | None

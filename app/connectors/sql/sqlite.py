@@ -19,6 +19,7 @@ from app.connectors.contract import (
     CheckStep,
     Connector,
     Discovery,
+    Explains,
     Freshness,
     RawBatch,
     RawColumn,
@@ -51,7 +52,7 @@ _OPERATORS = frozenset({"=", "<>", "<", "<=", ">", ">=", "in", "like", "isnull",
 _STEPS_BETWEEN_LOOKS = 10_000
 
 
-class SqliteConnector(Connector, Freshness, Aggregation):
+class SqliteConnector(Connector, Freshness, Aggregation, Explains):
     """One SQLite file under the agency's folder. Every scan opens its own read-only connection."""
 
     kind: ClassVar[str] = "sql"
@@ -120,6 +121,10 @@ class SqliteConnector(Connector, Freshness, Aggregation):
             return await anext(batches)
         finally:
             await batches.aclose()  # type: ignore[attr-defined]
+
+    async def text(self, request: ScanRequest) -> str:
+        """The statement of a scan."""
+        return await self._threads.call(lambda: self._statement(request))
 
     async def version(self) -> str | None:
         """Identity of the file's bytes, its journal's included."""
@@ -231,6 +236,16 @@ class SqliteConnector(Connector, Freshness, Aggregation):
         columns = [column_of(str(row[1]), str(row[2] or ""), not_null=_never_null(row, described)) for row in described]
         keys = [self._source.key, *_keys(connection, name, described)]
         return Table(f"table {name}", columns, keys), quote(name)
+
+    def _statement(self, request: ScanRequest) -> str:
+        with closing(self._connect()) as connection:
+            try:
+                table, origin = self._table(connection)
+            except sqlite3.Error as error:
+                raise _fault(error) from None
+        names = ", ".join(column.select for column in table.choose(request.columns))
+        end = tail(SqliteRenderer(table.by_name, blank_is_null=request.blank_is_null), request)
+        return f"SELECT {names} FROM {origin}{end}"  # noqa: S608 - names of the catalogue, quoted; values are bound
 
     def _read(self, request: ScanRequest, opened: list[sqlite3.Connection]) -> Iterator[RawBatch]:
         connection = self._opened(request.deadline, opened)

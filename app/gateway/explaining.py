@@ -1,0 +1,60 @@
+"""What a question would do at each agency, without reading a record: the same decisions and the same plan as a real read."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from app.connectors.outline import Outline, outline
+from app.errors import LookupOnly, SimpulError, SourceTimeout
+from app.federation.binder import RawQuery
+from app.federation.executor import request_of
+from app.federation.plan import Scan
+from app.federation.query import Query, SourceStatus
+from app.gateway import records
+from app.gateway.exchange import Exchange
+from app.gateway.state import State
+from app.schemas.registry import SchemaDef
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """One dataset: how it would be read, or why it would not be."""
+
+    scan: Scan
+    outline: Outline | None
+    problem: SimpulError | None
+
+
+async def explain(
+    state: State, exchange: Exchange, schema: SchemaDef, raw_of: Callable[[], RawQuery]
+) -> list[Explained]:
+    """One explanation a dataset that provides the schema, in the order of agencies."""
+    if schema.meta.lookup_only:
+        slug = schema.meta.slug
+        raise LookupOnly(f"{schema.name} is never listed; use POST /v1/records/{slug}/verify", allow="POST")
+    asked = records.authorise(state, exchange, schema, "explain", raw_of)
+    await exchange.intend(state.log)  # a source may be looked at: its columns and keys
+    scans = state.runtime.planner.plan(asked.query, asked.refs)
+    found = list(await asyncio.gather(*[_one(asked.query, scan) for scan in scans]))
+    exchange.rows = 0
+    exchange.sources = [
+        SourceStatus(one.scan.ref.agency, one.scan.ref.dataset, one.scan.left_out or "skipped") for one in found
+    ]
+    return found
+
+
+async def _one(query: Query, scan: Scan) -> Explained:
+    if scan.left_out is not None:
+        return Explained(scan, None, scan.problem)
+    seconds = scan.ref.source.deadline_seconds
+    try:
+        async with asyncio.timeout(seconds):
+            shown = await outline(scan.ref.source, request_of(query, scan, time.monotonic() + seconds))
+    except TimeoutError:
+        return Explained(scan, None, SourceTimeout(f"{scan.ref.agency} did not answer within {seconds:.3g} s"))
+    except SimpulError as error:
+        return Explained(scan, None, error)
+    return Explained(scan, shown, None)
