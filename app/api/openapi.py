@@ -211,6 +211,7 @@ _COMPONENTS: dict[str, Any] = {
         "properties": {
             "items": {"type": "array", "maxItems": 10000, "items": {"type": "object", "additionalProperties": True}},
             "next_cursor": {"type": ["string", "null"], "maxLength": 8192, "pattern": "^[A-Za-z0-9_-]*$"},
+            "has_more": {"type": "boolean"},
             "sources": {"type": "array", "maxItems": 1000, "items": {"$ref": "#/components/schemas/SourceStatus"}},
             "complete": {"type": "boolean", "description": "Every source that this caller may ask answered."},
             "meta": {"type": "object", "additionalProperties": True, "description": "Schema, and notes on the answer."},

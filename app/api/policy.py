@@ -47,6 +47,7 @@ RULES: tuple[RouteRule, ...] = (
     RouteRule("POST", "/v1/records/{schema}/search", "search", EVERYONE, "outcome"),
     RouteRule("POST", "/v1/records/{schema}/verify", "verify", EVERYONE, "outcome"),
     RouteRule("POST", "/v1/records/{schema}/aggregate", "aggregate", EVERYONE, "outcome"),
+    RouteRule("GET", "/v1/records/{schema}/changes", "changes", EVERYONE, "outcome"),
     RouteRule("GET", "/v1/records/{schema}/conflicts", "records.conflicts", EVERYONE, "outcome"),
     RouteRule("GET", "/v1/records/{schema}/{key:path}", "lookup", EVERYONE, "outcome"),
     RouteRule("POST", "/v1/explain", "explain", EVERYONE, "outcome"),

@@ -219,3 +219,18 @@ def _items_response(text: str, schema: SchemaDef, item: dict[str, Any], **more: 
     page.pop("next_cursor")
     content = {"schema": {"$ref": "#/components/schemas/Items"}, "example": {**page, **more}}
     return {"description": text, "content": {"application/json": content}}
+
+
+def change_response(schema: SchemaDef) -> dict[str, Any]:
+    """The 200 of the change feed."""
+    record = example_record(schema)
+    key = record["_source"]["id"]
+    item = {
+        "change": "upsert",
+        "id": key,
+        "new_id": None,
+        "agency": "dinkes",
+        "dataset": "dinkes-contoh",
+        "record": record,
+    }
+    return _items_response("What moved.", schema, item, next_cursor="b3BhcXVl", has_more=False)

@@ -231,6 +231,7 @@ for _schema in all_schemas():
 @router.api_route("/{schema}/search", methods=["POST"], include_in_schema=False)
 @router.api_route("/{schema}/verify", methods=["POST"], include_in_schema=False)
 @router.api_route("/{schema}/aggregate", methods=["POST"], include_in_schema=False)
+@router.api_route("/{schema}/changes", methods=["GET"], include_in_schema=False)
 @router.api_route("/{schema}/conflicts", methods=["GET"], include_in_schema=False)
 @router.api_route("/{schema}/{key}", methods=["GET"], include_in_schema=False)
 async def unknown_schema(schema: str) -> Response:

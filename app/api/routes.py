@@ -23,6 +23,7 @@ from app.api import (
     aggregates,
     agreements,
     catalogue,
+    changes,
     clients,
     conflicts,
     connectors,
@@ -35,6 +36,7 @@ from app.api import (
 ROUTERS: tuple[APIRouter, ...] = (
     aggregates.router,
     explain.router,
+    changes.router,
     conflicts.router,
     records.router,
     access.router,

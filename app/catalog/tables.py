@@ -102,6 +102,20 @@ quarantine_total = Table(
     Column("at", UtcTime, nullable=False),
 )
 
+change_mark = Table(
+    "change_mark",
+    metadata,
+    Column("connector", String(63), ForeignKey("connector.id"), primary_key=True),
+    Column("scope", String(32), primary_key=True),  # rows and masks of a grant: what one reader sees as the dataset
+    Column("key", String(2000), primary_key=True),
+    Column("seq", BigInteger, nullable=False),
+    Column("present", Boolean, nullable=False),
+    Column("new_key", String(2000)),
+    Column("content", String(32), nullable=False),
+    Column("fields", Json, nullable=False),  # field: [keyed digest, seq of its last change]
+    Index(None, "connector", "scope", "seq"),
+)
+
 agency_file = Table(
     "agency_file",
     metadata,

@@ -30,7 +30,7 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 def write_json(answer: Answer, *, next_cursor: str | None) -> bytes:
     """The page: `{"items", "next_cursor", "sources", "complete", "meta"}`."""
     document = {
-        "items": [_record(found) for found in answer.records],
+        "items": [record_document(found) for found in answer.records],
         "next_cursor": next_cursor,
         "sources": source_documents(answer.sources),
         "complete": answer.complete,
@@ -79,7 +79,7 @@ def _source(found: AnswerRecord) -> dict[str, Any]:
 def write_ndjson(answer: Answer) -> bytes:
     """One record a line."""
     option = _OPTIONS | orjson.OPT_APPEND_NEWLINE
-    return b"".join(orjson.dumps(_record(found), default=_default, option=option) for found in answer.records)
+    return b"".join(orjson.dumps(record_document(found), default=_default, option=option) for found in answer.records)
 
 
 def write_csv(answer: Answer, *, indonesian: bool = False) -> bytes:
@@ -96,7 +96,8 @@ def write_csv(answer: Answer, *, indonesian: bool = False) -> bytes:
     return text.encode("utf-8-sig" if indonesian else "utf-8")
 
 
-def _record(found: AnswerRecord) -> dict[str, Any]:
+def record_document(found: AnswerRecord) -> dict[str, Any]:
+    """One record as it leaves: its fields that are granted, where it is from, its findings."""
     values = found.record.values
     shown = {name: values.get(name) for name in found.fields}
     shown["_source"] = _source(found)
