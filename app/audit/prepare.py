@@ -81,8 +81,8 @@ def prepare(record: Record, keys: SubjectKeys) -> Prepared:
     found = {**lasting.members, **own}
     shape.check_present(found)
     tags = keys.tags(record.subjects, int(found["t"][:4]))
-    if tags:
-        found["subj_n"] = len(tags)
+    if people := sum(role != "case" for _, role, _ in tags):
+        found["subj_n"] = people
     entry = dumps(found)
     moved: dict[str, Any] = {}
     if len(entry) > ENTRY_BYTES - _COMMITMENT_BYTES:
