@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
-from typing import IO
 
 from starlette.responses import Response
 from starlette.types import Message, Receive, Send
 
 from app.audit.commitments import BodyCommitment
-from app.errors import AnswerTooLarge
+from app.gateway.spool import CHUNK_BYTES, Spool
 
-CHUNK_BYTES = 262_144
+__all__ = ["CHUNK_BYTES", "Capture", "SpooledResponse", "read_whole"]
+
+
+class SpooledResponse(Response):
+    """An answer that stands finished in a spool. Only the layer's capture can release it."""
+
+    def __init__(self, spool: Spool, headers: Mapping[str, str], media_type: str) -> None:
+        super().__init__(b"", 200, headers, media_type)
+        self.spool = spool
 
 
 class Capture:
@@ -25,11 +31,10 @@ class Capture:
         self.status = 0
         self.headers: list[tuple[bytes, bytes]] = []
         self.size = 0
-        self._chunks: list[bytes] = []
-        self._spool: IO[bytes] | None = None
+        self._folder = folder
         self._memory_bytes = memory_bytes
         self._spool_bytes = spool_bytes
-        self._folder = folder
+        self._spool = self._empty()
 
     async def send(self, message: Message) -> None:
         """ASGI `send` for the application below."""
@@ -45,23 +50,25 @@ class Capture:
         """A finished response, as `send` would have taken it."""
         self.status = response.status_code
         self.headers = response.raw_headers
-        self._take(bytes(response.body))
+        if isinstance(response, SpooledResponse):
+            self.discard()
+            self._spool, self.size = response.spool, response.spool.size
+        else:
+            self._take(bytes(response.body))
 
     def replace(self, status: int, headers: dict[str, str], body: bytes) -> None:
         """Throws away what was collected and stands for this answer instead."""
         self.discard()
         self.status = status
         self.headers = [(name.encode(), value.encode("latin-1", "replace")) for name, value in headers.items()]
-        self._chunks = [body]
+        self._spool.write(body)
         self.size = len(body)
 
     def discard(self) -> None:
         """Forgets the body; removes the spool file."""
-        self._chunks = []
+        self._spool.close()
+        self._spool = self._empty()
         self.size = 0
-        if self._spool is not None:
-            self._spool.close()
-            self._spool = None
 
     def digest(self, salted: BodyCommitment) -> str:
         """Feeds the body into `salted` (the commitment) and returns the `Content-Digest` value (RFC 9530)."""
@@ -84,31 +91,15 @@ class Capture:
         if sent == 0:
             await send({"type": "http.response.body", "body": b"", "more_body": False})
 
+    def _empty(self) -> Spool:
+        return Spool(self._folder, memory_bytes=self._memory_bytes, most_bytes=self._spool_bytes)
+
     def _take(self, body: bytes) -> None:
+        self._spool.write(body)
         self.size += len(body)
-        if self.size > self._spool_bytes:
-            raise AnswerTooLarge(
-                f"the answer is larger than {self._spool_bytes} bytes; narrow it, or ask with Prefer: respond-async",
-                limit_bytes=self._spool_bytes,
-            )
-        if self._spool is None and self.size > self._memory_bytes:
-            # The file has no name: it is gone with the process, whatever happens.
-            self._spool = tempfile.TemporaryFile(dir=self._folder)  # noqa: SIM115 - closed by discard()
-            for chunk in self._chunks:
-                self._spool.write(chunk)
-            self._chunks = []
-        if self._spool is not None:
-            self._spool.write(body)
-        else:
-            self._chunks.append(body)
 
     def _iterate(self) -> Iterator[bytes]:
-        if self._spool is None:
-            yield from self._chunks
-            return
-        self._spool.seek(0)
-        while chunk := self._spool.read(CHUNK_BYTES):
-            yield chunk
+        return self._spool.chunks()
 
 
 async def read_whole(receive: Receive, limit_bytes: int) -> bytes | None:

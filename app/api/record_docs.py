@@ -9,6 +9,12 @@ from app.schemas.registry import SchemaDef
 
 _TEXT = {"type": "string", "maxLength": 2048}
 _TIME = {"type": "string", "format": "date-time", "maxLength": 40}
+_FILES = (
+    ("application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", "Sheets Data and Keterangan"),
+    ("application/vnd.apache.parquet", "Typed columns, then _agency and _dataset"),
+    ("application/vnd.apache.arrow.stream", "Typed columns, then _agency and _dataset"),
+    ("application/geo+json", "A FeatureCollection; only where records have a place"),
+)
 _EXAMPLE_TIME = "2026-11-20T03:15:00Z"
 
 
@@ -97,7 +103,7 @@ def query_parameters(schema: SchemaDef) -> list[dict[str, Any]]:
         _parameter(
             "f",
             "Format, instead of the Accept header",
-            {"type": "string", "enum": ["json", "ndjson", "csv"]},
+            {"type": "string", "enum": ["json", "ndjson", "csv", "xlsx", "parquet", "arrow", "geojson"]},
             "json",
         ),
         _parameter(
@@ -117,7 +123,12 @@ def paging_parameters() -> list[dict[str, Any]]:
     limit = {"type": "integer", "format": "int32", "minimum": 1, "maximum": 1000, "default": 100}
     cursor = {"type": "string", "maxLength": 8192, "pattern": "^[A-Za-z0-9_-]+$"}
     return [
-        _parameter("limit", "Records on the page", limit, 100),
+        _parameter(
+            "limit",
+            "Records on the page; without it only JSON is paged, all other formats hold the whole answer",
+            limit,
+            100,
+        ),
         _parameter("cursor", "`next_cursor` of the page before", cursor, None),
     ]
 
@@ -161,7 +172,7 @@ def search_body(schema: SchemaDef) -> dict[str, Any]:
 
 
 def page_response(schema: SchemaDef) -> dict[str, Any]:
-    """The 200 of list, search and lookup, in the three formats."""
+    """The 200 of list, search and lookup, in every format."""
     name = component_name(schema)
     return {
         "description": "Finished and recorded before it is released.",
@@ -172,6 +183,9 @@ def page_response(schema: SchemaDef) -> dict[str, Any]:
             },
             "application/x-ndjson": {"schema": {"type": "string", "description": "One record a line"}},
             "text/csv": {"schema": {"type": "string", "description": "One header row, then one record a row"}},
+            **{
+                media: {"schema": {"type": "string", "format": "binary", "description": text}} for media, text in _FILES
+            },
         },
     }
 

@@ -13,32 +13,36 @@ from app.api import record_docs as docs
 from app.api.bodies import read_json
 from app.api.dependencies import exchange, services
 from app.api.exchange_layer import Endpoint
+from app.api.spooled import spooled
 from app.api.verify import verify_routes
 from app.errors import FieldError, LookupOnly, NotAcceptable, ParameterUnknown, SchemaUnknown, ValidationFailed
 from app.federation.binder import RawQuery
+from app.federation.exports import FORMS
 from app.federation.query import Answer
 from app.federation.survivorship import MergedAnswer
-from app.federation.writers import write_csv, write_json, write_merged, write_ndjson
-from app.gateway import views
+from app.federation.writers import write_json, write_merged
+from app.gateway import exports, records, views
+from app.gateway.exports import Wanted
 from app.gateway.lookups import look_up
 from app.schemas import registry
 from app.schemas.registry import SchemaDef, all_schemas
 
 router = APIRouter(prefix="/v1/records", tags=["records"])
 
-_FORMATS = {"json": "application/json", "ndjson": "application/x-ndjson", "csv": "text/csv"}
+_FORMATS = {name: form.media_type for name, form in FORMS.items()}
 _BY_TYPE = {**{media: name for name, media in _FORMATS.items()}, "application/jsonl": "ndjson", "*/*": "json"}
 _BY_TYPE |= {"application/*": "json", "text/*": "csv"}
 _GENERAL = frozenset({"filter", "filter-lang", "fields", "sort", "limit", "cursor", "agencies"})
 _PRESENTATION = frozenset({"f", "csv"})
 _BODY_MEMBERS = frozenset({"filter", "fields", "sort", "limit", "cursor", "agencies", "view", "purpose"})
 _PREFIX = "/v1/records/"
+_VARY = "Accept, Accept-Language, Authorization"
 _ENDPOINTS: dict[tuple[str, str], Endpoint] = {}
 _QUALITY = re.compile(r";\s*q=0(\.0*)?\s*$")
 
 
 def _format(request: Request) -> str:
-    """`json`, `ndjson` or `csv` by `f=` or by the Accept header, in the caller's order."""
+    """The format by `f=` or by the Accept header, in the caller's order."""
     asked = request.query_params.get("f")
     if asked is not None:
         if asked not in _FORMATS:
@@ -54,25 +58,38 @@ def _format(request: Request) -> str:
     raise NotAcceptable("none of the media types in Accept is offered", offered=list(_FORMATS.values()))
 
 
-def _answer(request: Request, result: Answer | MergedAnswer, following: str | None, chosen: str) -> Response:
+async def _answer(request: Request, result: Answer | MergedAnswer, following: str | None, chosen: str) -> Response:
     state = services(request)
-    headers = {"simpul-complete": "?1" if result.complete else "?0", "vary": "Accept, Accept-Language, Authorization"}
+    headers = {"simpul-complete": "?1" if result.complete else "?0", "vary": _VARY}
     if following is not None and request.method == "GET":
         kept = [(name, value) for name, value in request.query_params.multi_items() if name != "cursor"]
         target = f"{state.settings.base_url}{request.url.path}?{urlencode([*kept, ('cursor', following)])}"
         headers["link"] = f'<{target}>; rel="next"'
     if isinstance(result, MergedAnswer):
-        if chosen != "json":
-            raise NotAcceptable(
-                "a merged view is JSON: its provenance has no place in a table", offered=[_FORMATS["json"]]
-            )
         return Response(write_merged(result, next_cursor=following), 200, headers, _FORMATS["json"])
-    if chosen == "csv":
-        local = request.query_params.get("csv") == "id"
-        return Response(write_csv(result, indonesian=local), 200, headers, "text/csv; charset=utf-8; header=present")
-    if chosen == "ndjson":
-        return Response(write_ndjson(result), 200, headers, _FORMATS["ndjson"])
-    return Response(write_json(result, next_cursor=following), 200, headers, _FORMATS["json"])
+    if chosen == "json":
+        return Response(write_json(result, next_cursor=following), 200, headers, _FORMATS["json"])
+    made = await exports.write_page(exchange(request), result, _wanted(request, chosen), exports.new_spool(state))
+    return spooled(made, exchange(request), headers)
+
+
+def _wanted(request: Request, chosen: str) -> Wanted:
+    return Wanted(chosen, indonesian=request.query_params.get("csv") == "id")
+
+
+async def _export(request: Request, asked: records.Authorised, chosen: str) -> Response:
+    """The whole answer: an export is not cut at a page."""
+    state, under_way = services(request), exchange(request)
+    spool = exports.new_spool(state)
+    try:
+        made = await exports.write_whole(
+            state, under_way, asked.query, asked.refs, _wanted(request, chosen), spool,
+            seconds=state.settings.request_seconds,
+        )  # fmt: skip
+    except BaseException:
+        spool.close()
+        raise
+    return spooled(made, under_way, {"vary": _VARY, "simpul-complete": "?1" if made.complete else "?0"})
 
 
 def _prefer_never(request: Request) -> bool:
@@ -162,10 +179,19 @@ def direct_endpoint(op: str, path: str) -> Endpoint | None:
 
 async def _read(request: Request, schema: SchemaDef, operation: Operation, raw_of: Any) -> Response:
     chosen = _format(request)
-    under_way = exchange(request)
-    state = services(request)
+    state, under_way = services(request), exchange(request)
+    if chosen != "json":
+        asked = exports.authorise(state, under_way, schema, lambda: raw_of(request))
+        if asked.raw.view != "records":
+            raise NotAcceptable(
+                "a merged view is JSON: its provenance has no place in a table", offered=[_FORMATS["json"]]
+            )
+        if asked.raw.limit is None and asked.raw.cursor is None:
+            return await _export(request, asked, chosen)
+        page, following = await records.page(state, under_way, asked)
+        return await _answer(request, page, following, chosen)
     result, following = await views.read(state, under_way, schema, operation, lambda: raw_of(request))
-    return _answer(request, result, following, chosen)
+    return await _answer(request, result, following, chosen)
 
 
 def _add_routes(schema: SchemaDef) -> None:
@@ -180,7 +206,7 @@ def _add_routes(schema: SchemaDef) -> None:
     async def get_record(request: Request) -> Response:
         chosen = _format(request)
         found = await look_up(services(request), exchange(request), schema, _from_key(request))
-        return _answer(request, found, None, chosen)
+        return await _answer(request, found, None, chosen)
 
     _ENDPOINTS.update({("list", slug): list_records, ("search", slug): search_records, ("lookup", slug): get_record})
     title = schema.meta.title_en

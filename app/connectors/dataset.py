@@ -5,7 +5,8 @@ Sits on a connector and a compiled mapping; knows nothing of callers, grants or 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Hashable, Mapping
+from collections.abc import AsyncGenerator, Hashable, Mapping
+from contextlib import aclosing
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -114,6 +115,24 @@ class MappedSource:
         """Whether reads may be answered from memory."""
         return self._kept.possible
 
+    async def stream(self, request: ReadRequest) -> AsyncGenerator[ReadResult]:
+        """Every wanted record, batch by batch in the source's own order: nothing is sorted, cut or kept.
+
+        `rejected_rows` and `rejects` of a batch are those of the whole read so far.
+        """
+        kept = await self._kept.table(request.deadline)
+        if kept is not None:
+            yield kept.select(request, request.filter)
+            return
+        selection = Selection(self.schema, request, request.filter)
+        await self.connector.learn()
+        scan = scan_request(self.mapping, self.connector, request, request.filter)
+        pushed = _pushed(request, scan)
+        async with aclosing(self._batches(scan)) as batches:
+            async for batch in batches:
+                await selection.take(self.mapping, batch)
+                yield selection.drain(pushed, datetime.now(UTC))
+
     async def read_all(self, deadline: float | None, most: int) -> ReadResult | None:
         """Every valid record, None when there are more than `most`."""
         selection = Selection(self.schema, ReadRequest(limit=most), TRUE)
@@ -142,7 +161,7 @@ class MappedSource:
         self._kept.forget()
         await self.connector.close()
 
-    async def _batches(self, scan: ScanRequest) -> AsyncIterator[RawBatch]:
+    async def _batches(self, scan: ScanRequest) -> AsyncGenerator[RawBatch]:
         """The raw batches of a scan; the source is told to stop whatever happens here."""
         seen = 0
         batches = self.connector.scan(scan)

@@ -180,10 +180,17 @@ class Selection:
         else:
             await asyncio.to_thread(self._take, mapping, batch)
 
+    def drain(self, pushed: tuple[str, ...], as_of: datetime) -> ReadResult:
+        """The records met since the last call in the order in which they were met, with their soft findings."""
+        records, self._records = [record for _, record in self._records], []
+        return self._result(records, pushed, as_of)
+
     def result(self, pushed: tuple[str, ...], as_of: datetime) -> ReadResult:
         """The records in order, cut to the limit, with their soft findings."""
         self._trim()
-        records = [record for _, record in self._records]
+        return self._result([record for _, record in self._records], pushed, as_of)
+
+    def _result(self, records: list[MappedRecord], pushed: tuple[str, ...], as_of: datetime) -> ReadResult:
         for record in records:
             found = soft_warnings(self._schema, record.values)
             if found:

@@ -1,14 +1,10 @@
-"""From an `Answer` to bytes: JSON, NDJSON, CSV. Decimals as text, times RFC 3339 in UTC, null explicit.
+"""From an `Answer` to the bytes of a JSON page. Decimals as text, times RFC 3339 in UTC, null explicit.
 
-A field that an agency does not grant is absent in its records. No format has a trailer or an extra row.
+A field that an agency does not grant is absent in its records. All other formats are made in `exports/`.
 """
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Iterator
-from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -24,7 +20,6 @@ from app.schemas.definition import SchemaDef
 from app.schemas.wire import wire_values
 
 _OPTIONS = orjson.OPT_UTC_Z
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def write_json(answer: Answer, *, next_cursor: str | None) -> bytes:
@@ -76,26 +71,6 @@ def _source(found: AnswerRecord) -> dict[str, Any]:
     return {"agency": found.agency, "dataset": found.dataset, "id": found.record.key, "as_of": found.as_of}
 
 
-def write_ndjson(answer: Answer) -> bytes:
-    """One record a line."""
-    option = _OPTIONS | orjson.OPT_APPEND_NEWLINE
-    return b"".join(orjson.dumps(record_document(found), default=_default, option=option) for found in answer.records)
-
-
-def write_csv(answer: Answer, *, indonesian: bool = False) -> bytes:
-    """One header row, then one record a row; `_source` as `_agency`, `_dataset`.
-
-    `indonesian` is for Excel there: BOM, `;`, decimal comma. Text that a spreadsheet would run is neutralised by a quote mark.
-    """
-    out = io.StringIO(newline="")
-    writer = csv.writer(out, delimiter=";" if indonesian else ",", lineterminator="\r\n")
-    writer.writerow([*answer.fields, "_agency", "_dataset"])
-    for found in answer.records:
-        writer.writerow([*_cells(answer, found, indonesian=indonesian), found.agency, found.dataset])
-    text = out.getvalue()
-    return text.encode("utf-8-sig" if indonesian else "utf-8")
-
-
 def record_document(found: AnswerRecord) -> dict[str, Any]:
     """One record as it leaves: its fields that are granted, where it is from, its findings."""
     values = found.record.values
@@ -115,40 +90,3 @@ def _default(value: Any) -> Any:
     if isinstance(value, SharedPart):
         return wire_values(value)
     raise TypeError(type(value).__name__)
-
-
-def _cells(answer: Answer, found: AnswerRecord, *, indonesian: bool) -> Iterator[str]:
-    granted = set(found.fields)
-    for name in answer.fields:
-        value = found.record.values.get(name) if name in granted else None
-        yield _cell(value, indonesian=indonesian)
-
-
-def _cell(value: Any, *, indonesian: bool) -> str:
-    match value:
-        case None:
-            return ""
-        case bool():
-            return "true" if value else "false"
-        case int():
-            return str(value)
-        case float():
-            return repr(value).replace(".", ",") if indonesian else repr(value)
-        case Decimal():
-            text = decimal_text(value)
-            return text.replace(".", ",") if indonesian else text
-        case datetime():
-            return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
-        case date():
-            return value.isoformat()
-        case list() if not any(isinstance(item, dict | list | SharedPart) for item in value):
-            return _safe(" | ".join(_cell(item, indonesian=indonesian) for item in value))
-        case str():
-            return _safe(value)
-        case _:
-            return orjson.dumps(value, default=_default, option=_OPTIONS).decode()
-
-
-def _safe(text: str) -> str:
-    """A leading apostrophe keeps a spreadsheet from running the text as a formula (OWASP: CSV injection)."""
-    return f"'{text}" if text.startswith(_FORMULA) else text

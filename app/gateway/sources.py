@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncGenerator, Iterable, Mapping
 from dataclasses import dataclass
 
 import structlog
@@ -54,6 +54,10 @@ class BrokenSource(MappedSource):
         """Raises why the dataset could not be opened."""
         del request
         raise self.error
+
+    async def stream(self, request: ReadRequest) -> AsyncGenerator[ReadResult]:
+        """Raises why the dataset could not be opened."""
+        yield await self.read(request)
 
     async def close(self) -> None:
         """Nothing was opened."""

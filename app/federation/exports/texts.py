@@ -1,0 +1,130 @@
+"""JSON, NDJSON, GeoJSON and CSV. No format has a trailer that is a record; a field that is not granted is absent."""
+
+from __future__ import annotations
+
+import orjson
+
+from app.federation.bulk import Part
+from app.federation.exports.expressions import csv_cell, json_value, quoted
+from app.federation.exports.writer import Columns, Sink, Summary, Writer, chosen, literal
+
+_UTC = orjson.OPT_UTC_Z
+
+
+def record_json(columns: Columns, part: Part) -> str:
+    """The expression of a record as JSON text: fields, `_source`, and `_warnings` where there are any."""
+    members = _members(columns, part, set())
+    if not columns.sourced:
+        return f"CAST(to_json({{{', '.join(members)}}}) AS VARCHAR)"
+    members.append(f"'_source': {_source(part)}")
+    whole = f"CAST(to_json({{{', '.join(members)}}}) AS VARCHAR)"
+    noted = f"""left({whole}, -1) || ',"_warnings":' || _warnings || '}}'"""
+    return f"CASE WHEN _warnings IS NULL THEN {whole} ELSE {noted} END"
+
+
+class NdjsonWriter(Writer):
+    """One record a line."""
+
+    def take(self, part: Part) -> None:
+        """The lines of a part."""
+        self.sink.write(self.engine.render(part.batch, f"{record_json(self.columns, part)} || chr(10)"))
+
+    def finish(self, summary: Summary) -> None:
+        """A line file has no end mark."""
+
+
+class JsonWriter(Writer):
+    """The page's shape with all records in `items`."""
+
+    def __init__(self, columns: Columns, sink: Sink) -> None:
+        super().__init__(columns, sink)
+        self._begun = False
+
+    def take(self, part: Part) -> None:
+        """The items of a part."""
+        made = self.engine.render(part.batch, f"',' || {record_json(self.columns, part)}")
+        self.sink.write(made if self._begun else b'{"items":[' + made[1:])
+        self._begun = True
+
+    def finish(self, summary: Summary) -> None:
+        """What a page says behind its items."""
+        rest = {"next_cursor": None, "sources": summary.sources, "complete": summary.complete, "meta": summary.meta}
+        if not self._begun:
+            self.sink.write(b'{"items":[')
+        self.sink.write(b"]," + orjson.dumps(rest, default=str, option=_UTC)[1:])
+
+
+class GeoJsonWriter(Writer):
+    """A FeatureCollection (RFC 7946). A record without a place has the geometry null."""
+
+    def __init__(self, columns: Columns, sink: Sink) -> None:
+        super().__init__(columns, sink)
+        self._begun = False
+
+    def take(self, part: Part) -> None:
+        """The features of a part."""
+        columns = self.columns
+        geometry = "NULL"
+        if columns.geometry is not None:
+            geometry = f"CAST({quoted(columns.geometry)} AS JSON)"
+        elif columns.point is not None:
+            lng, lat = (quoted(name) for name in columns.point)
+            point = f"{{'type': 'Point', 'coordinates': [{lng}, {lat}]}}"
+            geometry = f"CASE WHEN {lng} IS NULL OR {lat} IS NULL THEN NULL ELSE {point} END"
+        properties = _members(columns, part, {columns.geometry or ""})
+        properties.append(f"'_source': {_source(part)}")
+        feature = f"{{'type': 'Feature', 'id': _id, 'geometry': {geometry}, 'properties': {{{', '.join(properties)}}}}}"
+        made = self.engine.render(part.batch, f"',' || CAST(to_json({feature}) AS VARCHAR)")
+        self.sink.write(made if self._begun else b'{"type":"FeatureCollection","features":[' + made[1:])
+        self._begun = True
+
+    def finish(self, summary: Summary) -> None:
+        """The sources as foreign members (RFC 7946, section 6.1)."""
+        rest = {"sources": summary.sources, "complete": summary.complete}
+        if not self._begun:
+            self.sink.write(b'{"type":"FeatureCollection","features":[')
+        self.sink.write(b"]," + orjson.dumps(rest, default=str, option=_UTC)[1:])
+
+
+class CsvWriter(Writer):
+    """One header row, then one record a row; `indonesian`: BOM, `;` and decimal comma, as Excel there reads it."""
+
+    def __init__(self, columns: Columns, sink: Sink, *, indonesian: bool = False) -> None:
+        super().__init__(columns, sink)
+        self._separator = ";" if indonesian else ","
+        self._comma = indonesian
+        names = [*columns.names, *(("_agency", "_dataset") if columns.sourced else ())]
+        sink.write((b"\xef\xbb\xbf" if indonesian else b"") + self._separator.join(names).encode() + b"\r\n")
+
+    def take(self, part: Part) -> None:
+        """The rows of a part."""
+        columns, separator = self.columns, self._separator
+        given = dict(chosen(columns, part, lambda sql, _: sql))
+        cells = []
+        for column in columns.schema:
+            cell = "''"
+            if column.name in given:
+                is_json = column.name in columns.json
+                cell = csv_cell(given[column.name], column.type, json=is_json, comma=self._comma, separator=separator)
+            cells.append(cell)
+        if columns.sourced:
+            cells += [literal(part.agency), literal(part.dataset)]
+        between = f" || '{separator}' || "
+        self.sink.write(self.engine.render(part.batch, f"{between.join(cells)} || chr(13) || chr(10)"))
+
+    def finish(self, summary: Summary) -> None:
+        """A CSV file has no end mark."""
+
+
+def _members(columns: Columns, part: Part, without: set[str]) -> list[str]:
+    members = []
+    for name, sql in chosen(columns, part, json_value):
+        if name not in without:
+            members.append(f"{literal(name)}: " + (f"CAST({sql} AS JSON)" if name in columns.json else sql))
+    return members
+
+
+def _source(part: Part) -> str:
+    moment = orjson.loads(orjson.dumps(part.as_of, option=_UTC))
+    named = f"'agency': {literal(part.agency)}, 'dataset': {literal(part.dataset)}"
+    return f"{{{named}, 'id': _id, 'as_of': {literal(moment)}}}"

@@ -1,0 +1,158 @@
+"""What all writers share: the columns of an answer, its summary, the protocol, and the engine that makes text of batches."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import Any, Protocol
+
+import duckdb
+import pyarrow as pa
+
+from app.federation.bulk import Part
+from app.federation.exports.expressions import quoted
+from app.schemas.registry import SchemaDef
+
+
+class Sink(Protocol):
+    """Where bytes go; a file that is only appended to."""
+
+    def write(self, part: bytes) -> int:
+        """Appends."""
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """The columns of an answer in order. `json` are text columns that hold JSON; `tail` follow the fields of a record.
+
+    `sourced`: records of one schema, which carry `_source`; without it the rows of a SQL query.
+    """
+
+    schema: pa.Schema
+    json: frozenset[str] = frozenset()
+    sourced: bool = True
+    ref: str = ""
+    geometry: str | None = None
+    point: tuple[str, str] | None = None
+    titles: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def located(self) -> bool:
+        """Whether a row can stand on a map."""
+        return self.geometry is not None or self.point is not None
+
+    @property
+    def names(self) -> list[str]:
+        """The names of the fields."""
+        names: list[str] = self.schema.names
+        return names
+
+    @classmethod
+    def of(cls, schema: SchemaDef, fields: Sequence[str]) -> Columns:
+        """The columns of records with these fields."""
+        geometries = [name for name in fields if schema.fields[name].kind == "geometry"]
+        return cls(
+            schema=pa.schema([schema.arrow.field(name) for name in fields]),
+            json=frozenset(geometries),
+            ref=schema.meta.ref,
+            geometry=geometries[0] if geometries else None,
+            point=("lng", "lat") if {"lng", "lat"} <= set(fields) else None,
+            titles={name: schema.fields[name].title_id for name in fields},
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What is known at the end of an answer."""
+
+    sources: Sequence[Mapping[str, Any]]
+    complete: bool
+    rows: int
+    question: str = ""
+    meta: Mapping[str, Any] = field(default_factory=dict)
+    moment: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+
+class Writer(ABC):
+    """Takes parts, then the summary. Runs in a worker thread; one thread at a time."""
+
+    def __init__(self, columns: Columns, sink: Sink) -> None:
+        self.columns = columns
+        self.sink = sink
+
+    @cached_property
+    def engine(self) -> RowText:
+        """The engine that makes text of batches; it has no file and no network."""
+        return RowText()
+
+    @abstractmethod
+    def take(self, part: Part) -> None:
+        """Writes some records."""
+
+    @abstractmethod
+    def finish(self, summary: Summary) -> None:
+        """Writes the end; the sink then holds the whole answer."""
+
+    def close(self) -> None:
+        """Gives the engine back; may be called twice."""
+        engine = self.__dict__.pop("engine", None)
+        if engine is not None:
+            engine.close()
+
+
+class RowText:
+    """Arrow batches to text, one expression a row, in an engine without file system, network or extensions."""
+
+    def __init__(self) -> None:
+        settings: dict[str, str | bool | int | float | list[str]] = {"threads": 2, "memory_limit": "128MB"}
+        self._engine = duckdb.connect(":memory:", config=settings)
+        for command in (
+            "SET TimeZone = 'UTC'",
+            "SET enable_external_access = false",
+            "SET python_enable_replacements = false",
+            "SET preserve_insertion_order = true",
+        ):
+            self._engine.execute(command)
+
+    def render(self, batch: pa.RecordBatch, expression: str) -> bytes:
+        """The texts of all rows, one behind the other. `expression` is over the batch's columns and never null."""
+        self._engine.register("part", pa.Table.from_batches([batch]))
+        try:
+            made = self._engine.sql(f"SELECT {expression} AS line FROM part").to_arrow_table()  # noqa: S608 - our own
+        finally:
+            self._engine.unregister("part")
+        return b"".join(_bytes(chunk) for chunk in made.column(0).chunks)
+
+    def close(self) -> None:
+        """Ends the engine."""
+        self._engine.close()
+
+
+def _bytes(chunk: pa.StringArray) -> bytes:
+    """The bytes of a text array: its values stand behind one another in one buffer."""
+    offsets, texts = chunk.buffers()[1], chunk.buffers()[2]
+    if offsets is None or texts is None or len(chunk) == 0:
+        return b""
+    width = 8 if pa.types.is_large_string(chunk.type) else 4
+    whole = memoryview(offsets).cast("q" if width == 8 else "i")
+    first, last = whole[chunk.offset], whole[chunk.offset + len(chunk)]
+    return bytes(memoryview(texts)[first:last])
+
+
+def literal(text: str) -> str:
+    """A text as a SQL literal."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+Expression = Callable[[str, pa.DataType], str]
+
+
+def chosen(columns: Columns, part: Part, make: Expression) -> list[tuple[str, str]]:
+    """Name and expression of each field that this part grants."""
+    granted = set(part.fields) if columns.sourced else set(columns.names)
+    return [
+        (column.name, make(quoted(column.name), column.type)) for column in columns.schema if column.name in granted
+    ]

@@ -1,0 +1,92 @@
+"""Global order for whole answers: all parts go into an engine that sorts in bounded memory (encrypted spill), then come out.
+
+The order is that of pages: sort keys with nulls last, text by code point, then agency, dataset, key.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from datetime import datetime
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from app.federation.bulk import BulkRead, Part
+from app.federation.exports.expressions import quoted
+
+_MEMORY = "256MB"
+_BATCH_ROWS = 16_384
+
+
+async def sorted_parts(read: BulkRead) -> AsyncGenerator[Part]:
+    """The parts of a reading in the order of its question. A part holds records of one dataset."""
+    with tempfile.TemporaryDirectory(prefix="simpul-sort-") as folder:
+        engine = await asyncio.to_thread(_engine, folder)
+        try:
+            moments: dict[str, tuple[str, datetime, tuple[str, ...]]] = {}
+            made = False
+            async with aclosing(read.parts()) as parts:
+                async for part in parts:
+                    moments[part.dataset] = (part.agency, part.as_of, part.fields)
+                    await asyncio.to_thread(_insert, engine, part, made)
+                    made = True
+            if not made:
+                return
+            reader = await asyncio.to_thread(_ordered, engine, read)
+            while (batch := await asyncio.to_thread(_next, reader)) is not None:
+                for part in _runs(batch, moments):
+                    yield part
+        finally:
+            await asyncio.to_thread(engine.close)
+
+
+def _engine(folder: str) -> duckdb.DuckDBPyConnection:
+    engine = duckdb.connect(":memory:", config={"threads": 2, "memory_limit": _MEMORY})
+    engine.execute("SET temp_file_encryption = true")
+    engine.execute(f"SET temp_directory = '{folder}'")
+    engine.execute("SET TimeZone = 'UTC'")
+    return engine
+
+
+def _insert(engine: duckdb.DuckDBPyConnection, part: Part, made: bool) -> None:
+    batch = part.batch
+    names = pa.array([part.dataset] * batch.num_rows, pa.string())
+    agencies = pa.array([part.agency] * batch.num_rows, pa.string())
+    table = pa.Table.from_batches([batch]).append_column("_dataset", names).append_column("_agency", agencies)
+    engine.register("part", table)
+    engine.execute("INSERT INTO whole SELECT * FROM part" if made else "CREATE TABLE whole AS SELECT * FROM part")
+    engine.unregister("part")
+
+
+def _ordered(engine: duckdb.DuckDBPyConnection, read: BulkRead) -> pa.RecordBatchReader:
+    keys = [f"{quoted(key.field)} {'DESC' if key.descending else 'ASC'} NULLS LAST" for key in read.query.sort]
+    order = ", ".join([*keys, "_agency", "_dataset", "_id"])
+    found = engine.sql(f"SELECT * FROM whole ORDER BY {order}")  # noqa: S608 - names are quoted
+    reader: pa.RecordBatchReader = found.to_arrow_reader(_BATCH_ROWS)
+    return reader
+
+
+def _next(reader: pa.RecordBatchReader) -> pa.RecordBatch | None:
+    try:
+        return reader.read_next_batch()
+    except StopIteration:
+        return None
+
+
+def _runs(batch: pa.RecordBatch, moments: dict[str, tuple[str, datetime, tuple[str, ...]]]) -> list[Part]:
+    """Runs of records of one dataset, in order."""
+    datasets: list[Any] = batch.column("_dataset").to_pylist()
+    columns = [column for column in batch.schema.names if column not in {"_dataset", "_agency"}]
+    plain = batch.select(columns)
+    found = []
+    first = 0
+    for place in range(1, len(datasets) + 1):
+        if place == len(datasets) or datasets[place] != datasets[first]:
+            agency, as_of, fields = moments[datasets[first]]
+            found.append(Part(plain.slice(first, place - first), agency, datasets[first], as_of, fields))
+            first = place
+    return found

@@ -1,0 +1,139 @@
+"""Exports: a whole answer, finished in a spool before it is released. Authorised and recorded exactly as a list is."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+
+from app.errors import NotAcceptable, SimpulError
+from app.federation.binder import RawQuery
+from app.federation.bulk import BulkRead, parts_of
+from app.federation.executor import source_documents
+from app.federation.exports import Columns, Summary, Writer, writer_of
+from app.federation.query import Answer, DatasetRef, Query
+from app.federation.sorting import sorted_parts
+from app.gateway import records
+from app.gateway.exchange import Exchange
+from app.gateway.spool import Spool
+from app.gateway.state import State
+from app.schemas.registry import SchemaDef
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """The format asked for. `indonesian` is the CSV that Excel there reads."""
+
+    form: str
+    indonesian: bool = False
+
+
+@dataclass(slots=True)
+class Made:
+    """A finished answer, not yet released."""
+
+    spool: Spool
+    complete: bool
+    rows: int
+    wanted: Wanted
+
+
+def new_spool(state: State) -> Spool:
+    """A spool without a name, within the limits of the settings."""
+    settings = state.settings
+    return Spool(state.spool, memory_bytes=settings.answer_memory_bytes, most_bytes=settings.answer_spool_bytes)
+
+
+def authorise(
+    state: State, exchange: Exchange, schema: SchemaDef, raw_of: Callable[[], RawQuery]
+) -> records.Authorised:
+    """As for a list, for the operation `export`."""
+    exchange.op = "export"
+    return records.authorise(state, exchange, schema, "export", raw_of)
+
+
+async def write_page(exchange: Exchange, answer: Answer, wanted: Wanted, spool: Spool) -> Made:
+    """A page in a format that is not the page's own."""
+    columns = Columns.of(answer.schema, answer.fields)
+    writer = writer_of(wanted.form, columns, spool, indonesian=wanted.indonesian)
+    parts = parts_of(answer)
+    summary = Summary(
+        sources=source_documents(answer.sources),
+        complete=answer.complete,
+        rows=len(answer.records),
+        question=exchange.shape or "",
+        meta={"schema": answer.schema.meta.ref},
+    )
+
+    def write() -> None:
+        try:
+            for part in parts:
+                writer.take(part)
+            writer.finish(summary)
+        finally:
+            writer.close()
+
+    await asyncio.to_thread(write)
+    return Made(spool, answer.complete, len(answer.records), wanted)
+
+
+async def write_whole(
+    state: State,
+    exchange: Exchange,
+    query: Query,
+    refs: Sequence[DatasetRef],
+    wanted: Wanted,
+    spool: Spool,
+    *,
+    seconds: float,
+    progress: Callable[[BulkRead], None] | None = None,
+) -> Made:
+    """Every record of the question. Intent first; what came of it is noted in the exchange also when it is an error."""
+    read = BulkRead(query, refs, state.runtime.until(time.monotonic() + seconds))
+    columns = Columns.of(query.schema, read.fields)
+    if wanted.form == "geojson" and not columns.located:
+        raise NotAcceptable(f"{query.schema.name} has no position or geometry that you may see; choose another format")
+    await exchange.intend(state.log)
+    writer = await asyncio.to_thread(writer_of, wanted.form, columns, spool, indonesian=wanted.indonesian)
+    try:
+        await _write(read, writer, exchange, progress)
+    except SimpulError as error:
+        note_read(exchange, read)
+        error.legs = error.legs or read.statuses
+        raise
+    finally:
+        await asyncio.to_thread(writer.close)
+    note_read(exchange, read)
+    await records.note_sources(state, read.statuses)
+    return Made(spool, read.complete, read.rows, wanted)
+
+
+async def _write(
+    read: BulkRead, writer: Writer, exchange: Exchange, progress: Callable[[BulkRead], None] | None
+) -> None:
+    source = sorted_parts(read) if read.query.sort else read.parts()
+    async with aclosing(source) as parts:
+        async for part in parts:
+            await asyncio.to_thread(writer.take, part)
+            if progress is not None:
+                progress(read)
+    read.finish()
+    summary = Summary(
+        sources=source_documents(read.statuses),
+        complete=read.complete,
+        rows=read.rows,
+        question=exchange.shape or "",
+        meta={"schema": read.query.schema.meta.ref},
+    )
+    await asyncio.to_thread(writer.finish, summary)
+
+
+def note_read(exchange: Exchange, read: BulkRead) -> None:
+    """Counts and legs of a bulk reading, for the closing entry."""
+    exchange.rows = read.rows
+    exchange.rejected = sum(status.rejected_rows for status in read.statuses)
+    exchange.complete = read.complete
+    exchange.fields = read.fields
+    exchange.sources = read.statuses

@@ -1,0 +1,112 @@
+"""Bytes of an answer that wait for their release: in memory while few, else in an encrypted file. Nothing else lives here.
+
+The file is AES-256-CTR under a key of its own; a digest over the plain bytes stands in the log, so a change shows.
+"""
+
+from __future__ import annotations
+
+import secrets
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Final
+
+from cryptography.hazmat.primitives.ciphers import Cipher, CipherContext
+from cryptography.hazmat.primitives.ciphers.algorithms import AES
+from cryptography.hazmat.primitives.ciphers.modes import CTR
+
+from app.errors import AnswerTooLarge
+
+CHUNK_BYTES: Final = 262_144
+KEY_BYTES: Final = 48
+"""32 bytes of key and 16 of the first counter block."""
+
+
+class Spool:
+    """A growing answer. It can be written like a file (pyarrow does) and read again from its start.
+
+    Without `path` the file has no name: it is gone with the process, whatever happens.
+    """
+
+    def __init__(
+        self, folder: Path, *, memory_bytes: int, most_bytes: int, path: Path | None = None, key: bytes | None = None
+    ) -> None:
+        self.size = 0
+        self.closed = False
+        self.key = key or secrets.token_bytes(KEY_BYTES)
+        self._folder, self._path = folder, path
+        self._memory_bytes = memory_bytes if path is None else 0
+        self._most_bytes = most_bytes
+        self._chunks: list[bytes] = []
+        self._file: IO[bytes] | None = None
+        self._cipher = _cipher(self.key)
+
+    def write(self, part: bytes) -> int:
+        """Appends; raises `AnswerTooLarge` naming the job route above the limit."""
+        part = bytes(part)
+        self.size += len(part)
+        if self.size > self._most_bytes:
+            raise AnswerTooLarge(
+                f"the answer is larger than {self._most_bytes} bytes; narrow it, or ask with Prefer: respond-async",
+                limit_bytes=self._most_bytes,
+            )
+        if self._file is None and self.size > self._memory_bytes:
+            self._file = self._opened()
+            for chunk in self._chunks:
+                self._file.write(self._cipher.update(chunk))
+            self._chunks = []
+        if self._file is None:
+            self._chunks.append(part)
+        else:
+            self._file.write(self._cipher.update(part))
+        return len(part)
+
+    def chunks(self) -> Iterator[bytes]:
+        """The plain bytes from the start."""
+        if self._file is None:
+            yield from self._chunks
+            return
+        self._file.flush()
+        self._file.seek(0)
+        yield from _plain(self._file, self.key)
+        self._file.seek(0, 2)
+
+    def tell(self) -> int:
+        """Bytes written."""
+        return self.size
+
+    def flush(self) -> None:
+        """Everything written is on its way to the file."""
+        if self._file is not None:
+            self._file.flush()
+
+    def close(self) -> None:
+        """Forgets the answer; a named file stays."""
+        self.closed = True
+        self._chunks = []
+        self.size = 0
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def _opened(self) -> IO[bytes]:
+        if self._path is None:
+            return tempfile.TemporaryFile(dir=self._folder)
+        return self._path.open("w+b")
+
+
+def read_spooled(path: Path, key: bytes) -> Iterator[bytes]:
+    """The plain bytes of a named spool file."""
+    with path.open("rb") as file:
+        yield from _plain(file, key)
+
+
+def _plain(file: IO[bytes], key: bytes) -> Iterator[bytes]:
+    cipher = _cipher(key)
+    while chunk := file.read(CHUNK_BYTES):
+        yield cipher.update(chunk)
+
+
+def _cipher(key: bytes) -> CipherContext:
+    """CTR is the same in both directions; the key serves one file only."""
+    return Cipher(AES(key[:32]), CTR(key[32:])).encryptor()
