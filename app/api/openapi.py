@@ -9,6 +9,7 @@ from fastapi.openapi.utils import get_openapi
 
 from app.api.guardian_wire import GUARDIAN_BODIES
 from app.api.problems import PROBLEMS
+from app.api.queries import QueryBody
 from app.api.record_docs import record_components
 from app.api.verify import VerifyAnswer, VerifyBody
 from app.api.wire import BODIES, documents
@@ -217,6 +218,27 @@ _COMPONENTS: dict[str, Any] = {
             "meta": {"type": "object", "additionalProperties": True, "description": "Schema, and notes on the answer."},
         },
     },
+    "QueryAnswer": {
+        "type": "object",
+        "required": ["columns", "items", "sources", "complete"],
+        "properties": {
+            "columns": {
+                "type": "array",
+                "maxItems": 2000,
+                "items": {
+                    "type": "object",
+                    "properties": {
+                        "name": {"type": "string", "maxLength": 255},
+                        "type": {"type": "string", "maxLength": 255},
+                    },
+                },
+            },
+            "items": {"type": "array", "maxItems": 100000, "items": {"type": "object", "additionalProperties": True}},
+            "sources": {"type": "array", "maxItems": 1000, "items": {"$ref": "#/components/schemas/SourceStatus"}},
+            "complete": {"type": "boolean"},
+            "meta": {"type": "object", "additionalProperties": True},
+        },
+    },
     "Search": {
         "type": "object",
         "additionalProperties": False,
@@ -267,7 +289,7 @@ def _add_components(document: dict[str, Any]) -> None:
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)
     schemas.update(_COMPONENTS)
-    schemas.update(documents((*BODIES, *GUARDIAN_BODIES, VerifyBody, VerifyAnswer)))
+    schemas.update(documents((*BODIES, *GUARDIAN_BODIES, VerifyBody, VerifyAnswer, QueryBody)))
     for schema in all_schemas():
         if not schema.meta.lookup_only:
             schemas.update(record_components(schema))

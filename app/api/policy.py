@@ -51,6 +51,7 @@ RULES: tuple[RouteRule, ...] = (
     RouteRule("GET", "/v1/records/{schema}/conflicts", "records.conflicts", EVERYONE, "outcome"),
     RouteRule("GET", "/v1/records/{schema}/{key:path}", "lookup", EVERYONE, "outcome"),
     RouteRule("POST", "/v1/explain", "explain", EVERYONE, "outcome"),
+    RouteRule("POST", "/v1/queries", "sql", EVERYONE, "outcome"),
     # catalogue
     RouteRule("GET", "/v1/schemas", "catalogue", EVERYONE, "none"),
     RouteRule("GET", "/v1/schemas/{schema}", "catalogue", EVERYONE, "none"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 from urllib.parse import urlencode
 
@@ -13,11 +12,11 @@ from app.api import record_docs as docs
 from app.api.bodies import read_json
 from app.api.dependencies import exchange, services
 from app.api.exchange_layer import Endpoint
+from app.api.formats import VARY, asked_format, prefers
 from app.api.spooled import spooled
 from app.api.verify import verify_routes
 from app.errors import FieldError, LookupOnly, NotAcceptable, ParameterUnknown, SchemaUnknown, ValidationFailed
 from app.federation.binder import RawQuery
-from app.federation.exports import FORMS
 from app.federation.query import Answer
 from app.federation.survivorship import MergedAnswer
 from app.federation.writers import write_json, write_merged
@@ -29,46 +28,24 @@ from app.schemas.registry import SchemaDef, all_schemas
 
 router = APIRouter(prefix="/v1/records", tags=["records"])
 
-_FORMATS = {name: form.media_type for name, form in FORMS.items()}
-_BY_TYPE = {**{media: name for name, media in _FORMATS.items()}, "application/jsonl": "ndjson", "*/*": "json"}
-_BY_TYPE |= {"application/*": "json", "text/*": "csv"}
 _GENERAL = frozenset({"filter", "filter-lang", "fields", "sort", "limit", "cursor", "agencies"})
 _PRESENTATION = frozenset({"f", "csv"})
 _BODY_MEMBERS = frozenset({"filter", "fields", "sort", "limit", "cursor", "agencies", "view", "purpose"})
 _PREFIX = "/v1/records/"
-_VARY = "Accept, Accept-Language, Authorization"
 _ENDPOINTS: dict[tuple[str, str], Endpoint] = {}
-_QUALITY = re.compile(r";\s*q=0(\.0*)?\s*$")
-
-
-def _format(request: Request) -> str:
-    """The format by `f=` or by the Accept header, in the caller's order."""
-    asked = request.query_params.get("f")
-    if asked is not None:
-        if asked not in _FORMATS:
-            raise NotAcceptable(f"f is one of {', '.join(_FORMATS)}", offered=list(_FORMATS.values()))
-        return asked
-    accept = request.headers.get("accept")
-    if not accept or accept == "*/*":
-        return "json"
-    for part in accept.split(","):
-        found = _BY_TYPE.get(part.partition(";")[0].strip().lower())
-        if found is not None and not _QUALITY.search(part):
-            return found
-    raise NotAcceptable("none of the media types in Accept is offered", offered=list(_FORMATS.values()))
 
 
 async def _answer(request: Request, result: Answer | MergedAnswer, following: str | None, chosen: str) -> Response:
     state = services(request)
-    headers = {"simpul-complete": "?1" if result.complete else "?0", "vary": _VARY}
+    headers = {"simpul-complete": "?1" if result.complete else "?0", "vary": VARY}
     if following is not None and request.method == "GET":
         kept = [(name, value) for name, value in request.query_params.multi_items() if name != "cursor"]
         target = f"{state.settings.base_url}{request.url.path}?{urlencode([*kept, ('cursor', following)])}"
         headers["link"] = f'<{target}>; rel="next"'
     if isinstance(result, MergedAnswer):
-        return Response(write_merged(result, next_cursor=following), 200, headers, _FORMATS["json"])
+        return Response(write_merged(result, next_cursor=following), 200, headers, "application/json")
     if chosen == "json":
-        return Response(write_json(result, next_cursor=following), 200, headers, _FORMATS["json"])
+        return Response(write_json(result, next_cursor=following), 200, headers, "application/json")
     made = await exports.write_page(exchange(request), result, _wanted(request, chosen), exports.new_spool(state))
     return spooled(made, exchange(request), headers)
 
@@ -89,11 +66,7 @@ async def _export(request: Request, asked: records.Authorised, chosen: str) -> R
     except BaseException:
         spool.close()
         raise
-    return spooled(made, under_way, {"vary": _VARY, "simpul-complete": "?1" if made.complete else "?0"})
-
-
-def _prefer_never(request: Request) -> bool:
-    return "partial=never" in request.headers.get("prefer", "").replace(" ", "").lower().split(",")
+    return spooled(made, under_way, {"vary": VARY, "simpul-complete": "?1" if made.complete else "?0"})
 
 
 def _listed(text: str | None) -> tuple[str, ...] | None:
@@ -122,7 +95,7 @@ def _from_parameters(request: Request) -> RawQuery:
         cursor=general.get("cursor"),
         agencies=_listed(general.get("agencies")),
         equals=tuple(equals),
-        partial="never" if _prefer_never(request) else "allow",
+        partial="never" if prefers(request, "partial=never") else "allow",
     )
 
 
@@ -133,7 +106,7 @@ def _from_key(request: Request) -> RawQuery:
     return RawQuery(
         key=path.split("/", 4)[4],
         fields=_listed(query.get("fields")),
-        partial="never" if _prefer_never(request) else "allow",
+        partial="never" if prefers(request, "partial=never") else "allow",
     )
 
 
@@ -164,7 +137,7 @@ def _from_body(request: Request) -> RawQuery:
         cursor=body.get("cursor"),
         agencies=_tuple(body.get("agencies")),
         view=body.get("view", "records"),
-        partial="never" if _prefer_never(request) else "allow",
+        partial="never" if prefers(request, "partial=never") else "allow",
     )
 
 
@@ -178,13 +151,13 @@ def direct_endpoint(op: str, path: str) -> Endpoint | None:
 
 
 async def _read(request: Request, schema: SchemaDef, operation: Operation, raw_of: Any) -> Response:
-    chosen = _format(request)
+    chosen = asked_format(request)
     state, under_way = services(request), exchange(request)
     if chosen != "json":
         asked = exports.authorise(state, under_way, schema, lambda: raw_of(request))
         if asked.raw.view != "records":
             raise NotAcceptable(
-                "a merged view is JSON: its provenance has no place in a table", offered=[_FORMATS["json"]]
+                "a merged view is JSON: its provenance has no place in a table", offered=["application/json"]
             )
         if asked.raw.limit is None and asked.raw.cursor is None:
             return await _export(request, asked, chosen)
@@ -204,7 +177,7 @@ def _add_routes(schema: SchemaDef) -> None:
         return await _read(request, schema, "search", _from_body)
 
     async def get_record(request: Request) -> Response:
-        chosen = _format(request)
+        chosen = asked_format(request)
         found = await look_up(services(request), exchange(request), schema, _from_key(request))
         return await _answer(request, found, None, chosen)
 

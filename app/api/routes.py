@@ -25,6 +25,7 @@ from app.api import (
     records,
     subject_usage,
 )
+from app.api import access, agencies, agreements, catalogue, clients, connectors, exchanges, operation, queries, records
 
 ROUTERS: tuple[APIRouter, ...] = (
     aggregates.router,
@@ -32,6 +33,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     changes.router,
     conflicts.router,
     records.router,
+    queries.router,
     access.router,
     operation.router,
     catalogue.router,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol
 
 from app.access.principals import Principal
@@ -87,6 +87,11 @@ class Exchange:
     def decide(self, *, allow: bool, rule: str) -> None:
         """Notes the access decision; the last one stands."""
         self.allowed, self.rule = allow, rule
+
+    def purpose_given(self, purpose: str) -> None:
+        """A purpose that stands in the body counts where no header names one."""
+        if self.assertions.purpose is None:
+            self.assertions = replace(self.assertions, purpose=purpose)
 
     async def intend(self, log: Log) -> None:
         """Makes the intent durable. Must return before any source is asked; raises `LogUnavailable`."""

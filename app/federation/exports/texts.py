@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import orjson
 
 from app.federation.bulk import Part
@@ -39,18 +41,19 @@ class JsonWriter(Writer):
     def __init__(self, columns: Columns, sink: Sink) -> None:
         super().__init__(columns, sink)
         self._begun = False
+        kinds = [{"name": name, "type": kind} for name, kind in zip(columns.names, columns.types, strict=False)]
+        sink.write(b"{" + (b"" if columns.sourced else b'"columns":' + orjson.dumps(kinds) + b",") + b'"items":[')
 
     def take(self, part: Part) -> None:
         """The items of a part."""
         made = self.engine.render(part.batch, f"',' || {record_json(self.columns, part)}")
-        self.sink.write(made if self._begun else b'{"items":[' + made[1:])
+        self.sink.write(made if self._begun else made[1:])
         self._begun = True
 
     def finish(self, summary: Summary) -> None:
         """What a page says behind its items."""
-        rest = {"next_cursor": None, "sources": summary.sources, "complete": summary.complete, "meta": summary.meta}
-        if not self._begun:
-            self.sink.write(b'{"items":[')
+        rest: dict[str, Any] = {"next_cursor": None} if self.columns.sourced else {}
+        rest |= {"sources": summary.sources, "complete": summary.complete, "meta": summary.meta}
         self.sink.write(b"]," + orjson.dumps(rest, default=str, option=_UTC)[1:])
 
 

@@ -37,7 +37,7 @@ class Columns:
     ref: str = ""
     geometry: str | None = None
     point: tuple[str, str] | None = None
-    titles: Mapping[str, str] = field(default_factory=dict)
+    types: tuple[str, ...] = ()
 
     @property
     def located(self) -> bool:
@@ -60,7 +60,6 @@ class Columns:
             ref=schema.meta.ref,
             geometry=geometries[0] if geometries else None,
             point=("lng", "lat") if {"lng", "lat"} <= set(fields) else None,
-            titles={name: schema.fields[name].title_id for name in fields},
         )
 
 

@@ -1,0 +1,85 @@
+"""`POST /v1/queries`: read-only SQL over schema names, across agencies."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Request, Response
+from pydantic import Field
+
+from app.api.bodies import read_model
+from app.api.dependencies import exchange, json_body, services
+from app.api.formats import VARY, asked_format, prefers
+from app.api.spooled import spooled
+from app.api.wire import Wire
+from app.federation.query import Partial
+from app.federation.sql.engine import MOST_ROWS
+from app.gateway import exports, queries
+from app.gateway.exports import Wanted
+
+router = APIRouter(prefix="/v1", tags=["queries"])
+
+_SQL = (
+    "SELECT s.nama, f.nama AS faskes, induk(f.kode_wilayah, 'kecamatan') AS kecamatan, f._agency "
+    "FROM fasilitas_kesehatan f JOIN satuan_pendidikan s ON s.kode_wilayah = f.kode_wilayah WHERE f.jenis = 'puskesmas'"
+)
+
+
+class QueryBody(Wire):
+    """One SELECT over names of schemas."""
+
+    sql: Annotated[str, Field(min_length=1, max_length=1_048_576)] = Field(
+        description="One SELECT, or WITH before it; at most 16,384 bytes", examples=[_SQL]
+    )
+    limit: Annotated[int, Field(ge=1, le=MOST_ROWS, json_schema_extra={"format": "int32"})] | None = Field(
+        default=None, description="Rows wanted; `meta.has_more` says whether there are more", examples=[1000]
+    )
+    purpose: Annotated[str, Field(max_length=64)] | None = Field(default=None, description="Instead of Simpul-Purpose")
+
+
+_ANSWER: dict[str, Any] = {
+    "columns": [{"name": "kecamatan", "type": "VARCHAR"}, {"name": "jumlah", "type": "BIGINT"}],
+    "items": [{"kecamatan": "33.20.05", "jumlah": 3}],
+    "sources": [],
+    "complete": True,
+    "meta": {"has_more": False},
+}
+
+
+@router.post(
+    "/queries",
+    name="query_records",
+    summary="Ask in SQL, across agencies",
+    responses={
+        200: {
+            "description": "Finished and recorded before it is released.",
+            "content": {
+                "application/json": {"schema": {"$ref": "#/components/schemas/QueryAnswer"}, "example": _ANSWER},
+                "application/x-ndjson": {"schema": {"type": "string", "description": "One row a line"}},
+                "text/csv": {"schema": {"type": "string", "description": "One header row, then one row a line"}},
+            },
+        }
+    },
+    openapi_extra=json_body("QueryBody", {"sql": _SQL, "limit": 1000}),
+)
+async def query_records(request: Request) -> Response:
+    """One read-only SELECT with joins, WITH, windows and subqueries. Tables are schemas and hold the union of all agencies
+    that grant them; `SELECT *` means the granted fields, `_agency` and `_dataset` say who gave a row.
+    `induk(kode, 'kecamatan')` and `tingkat(kode)` work on region codes. Strict: when a source does not answer the whole is refused,
+    unless `Prefer: partial=allow`. Limits: 100,000 rows, 30 s, 512 MiB.
+    """
+    chosen = asked_format(request)
+    state, under_way = services(request), exchange(request)
+    body = read_model(request, QueryBody)
+    if body.purpose is not None:
+        under_way.purpose_given(body.purpose)
+    partial: Partial = "allow" if prefers(request, "partial=allow") else "never"
+    statement = queries.authorise(state, under_way, body.sql, partial=partial)
+    wanted = Wanted(chosen, indonesian=request.query_params.get("csv") == "id")
+    spool = exports.new_spool(state)
+    try:
+        made = await queries.answer(state, under_way, statement, wanted, spool, limit=body.limit)
+    except BaseException:
+        spool.close()
+        raise
+    return spooled(made, under_way, {"vary": VARY, "simpul-complete": "?1" if made.complete else "?0"})

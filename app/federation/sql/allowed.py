@@ -1,0 +1,63 @@
+"""What callers' SQL may be made of: constructs with their parts, functions, types. What is not here does not exist."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from sqlglot import exp
+
+_SELECT = frozenset(
+    {"with_", "with", "expressions", "from_", "from", "joins", "where", "group", "having", "qualify", "windows", "distinct", "order",
+     "limit", "offset", "kind"}
+)  # fmt: skip
+
+CONSTRUCTS: Final[Mapping[str, frozenset[str] | None]] = {
+    "Select": _SELECT - {"kind"},
+    "Union": None, "Except": None, "Intersect": None,
+    "Subquery": frozenset({"this", "alias", "order", "limit", "offset", "with_", "with"}),
+    "With": frozenset({"expressions"}), "CTE": frozenset({"this", "alias"}),
+    "Table": None, "TableAlias": frozenset({"this", "columns"}), "Identifier": None,
+    "Column": frozenset({"this", "table"}), "Alias": frozenset({"this", "alias"}), "Star": frozenset(),
+    "Literal": None, "Boolean": None, "Null": None, "Paren": None, "Tuple": frozenset({"expressions"}),
+    "From": None, "Join": frozenset({"this", "on", "using", "side", "kind"}), "Where": None, "Having": None,
+    "Qualify": None, "Order": frozenset({"expressions"}), "Ordered": frozenset({"this", "desc", "nulls_first"}),
+    "Group": frozenset({"expressions"}), "Limit": frozenset({"expression"}), "Offset": frozenset({"expression"}),
+    "Distinct": frozenset({"expressions"}), "Window": frozenset({"this", "partition_by", "order", "spec", "alias", "over"}),
+    "WindowSpec": None, "Filter": frozenset({"this", "expression"}), "IgnoreNulls": None, "RespectNulls": None,
+    "And": None, "Or": None, "Not": None, "Xor": None, "EQ": None, "NEQ": None, "GT": None, "GTE": None, "LT": None,
+    "LTE": None, "NullSafeEQ": None, "NullSafeNEQ": None, "Is": None, "In": frozenset({"this", "expressions", "query"}),
+    "Between": frozenset({"this", "low", "high"}), "Like": frozenset({"this", "expression"}),
+    "ILike": frozenset({"this", "expression"}), "Escape": None, "Exists": None,
+    "Add": None, "Sub": None, "Mul": None, "Div": None, "IntDiv": None, "Mod": None, "Neg": None, "DPipe": None,
+    "SafeDPipe": None, "Case": None, "If": None, "Cast": frozenset({"this", "to"}), "TryCast": frozenset({"this", "to"}),
+    "DataType": None, "DataTypeParam": None, "Var": None, "Interval": None, "IntervalSpan": None, "Day": None,
+}  # fmt: skip
+"""Class of the tree -> parts that it may have (None: any; all of them are constructs of this list again)."""
+
+FUNCTIONS: Final[Mapping[str, str]] = {
+    name: getattr(exp, name).sql_name().lower()
+    for name in (
+        "Count", "CountIf", "Sum", "Min", "Max", "Avg", "Median", "Stddev", "StddevPop", "StddevSamp", "Variance",
+        "VariancePop", "GroupConcat", "ApproxDistinct", "ArgMax", "ArgMin", "LogicalAnd", "LogicalOr", "AnyValue", "First", "Last",
+        "RowNumber", "Rank", "DenseRank", "PercentRank", "CumeDist", "Ntile", "Lag", "Lead", "FirstValue", "LastValue", "NthValue",
+        "Coalesce", "Nullif", "Greatest", "Least", "Abs", "Round", "Floor", "Ceil", "Sqrt", "Pow", "Ln", "Sign", "Exp",
+        "Upper", "Lower", "Trim", "Length", "Substring", "Replace", "Concat", "ConcatWs", "Left", "Right", "StrPosition",
+        "StartsWith", "EndsWith", "Contains", "SplitPart", "Initcap", "Reverse",
+        "Extract", "Year", "Month", "Quarter", "Week", "DayOfWeek", "DateTrunc", "TimestampTrunc", "DateDiff", "DateAdd", "DateSub",
+        "TsOrDsToDate", "Date", "LastDay", "CurrentDate", "CurrentTimestamp", "DateStrToDate", "DayOfMonth", "DayOfYear",
+    )
+    if hasattr(exp, name)
+}  # fmt: skip
+"""Class of the tree -> name."""
+
+OWN_FUNCTIONS: Final = frozenset({"induk", "tingkat"})
+"""Functions over region codes, defined in the worker."""
+
+_NAMED = exp.DataType.Type
+TYPES: Final = frozenset(
+    {
+        _NAMED.TEXT, _NAMED.VARCHAR, _NAMED.CHAR, _NAMED.INT, _NAMED.BIGINT, _NAMED.SMALLINT, _NAMED.TINYINT, _NAMED.DECIMAL,
+        _NAMED.DOUBLE, _NAMED.FLOAT, _NAMED.BOOLEAN, _NAMED.DATE, _NAMED.TIMESTAMP, _NAMED.TIMESTAMPTZ, _NAMED.INTERVAL,
+    }
+)  # fmt: skip

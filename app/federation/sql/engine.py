@@ -1,0 +1,137 @@
+"""The gateway's side of the worker: one process a statement, killed with it. Limits of memory, time, rows and temporary space."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import sys
+from collections.abc import AsyncGenerator, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Final, Self
+
+import pyarrow as pa
+
+from app.federation.sql.refusals import SqlFailed, SqlMemoryExceeded, SqlTimeExceeded
+from app.federation.sql.worker import FRAME
+
+MEMORY_BYTES: Final = 512 << 20
+TEMP_BYTES: Final = 1 << 30
+SECONDS: Final = 30.0
+MOST_ROWS: Final = 100_000
+_PIPE_BYTES: Final = 1 << 20
+
+
+@dataclass(slots=True)
+class SqlResult:
+    """What a statement gave so far: types of its columns, and whether there was more than asked for."""
+
+    types: Sequence[str] = ()
+    more: bool = False
+
+
+class SqlWorker:
+    """A worker process for one statement. Leaving the context kills it, whatever it does."""
+
+    def __init__(self) -> None:
+        self.result = SqlResult()
+        self._process: asyncio.subprocess.Process | None = None
+
+    async def __aenter__(self) -> Self:
+        environment = {
+            name: os.environ[name] for name in ("PATH", "LANG", "TMPDIR", "SYSTEMROOT") if name in os.environ
+        }
+        environment["PYTHONPATH"] = os.pathsep.join(entry for entry in sys.path if entry)
+        self._process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "app.federation.sql.worker",
+            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
+            env=environment, limit=_PIPE_BYTES, start_new_session=True,
+        )  # fmt: skip
+        await self._send(b"S", json.dumps({"memory_bytes": MEMORY_BYTES, "temp_bytes": TEMP_BYTES}).encode())
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        process = self._process
+        if process is None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        if process.stdin is not None:
+            process.stdin.close()
+        await asyncio.shield(process.wait())
+
+    @property
+    def pid(self) -> int:
+        """The process, for tests."""
+        return self._process.pid if self._process is not None else 0
+
+    async def add(self, table: str, batch: pa.RecordBatch) -> None:
+        """Gives rows of a table. A table is made by its first batch, which may be empty."""
+        name = table.encode()
+        body = await asyncio.to_thread(_stream, batch)
+        await self._send(b"B", bytes([len(name)]) + name + body)
+
+    async def run(
+        self, text: str, parameters: Sequence[Any], *, rows: int, seconds: float = SECONDS
+    ) -> AsyncGenerator[pa.RecordBatch]:
+        """The answer's batches. Raises `SqlTimeExceeded`, `SqlMemoryExceeded`, `SqlFailed`."""
+        question = {"sql": text, "parameters": list(parameters), "rows": rows}
+        loop = asyncio.get_running_loop()
+        ends = loop.time() + seconds
+        await self._send(b"Q", json.dumps(question).encode())
+        while True:
+            try:
+                async with asyncio.timeout_at(ends):
+                    kind, body = await self._receive()
+            except TimeoutError:
+                raise SqlTimeExceeded(f"the statement ran longer than {seconds:g} s", limit_seconds=seconds) from None
+            match kind:
+                case b"T":
+                    self.result.types = json.loads(body)
+                case b"R":
+                    for batch in pa.ipc.open_stream(body):
+                        yield batch
+                case b"D":
+                    self.result.more = json.loads(body)["more"]
+                    return
+                case _:
+                    raise self._fault(body)
+
+    def _fault(self, body: bytes) -> Exception:
+        fault = json.loads(body) if body else {"kind": "memory", "detail": "the process ended"}
+        if fault["kind"] == "memory":
+            detail = f"the statement needs more than {MEMORY_BYTES >> 20} MiB of memory and {TEMP_BYTES >> 30} GiB of temporary space"
+            return SqlMemoryExceeded(detail, limit_bytes=MEMORY_BYTES)
+        return SqlFailed(f"the engine stopped: {fault['detail']}; look at types, conversions and divisions")
+
+    async def _send(self, kind: bytes, body: bytes) -> None:
+        process = self._process
+        if process is None or process.stdin is None:
+            return
+        try:
+            process.stdin.write(FRAME.pack(kind, len(body)))
+            process.stdin.write(body)
+            await process.stdin.drain()
+        except (BrokenPipeError, ConnectionResetError):
+            raise self._fault(b"") from None
+
+    async def _receive(self) -> tuple[bytes, bytes]:
+        process = self._process
+        if process is None or process.stdout is None:
+            return b"", b""
+        try:
+            kind, size = FRAME.unpack(await process.stdout.readexactly(FRAME.size))
+            return kind, await process.stdout.readexactly(size)
+        except asyncio.IncompleteReadError:
+            return b"", b""
+
+
+def _stream(batch: pa.RecordBatch) -> bytes:
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, batch.schema) as stream:
+        stream.write_batch(batch)
+    return bytes(sink.getvalue())

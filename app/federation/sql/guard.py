@@ -1,0 +1,188 @@
+"""The guard of callers' SQL: one SELECT made only of constructs and functions on a list. Everything else is refused by name.
+
+The text that runs is generated anew from the checked tree (`regenerate.py`); what was written is never executed.
+"""
+
+from __future__ import annotations
+
+import difflib
+import logging
+import re
+from typing import Any, Final
+
+import sqlglot
+from sqlglot import exp
+from sqlglot.errors import SqlglotError
+
+from app.errors import FieldError
+from app.federation.sql.allowed import CONSTRUCTS, FUNCTIONS, OWN_FUNCTIONS, TYPES
+from app.federation.sql.refusals import (
+    SqlConstructForbidden,
+    SqlFunctionForbidden,
+    SqlJoinUnbounded,
+    SqlMalformed,
+    SqlNotSelect,
+    SqlRecursive,
+    SqlSeveralStatements,
+    SqlTableUnknown,
+    SqlTooComplex,
+    SqlTooLong,
+)
+
+TEXT_BYTES: Final = 16_384
+MOST_TOKENS: Final = 4_000
+MOST_NODES: Final = 2_000
+DEEPEST: Final = 32
+DIALECT: Final = "duckdb"
+_START = re.compile(r"\s*(select|with)\b", re.IGNORECASE)
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u200b-\u200f\u2028-\u202f\u2060-\u206f\ufeff]")
+_TABLE_PARTS = frozenset({"this", "alias"})
+# The parser writes what it does not know into its log: statements hold values, which no log line may.
+logging.getLogger("sqlglot").disabled = True
+_QUERIES = (exp.Select, exp.SetOperation)
+
+
+def guarded(text: str, schemas: frozenset[str]) -> exp.Query:
+    """The checked tree. Raises the leaf of `RequestError` that fits; its detail names what is refused and what is allowed."""
+    _check_text(text)
+    tree = _parsed(text)
+    nodes = list(tree.walk())
+    if len(nodes) > MOST_NODES:
+        raise SqlTooComplex(
+            f"the statement has more than {MOST_NODES} parts; split the question", limit_nodes=MOST_NODES
+        )
+    _check_depth(tree)
+    tables = {found.alias.lower() for found in tree.find_all(exp.CTE)}
+    if taken := sorted(tables & schemas):
+        raise SqlConstructForbidden(f"a WITH query may not be called {taken[0]}: that is a schema", construct="CTE")
+    for node in nodes:
+        _check_node(node)
+        if isinstance(node, exp.Table):
+            _check_table(node, schemas, tables)
+        elif isinstance(node, exp.Join):
+            _check_join(node)
+    return tree
+
+
+def _check_text(text: str) -> None:
+    if len(text.encode("utf-8", "surrogatepass")) > TEXT_BYTES:
+        raise SqlTooLong(f"a statement has at most {TEXT_BYTES} bytes", limit_bytes=TEXT_BYTES)
+    found = _CONTROL.search(text)
+    if found is not None or any("\ud800" <= letter <= "\udfff" for letter in text):
+        raise SqlMalformed("the statement holds a control or invisible character; remove it")
+    if "$$" in text or re.search(r"\$\w*\$", text):
+        raise SqlConstructForbidden("dollar-quoted text is not taken; write 'text'", construct="$$")
+    if not _START.match(text):
+        raise SqlNotSelect("a statement starts with SELECT or WITH")
+
+
+def _parsed(text: str) -> exp.Query:
+    try:
+        if len(sqlglot.tokenize(text, read=DIALECT)) > MOST_TOKENS:
+            raise SqlTooComplex(f"the statement has more than {MOST_TOKENS} words", limit_tokens=MOST_TOKENS)
+        _check_parentheses(text)
+        found = [tree for tree in sqlglot.parse(text, read=DIALECT) if tree is not None]
+    except RecursionError:
+        raise SqlTooComplex(f"the statement is nested deeper than {DEEPEST}", limit_depth=DEEPEST) from None
+    except SqlglotError as error:
+        place: dict[str, Any] = next(iter(getattr(error, "errors", ())), {})
+        where = f"line {place.get('line')}, column {place.get('col')}" if place else "somewhere"
+        what = str(place.get("description") or "the statement cannot be read")[:200]
+        raise SqlMalformed(f"{where}: {what}", errors=[FieldError("/sql", "sql_malformed", where)]) from None
+    if len(found) != 1:
+        raise SqlSeveralStatements("send one statement")
+    if not isinstance(found[0], _QUERIES):
+        raise SqlNotSelect(f"only SELECT is taken, not {found[0].key.upper()}")
+    return found[0]
+
+
+def _check_parentheses(text: str) -> None:
+    """Before parsing: the parser goes down once a parenthesis."""
+    depth = 0
+    for letter in text:
+        depth += (letter in "([{") - (letter in ")]}")
+        if depth > DEEPEST:
+            raise SqlTooComplex(f"the statement is nested deeper than {DEEPEST}", limit_depth=DEEPEST)
+
+
+def _check_depth(tree: exp.Expr) -> None:
+    """Chains of one operator are flat: `a AND b AND c` is as deep as `a AND b`."""
+    waiting: list[tuple[exp.Expr, int]] = [(tree, 0)]
+    while waiting:
+        node, depth = waiting.pop()
+        if depth > DEEPEST:
+            raise SqlTooComplex(f"the statement is nested deeper than {DEEPEST}", limit_depth=DEEPEST)
+        for child in node.iter_expressions():
+            waiting.append((child, depth if type(child) is type(node) and isinstance(node, exp.Binary) else depth + 1))
+
+
+def _check_node(node: exp.Expr) -> None:
+    name = type(node).__name__
+    if isinstance(node, exp.Select) and not node.expressions:
+        raise SqlMalformed(
+            "SELECT names no column", errors=[FieldError("/sql", "sql_malformed", "SELECT names no column")]
+        )
+    if isinstance(node, exp.With) and node.args.get("recursive"):
+        raise SqlRecursive("WITH RECURSIVE is not taken")
+    if isinstance(node, exp.Anonymous):
+        if str(node.this).lower() not in OWN_FUNCTIONS:
+            raise _function(str(node.this))
+        return
+    if isinstance(node, exp.Func) and name not in CONSTRUCTS:
+        if name not in FUNCTIONS:
+            raise _function(node.sql_name())
+        return
+    if name not in CONSTRUCTS:
+        raise SqlConstructForbidden(f"{node.key.upper()} is not taken in a statement", construct=node.key)
+    extra = CONSTRUCTS[name]
+    if extra is not None:
+        given = {part for part, value in node.args.items() if value not in (None, False, [], "")}
+        if more := sorted(given - extra):
+            raise SqlConstructForbidden(
+                f"{node.key.upper()} with {more[0]} is not taken", construct=f"{node.key} {more[0]}"
+            )
+    if isinstance(node, exp.DataType) and node.this not in TYPES:
+        raise SqlConstructForbidden(
+            "CAST goes to text, number, boolean, date or timestamp types only", construct="type"
+        )
+
+
+def _function(name: str) -> SqlFunctionForbidden:
+    near = difflib.get_close_matches(name.lower()[:64], sorted(set(FUNCTIONS.values()) | OWN_FUNCTIONS), n=3)
+    hint = f"; near it: {', '.join(near)}" if near else ""
+    return SqlFunctionForbidden(f"the function {name[:64]!r} is not on the list{hint}", function=name[:64])
+
+
+def _check_table(node: exp.Table, schemas: frozenset[str], tables: set[str]) -> None:
+    given = {part for part, value in node.args.items() if value not in (None, False, [])}
+    name = node.name.lower()
+    if not isinstance(node.this, exp.Identifier) or given - _TABLE_PARTS:
+        raise SqlTableUnknown(
+            "FROM takes plain names of schemas: no catalogs, files, functions or samples", table=name[:64]
+        )
+    if name not in schemas and name not in tables:
+        near = difflib.get_close_matches(name[:64], sorted(schemas), n=3)
+        hint = f"did you mean {', '.join(near)}?" if near else "GET /v1/schemas lists the schemas"
+        raise SqlTableUnknown(f"there is no schema {name[:64]!r}; {hint}", table=name[:64], closest=near)
+
+
+def _check_join(node: exp.Join) -> None:
+    """Every join equates columns of two tables; without that it can be as large as the product of both."""
+    if node.args.get("using"):
+        return
+    condition: Any = node.args.get("on")
+    for found in condition.find_all(exp.EQ) if condition is not None else ():
+        left = {column.table for column in found.left.find_all(exp.Column)}
+        right = {column.table for column in found.right.find_all(exp.Column)}
+        if left and right and left != right and not _under(found, condition, (exp.Or, exp.Not, exp.Case, exp.Query)):
+            return
+    raise SqlJoinUnbounded("a join needs ON with an equality of columns of both tables (a.x = b.y), or USING")
+
+
+def _under(node: exp.Expr, top: exp.Expr, kinds: tuple[type[Any], ...]) -> bool:
+    current: exp.Expr | None = node
+    while current is not None and current is not top.parent:
+        if isinstance(current, kinds):
+            return True
+        current = current.parent
+    return False

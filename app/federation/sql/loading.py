@@ -1,0 +1,129 @@
+"""Fills the tables of a statement: granted rows only, the selective side of a join first, its keys then narrow the other side."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import replace
+from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from app.connectors.filters import TRUE, Filter, In, Literal, Property, all_of
+from app.federation.bulk import BulkRead, Part
+from app.federation.executor import Runtime
+from app.federation.query import DatasetRef, Partial, Query, SourceStatus
+from app.federation.sql.engine import SqlWorker
+from app.federation.sql.refusals import SqlInputExceeded
+from app.federation.sql.regenerate import SOURCE_COLUMNS, Bound, TableUse
+
+MOST_INPUT_ROWS: Final = 3_000_000
+MOST_KEYS: Final = 50_000
+KEYS_A_READ: Final = 20_000
+
+
+class Loader:
+    """The reads of one statement. `reads` are there also when loading fails."""
+
+    def __init__(
+        self, bound: Bound, refs: Mapping[str, Sequence[DatasetRef]], partial: Partial, runtime: Runtime
+    ) -> None:
+        self.reads: list[BulkRead] = []
+        self._bound, self._refs, self._partial, self._runtime = bound, refs, partial, runtime
+        self._narrowed: dict[str, tuple[str, list[str]]] = {}
+        self._rows = 0
+
+    async def fill(self, worker: SqlWorker) -> None:
+        """Reads every table into the worker; raises as `BulkRead.finish` does, and `SqlInputExceeded`."""
+        waiting = list(self._bound.tables)
+        while waiting:
+            ready = [table for table in waiting if self._selective(table)]
+            table = (ready or waiting)[0]
+            waiting.remove(table)
+            await self._table(table, worker, {found.schema.name for found in waiting})
+
+    def _selective(self, table: TableUse) -> bool:
+        return table.filter != TRUE or table.schema.name in self._narrowed
+
+    async def _table(self, table: TableUse, worker: SqlWorker, waiting: set[str]) -> None:
+        name = table.schema.name
+        links = [link for link in self._bound.links if link.source == name and link.target in waiting]
+        keys: dict[str, set[str] | None] = {link.field: set() for link in links if self._selective(table)}
+        fields = table.fields or (table.schema.meta.key[0],)
+        await worker.add(name, _empty(table, fields))
+        for wanted in self._filters(table):
+            query = Query(schema=table.schema, fields=fields, filter=wanted, partial=self._partial)
+            read = BulkRead(query, self._refs[name], self._runtime)
+            self.reads.append(read)
+            async with aclosing(read.parts()) as parts:
+                async for part in parts:
+                    self._count(part)
+                    _collect(keys, part)
+                    await worker.add(name, _rows(part, fields))
+            read.finish()
+        for link in links:
+            found = keys.get(link.field)
+            if found is not None and link.target not in self._narrowed:
+                self._narrowed[link.target] = (link.target_field, sorted(found))
+
+    def _filters(self, table: TableUse) -> list[Filter]:
+        """One read, or one a chunk of the keys that the other side of a join gave."""
+        narrowed = self._narrowed.get(table.schema.name)
+        if narrowed is None:
+            return [table.filter]
+        field, keys = narrowed
+        return [
+            all_of(In(Property(field), tuple(map(Literal, keys[first : first + KEYS_A_READ]))), table.filter)
+            for first in range(0, max(len(keys), 1), KEYS_A_READ)
+            if keys
+        ]
+
+    def _count(self, part: Part) -> None:
+        self._rows += part.batch.num_rows
+        if self._rows > MOST_INPUT_ROWS:
+            detail = f"the statement would read more than {MOST_INPUT_ROWS} records; filter its tables more narrowly"
+            raise SqlInputExceeded(detail, limit_rows=MOST_INPUT_ROWS)
+
+
+def merged_statuses(reads: Sequence[BulkRead]) -> list[SourceStatus]:
+    """One status a dataset: counts added, the first fault kept."""
+    found: dict[tuple[str, str], SourceStatus] = {}
+    for read in reads:
+        for status in read.statuses:
+            known = found.get((status.agency, status.dataset))
+            if known is None:
+                found[status.agency, status.dataset] = replace(status)
+                continue
+            known.rows += status.rows
+            known.elapsed_ms = round(known.elapsed_ms + status.elapsed_ms, 1)
+            known.rejected_rows = max(known.rejected_rows, status.rejected_rows)
+            if status.problem is not None and known.problem is None:
+                known.status, known.problem = status.status, status.problem
+    return list(found.values())
+
+
+def _collect(keys: dict[str, set[str] | None], part: Part) -> None:
+    """The values that the other side is asked for; too many of them and it is read whole."""
+    for field, known in keys.items():
+        if known is None:
+            continue
+        column: Any = part.batch.column(field)
+        known.update(value for value in pc.unique(column).to_pylist() if value is not None)
+        if len(known) > MOST_KEYS:
+            keys[field] = None
+
+
+def _rows(part: Part, fields: Sequence[str]) -> pa.RecordBatch:
+    """The granted fields and who gave them."""
+    rows = part.batch.num_rows
+    columns = [part.batch.column(name) for name in fields]
+    columns += [pa.repeat(pa.scalar(text, pa.string()), rows) for text in (part.agency, part.dataset)]
+    return pa.RecordBatch.from_arrays(columns, names=[*fields, *SOURCE_COLUMNS])
+
+
+def _empty(table: TableUse, fields: Sequence[str]) -> pa.RecordBatch:
+    """No rows: the table is there whatever the sources give."""
+    columns = [pa.field(name, table.schema.arrow.field(name).type) for name in fields]
+    columns += [pa.field(name, pa.string()) for name in SOURCE_COLUMNS]
+    return pa.RecordBatch.from_pylist([], schema=pa.schema(columns))

@@ -1,0 +1,271 @@
+"""From a checked tree to what runs: names resolved against granted columns, `*` written out, literals bound, filters for sources.
+
+`SELECT *` means the granted fields; `_agency` and `_dataset` are there when they are named.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from sqlglot import exp
+from sqlglot.errors import OptimizeError, SqlglotError
+from sqlglot.optimizer.qualify import qualify
+from sqlglot.optimizer.scope import Scope, traverse_scope
+
+from app.connectors.filters import TRUE, And, Compare, Filter, In, Like, Literal, Or, Property, all_of
+from app.errors import FieldError, FieldUnknown
+from app.federation.sql.refusals import SqlMalformed
+from app.schemas.base import FieldSpec
+from app.schemas.registry import SchemaDef
+
+SOURCE_COLUMNS = ("_agency", "_dataset")
+_BOUND_IN = (exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE, exp.In, exp.Between, exp.Like, exp.ILike)
+_OPERATORS = {exp.EQ: "=", exp.NEQ: "<>", exp.GT: ">", exp.GTE: ">=", exp.LT: "<", exp.LTE: "<="}
+_TURNED = {"=": "=", "<>": "<>", ">": "<", ">=": "<=", "<": ">", "<=": ">="}
+_NAMED = re.compile(r"[Cc]olumn:? '?\"?([\w.]+)")
+
+
+@dataclass(frozen=True, slots=True)
+class TableUse:
+    """One schema in a statement: the fields it reads, those written by name, and a filter that loses no row of the answer."""
+
+    schema: SchemaDef
+    fields: tuple[str, ...]
+    named: frozenset[str]
+    filter: Filter
+    uses: int
+
+
+@dataclass(frozen=True, slots=True)
+class KeyLink:
+    """Rows of `target` matter only where `target_field` is a value of `field` in `source`."""
+
+    source: str
+    field: str
+    target: str
+    target_field: str
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """The statement as it runs: text, parameters, tables, links for semi-joins, and its shape for the log."""
+
+    text: str
+    parameters: tuple[Any, ...]
+    tables: tuple[TableUse, ...]
+    links: tuple[KeyLink, ...]
+
+
+def schemas_of(tree: exp.Query) -> tuple[str, ...]:
+    """The schemas that a checked statement reads, in order of first mention."""
+    made = {found.alias.lower() for found in tree.find_all(exp.CTE)}
+    names = [table.name.lower() for table in tree.find_all(exp.Table)]
+    return tuple(dict.fromkeys(name for name in names if name not in made))
+
+
+def shape_of(tree: exp.Query) -> str:
+    """The statement with every literal replaced by `?`."""
+    return tree.transform(lambda node: exp.Placeholder() if isinstance(node, exp.Literal) else node).sql(
+        dialect="duckdb"
+    )
+
+
+def bound(tree: exp.Query, schemas: Mapping[str, SchemaDef], granted: Mapping[str, frozenset[str]]) -> Bound:
+    """The statement over granted columns. Raises `FieldUnknown` naming the column and the closest ones."""
+    written = {column.name.lower() for column in tree.find_all(exp.Column)}
+    for join in tree.find_all(exp.Join):
+        written |= {found.name.lower() for found in join.args.get("using") or ()}
+    catalogue: dict[str, object] = {
+        name: {
+            **{field: "VARCHAR" for field in schemas[name].fields if field in granted[name]},
+            **dict.fromkeys(SOURCE_COLUMNS, "VARCHAR"),
+        }
+        for name in schemas
+    }
+    try:
+        whole = qualify(_starred(tree.copy(), frozenset(schemas)), dialect="duckdb", schema=catalogue)
+        scopes = list(traverse_scope(whole))
+    except OptimizeError as error:
+        raise _unresolved(str(error), granted) from None
+    except (SqlglotError, RecursionError) as error:
+        raise SqlMalformed(f"names cannot be resolved: {str(error)[:200]}") from None
+    tables = tuple(_table_use(name, schemas[name], scopes, written) for name in schemas)
+    links = _links(scopes, {table.schema.name: table for table in tables})
+    text, parameters = _parameters(whole)
+    return Bound(text, parameters, tables, links)
+
+
+def _starred(tree: exp.Query, schemas: frozenset[str]) -> exp.Query:
+    """`*` over schemas leaves out the source columns; over WITH queries alone it is what they name."""
+    for star in tree.find_all(exp.Star):
+        select = star.find_ancestor(exp.Select)
+        if select is None or isinstance(star.parent, exp.Func):
+            continue
+        joins = [join.this for join in select.args.get("joins") or ()]
+        tables = [select.args["from_"].this, *joins] if select.args.get("from_") else joins
+        if any(isinstance(table, exp.Table) and table.name.lower() in schemas for table in tables):
+            star.set("except_", [exp.to_identifier(name) for name in SOURCE_COLUMNS])
+    return tree
+
+
+def _unresolved(said: str, granted: Mapping[str, frozenset[str]]) -> FieldUnknown:
+    match = _NAMED.search(said)
+    name = match[1].rpartition(".")[2] if match else ""
+    known = sorted({field for fields in granted.values() for field in fields})
+    near = difflib.get_close_matches(name, known, n=3)
+    hint = f"did you mean {', '.join(near)}?" if near else f"columns you may use: {', '.join(known)[:800]}"
+    holders = [f"{schema}.{name}" for schema, fields in granted.items() if name in fields]
+    if len(holders) > 1:
+        hint = f"it is in several tables, write one of {', '.join(holders)}"
+    detail = f"the column {name[:64]!r} is in no table named there, or not granted to you; {hint}"
+    return FieldUnknown(detail, errors=[FieldError("/sql", "field_unknown", detail)], closest=near)
+
+
+def _base_tables(scope: Scope) -> list[tuple[str, exp.Table]]:
+    return [(alias, source) for alias, source in scope.sources.items() if isinstance(source, exp.Table)]
+
+
+def _table_use(name: str, schema: SchemaDef, scopes: Sequence[Scope], written: set[str]) -> TableUse:
+    fields: set[str] = set()
+    filters: list[Filter] = []
+    for scope in scopes:
+        for alias, source in _base_tables(scope):
+            if source.name == name:
+                fields |= {column.name for column in scope.source_columns(alias)}
+                filters.append(_where(scope, alias, schema))
+    read = tuple(field for field in schema.fields if field in fields)
+    wanted = TRUE if not filters or TRUE in filters else filters[0] if len(filters) == 1 else Or(tuple(filters))
+    return TableUse(schema, read, frozenset(written & set(read)), wanted, len(filters))
+
+
+def _where(scope: Scope, alias: str, schema: SchemaDef) -> Filter:
+    """The conjuncts of WHERE over this table alone that reject nulls: rows that break them are in no answer of this scope."""
+    where = scope.expression.args.get("where")
+    if where is None:
+        return TRUE
+    parts = where.this.flatten() if isinstance(where.this, exp.And) else [where.this]
+    return all_of(*[_condition(part, alias, schema) for part in parts])
+
+
+def _condition(node: Any, alias: str, schema: SchemaDef) -> Filter | None:
+    while isinstance(node, exp.Paren):
+        node = node.this
+    if isinstance(node, exp.And | exp.Or):
+        parts = [_condition(part, alias, schema) for part in node.flatten()]
+        if any(part is None for part in parts):
+            return None
+        made = tuple(part for part in parts if part is not None)
+        return And(made) if isinstance(node, exp.And) else Or(made)
+    if type(node) in _OPERATORS:
+        op = _OPERATORS[type(node)]
+        column, other = node.left, node.right
+        if not isinstance(column, exp.Column):
+            column, other, op = other, column, _TURNED[op]
+        return _comparison(op, column, other, alias, schema)
+    if isinstance(node, exp.Between):
+        low = _comparison(">=", node.this, node.args["low"], alias, schema)
+        high = _comparison("<=", node.this, node.args["high"], alias, schema)
+        return And((low, high)) if low is not None and high is not None else None
+    if isinstance(node, exp.In) and node.expressions and not node.args.get("query"):
+        spec = _spec(node.this, alias, schema)
+        values = [None if spec is None else _value(item, spec) for item in node.expressions]
+        if spec is None or any(value is None for value in values):
+            return None
+        return In(Property(spec.name), tuple(Literal(value) for value in values if value is not None))
+    if isinstance(node, exp.Like) and isinstance(node.expression, exp.Literal) and node.expression.is_string:
+        spec = _spec(node.this, alias, schema)
+        pattern = str(node.expression.this)
+        return Like(Property(spec.name), pattern) if spec and spec.kind == "text" and "\\" not in pattern else None
+    return None
+
+
+def _comparison(op: Any, column: Any, other: Any, alias: str, schema: SchemaDef) -> Filter | None:
+    spec = _spec(column, alias, schema)
+    value = None if spec is None else _value(other, spec)
+    return None if spec is None or value is None else Compare(op, Property(spec.name), Literal(value))
+
+
+def _spec(node: Any, alias: str, schema: SchemaDef) -> FieldSpec | None:
+    if isinstance(node, exp.Column) and node.table == alias:
+        return schema.fields.get(node.name)
+    return None
+
+
+def _value(node: Any, spec: FieldSpec) -> Any:
+    """The literal in the field's type; None where the engine's comparison is not surely the same."""
+    if isinstance(node, exp.Cast) and isinstance(node.this, exp.Literal) and node.to.this == exp.DataType.Type.DATE:
+        node = node.this if spec.kind == "date" else None
+    if isinstance(node, exp.Neg) and isinstance(node.this, exp.Literal) and not node.this.is_string:
+        value = _value(node.this, spec)
+        return None if value is None else -value
+    if not isinstance(node, exp.Literal):
+        return None
+    text = str(node.this)
+    try:
+        if spec.kind == "text":
+            return text if node.is_string and "\x00" not in text else None
+        if spec.kind == "date":
+            return date.fromisoformat(text) if node.is_string and len(text) == 10 else None
+        if spec.kind in {"integer", "decimal"} and not node.is_string:
+            number = Decimal(text)
+            return int(number) if number == number.to_integral_value() else number
+    except (ValueError, InvalidOperation):
+        return None
+    return None
+
+
+def _links(scopes: Sequence[Scope], tables: Mapping[str, TableUse]) -> tuple[KeyLink, ...]:
+    """Equalities of inner and left joins between schemas that stand once in the statement."""
+    found: list[KeyLink] = []
+    for scope in scopes:
+        bases = dict(_base_tables(scope))
+        for join in scope.expression.args.get("joins") or ():
+            on, side = join.args.get("on"), join.side.upper()
+            if on is None or side not in {"", "LEFT"} or join.kind.upper() not in {"", "INNER"}:
+                continue
+            joined = join.this.alias_or_name
+            for part in on.flatten() if isinstance(on, exp.And) else [on]:
+                found += _link(part, joined, bases, tables, both=side == "")
+    return tuple(found) if not any(_outer(scope) for scope in scopes) else ()
+
+
+def _outer(scope: Scope) -> bool:
+    """Right and full joins keep rows that no key asks for."""
+    return any(join.side.upper() in {"RIGHT", "FULL"} for join in scope.expression.args.get("joins") or ())
+
+
+def _link(
+    part: Any, joined: str, bases: Mapping[str, exp.Table], tables: Mapping[str, TableUse], *, both: bool
+) -> list[KeyLink]:
+    if not isinstance(part, exp.EQ) or not isinstance(part.left, exp.Column) or not isinstance(part.right, exp.Column):
+        return []
+    near, far = (part.left, part.right) if part.right.table == joined else (part.right, part.left)
+    if far.table != joined or near.table not in bases or far.table not in bases or near.table == joined:
+        return []
+    left, right = tables.get(bases[near.table].name), tables.get(bases[far.table].name)
+    if left is None or right is None or left is right or left.uses != 1 or right.uses != 1:
+        return []
+    if near.name not in left.schema.fields or far.name not in right.schema.fields:
+        return []
+    if left.schema.fields[near.name].kind != "text" or right.schema.fields[far.name].kind != "text":
+        return []
+    links = [KeyLink(left.schema.name, near.name, right.schema.name, far.name)]
+    if both:
+        links.append(KeyLink(right.schema.name, far.name, left.schema.name, near.name))
+    return links
+
+
+def _parameters(tree: exp.Expr) -> tuple[str, tuple[Any, ...]]:
+    """Texts of comparisons become parameters; the rest is written by the generator, quoted."""
+    values: list[str] = []
+    for node in list(tree.find_all(exp.Literal)):
+        if node.is_string and isinstance(node.parent, _BOUND_IN):
+            values.append(str(node.this))
+            node.replace(exp.Parameter(this=exp.Literal.number(len(values))))
+    return tree.sql(dialect="duckdb", identify=True, comments=False), tuple(values)

@@ -1,0 +1,172 @@
+"""Callers' SQL: guard -> decide for every schema -> read what is granted -> run in a worker -> finished answer.
+
+Only rows that policy filtered enter the worker. Strict by default: a join over half of the sources is no answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from app.audit.entry import DatasetUse
+from app.errors import SimpulError
+from app.federation.bulk import BulkRead, Part
+from app.federation.executor import source_documents
+from app.federation.exports import Columns, Summary, writer_of
+from app.federation.query import DatasetRef, Partial
+from app.federation.sql.engine import MOST_ROWS, SECONDS, SqlWorker
+from app.federation.sql.guard import guarded
+from app.federation.sql.loading import Loader, merged_statuses
+from app.federation.sql.refusals import SqlRowsExceeded, SqlTablePersonal
+from app.federation.sql.regenerate import Bound, TableUse, bound, schemas_of, shape_of
+from app.gateway import records
+from app.gateway.access import dataset_ref, note_decisions, refusal_of
+from app.gateway.exchange import Exchange
+from app.gateway.exports import Made, Wanted
+from app.gateway.spool import Spool
+from app.gateway.state import State
+from app.schemas import registry
+from app.schemas.registry import SchemaDef
+
+_SHAPE_CHARACTERS = 1_200
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """A checked and authorised statement: what runs, and which datasets give its tables."""
+
+    bound: Bound
+    refs: Mapping[str, tuple[DatasetRef, ...]]
+    partial: Partial
+
+
+def authorise(state: State, exchange: Exchange, text: str, *, partial: Partial = "never") -> Statement:
+    """Checks the statement, decides for every schema in it, and notes all of it in the exchange."""
+    exchange.op = "sql"
+    exchange.detail["sql"] = text[:16_384]
+    tree = guarded(text, frozenset(schema.name for schema in registry.all_schemas()))
+    schemas = {name: registry.get(name) for name in schemas_of(tree)}
+    exchange.schemas = tuple(schemas)
+    exchange.shape = _short(shape_of(tree))
+    closed = [name for name, schema in schemas.items() if schema.meta.lookup_only]
+    if closed:
+        slug = schemas[closed[0]].meta.slug
+        raise SqlTablePersonal(f"{closed[0]} is never read by SQL; use POST /v1/records/{slug}/verify")
+    granted = {name: _granted(state, exchange, schema) for name, schema in schemas.items()}
+    made = bound(tree, schemas, granted)
+    refs = {table.schema.name: _refs(state, exchange, table) for table in made.tables}
+    asked = [ref for found in refs.values() for ref in found if ref.grant is not None]
+    exchange.providers = tuple(dict.fromkeys(ref.agency for ref in asked))
+    exchange.datasets = tuple(dict.fromkeys(DatasetUse(ref.dataset, ref.revision) for ref in asked))
+    return Statement(made, refs, partial)
+
+
+async def answer(
+    state: State,
+    exchange: Exchange,
+    statement: Statement,
+    wanted: Wanted,
+    spool: Spool,
+    *,
+    limit: int | None = None,
+    seconds: float = SECONDS,
+) -> Made:
+    """Intent, reads, the worker, the finished answer. Leaving this function ends the worker and every read."""
+    ends = time.monotonic() + seconds
+    await exchange.intend(state.log)
+    loader = Loader(statement.bound, statement.refs, statement.partial, state.runtime.until(ends))
+    reads = loader.reads
+    try:
+        async with SqlWorker() as worker:
+            await loader.fill(worker)
+            rows = min(limit or MOST_ROWS, MOST_ROWS)
+            left = max(ends - time.monotonic(), 0.01)
+            found = worker.run(statement.bound.text, statement.bound.parameters, rows=rows, seconds=left)
+            async with aclosing(found):
+                batches = [batch async for batch in found]
+            if worker.result.more and limit is None:
+                detail = f"the answer has more than {MOST_ROWS} rows; narrow it, aggregate, or give a limit"
+                raise SqlRowsExceeded(detail, limit_rows=MOST_ROWS)
+            result = worker.result
+    except SimpulError as error:
+        _note(exchange, reads, 0)
+        error.legs = error.legs or exchange.sources
+        raise
+    count = sum(batch.num_rows for batch in batches)
+    _note(exchange, reads, count)
+    await records.note_sources(state, exchange.sources)
+    columns = Columns(schema=batches[0].schema, sourced=False, types=tuple(result.types))
+    summary = Summary(
+        sources=source_documents(exchange.sources),
+        complete=bool(exchange.complete),
+        rows=count,
+        question=exchange.shape or "",
+        meta={"has_more": result.more},
+    )
+    await asyncio.to_thread(_write, columns, batches, summary, wanted, spool)
+    return Made(spool, summary.complete, count, wanted)
+
+
+def _write(columns: Columns, batches: Sequence[pa.RecordBatch], summary: Summary, wanted: Wanted, spool: Spool) -> None:
+    writer = writer_of(wanted.form, columns, spool, indonesian=wanted.indonesian)
+    try:
+        for batch in batches:
+            if batch.num_rows:
+                writer.take(Part(batch, "", "", summary.moment, tuple(columns.names)))
+        writer.finish(summary)
+    finally:
+        writer.close()
+
+
+def _granted(state: State, exchange: Exchange, schema: SchemaDef) -> frozenset[str]:
+    """The fields of a schema that some provider grants; the refusal when none grants any."""
+    decisions = [
+        state.access.decide(exchange.principal, schema, found.agency, "sql", exchange.assertions)
+        for found in state.sources.of_schema(schema.name)
+    ]
+    note_decisions(exchange, decisions)
+    error = refusal_of(decisions, frozenset())
+    if error is not None:
+        raise error
+    if not decisions:
+        return frozenset(schema.open_fields)
+    masked = [decision.fields.difference(decision.masks) for decision in decisions if decision.allow]
+    return frozenset().union(*masked)
+
+
+def _refs(state: State, exchange: Exchange, table: TableUse) -> tuple[DatasetRef, ...]:
+    """The datasets of one table under the grants for just its fields. One that withholds a named field is left out."""
+    datasets = state.sources.of_schema(table.schema.name)
+    decisions = [
+        state.access.decide(
+            exchange.principal, table.schema, found.agency, "sql", exchange.assertions,
+            fields=frozenset(table.fields) or None, needed=table.named,
+        )
+        for found in datasets
+    ]  # fmt: skip
+    error = refusal_of(decisions, table.named)
+    if error is not None:
+        raise error
+    if any(decision.agreement for decision in decisions) or exchange.agreement is None:
+        note_decisions(exchange, decisions)
+    return tuple(dataset_ref(opened, decision) for opened, decision in zip(datasets, decisions, strict=True))
+
+
+def _note(exchange: Exchange, reads: Sequence[BulkRead], rows: int) -> None:
+    exchange.rows = rows
+    exchange.sources = merged_statuses(reads)
+    exchange.rejected = sum(status.rejected_rows for status in exchange.sources)
+    exchange.complete = all(read.complete for read in reads)
+    exchange.fields = tuple(dict.fromkeys(name for read in reads for name in read.fields))
+
+
+def _short(shape: str) -> str:
+    """An entry holds little; the whole statement stands in the detail."""
+    if len(shape) <= _SHAPE_CHARACTERS:
+        return shape
+    return f"{shape[:_SHAPE_CHARACTERS]} ... ({len(shape)} characters, whole in the detail)"
