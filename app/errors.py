@@ -125,6 +125,10 @@ class ExchangeUnknown(NotFound):
     code = "exchange_unknown"
 
 
+class JobUnknown(NotFound):
+    code = "job_unknown"
+
+
 class MethodNotAllowed(RequestError):
     code = "method_not_allowed"
 

@@ -31,6 +31,7 @@ from app.errors import InstanceMissing
 from app.federation.executor import Runtime
 from app.gateway.access import Gate
 from app.gateway.exchange import Names
+from app.gateway.jobs import JobRunner
 from app.gateway.sources import Opener, SourcePool
 from app.gateway.state import State
 from app.settings import INSTANCE_FILE, Settings
@@ -60,6 +61,9 @@ async def open_services(settings: Settings, metrics: Metrics | None = None) -> A
         state = _state(settings, database, log, seal, gateway, metrics or Metrics())
         stack.push_async_callback(state.sources.close)
         await state.refresh()
+        state.background = JobRunner(state)
+        await state.background.start()
+        stack.push_async_callback(state.background.stop)
         follower = asyncio.create_task(state.follow())
         stack.push_async_callback(_stop, follower)
         yield state

@@ -12,6 +12,7 @@ from alembic import context
 import app.access.tables
 import app.audit.governance
 import app.audit.incidents
+import app.catalog.jobs
 import app.catalog.tables  # noqa: F401 - importing a room's tables puts them into the metadata
 from app.audit.tables import metadata as audit_metadata
 from app.database import Json, UtcTime, metadata, migrating

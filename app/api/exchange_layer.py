@@ -44,7 +44,7 @@ log = structlog.get_logger("simpul.api")
 
 _WATCH_AFTER_SECONDS = 0.25
 _UPLOAD_SECONDS = 3600.0
-_RECORDED_PREFIXES = ("/v1/records", "/v1/queries", "/v1/explain", "/v1/exchanges")
+_RECORDED_PREFIXES = ("/v1/records", "/v1/queries", "/v1/explain", "/v1/exchanges", "/v1/jobs")
 _CLIENT_GONE = 499
 _API_VERSION = (b"api-version", b"1.0.0")
 _PLAIN_HEADERS = [(b"x-content-type-options", b"nosniff"), _API_VERSION]

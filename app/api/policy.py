@@ -52,6 +52,9 @@ RULES: tuple[RouteRule, ...] = (
     RouteRule("GET", "/v1/records/{schema}/{key:path}", "lookup", EVERYONE, "outcome"),
     RouteRule("POST", "/v1/explain", "explain", EVERYONE, "outcome"),
     RouteRule("POST", "/v1/queries", "sql", EVERYONE, "outcome"),
+    RouteRule("GET", "/v1/jobs/{job}", "job.read", EVERYONE, "none"),
+    RouteRule("DELETE", "/v1/jobs/{job}", "job.cancel", EVERYONE, "outcome"),
+    RouteRule("GET", "/v1/jobs/{job}/result", "job.result", EVERYONE, "outcome"),
     # catalogue
     RouteRule("GET", "/v1/schemas", "catalogue", EVERYONE, "none"),
     RouteRule("GET", "/v1/schemas/{schema}", "catalogue", EVERYONE, "none"),

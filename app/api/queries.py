@@ -10,12 +10,16 @@ from pydantic import Field
 from app.api.bodies import read_model
 from app.api.dependencies import exchange, json_body, services
 from app.api.formats import VARY, asked_format, prefers
+from app.api.jobs import accepted
 from app.api.spooled import spooled
 from app.api.wire import Wire
 from app.federation.query import Partial
 from app.federation.sql.engine import MOST_ROWS
 from app.gateway import exports, queries
-from app.gateway.exports import Wanted
+from app.gateway.exchange import Exchange
+from app.gateway.exports import Made, Wanted
+from app.gateway.jobs import Progress
+from app.gateway.spool import Spool
 
 router = APIRouter(prefix="/v1", tags=["queries"])
 
@@ -76,6 +80,13 @@ async def query_records(request: Request) -> Response:
     partial: Partial = "allow" if prefers(request, "partial=allow") else "never"
     statement = queries.authorise(state, under_way, body.sql, partial=partial)
     wanted = Wanted(chosen, indonesian=request.query_params.get("csv") == "id")
+    if prefers(request, "respond-async"):
+
+        async def run(own: Exchange, kept: Spool, progress: Progress) -> Made:
+            del progress
+            return await queries.answer(state, own, statement, wanted, kept, limit=body.limit)
+
+        return await accepted(request, chosen, run)
     spool = exports.new_spool(state)
     try:
         made = await queries.answer(state, under_way, statement, wanted, spool, limit=body.limit)

@@ -139,7 +139,13 @@ def header_parameters(*, personal: bool) -> list[dict[str, Any]]:
     headers = [
         _parameter("Simpul-Purpose", "Purpose code (GET /v1/purposes)", code, "pelayanan_kesehatan", place="header"),
         _parameter("Simpul-Agreement", "Chooses one of several fitting agreements", code, None, place="header"),
-        _parameter("Prefer", "`partial=never` refuses a partial answer", code, "partial=never", place="header"),
+        _parameter(
+            "Prefer",
+            "`partial=never` refuses a partial answer, `respond-async` makes a job",
+            code,
+            "partial=never",
+            place="header",
+        ),
     ]
     if personal:
         headers += [

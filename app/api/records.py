@@ -13,16 +13,21 @@ from app.api.bodies import read_json
 from app.api.dependencies import exchange, services
 from app.api.exchange_layer import Endpoint
 from app.api.formats import VARY, asked_format, prefers
+from app.api.jobs import accepted
 from app.api.spooled import spooled
 from app.api.verify import verify_routes
 from app.errors import FieldError, LookupOnly, NotAcceptable, ParameterUnknown, SchemaUnknown, ValidationFailed
 from app.federation.binder import RawQuery
+from app.federation.bulk import BulkRead
 from app.federation.query import Answer
 from app.federation.survivorship import MergedAnswer
 from app.federation.writers import write_json, write_merged
 from app.gateway import exports, records, views
-from app.gateway.exports import Wanted
+from app.gateway.exchange import Exchange
+from app.gateway.exports import Made, Wanted
+from app.gateway.jobs import JOB_SECONDS, Progress, Run
 from app.gateway.lookups import look_up
+from app.gateway.spool import Spool
 from app.schemas import registry
 from app.schemas.registry import SchemaDef, all_schemas
 
@@ -54,9 +59,25 @@ def _wanted(request: Request, chosen: str) -> Wanted:
     return Wanted(chosen, indonesian=request.query_params.get("csv") == "id")
 
 
+def _run_of(request: Request, asked: records.Authorised, chosen: str) -> Run:
+    state, wanted = services(request), _wanted(request, chosen)
+
+    async def run(own: Exchange, spool: Spool, progress: Progress) -> Made:
+        def note(read: BulkRead) -> None:
+            progress.rows, progress.sources = read.rows, read.statuses
+
+        return await exports.write_whole(
+            state, own, asked.query, asked.refs, wanted, spool, seconds=JOB_SECONDS, progress=note
+        )
+
+    return run
+
+
 async def _export(request: Request, asked: records.Authorised, chosen: str) -> Response:
     """The whole answer: an export is not cut at a page."""
     state, under_way = services(request), exchange(request)
+    if prefers(request, "respond-async"):
+        return await accepted(request, chosen, _run_of(request, asked, chosen))
     spool = exports.new_spool(state)
     try:
         made = await exports.write_whole(
@@ -153,7 +174,7 @@ def direct_endpoint(op: str, path: str) -> Endpoint | None:
 async def _read(request: Request, schema: SchemaDef, operation: Operation, raw_of: Any) -> Response:
     chosen = asked_format(request)
     state, under_way = services(request), exchange(request)
-    if chosen != "json":
+    if chosen != "json" or prefers(request, "respond-async"):
         asked = exports.authorise(state, under_way, schema, lambda: raw_of(request))
         if asked.raw.view != "records":
             raise NotAcceptable(

@@ -20,12 +20,13 @@ from app.api import (
     exchanges,
     explain,
     incidents,
+    jobs,
     log,
     operation,
+    queries,
     records,
     subject_usage,
 )
-from app.api import access, agencies, agreements, catalogue, clients, connectors, exchanges, operation, queries, records
 
 ROUTERS: tuple[APIRouter, ...] = (
     aggregates.router,
@@ -34,6 +35,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     conflicts.router,
     records.router,
     queries.router,
+    jobs.router,
     access.router,
     operation.router,
     catalogue.router,

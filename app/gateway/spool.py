@@ -38,7 +38,7 @@ class Spool:
         self._memory_bytes = memory_bytes if path is None else 0
         self._most_bytes = most_bytes
         self._chunks: list[bytes] = []
-        self._file: IO[bytes] | None = None
+        self._file: IO[bytes] | None = None if path is None else self._opened()
         self._cipher = _cipher(self.key)
 
     def write(self, part: bytes) -> int:

@@ -10,6 +10,7 @@ import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import structlog
 
@@ -63,6 +64,8 @@ class State:
     usage_rate: RateLimiter
     stamps: Mapping[str, int] = field(default_factory=dict)
     plans: PlanCache = field(default_factory=PlanCache)
+    background: Any = None
+    """The runner of jobs (`gateway/jobs.py`), which itself works with this state."""
     _refreshing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def agency(self, agency_id: str) -> Agency:

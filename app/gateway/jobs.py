@@ -1,0 +1,288 @@
+"""Runs long answers in the background: `Prefer: respond-async`. Each run is an exchange of its own, recorded as any other.
+
+A job's result is finished, encrypted, digested and recorded before it can be fetched. A job never outlives its process:
+after a restart it has failed cleanly, and says so.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from app.access.decisions import Operation
+from app.access.principals import Principal
+from app.access.sealing import Sealed
+from app.audit.commitments import BodyCommitment
+from app.audit.entry import uuid7
+from app.catalog import jobs
+from app.catalog.jobs import Job
+from app.errors import AccessDenied, JobUnknown, ServerOverloaded, SimpulError, StateConflict
+from app.federation.executor import source_documents
+from app.federation.query import SourceStatus
+from app.gateway.exchange import Exchange
+from app.gateway.exports import Made
+from app.gateway.spool import Spool, read_spooled
+from app.gateway.state import State
+from app.schemas import registry
+
+log = structlog.get_logger("simpul.jobs")
+
+JOBS_A_CLIENT = 10
+JOBS_AT_ONCE = 2
+RESULT_HOURS = 24
+JOB_SECONDS = 3600.0
+_BEAT_SECONDS = 1.0
+_SWEEP_SECONDS = 10.0
+
+
+@dataclass(slots=True)
+class Progress:
+    """How far a run is; shown once a second."""
+
+    rows: int = 0
+    sources: list[SourceStatus] | None = None
+
+
+Run = Callable[[Exchange, Spool, Progress], Awaitable[Made]]
+
+
+class JobRunner:
+    """The jobs of one process."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._turn = asyncio.Semaphore(JOBS_AT_ONCE)
+        self._sweeper: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Fails what an earlier life of this process left, and keeps the table clean from now on."""
+        async with self._state.database.begin() as connection:
+            await jobs.close_orphans(connection, datetime.now(UTC), self._replica)
+        self._sweeper = asyncio.create_task(self._sweep())
+
+    async def stop(self) -> None:
+        """Cancels what is under way; it has failed cleanly when this returns."""
+        tasks = [*self._tasks.values(), *([self._sweeper] if self._sweeper else [])]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def submit(self, exchange: Exchange, form: str, facts: dict[str, Any], run: Run) -> Job:
+        """A new job for an authorised question; `exchange` is the one of the request, which ends with 202."""
+        state, moment = self._state, datetime.now(UTC)
+        new = Job(
+            id=uuid7(), client=exchange.principal.client_id, replica=self._replica, op=exchange.op,
+            schemas=list(exchange.schemas), form=form, state="queued", created_at=moment, seen_at=moment,
+            expires_at=moment + timedelta(hours=RESULT_HOURS), facts=facts, sources=[],
+        )  # fmt: skip
+        async with state.database.begin() as connection:
+            if await jobs.waiting(connection, new.client) >= JOBS_A_CLIENT:
+                detail = f"a client has at most {JOBS_A_CLIENT} unfinished jobs; wait for one or cancel one"
+                raise ServerOverloaded(detail, retry_after_seconds=30)
+            await jobs.add(connection, new)
+        exchange.detail["job"] = new.id
+        own = replace(
+            exchange,
+            id=uuid7(),
+            intended=False,
+            closed=False,
+            detail=dict(exchange.detail),
+            subjects=list(exchange.subjects),
+        )
+        task = asyncio.create_task(self._run(new, own, run))
+        self._tasks[new.id] = task
+        task.add_done_callback(lambda _: self._tasks.pop(new.id, None))
+        return new
+
+    async def find(self, principal: Principal, job_id: str) -> Job:
+        """The caller's own job; raises `JobUnknown` for everything else."""
+        async with self._state.database.read() as connection:
+            found = await jobs.find(connection, job_id) if len(job_id) <= 36 else None
+        if found is None or found.client != principal.client_id:
+            raise JobUnknown("no job of yours has this id; results are kept for 24 hours")
+        return found
+
+    async def cancel(self, principal: Principal, job_id: str) -> None:
+        """Cancels a job under way (the work at the sources too), or throws its result away."""
+        found = await self.find(principal, job_id)
+        moment = datetime.now(UTC)
+        async with self._state.database.begin() as connection:
+            ended = await jobs.change(connection, found.id, state="cancelled", finished_at=moment)
+            if not ended:
+                await jobs.forget(connection, found.id)
+        task = self._tasks.get(found.id)
+        if task is not None:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+        await asyncio.to_thread(self._path(found.id).unlink, missing_ok=True)
+
+    async def result(self, exchange: Exchange, job_id: str) -> tuple[Job, Spool]:
+        """The finished result, if the caller may still see what was granted when it was made."""
+        found = await self.find(exchange.principal, job_id)
+        exchange.schemas = tuple(found.schemas)
+        exchange.detail["job"] = found.id
+        if found.state != "done" or found.sealed_key is None or found.expires_at < datetime.now(UTC):
+            raise StateConflict(
+                f"the job is {found.state}; its result can be fetched when it is done", state=found.state
+            )
+        asserted = replace(
+            exchange.assertions, purpose=found.facts.get("purpose"), agreement=found.facts.get("agreement")
+        )
+        if policy_of(self._state, replace(exchange, assertions=asserted), found.op) != found.facts.get("policy"):
+            exchange.decide(allow=False, rule="grants_changed")
+            raise AccessDenied("what you may see has changed since this job ran; ask again", rule="grants_changed")
+        exchange.decide(allow=True, rule="job_result")
+        exchange.rows, exchange.fields = found.rows, tuple(found.facts.get("fields", ()))
+        exchange.complete = found.facts.get("complete")
+        key = self._state.seal.open(Sealed(found.sealed_key, found.nonce or b"", found.key_id or ""), "job", found.id)
+        path = self._path(found.id)
+        digest = await asyncio.to_thread(_digest, path, key) if await asyncio.to_thread(path.is_file) else ""
+        if digest != found.digest:
+            raise StateConflict("the stored result is gone or was changed; ask again", state="lost")
+        return found, _Kept(self._state.spool, path, key, found.size_bytes or 0)
+
+    @property
+    def _replica(self) -> str:
+        return self._state.names.gateway.replica
+
+    def _path(self, job_id: str) -> Path:
+        return self._state.spool / f"job-{job_id}.bin"
+
+    async def _run(self, new: Job, exchange: Exchange, run: Run) -> None:
+        """One job from its turn to its end. Every end is in the table and in the log."""
+        progress = Progress()
+        beat = asyncio.create_task(self._beat(new.id, progress, asyncio.current_task()))
+        path = self._path(new.id)
+        spool = Spool(self._state.spool, memory_bytes=0, most_bytes=self._state.settings.answer_spool_bytes, path=path)
+        try:
+            async with self._turn:
+                await self._change(new.id, state="running")
+                made = await run(exchange, spool, progress)
+                await self._finish(new, exchange, made)
+        except asyncio.CancelledError:
+            await asyncio.shield(
+                self._fail(new, exchange, path, "job_cancelled", "cancelled, or the gateway stopped", 499)
+            )
+            raise
+        except SimpulError as error:
+            await self._fail(new, exchange, path, error.code, error.detail, 500)
+        except Exception as error:
+            log.exception("job_failed", job=new.id, kind=type(error).__name__, exc_info=error)
+            await self._fail(new, exchange, path, "internal_error", "a fault in the gateway; report the job's id", 500)
+        finally:
+            spool.close()
+            beat.cancel()
+
+    async def _finish(self, new: Job, exchange: Exchange, made: Made) -> None:
+        spool = made.spool
+        commitment, plain = BodyCommitment(), hashlib.sha256()
+
+        def digest() -> str:
+            for chunk in spool.chunks():
+                plain.update(chunk)
+                commitment.update(chunk)
+            return "sha-256=:" + base64.b64encode(plain.digest()).decode() + ":"
+
+        found = await asyncio.to_thread(digest)
+        await exchange.close(
+            self._state.log, status=200, size=spool.size, commitment=commitment if spool.size else None
+        )
+        sealed = self._state.seal.seal(spool.key, "job", new.id)
+        facts = {**new.facts, "complete": made.complete, "fields": list(exchange.fields), "exchange": exchange.id}
+        await self._change(
+            new.id, state="done", rows=made.rows, sources=_documents(exchange.sources), facts=facts, size_bytes=spool.size,
+            digest=found, sealed_key=sealed.sealed, nonce=sealed.nonce, key_id=sealed.key_id, finished_at=datetime.now(UTC),
+        )  # fmt: skip
+
+    async def _fail(self, new: Job, exchange: Exchange, path: Path, code: str, detail: str, status: int) -> None:
+        await asyncio.to_thread(path.unlink, missing_ok=True)
+        exchange.detail["error"] = f"{code}: {detail}"
+        with suppress(SimpulError):
+            if not exchange.closed:
+                await exchange.close(self._state.log, status=status, size=0, commitment=None)
+        with suppress(SimpulError):
+            await self._change(
+                new.id, state="failed", error_code=code, error_detail=detail, sources=_documents(exchange.sources),
+                finished_at=datetime.now(UTC),
+            )  # fmt: skip
+
+    async def _change(self, job_id: str, **values: Any) -> bool:
+        async with self._state.database.begin() as connection:
+            return await jobs.change(connection, job_id, seen_at=datetime.now(UTC), **values)
+
+    async def _beat(self, job_id: str, progress: Progress, task: asyncio.Task[None] | None) -> None:
+        """Shows that the job lives, and how far it is; ends it when it was cancelled on another replica."""
+        while True:
+            await asyncio.sleep(_BEAT_SECONDS)
+            with suppress(SimpulError):
+                known = await self._change(job_id, rows=progress.rows, sources=_documents(progress.sources or ()))
+                if not known and task is not None:
+                    task.cancel()
+                    return
+
+    async def _sweep(self) -> None:
+        while True:
+            with suppress(SimpulError):
+                moment = datetime.now(UTC)
+                async with self._state.database.begin() as connection:
+                    await jobs.close_orphans(connection, moment, None)
+                    gone = await jobs.expired(connection, moment)
+                    for job_id in gone:
+                        await jobs.forget(connection, job_id)
+                for job_id in gone:
+                    await asyncio.to_thread(self._path(job_id).unlink, missing_ok=True)
+            await asyncio.sleep(_SWEEP_SECONDS)
+
+
+class _Kept(Spool):
+    """A finished result on its way out."""
+
+    def __init__(self, folder: Path, path: Path, key: bytes, size: int) -> None:
+        super().__init__(folder, memory_bytes=0, most_bytes=size, key=key)
+        self._kept, self.size = path, size
+
+    def chunks(self) -> Iterator[bytes]:
+        """The plain bytes."""
+        yield from read_spooled(self._kept, self.key)
+
+
+def policy_of(state: State, exchange: Exchange, op: str) -> str:
+    """What the caller is granted now on the schemas of the exchange, as a digest: a result made under other grants is not released."""
+    operation: Operation = "sql" if op == "sql" else "export"
+    found = []
+    for name in exchange.schemas:
+        schema = registry.get(name)
+        for opened in state.sources.of_schema(name):
+            decision = state.access.decide(exchange.principal, schema, opened.agency, operation, exchange.assertions)
+            found.append(
+                (opened.dataset, decision.allow, sorted(decision.fields), decision.agreement, decision.row_filter)
+            )
+    return hashlib.sha256(repr(sorted(found, key=repr)).encode()).hexdigest()
+
+
+def _documents(sources: Any) -> list[dict[str, Any]]:
+    documents = source_documents(sources)
+    for document in documents:
+        moment = document["as_of"]
+        document["as_of"] = moment.isoformat() if isinstance(moment, datetime) else None
+        document["pushed"] = list(document.get("pushed") or ())  # type: ignore[call-overload]
+        if "withheld" in document:
+            document["withheld"] = list(document["withheld"])  # type: ignore[call-overload]
+    return documents
+
+
+def _digest(path: Path, key: bytes) -> str:
+    plain = hashlib.sha256()
+    for chunk in read_spooled(path, key):
+        plain.update(chunk)
+    return "sha-256=:" + base64.b64encode(plain.digest()).decode() + ":"
