@@ -223,7 +223,7 @@ class _Call:
         if role not in rule.roles:
             raise _forbidden(rule, role)
         seconds = _UPLOAD_SECONDS if rule.upload else self.services.settings.request_seconds
-        self.scope["state"]["body"] = await self._body(upload=rule.upload)
+        self.scope["state"]["body"] = await self._body(upload=rule.upload, most=rule.body_bytes)
         watch = _Watch(self.receive)
         try:
             watch.arm(seconds, listen=not rule.upload)
@@ -243,11 +243,11 @@ class _Call:
         finally:
             watch.disarm()
 
-    async def _body(self, *, upload: bool) -> bytes | BodyTooLarge:
+    async def _body(self, *, upload: bool, most: int = 0) -> bytes | BodyTooLarge:
         """The body, read whole; its being too large is told only when somebody looks at it (403 comes before 413)."""
         if upload or (b"content-length" not in self.headers and b"transfer-encoding" not in self.headers):
             return b""
-        limit, seconds = self.services.settings.request_body_bytes, self.services.settings.request_seconds
+        limit, seconds = max(self.services.settings.request_body_bytes, most), self.services.settings.request_seconds
         try:
             async with asyncio.timeout(seconds):
                 body = await read_whole(self.receive, limit)

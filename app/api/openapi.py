@@ -8,6 +8,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from app.api.guardian_wire import GUARDIAN_BODIES
+from app.api.match import MatchBody, MatchItem
 from app.api.problems import PROBLEMS
 from app.api.queries import QueryBody
 from app.api.record_docs import record_components
@@ -289,7 +290,8 @@ def _add_components(document: dict[str, Any]) -> None:
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)
     schemas.update(_COMPONENTS)
-    schemas.update(documents((*BODIES, *GUARDIAN_BODIES, VerifyBody, VerifyAnswer, QueryBody)))
+    bodies = (*BODIES, *GUARDIAN_BODIES, VerifyBody, VerifyAnswer, QueryBody, MatchBody, MatchItem)
+    schemas.update(documents(bodies))
     for schema in all_schemas():
         if not schema.meta.lookup_only:
             schemas.update(record_components(schema))

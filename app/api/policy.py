@@ -33,6 +33,8 @@ class RouteRule:
     roles: frozenset[Role]
     recording: Recording
     upload: bool = False
+    body_bytes: int = 0
+    """Largest body where it is more than the setting's."""
 
     @property
     def pattern(self) -> re.Pattern[str]:
@@ -45,6 +47,7 @@ RULES: tuple[RouteRule, ...] = (
     # records
     RouteRule("GET", "/v1/records/{schema}", "list", EVERYONE, "outcome"),
     RouteRule("POST", "/v1/records/{schema}/search", "search", EVERYONE, "outcome"),
+    RouteRule("POST", "/v1/records/{schema}/match", "match", EVERYONE, "outcome", body_bytes=67_108_864),
     RouteRule("POST", "/v1/records/{schema}/verify", "verify", EVERYONE, "outcome"),
     RouteRule("POST", "/v1/records/{schema}/aggregate", "aggregate", EVERYONE, "outcome"),
     RouteRule("GET", "/v1/records/{schema}/changes", "changes", EVERYONE, "outcome"),

@@ -14,6 +14,7 @@ from app.api.dependencies import exchange, services
 from app.api.exchange_layer import Endpoint
 from app.api.formats import VARY, asked_format, prefers
 from app.api.jobs import accepted
+from app.api.match import match_routes
 from app.api.spooled import spooled
 from app.api.verify import verify_routes
 from app.errors import FieldError, LookupOnly, NotAcceptable, ParameterUnknown, SchemaUnknown, ValidationFailed
@@ -244,11 +245,13 @@ for _schema in all_schemas():
     if _schema.meta.lookup_only:
         verify_routes(router, _schema)
     else:
+        match_routes(router, _schema)
         _add_routes(_schema)
 
 
 @router.api_route("/{schema}", methods=["GET"], include_in_schema=False)
 @router.api_route("/{schema}/search", methods=["POST"], include_in_schema=False)
+@router.api_route("/{schema}/match", methods=["POST"], include_in_schema=False)
 @router.api_route("/{schema}/verify", methods=["POST"], include_in_schema=False)
 @router.api_route("/{schema}/aggregate", methods=["POST"], include_in_schema=False)
 @router.api_route("/{schema}/changes", methods=["GET"], include_in_schema=False)

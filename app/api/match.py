@@ -1,0 +1,160 @@
+"""`POST /v1/records/{schema}/match`: many keys at once, as JSON or as a CSV upload."""
+
+from __future__ import annotations
+
+import csv
+import io
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Request, Response
+from pydantic import Field
+
+from app.api import record_docs as docs
+from app.api.bodies import media_type, raw_body, read_model
+from app.api.dependencies import exchange, services
+from app.api.formats import VARY, prefers
+from app.api.jobs import accepted
+from app.api.spooled import spooled
+from app.api.wire import Wire
+from app.errors import FieldError, ValidationFailed
+from app.federation.binder import unknown_field
+from app.federation.match import Wanted
+from app.gateway import exports, matching
+from app.gateway.exchange import Exchange
+from app.gateway.exports import Made
+from app.gateway.jobs import JOB_SECONDS, Progress
+from app.gateway.matching import Keys
+from app.gateway.spool import Spool
+from app.schemas.registry import SchemaDef
+
+MOST_KEYS = 1_000_000
+_Key = Annotated[str, Field(max_length=2000)]
+
+
+class MatchItem(Wire):
+    """One key, and values that its record should have."""
+
+    key: _Key = Field(description="Key of the record", examples=["P3320010101"])
+    values: dict[Annotated[str, Field(max_length=100)], _Key] = Field(
+        default_factory=dict,
+        description="Field to value, compared exactly and normalised",
+        examples=[{"nama": "Puskesmas Jepara"}],
+    )
+
+
+class MatchBody(Wire):
+    """Keys to look for."""
+
+    keys: list[_Key | MatchItem] = Field(min_length=1, max_length=MOST_KEYS, examples=[["P3320010101", "P3320010102"]])
+    fields: list[_Key] | None = Field(
+        default=None, max_length=200, description="Fields to show; only the key when absent"
+    )
+    purpose: Annotated[str, Field(max_length=64)] | None = Field(default=None, description="Instead of Simpul-Purpose")
+
+
+def match_routes(router: APIRouter, schema: SchemaDef) -> None:
+    """Adds the match route of one schema."""
+
+    async def match_records(request: Request) -> Response:
+        state, under_way = services(request), exchange(request)
+        strict = not prefers(request, "partial=allow")
+        asked, keys = matching.authorise(
+            state, under_way, schema, lambda: _keys(request, schema), "never" if strict else "allow"
+        )
+        if prefers(request, "respond-async"):
+
+            async def run(own: Exchange, kept: Spool, progress: Progress) -> Made:
+                del progress
+                return await matching.match(state, own, asked, keys, kept, seconds=JOB_SECONDS)
+
+            return await accepted(request, "json", run)
+        spool = exports.new_spool(state)
+        try:
+            made = await matching.match(state, under_way, asked, keys, spool, seconds=state.settings.request_seconds)
+        except BaseException:
+            spool.close()
+            raise
+        return spooled(made, under_way, {"vary": VARY, "simpul-complete": "?1" if made.complete else "?0"})
+
+    key = docs.example_record(schema)["_source"]["id"]
+    example: dict[str, Any] = {
+        "items": [{"key": key, "status": "unmatched", "reason": "not_found", "records": []}],
+        "counts": {"matched": 0, "unmatched": 1, "ambiguous": 0, "invalid": 0},
+        "sources": [],
+        "complete": True,
+    }
+    answer = {"schema": {"type": "object", "additionalProperties": True}, "example": example}
+    router.add_api_route(
+        f"/{schema.meta.slug}/match",
+        match_records,
+        methods=["POST"],
+        name=f"match_{schema.name}",
+        summary=f"Match keys against {schema.meta.title_en}",
+        description="Pemadanan: up to 1,000,000 keys as JSON, or as CSV with a column `key` and columns named as fields, whose values "
+        "are compared. Each key is matched, unmatched, ambiguous or invalid, with the reason. Strict: a source that does not "
+        "answer refuses the whole, unless `Prefer: partial=allow`. `Prefer: respond-async` makes a job of it.",
+        responses={200: {"description": "One answer a key, in order.", "content": {"application/json": answer}}},
+        openapi_extra={
+            "parameters": docs.header_parameters(personal=False),
+            "requestBody": {
+                "required": True,
+                "content": {
+                    "application/json": {
+                        "schema": {"$ref": "#/components/schemas/MatchBody"},
+                        "example": {"keys": [key]},
+                    },
+                    "text/csv": {"schema": {"type": "string"}, "example": f"key\r\n{key}\r\n"},
+                },
+            },
+        },
+    )
+
+
+def _keys(request: Request, schema: SchemaDef) -> Keys:
+    if media_type(request) == "text/csv":
+        shown = request.query_params.get("fields")
+        wanted, compared = _from_csv(raw_body(request), schema)
+        fields = tuple(shown.split(",")) if shown else schema.meta.key
+    else:
+        body = read_model(request, MatchBody)
+        if body.purpose is not None:
+            exchange(request).purpose_given(body.purpose)
+        wanted = [Wanted(item) if isinstance(item, str) else Wanted(item.key, item.values) for item in body.keys]
+        compared = tuple(dict.fromkeys(name for item in wanted for name in item.values))
+        fields = tuple(body.fields) if body.fields is not None else schema.meta.key
+    for name in (*fields, *compared):
+        if name not in schema.fields:
+            raise unknown_field(schema, name, f"/{name[:64]}")
+    return Keys(wanted, fields, compared)
+
+
+def _from_csv(content: bytes, schema: SchemaDef) -> tuple[list[Wanted], tuple[str, ...]]:
+    """The rows of an upload: `key`, or the field of a simple key; every other column is compared."""
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValidationFailed(
+            "the CSV is not UTF-8", errors=[FieldError("", "encoding", f"byte {error.start}")]
+        ) from None
+    head = text.partition("\n")[0]
+    rows = csv.reader(io.StringIO(text, newline=""), delimiter=";" if ";" in head and "," not in head else ",")
+    names = [name.strip() for name in next(rows, [])]
+    column = "key" if "key" in names else schema.meta.key[0]
+    if column not in names or (column != "key" and len(schema.meta.key) > 1):
+        raise ValidationFailed("the CSV needs a column `key`", errors=[FieldError("line 1", "missing", "key")])
+    place = names.index(column)
+    compared = tuple(name for name in names if name != column)
+    wanted: list[Wanted] = []
+    for number, row in enumerate(rows, 2):
+        if not row:
+            continue
+        if len(row) != len(names):
+            detail = f"line {number} has {len(row)} cells, the header {len(names)}"
+            raise ValidationFailed(detail, errors=[FieldError(f"line {number}", "ragged", detail)])
+        if len(wanted) >= MOST_KEYS:
+            raise ValidationFailed(
+                f"at most {MOST_KEYS} keys", errors=[FieldError(f"line {number}", "too_long", "keys")]
+            )
+        values = {name: cell for name, cell in zip(names, row, strict=True) if name != column and cell != ""}
+        wanted.append(Wanted(row[place].strip(), values))
+    return wanted, compared

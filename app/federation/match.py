@@ -1,0 +1,122 @@
+"""Matching (*pemadanan*): which of many keys are known, and whether other values agree. Pure; the reading is `bulk.py`'s.
+
+A key is matched (one record), ambiguous (several), unmatched, or invalid; with a reason for all but the first.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from app.connectors.filters import Filter, In, Property
+from app.connectors.filters import Literal as Value
+from app.errors import KeyMalformed
+from app.federation.bulk import Part
+from app.schemas.registry import SchemaDef
+from app.schemas.validation import validate_row
+from app.schemas.wire import wire_value
+
+Status = Literal["matched", "unmatched", "ambiguous", "invalid"]
+Agreement = Literal["exact", "normalised", "different", "absent"]
+KEYS_A_READ = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """One key as it was given, and the values to compare by field."""
+
+    key: str
+    values: Mapping[str, str] = field(default_factory=dict)
+
+
+class Matching:
+    """Takes what the sources give and answers key by key, in the order of the question."""
+
+    def __init__(self, schema: SchemaDef, wanted: Sequence[Wanted], fields: Sequence[str]) -> None:
+        self._schema, self._wanted, self._fields = schema, wanted, fields
+        self._keys: dict[str, str] = {}
+        self._invalid: dict[str, str] = {}
+        self._found: dict[str, list[dict[str, Any]]] = {}
+        for item in wanted:
+            if item.key not in self._keys and item.key not in self._invalid:
+                self._bind(item.key)
+        self._known = frozenset(self._keys.values())
+
+    def filters(self) -> Iterator[Filter]:
+        """One filter a read: the first part of the key among at most 20,000 values."""
+        first = self._schema.meta.key[0]
+        values = list(dict.fromkeys(self._schema.key_values(key)[first] for key in self._keys.values()))
+        asked = [value for value in values if value is not None]
+        for place in range(0, len(asked), KEYS_A_READ):
+            yield In(Property(first), tuple(Value(value) for value in asked[place : place + KEYS_A_READ]))
+
+    def take(self, part: Part) -> None:
+        """Keeps the granted fields of the records that were asked for."""
+        keys = part.batch.column("_id").to_pylist()
+        places = [place for place, key in enumerate(keys) if key in self._known]
+        if not places:
+            return
+        names = [name for name in self._fields if name in part.fields]
+        rows = part.batch.select(names).take(places).to_pylist()
+        source = {"agency": part.agency, "dataset": part.dataset, "as_of": wire_value(part.as_of)}
+        for place, row in zip(places, rows, strict=True):
+            key = str(keys[place])
+            shown = {name: wire_value(value) for name, value in row.items()}
+            self._found.setdefault(key, []).append({**shown, "_source": {**source, "id": key}})
+
+    def answers(self, shown: Sequence[str]) -> Iterator[dict[str, Any]]:
+        """One answer a given key; `shown` are the fields that the caller asked to see."""
+        for item in self._wanted:
+            yield self._answer(item, shown)
+
+    def _bind(self, key: str) -> None:
+        try:
+            values = self._schema.key_values(key)
+        except KeyMalformed as error:
+            self._invalid[key] = error.detail
+            return
+        _, failures = validate_row(self._schema, values)
+        wrong = [failure for failure in failures if failure.field in values]
+        if wrong:
+            self._invalid[key] = f"{wrong[0].field}: {wrong[0].detail}"
+        else:
+            self._keys[key] = self._schema.key_of(values)
+
+    def _answer(self, item: Wanted, shown: Sequence[str]) -> dict[str, Any]:
+        if item.key in self._invalid:
+            return _said(item, "invalid", self._invalid[item.key])
+        found = self._found.get(self._keys[item.key], [])
+        if not found:
+            return _said(item, "unmatched", "not_found")
+        compared = [{name: _agreement(value, row.get(name)) for name, value in item.values.items()} for row in found]
+        fitting = [place for place, each in enumerate(compared) if not {"different", "absent"} & set(each.values())]
+        if not fitting:
+            return {**_said(item, "unmatched", "fields_differ"), "compared": compared[0]}
+        records = [
+            {name: value for name, value in found[place].items() if name in (*shown, "_source")} for place in fitting
+        ]
+        status: Status = "matched" if len(fitting) == 1 else "ambiguous"
+        reason = None if status == "matched" else f"{len(fitting)} records have this key"
+        answer = {**_said(item, status, reason), "records": records}
+        return {**answer, "compared": compared[fitting[0]]} if item.values else answer
+
+
+def _said(item: Wanted, status: Status, reason: str | None) -> dict[str, Any]:
+    return {"key": item.key, "status": status, "reason": reason, "records": []}
+
+
+def _agreement(given: str, held: Any) -> Agreement:
+    """Exactly; else without regard to case, width, punctuation and repeated blanks."""
+    if held is None:
+        return "absent"
+    text = str(held)
+    if given == text:
+        return "exact"
+    return "normalised" if _plain(given) == _plain(text) else "different"
+
+
+def _plain(text: str) -> str:
+    folded = unicodedata.normalize("NFKC", text).casefold()
+    return " ".join("".join(letter if letter.isalnum() else " " for letter in folded).split())

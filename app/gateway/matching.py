@@ -1,0 +1,112 @@
+"""Matching many keys against all agencies that provide a schema: authorised and recorded as a list is. Strict by default."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+
+import orjson
+
+from app.connectors.filters import all_of
+from app.errors import FieldForbidden, SimpulError
+from app.federation.binder import RawQuery
+from app.federation.bulk import BulkRead
+from app.federation.executor import source_documents
+from app.federation.match import Matching, Wanted
+from app.federation.query import Partial
+from app.federation.sql.loading import merged_statuses
+from app.gateway import exports, records
+from app.gateway.exchange import Exchange
+from app.gateway.exports import Made
+from app.gateway.spool import Spool
+from app.gateway.state import State
+from app.schemas.registry import SchemaDef
+
+_LINES = 5_000
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """The question: keys with values to compare, and the fields to show."""
+
+    wanted: Sequence[Wanted]
+    fields: tuple[str, ...]
+    compared: tuple[str, ...] = ()
+
+
+def authorise(
+    state: State, exchange: Exchange, schema: SchemaDef, keys_of: Callable[[], Keys], partial: Partial
+) -> tuple[records.Authorised, Keys]:
+    """As for a list, for the operation `match`: fields to show and to compare must be granted by somebody."""
+    exchange.op = "match"
+    read: list[Keys] = []
+
+    def raw() -> RawQuery:
+        keys = keys_of()
+        read.append(keys)
+        return RawQuery(fields=tuple(dict.fromkeys((*schema.meta.key, *keys.fields, *keys.compared))), partial=partial)
+
+    asked = records.authorise(state, exchange, schema, "match", raw)
+    keys = read[0]
+    granted = {name for ref in asked.refs if ref.grant for name in ref.grant.fields}
+    hidden = sorted({*keys.fields, *keys.compared} - granted)
+    if hidden and asked.refs:
+        raise FieldForbidden(f"no provider grants you {', '.join(hidden)}", rule="field_not_granted", fields=hidden)
+    exchange.shape = f"{schema.meta.ref} match keys=?x{len(keys.wanted)} compare={','.join(keys.compared)}"
+    return asked, keys
+
+
+async def match(
+    state: State, exchange: Exchange, asked: records.Authorised, keys: Keys, spool: Spool, *, seconds: float
+) -> Made:
+    """The finished answer, key by key in the order of the question."""
+    schema = asked.query.schema
+    await exchange.intend(state.log)
+    matching = await asyncio.to_thread(Matching, schema, keys.wanted, (*keys.fields, *keys.compared))
+    runtime = state.runtime.until(time.monotonic() + seconds)
+    reads: list[BulkRead] = []
+    try:
+        for wanted in await asyncio.to_thread(lambda: list(matching.filters())):
+            read = BulkRead(replace(asked.query, filter=all_of(wanted, asked.query.filter)), asked.refs, runtime)
+            reads.append(read)
+            async with aclosing(read.parts()) as parts:
+                async for part in parts:
+                    await asyncio.to_thread(matching.take, part)
+            read.finish()
+    except SimpulError as error:
+        exchange.sources = error.legs = merged_statuses(reads)
+        raise
+    exchange.sources = merged_statuses(reads)
+    exchange.complete = all(read.complete for read in reads)
+    exchange.rejected = sum(status.rejected_rows for status in exchange.sources)
+    exchange.fields = keys.fields
+    exchange.rows = await asyncio.to_thread(_write, exchange, matching, keys, spool)
+    await records.note_sources(state, exchange.sources)
+    return Made(spool, bool(exchange.complete), exchange.rows, exports.Wanted("json"))
+
+
+def _write(exchange: Exchange, matching: Matching, keys: Keys, spool: Spool) -> int:
+    """Writes the answer; returns how many records it holds."""
+    counts: Counter[str] = Counter()
+    rows = 0
+    lines: list[bytes] = []
+    first = b'{"items":['
+    for answer in matching.answers(keys.fields):
+        counts[answer["status"]] += 1
+        rows += len(answer["records"])
+        lines.append(orjson.dumps(answer))
+        if len(lines) == _LINES:
+            spool.write(first + b",".join(lines))
+            first, lines = b",", []
+    spool.write(first + b",".join(lines) if lines or first != b"," else b"")
+    rest = {
+        "counts": {name: counts[name] for name in ("matched", "unmatched", "ambiguous", "invalid")},
+        "sources": source_documents(exchange.sources),
+        "complete": exchange.complete,
+    }
+    spool.write(b"]," + orjson.dumps(rest, default=str, option=orjson.OPT_UTC_Z)[1:])
+    return rows
