@@ -1,0 +1,187 @@
+r"""P3, P4, P5: export of a large table, match of many keys, SQL join of two agencies, each beside its peer on the same data.
+
+`python -m benchmarks.bulk [--rows 1200000] [--rounds 5]`. Peers: `psql \copy (select row_to_json …)`, one `= ANY($1)` by asyncpg, DuckDB over
+the same rows as Parquet. The exchange log is on and durable.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import statistics
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import asyncpg
+import duckdb
+import httpx
+import psycopg
+
+from benchmarks.lookup import gateway_on
+from tests.fixtures.postgres import fresh_database, shared_cluster, stop_shared_cluster
+from tests.support.gateway import RunningGateway
+
+PATH = "/v1/records/fasilitas-kesehatan"
+KEYS = 100_000
+SCHOOLS = 200_000
+JOIN = (
+    "SELECT f.kode_faskes, s.npsn FROM fasilitas_kesehatan f JOIN satuan_pendidikan s ON s.alamat = f.kode_faskes "
+    "WHERE f.nama LIKE 'Fasilitas 12345%'"
+)
+PEER_JOIN = (
+    "SELECT f.kode, s.npsn FROM '{faskes}' f JOIN '{sekolah}' s ON s.kode = f.kode WHERE f.nama LIKE 'Fasilitas 12345%'"
+)
+
+
+def fill(url: str, rows: int) -> None:
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(
+            "CREATE TABLE faskes (kode text PRIMARY KEY, nama text NOT NULL, jenis text, kelas text, alamat text,"
+            " lat double precision, lng double precision, status text)"
+        )
+        connection.execute(
+            "INSERT INTO faskes SELECT 'F' || lpad(n::text, 7, '0'), 'Fasilitas ' || n, 'klinik', 'B', 'Jalan ' || n,"
+            f" -6.5 + n / 1e7, 110.6 + n / 1e7, 'beroperasi' FROM generate_series(0, {rows - 1}) n"
+        )
+        connection.execute("CREATE TABLE sekolah (npsn text PRIMARY KEY, nama text, bentuk text, kode text)")
+        connection.execute(
+            f"INSERT INTO sekolah SELECT (20000000 + n)::text, 'SD ' || n, 'SD', 'F' || lpad((n * 6 % {rows})::text, 7, '0')"
+            f" FROM generate_series(1, {min(SCHOOLS, rows)}) n"
+        )
+        connection.execute("CREATE INDEX ON sekolah (kode)")
+        connection.execute("ANALYZE")
+
+
+def timed(work: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started
+
+
+def told(name: str, ours: list[float], theirs: list[float], rows: int) -> None:
+    mine, peer = statistics.median(ours), statistics.median(theirs)
+    spread = f"{min(ours):.2f} - {max(ours):.2f} s"
+    print(
+        f"{name}: {mine:.2f} s ({spread}, {rows / mine:,.0f} rows/s) beside {peer:.2f} s, {mine / peer:.1f} x its time",
+        flush=True,
+    )
+
+
+def job(session: httpx.Client, form: str) -> None:
+    asked = session.get(PATH, params={"f": form}, headers={"prefer": "respond-async"})
+    address = asked.headers["location"]
+    while True:
+        found = session.get(address).json()
+        if found["state"] not in {"queued", "running"}:
+            break
+        time.sleep(0.05)
+    if found["state"] != "done":
+        raise SystemExit(str(found))
+    session.delete(address)
+
+
+def resident(running: RunningGateway) -> int:
+    """MiB of the gateway's process."""
+    process = running._process  # noqa: SLF001 - its memory is what is measured
+    if process is None:
+        return 0
+    line = next(
+        line for line in Path(f"/proc/{process.pid}/status").read_text().splitlines() if line.startswith("VmRSS")
+    )
+    return int(line.split()[1]) // 1024
+
+
+def export(session: httpx.Client, running: RunningGateway, source: str, rows: int, rounds: int) -> None:
+    copy = "\\copy (select row_to_json(faskes) from faskes) to /dev/null"
+    theirs = [timed(lambda: subprocess.run(["psql", source, "-qc", copy], check=True)) for _ in range(rounds)]
+    before = resident(running)
+    for form in ("ndjson", "csv", "parquet"):
+        told(f"P3 {form}", [timed(lambda form=form: job(session, form)) for _ in range(rounds)], theirs, rows)
+    print(f"P3 memory: {before} MiB before, {resident(running)} MiB after", flush=True)
+
+
+def match(session: httpx.Client, source: str, rows: int, rounds: int) -> None:
+    known = min(KEYS // 2, rows)
+    keys = [f"F{number:07d}" for number in range(known)] + [f"X{number:07d}" for number in range(KEYS - known)]
+    content = "\n".join(["key", *keys]).encode()
+
+    async def ask() -> None:
+        connection = await asyncpg.connect(source)
+        found = await connection.fetch("SELECT * FROM faskes WHERE kode = ANY($1::text[])", keys)
+        await connection.close()
+        if len(found) != known:
+            raise SystemExit("the peer found something else")
+
+    def ours() -> None:
+        answer = session.post(f"{PATH}/match", content=content, headers={"content-type": "text/csv"})
+        if answer.json()["counts"]["matched"] != known:
+            raise SystemExit(answer.text[:500])
+
+    theirs = [timed(lambda: asyncio.run(ask())) for _ in range(rounds)]
+    told("P4 match", [timed(ours) for _ in range(rounds)], theirs, KEYS)
+
+
+def join(session: httpx.Client, source: str, folder: Path, rows: int, rounds: int) -> None:
+    files = {name: str(folder / f"{name}.parquet") for name in ("faskes", "sekolah")}
+    with psycopg.connect(source) as connection, duckdb.connect() as engine:
+        for name, file in files.items():
+            text = folder / f"{name}.csv"
+            with connection.cursor().copy(f"COPY {name} TO STDOUT (FORMAT csv, HEADER)") as copy:
+                text.write_bytes(b"".join(bytes(part) for part in copy))
+            engine.execute(f"COPY (SELECT * FROM read_csv('{text}', all_varchar = true)) TO '{file}'")
+
+    def peer() -> None:
+        with duckdb.connect() as engine:
+            engine.execute(PEER_JOIN.format(**files)).fetchall()
+
+    def ours() -> None:
+        session.post("/v1/queries", json={"sql": JOIN}).raise_for_status()
+
+    theirs = [timed(peer) for _ in range(rounds)]
+    told("P5 SQL join (peer: DuckDB on Parquet)", [timed(ours) for _ in range(rounds)], theirs, rows)
+
+
+def main() -> None:
+    """Prints the ratios."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--rows", type=int, default=1_200_000)
+    parser.add_argument("--rounds", type=int, default=5)
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as place:
+        cluster = shared_cluster(Path(place))
+        try:
+            with fresh_database(cluster) as source:
+                fill(source, given.rows)
+                running, authorization = gateway_on(Path(place), source)
+                try:
+                    measure(running, authorization, source, Path(place), given)
+                finally:
+                    running.stop()
+        finally:
+            stop_shared_cluster(Path(place))
+
+
+def measure(running: RunningGateway, authorization: str, source: str, place: Path, given: argparse.Namespace) -> None:
+    running.agency("disdikpora")
+    user, _, rest = source.removeprefix("postgresql://").partition("@")
+    running.publish(
+        {
+            "connector": "disdikpora-sekolah",
+            "agency": "disdikpora",
+            "schema": "satuan_pendidikan@1",
+            "source": {"kind": "sql", "url": f"postgresql://{user}@{rest}", "table": "sekolah"},
+            "fields": {"npsn": "npsn", "nama": "nama", "bentuk": "bentuk", "alamat": "kode"},
+        }
+    )
+    headers = {"authorization": authorization}
+    with httpx.Client(base_url=running.url, headers=headers, trust_env=False, timeout=600) as session:
+        join(session, source, place, given.rows, given.rounds)
+        match(session, source, given.rows, given.rounds)
+        export(session, running, source, given.rows, given.rounds)
+
+
+if __name__ == "__main__":
+    main()
