@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
-from app.audit.merkle import range_root, ranges_needed
+from app.audit.merkle import HASH_BYTES, TILE_WIDTH, range_root, ranges_needed
 from app.audit.store import LogReader
 from app.errors import LogBroken
 
 _LEAVES = "SELECT idx, leaf_hash FROM log_entry WHERE idx >= $1 AND idx < $2 ORDER BY idx"
+_TILE = "SELECT leaves FROM log_node WHERE level = 8 AND n = $1"
 _NODES = "SELECT n, hash FROM log_node WHERE level = $1 AND n >= $2 AND n < $3 ORDER BY n"
 
 Hashes = dict[tuple[int, int], bytes]
@@ -17,9 +19,10 @@ Hashes = dict[tuple[int, int], bytes]
 async def stored_hashes(reader: LogReader, ranges: Iterable[tuple[int, int]]) -> Hashes:
     """Stored hashes that give the roots of the leaf ranges. LogBroken, naming the place, when one is missing."""
     found: Hashes = {}
+    tiles: dict[int, bytes] = {}
     for level, first, count in _joined(ranges_needed(ranges)):
         if level == 0:
-            rows = await reader.fetch(_LEAVES, first, first + count)
+            rows = await _leaves(reader, first, count, tiles)
         else:
             rows = await reader.fetch(_NODES, level, first, first + count)
         if len(rows) != count:
@@ -29,6 +32,23 @@ async def stored_hashes(reader: LogReader, ranges: Iterable[tuple[int, int]]) ->
             raise LogBroken(f"{what} is missing", first_broken_index=gap << level)
         found.update({(level, n): bytes(value) for n, value in rows})
     return found
+
+
+async def _leaves(reader: LogReader, first: int, count: int, tiles: dict[int, bytes]) -> list[tuple[Any, ...]]:
+    """Leaf hashes by index: of a finished tile from its one row (kept in `tiles`), else from the entries."""
+    tile = first // TILE_WIDTH
+    if tile == (first + count - 1) // TILE_WIDTH:
+        if tile not in tiles:
+            rows = await reader.fetch(_TILE, tile)
+            tiles[tile] = bytes(rows[0][0]) if rows and rows[0][0] is not None else b""
+        leaves = tiles[tile]
+        if len(leaves) == TILE_WIDTH * HASH_BYTES:
+            start = (first - tile * TILE_WIDTH) * HASH_BYTES
+            return [
+                (first + place, leaves[start + place * HASH_BYTES : start + (place + 1) * HASH_BYTES])
+                for place in range(count)
+            ]
+    return await reader.fetch(_LEAVES, first, first + count)
 
 
 def _joined(wanted: list[tuple[int, int, int]]) -> list[tuple[int, int, int]]:
