@@ -290,8 +290,8 @@ def _add_components(document: dict[str, Any]) -> None:
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)
     schemas.update(_COMPONENTS)
-    bodies = (*BODIES, *GUARDIAN_BODIES, VerifyBody, VerifyAnswer, QueryBody, MatchBody, MatchItem)
-    schemas.update(documents(bodies))
+    schemas.update(documents((*BODIES, *GUARDIAN_BODIES, VerifyBody, VerifyAnswer)))
+    schemas.update(documents((QueryBody, MatchBody, MatchItem)))
     for schema in all_schemas():
         if not schema.meta.lookup_only:
             schemas.update(record_components(schema))

@@ -126,7 +126,7 @@ class MappedSource:
             return
         selection = Selection(self.schema, request, request.filter)
         await self.connector.learn()
-        scan = scan_request(self.mapping, self.connector, request, request.filter)
+        scan = scan_request(self.mapping, self.connector, request, request.filter, self.manifest.fields)
         pushed = _pushed(request, scan)
         async with aclosing(self._batches(scan)) as batches:
             async for batch in batches:

@@ -39,7 +39,7 @@ async def outline(source: MappedSource, request: ReadRequest) -> Outline:
     """As `MappedSource.read` would do it. Raises `SourceError` leaves where the source has to be looked at and cannot."""
     connector, mapping = source.connector, source.mapping
     await connector.learn()
-    scan = scan_request(mapping, connector, request, request.filter)
+    scan = scan_request(mapping, connector, request, request.filter, source.manifest.fields)
     ordered = ordered_read(source.schema, mapping, connector, request, scan)
     parts = tuple(_parts(source, request.filter))
     pushed = [name for name, given in (("columns", scan.columns), ("filter", scan.filter)) if given is not None]
@@ -63,7 +63,7 @@ async def outline(source: MappedSource, request: ReadRequest) -> Outline:
 def _parts(source: MappedSource, wanted: Filter) -> Iterator[Part]:
     can, mapping = source.connector.capabilities, source.mapping
     for part in conjuncts(wanted):
-        if pushed_filter(mapping, source.connector, part) is not None:
+        if pushed_filter(mapping, source.connector, part, source.manifest.fields) is not None:
             note = "the source may give too much; checked again here" if can.filter_exactness != "exact" else ""
             yield Part(part, can.filter_exactness, note)
             continue
