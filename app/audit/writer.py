@@ -46,6 +46,7 @@ class GroupWriter:
         self._closing = False
         self._task: asyncio.Task[None] | None = None
         self._open_intents: dict[str, int] = {}
+        self._doubtful: list[str] = []
         self.size = 0
         self.failed_batches = 0
         self.error: LogError | None = None
@@ -134,6 +135,7 @@ class GroupWriter:
         reason = error if isinstance(error, LogError) else LogUnavailable(f"{type(error).__name__}")
         self.error = reason
         self.failed_batches += 1
+        self._doubtful += [entry.id for group, _ in taken for entry in group if entry.kind == "intent"]
         _logger.error("exchange log cannot be written: %s", reason.detail, exc_info=error)
         self._waiting.extendleft(reversed(taken))
         self._fail_waiting(
@@ -162,6 +164,7 @@ class GroupWriter:
             await self._store.recover()
             await self._recheck()
             self.size = (await self._store.head()).size
+            await self._find_doubtful()
         except LogError as error:
             if isinstance(error, LogBroken):
                 _logger.critical("exchange log is broken: %s", error.detail)
@@ -172,6 +175,16 @@ class GroupWriter:
         self.error = None
         _logger.warning("exchange log is written again, at size %d", self.size)
         return None
+
+    async def _find_doubtful(self) -> None:
+        """Intents that were refused may be stored all the same, when the answer to their commit was lost: they are open."""
+        if not self._doubtful:
+            return
+        marks = ", ".join(f"${place}" for place in range(1, len(self._doubtful) + 1))
+        rows = await self._store.fetch(f"SELECT xid, idx FROM log_entry WHERE id IN ({marks})", *self._doubtful)
+        found = {**self._open_intents, **{str(xid): int(idx) for xid, idx in rows}}
+        self._open_intents = dict(sorted(found.items(), key=lambda item: item[1]))
+        self._doubtful.clear()
 
     def _mark(self, batch: Sequence[Prepared]) -> OpenMark:
         """The low-water mark of open intents, as it will be when this batch is committed."""

@@ -68,9 +68,10 @@ class MappedSource:
             found = await self._by_key.read(request)
             if found is not None:
                 return found
-        if self._personal:
+        question = _question(request)
+        if self._personal or question is None:
             return await self._read(request)
-        return await self._flights.join(_question(request), lambda: self._read(request))
+        return await self._flights.join(question, lambda: self._read(request))
 
     async def _read(self, request: ReadRequest) -> ReadResult:
         wanted = request.filter
@@ -186,9 +187,14 @@ class MappedSource:
                 await closing()
 
 
-def _question(request: ReadRequest) -> Hashable:
-    """A read without its deadline."""
-    return (request.fields, request.filter, request.order, request.after, request.limit, request.key)
+def _question(request: ReadRequest) -> Hashable | None:
+    """A read without its deadline; None where it holds something that cannot be compared by value."""
+    question = (request.fields, request.filter, request.order, request.after, request.limit, request.key)
+    try:
+        hash(question)
+    except TypeError:
+        return None
+    return question
 
 
 def _pushed(request: ReadRequest, scan: ScanRequest) -> tuple[str, ...]:

@@ -33,7 +33,8 @@ from app.errors import (
     SourceTimeout,
 )
 from app.federation.executor import Runtime, source_documents
-from app.federation.query import Answer, DatasetRef, Query, SourceStatus, Status
+from app.federation.masks import Masker
+from app.federation.query import Answer, DatasetRef, Grant, Query, SourceStatus, Status
 from app.schemas.arrow import batch_of
 from app.schemas.base import SharedPart
 from app.schemas.registry import SchemaDef
@@ -62,7 +63,7 @@ class BulkRead:
     """One reading. `parts()` gives the records; `finish()` says whether the answer may stand."""
 
     def __init__(self, query: Query, refs: Sequence[DatasetRef], runtime: Runtime) -> None:
-        granted = {name for ref in refs if ref.grant for name in ref.grant.fields}
+        granted = {name for ref in refs for name in visible(ref.grant)}
         asked = query.fields if query.fields is not None else tuple(query.schema.fields)
         self.query = query
         self.fields = tuple(name for name in asked if name in granted)
@@ -147,16 +148,27 @@ class BulkRead:
         return ReadRequest(fields=query.fields, filter=wanted, deadline=self._runtime.deadline)
 
     async def _part(self, ref: DatasetRef, status: SourceStatus, result: ReadResult) -> Part:
-        granted = ref.grant.fields if ref.grant is not None else frozenset()
+        granted = visible(ref.grant)
         fields = tuple(name for name in self.fields if name in granted)
+        records = result.records
+        if ref.grant is not None and ref.grant.masks:
+            masker = Masker(ref.grant.masks, key=self._runtime.mask_key, agreement=ref.grant.agreement)
+            records = [masker.masked(record) for record in records]
         status.rejected_rows = result.rejected_rows
         status.rejects = result.rejects
         status.pushed, status.as_of = result.pushed, result.as_of
         status.rows += len(result.records)
         if result.stale:
             status.status = "stale"
-        batch = await asyncio.to_thread(part_batch, self.query.schema, result.records, fields)
+        batch = await asyncio.to_thread(part_batch, self.query.schema, records, fields)
         return Part(batch, ref.agency, ref.dataset, result.as_of, fields)
+
+
+def visible(grant: Grant | None) -> frozenset[str]:
+    """The fields of which something may be seen: all that is granted but what the mask `hide` takes away."""
+    if grant is None:
+        return frozenset()
+    return grant.fields - {name for name, mask in grant.masks.items() if mask == "hide"}
 
 
 def part_batch(schema: SchemaDef, records: Sequence[MappedRecord], fields: tuple[str, ...]) -> pa.RecordBatch:
@@ -211,7 +223,13 @@ def _status(query: Query, ref: DatasetRef, asked: Sequence[str]) -> SourceStatus
     if ref.grant is None:
         status.status, status.problem = "denied", ref.denied
         return status
-    status.withheld = tuple(name for name in asked if name not in ref.grant.fields)
+    shown = visible(ref.grant)
+    status.withheld = tuple(name for name in asked if name not in shown)
+    masked_key = sorted(set(ref.grant.masks) & set(query.schema.meta.key))
+    if masked_key:
+        detail = f"{ref.agency} masks the key ({', '.join(masked_key)})"
+        status.status, status.problem = "denied", FieldForbidden(detail, rule="key_masked")
+        return status
     needed = properties(query.filter) | {key.field for key in query.sort}
     hidden = sorted(needed - ref.grant.fields) or sorted(needed & set(ref.grant.masks))
     if hidden:

@@ -86,7 +86,7 @@ def dataset_ref(opened: Opened, decision: Decision) -> DatasetRef:
         dataset=opened.dataset,
         revision=opened.revision,
         source=opened.source,
-        grant=_grant(decision, opened.source.schema) if decision.allow else None,
+        grant=_grant(decision, opened.schema) if decision.allow else None,
         denied=decision.error,
     )
 

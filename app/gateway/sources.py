@@ -47,8 +47,10 @@ class Opened:
 class BrokenSource(MappedSource):
     """Stands for a dataset that could not be opened: every read raises the reason."""
 
-    def __init__(self, error: SimpulError) -> None:
+    def __init__(self, error: SimpulError, schema: SchemaDef) -> None:
         self.error = error
+        self.schema = schema
+        self.deadline_seconds = 1.0
 
     async def read(self, request: ReadRequest) -> ReadResult:
         """Raises why the dataset could not be opened."""
@@ -168,6 +170,7 @@ class SourcePool:
 
     def _open(self, item: Published, codes: CodeBook) -> Opened:
         active = item.connector
+        schema = registry.get(active.schema_ref)
         manifest: Manifest | None = None
         error: SimpulError | None = None
         source: MappedSource
@@ -176,6 +179,5 @@ class SourcePool:
             source = self._opener.dataset(manifest, active.revision, item.agency, codes)
         except SimpulError as caught:
             log.warning("connector_not_opened", connector=active.id, code=caught.code)
-            error, source = caught, BrokenSource(caught)
-        schema = registry.get(active.schema_ref)
+            error, source = caught, BrokenSource(caught, schema)
         return Opened(item.agency.id, active.id, active.revision, schema, source, manifest, error)

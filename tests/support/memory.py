@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncGenerator, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -62,6 +62,10 @@ class MemorySource(MappedSource):
         records = [self.held[key] for key in sorted(self.held)]
         whole = ReadResult(records, 0, [], (), datetime.now(UTC))
         return KeptTable(self.schema, whole).select(request, wanted)
+
+    async def stream(self, request: ReadRequest) -> AsyncGenerator[ReadResult]:
+        """As `MappedSource.stream`: all of it in one piece."""
+        yield await self.read(request)
 
     async def close(self) -> None:
         """Nothing is open."""

@@ -85,7 +85,7 @@ def test_who_received_data_about_a_person(gateway: RunningGateway) -> None:
     assert found["items"][0]["receiver"] == "ID-JEPARA/GOV/rsud"
     assert [(item["exchange_id"], item["kind"]) for item in other["items"]] == [(absent, "outcome"), (absent, "intent")]
     assert foreign["items"] == []
-    assert found["next_cursor"]
+    assert usage(supervisor, "3320990101900001", limit=1).json()["next_cursor"]
     again = usage(supervisor, "3320990202900002").json()
     assert [item["operation"] for item in again["items"]][:2] == ["subject.usage", "subject.usage"]
 

@@ -28,6 +28,7 @@ def reader(gateway: RunningGateway) -> httpx.Client:
 def database(gateway: RunningGateway, postgres_module_url: str) -> Iterator[str]:
     """A school office on PostgreSQL, and a view that takes its time."""
     with psycopg.connect(postgres_module_url, autocommit=True) as connection:
+        connection.execute("DROP TABLE IF EXISTS sekolah CASCADE")
         connection.execute("CREATE TABLE sekolah (npsn text PRIMARY KEY, nama text, bentuk text, kode text)")
         connection.execute(
             "INSERT INTO sekolah SELECT (20300000 + n)::text, 'SD ' || n, 'SD', CASE WHEN n % 2 = 0 THEN 'P1' ELSE 'P2' END"

@@ -127,11 +127,7 @@ def test_verification_answers_and_shows_nothing_of_the_register(
     }
     intent, outcome = entries(gateway, answer.headers["exchange-id"])
     assert (intent["kind"], outcome["kind"]) == ("intent", "outcome")
-    assert (outcome["agreement"], outcome["purpose"], outcome["subj_n"]) == (
-        "pks-1",
-        "pelayanan_kesehatan",
-        3,
-    )  # two tags of the person, one of the case
+    assert (outcome["agreement"], outcome["purpose"], outcome["subj_n"]) == ("pks-1", "pelayanan_kesehatan", 2)
     assert outcome["providers"] == ["ID-JEPARA/GOV/disdukcapil"]
     assert outcome["detail"]["case"] == "RM-1"
     text = base64.b64decode(outcome["entry"]).decode()
