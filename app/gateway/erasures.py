@@ -14,6 +14,7 @@ from app.audit import governance
 from app.audit.entry import Caller
 from app.audit.erasing import Order, Selection, carry_out, selected
 from app.audit.governance import Actor, ErasureRequest, LegalHold
+from app.audit.subjects import normalise
 from app.catalog.quarantine import forget_copies
 from app.errors import AgencyForbidden, EntryInvalid, FieldError, HeldByLaw, SimpulError, ValidationFailed
 from app.gateway.connectors import act
@@ -52,6 +53,7 @@ def subject_tags(state: State, id_type: str, value: str) -> tuple[bytes, ...]:
         rule = f"one of {', '.join(known)}"
         raise ValidationFailed(f"id_type: {rule}", errors=[FieldError("/subject/id_type", "choice", rule)])
     try:
+        normalise(value)  # also where no key exists yet, and so no tag
         return tuple(tag for _, tag in state.log.subject_keys.search_tags(id_type, value))
     except EntryInvalid as error:
         raise ValidationFailed(error.detail, errors=[FieldError("/subject/value", "format", error.detail)]) from None
