@@ -367,6 +367,12 @@ class SourceFailed(SourceError):
     retryable = True
 
 
+class SourceSuspended(SourceError):
+    """The agency (or the walidata) has suspended this dataset: it is not asked, and what it holds is missing."""
+
+    code = "source_suspended"
+
+
 class SourceCircuitOpen(SourceError):
     code = "source_circuit_open"
     retryable = True

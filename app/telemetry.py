@@ -139,9 +139,15 @@ class Metrics:
         )
         self.log_appends = Counter("simpul_log_appends", "Entries made durable in the exchange log", registry=registry)
         self.log_failures = Counter("simpul_log_failures", "Entries that could not be written", registry=registry)
+        self.entry_faults = Counter(
+            "simpul_log_entry_faults", "Exchanges whose facts were no valid entry: each is an alarm", registry=registry
+        )
         self.log_queue = Gauge("simpul_log_queue_entries", "Entries waiting for the writer", registry=registry)
         self.log_seconds = Histogram(
             "simpul_log_append_seconds", "From hand-over to durable", registry=registry, buckets=_SECONDS
+        )
+        self.store_failures = Counter(
+            "simpul_store_failures", "Notes (quarantine, health) that the store did not take", registry=registry
         )
         self.source_scans = Counter(
             "simpul_source_scans", "Scans by agency and status", ("agency", "status"), registry=registry

@@ -7,7 +7,7 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 
 from app.api import record_docs as docs
-from app.api.bodies import JSON, read_json
+from app.api.bodies import JSON, purpose_in_body, read_json
 from app.api.dependencies import exchange, services
 from app.errors import FieldError, ValidationFailed
 from app.federation.aggregate_binder import bind_aggregation
@@ -53,6 +53,7 @@ def _asked(request: Request, schema: SchemaDef) -> Asked:
 
 def _add_route(schema: SchemaDef) -> None:
     async def aggregate_records(request: Request) -> Response:
+        purpose_in_body(request)
         found = await add_up(services(request), exchange(request), schema, lambda: _asked(request, schema))
         document = {
             "items": found.items,

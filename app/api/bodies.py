@@ -5,6 +5,7 @@ FastAPI's own body parsing is not used: the order of checks (403 before 415, 413
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
@@ -12,9 +13,14 @@ import orjson
 from fastapi import Request, Response
 from pydantic import BaseModel, ValidationError
 
+from app.api.dependencies import exchange
+from app.audit.shape import EXCHANGE_OPS
 from app.errors import BodyTooLarge, FieldError, MalformedJson, UnsupportedMediaType, ValidationFailed
 
 JSON = "application/json"
+_ASKED_BYTES = 65_536
+_FIRST_LINE_CHARACTERS = 2_000
+_PURPOSE_CHARACTERS = 64
 Model = TypeVar("Model", bound=BaseModel)
 
 
@@ -46,7 +52,65 @@ def read_json(request: Request) -> Any:
     limit: int = request.app.state.services.settings.json_depth
     if _deeper_than(document, limit):
         raise MalformedJson(f"the JSON is nested deeper than {limit} levels", limit_depth=limit)
+    _note_asked(request, document, body)
     return document
+
+
+def read_text(request: Request) -> str:
+    """The body as UTF-8 text (a CSV upload), a byte order mark taken off; raises `ValidationFailed`."""
+    body = raw_body(request)
+    try:
+        text = body.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValidationFailed(
+            "the body is not UTF-8", errors=[FieldError("", "encoding", f"byte {error.start}")]
+        ) from None
+    _note_asked(request, text, body)
+    return text
+
+
+def purpose_in_body(request: Request) -> None:
+    """Takes the purpose that stands in a JSON body, before access is decided. Says nothing of a body that is none: 403 comes first."""
+    body = request.state.body
+    if not isinstance(body, bytes) or media_type(request) != JSON or b'"purpose"' not in body:
+        return
+    try:
+        document = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return
+    purpose = document.get("purpose") if isinstance(document, dict) else None
+    if isinstance(purpose, str) and len(purpose) <= _PURPOSE_CHARACTERS:
+        exchange(request).purpose_given(purpose)
+
+
+def _note_asked(request: Request, asked: Any, body: bytes) -> None:
+    """What was asked stands in the exchange's detail, whole where it is small, else its size and digest.
+
+    Only for operations on records: bodies of administrators may hold secrets.
+    """
+    under_way = getattr(request.state, "exchange", None)
+    if under_way is None or under_way.op not in EXCHANGE_OPS:
+        return
+    if len(body) <= _ASKED_BYTES:
+        under_way.detail["asked"] = asked
+    else:
+        digest = hashlib.sha256(body).hexdigest()
+        under_way.detail["asked"] = {"bytes": len(body), "sha256": digest, **_small_members(asked)}
+
+
+def _small_members(asked: Any) -> dict[str, Any]:
+    """What of a large question tells most: members that are small themselves; of a text its first line."""
+    if isinstance(asked, str):
+        return {"first_line": asked.partition("\n")[0][:_FIRST_LINE_CHARACTERS]}
+    if not isinstance(asked, dict):
+        return {}
+    sizes = {name: len(value) for name, value in asked.items() if isinstance(value, list | dict)}
+    small = {
+        name: value
+        for name, value in asked.items()
+        if name not in sizes and (not isinstance(value, str) or len(value) <= _FIRST_LINE_CHARACTERS)
+    }
+    return {"members": dict(list(small.items())[:20]), "counts": dict(list(sizes.items())[:20])}
 
 
 def read_model(request: Request, model: type[Model]) -> Model:

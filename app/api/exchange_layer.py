@@ -24,6 +24,8 @@ from app.audit.commitments import BodyCommitment
 from app.errors import (
     AccessDenied,
     BodyTooLarge,
+    EntryInvalid,
+    EntryTooLarge,
     HeaderTooLarge,
     MethodNotAllowed,
     NotFound,
@@ -186,8 +188,14 @@ class _Call:
             try:
                 await self._answer(app, rule, capture, direct)
             except (_ClientGoneError, ConnectionResetError):
-                capture.replace(_CLIENT_GONE, {}, b"")
-                exchange.detail["error"] = "client_gone"
+                self._nobody_there(capture, exchange, "client_gone")
+            except asyncio.CancelledError:
+                if _cancelled_from_outside():
+                    self._nobody_there(capture, exchange, "gateway_stopped")
+                    await self._close_whatever_happens(capture, exchange)
+                    raise
+                # What was awaited had been cancelled, not this request: a fault like any other.
+                self._fail(capture, SimpulError("work that this request waited for was cancelled", retryable=True))
             except Exception as caught:  # noqa: BLE001 - every fault must become a problem and an entry
                 self._fail(capture, self._as_error(caught))
             await self._close(capture, exchange)
@@ -195,6 +203,18 @@ class _Call:
                 await self._release(capture, exchange)
         finally:
             capture.discard()
+
+    @staticmethod
+    def _nobody_there(capture: Capture, exchange: Exchange, reason: str) -> None:
+        capture.replace(_CLIENT_GONE, {}, b"")
+        exchange.detail["error"] = reason
+
+    async def _close_whatever_happens(self, capture: Capture, exchange: Exchange) -> None:
+        """Closes in a task of its own, which a cancellation of this one does not reach."""
+        closing = asyncio.ensure_future(self._close(capture, exchange))
+        while not closing.done():
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.wait({closing})
 
     def _open(self, rule: RouteRule | None) -> Exchange:
         scope = self.scope
@@ -242,6 +262,9 @@ class _Call:
             raise
         finally:
             watch.disarm()
+            await watch.absorb()
+        if watch.gone:
+            raise _ClientGoneError
 
     async def _body(self, *, upload: bool, most: int = 0) -> bytes | BodyTooLarge:
         """The body, read whole; its being too large is told only when somebody looks at it (403 comes before 413)."""
@@ -275,7 +298,7 @@ class _Call:
         capture.replace(status, problem_headers(error), body)
 
     async def _close(self, capture: Capture, exchange: Exchange) -> None:
-        """The closing entry. When it cannot be written nothing of the answer leaves: 503 instead."""
+        """The closing entry. When it cannot be written nothing of the answer leaves: 503, or 500 where the facts are no entry."""
         commitment = BodyCommitment()
         self._digest = capture.digest(commitment)
         try:
@@ -285,20 +308,42 @@ class _Call:
                 size=capture.size,
                 commitment=commitment if capture.size else None,
             )
+        except (EntryInvalid, EntryTooLarge) as error:
+            await self._close_bare(capture, exchange, error)
         except SimpulError as error:
-            log.exception("exchange_not_recorded", code=error.code, exchange_id=exchange.id)
-            status, body = self._problem(error)
-            capture.replace(status, problem_headers(error), body)
-            self._digest = capture.digest(BodyCommitment())
+            self._not_recorded(capture, exchange, error)
+
+    async def _close_bare(self, capture: Capture, exchange: Exchange, fault: SimpulError) -> None:
+        """The facts are no entry, which is a fault of the gateway: recorded as failed with what can be, and an alarm."""
+        log.critical(
+            "exchange_facts_refused", code=fault.code, fault=fault.detail, exchange_id=exchange.id, op=exchange.op
+        )
+        self.services.metrics.entry_faults.inc()
+        self._fail(capture, SimpulError("a fault in the gateway; nothing was released", retryable=False))
+        commitment = BodyCommitment()
+        self._digest = capture.digest(commitment)
+        try:
+            await exchange.close_bare(
+                self.services.log, status=capture.status, size=capture.size, commitment=commitment, fault=fault
+            )
+        except SimpulError as error:
+            self._not_recorded(capture, exchange, error)
+
+    def _not_recorded(self, capture: Capture, exchange: Exchange, error: SimpulError) -> None:
+        log.error("exchange_not_recorded", code=error.code, exchange_id=exchange.id, exc_info=error)
+        if not exchange.intended:
+            self.exchange = None  # a number that no entry has is not given out
+        status, body = self._problem(error)
+        capture.replace(status, problem_headers(error), body)
+        self._digest = capture.digest(BodyCommitment())
 
     async def _release(self, capture: Capture, exchange: Exchange) -> None:
         self._count(capture.status)
-        extra = [
-            (b"exchange-id", exchange.id.encode()),
-            (b"content-digest", self._digest.encode()),
-            (b"link", f'</v1/exchanges/{exchange.id}/receipt>; rel="receipt"'.encode()),
-            *_PLAIN_HEADERS,
-        ]
+        extra = [(b"content-digest", self._digest.encode()), *_PLAIN_HEADERS]
+        if exchange.intended:
+            extra.append((b"exchange-id", exchange.id.encode()))
+        if exchange.closed:
+            extra.append((b"link", f'</v1/exchanges/{exchange.id}/receipt>; rel="receipt"'.encode()))
         if not any(name.lower() == b"cache-control" for name, _ in capture.headers):
             extra.append((b"cache-control", b"no-store"))
         watch = _Watch(self.receive) if capture.size > CHUNK_BYTES else None
@@ -309,14 +354,18 @@ class _Call:
             async for handed_over in capture.release(self.send, extra):
                 sent = handed_over
         except (asyncio.CancelledError, OSError):
+            await self._cut_short(exchange, sent, capture.size)
             if watch is None or not watch.gone:
                 raise
         finally:
             if watch is not None:
                 watch.disarm()
-        if sent < capture.size:
+
+    async def _cut_short(self, exchange: Exchange, sent: int, size: int) -> None:
+        """Records that not the whole answer was handed over."""
+        if sent < size:
             with contextlib.suppress(SimpulError):
-                await exchange.delivery(self.services.log, sent=sent, size=capture.size)
+                await exchange.delivery(self.services.log, sent=sent, size=size)
 
     def _problem(self, error: SimpulError) -> tuple[int, bytes]:
         language = "id" if (self.header(b"accept-language") or "").lower().startswith("id") else "en"
@@ -339,6 +388,7 @@ class _Watch:
     def __init__(self, receive: Receive) -> None:
         self.gone = False
         self.late = False
+        self._pending = False
         self._receive = receive
         self._timer: asyncio.TimerHandle | None = None
         self._watcher: asyncio.Task[None] | None = None
@@ -362,8 +412,16 @@ class _Watch:
 
     def uncancel(self) -> None:
         """The cancellation was ours and has done its work: the task goes on to record the exchange."""
+        self._pending = False
         if self._owner is not None:
             self._owner.uncancel()
+
+    async def absorb(self) -> None:
+        """Takes a cancellation of ours that came just as the work ended, so that it does not hit what follows."""
+        if self._pending:
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.sleep(0)
+            self.uncancel()
 
     def _start(self, seconds: float, listen: bool) -> None:
         self._timer = asyncio.get_running_loop().call_later(seconds, self._expire)
@@ -381,8 +439,15 @@ class _Watch:
         self._cancel()
 
     def _cancel(self) -> None:
-        if self._owner is not None:
+        if self._owner is not None and not self._pending:
+            self._pending = True
             self._owner.cancel()
+
+
+def _cancelled_from_outside() -> bool:
+    """Whether the present task itself was asked to end (the server stops), rather than something it waited for."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 def authenticate(services: State, authorization: str | None) -> Principal:

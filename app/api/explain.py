@@ -7,7 +7,7 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 
 from app.api import record_docs as docs
-from app.api.bodies import answer, read_json
+from app.api.bodies import answer, purpose_in_body, read_json
 from app.api.dependencies import exchange, services
 from app.errors import FieldError, ValidationFailed
 from app.federation.aggregate_binder import bind_aggregation
@@ -113,6 +113,7 @@ def _document(found: Explained) -> dict[str, Any]:
 )
 async def explain_question(request: Request) -> Response:
     """Decided and planned as a real read; per dataset the text sent, what the source does, what stays here, and why."""
+    purpose_in_body(request)
     body = _body(request)
     schema = registry.get(body["schema"])
     found = await explain(services(request), exchange(request), schema, lambda: _raw(body, schema))

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Request, Response
 from pydantic import Field
 
 from app.api import record_docs as docs
-from app.api.bodies import media_type, raw_body, read_model
+from app.api.bodies import media_type, purpose_in_body, read_model, read_text
 from app.api.dependencies import exchange, services
 from app.api.formats import VARY, prefers
 from app.api.jobs import accepted
@@ -57,6 +57,7 @@ def match_routes(router: APIRouter, schema: SchemaDef) -> None:
 
     async def match_records(request: Request) -> Response:
         state, under_way = services(request), exchange(request)
+        purpose_in_body(request)
         strict = not prefers(request, "partial=allow")
         asked, keys = matching.authorise(
             state, under_way, schema, lambda: _keys(request, schema), "never" if strict else "allow"
@@ -113,12 +114,10 @@ def match_routes(router: APIRouter, schema: SchemaDef) -> None:
 def _keys(request: Request, schema: SchemaDef) -> Keys:
     if media_type(request) == "text/csv":
         shown = request.query_params.get("fields")
-        wanted, compared = _from_csv(raw_body(request), schema)
+        wanted, compared = _from_csv(read_text(request), schema)
         fields = tuple(shown.split(",")) if shown else schema.meta.key
     else:
         body = read_model(request, MatchBody)
-        if body.purpose is not None:
-            exchange(request).purpose_given(body.purpose)
         wanted = [Wanted(item) if isinstance(item, str) else Wanted(item.key, item.values) for item in body.keys]
         compared = tuple(dict.fromkeys(name for item in wanted for name in item.values))
         fields = tuple(body.fields) if body.fields is not None else schema.meta.key
@@ -128,14 +127,8 @@ def _keys(request: Request, schema: SchemaDef) -> Keys:
     return Keys(wanted, fields, compared)
 
 
-def _from_csv(content: bytes, schema: SchemaDef) -> tuple[list[Wanted], tuple[str, ...]]:
+def _from_csv(text: str, schema: SchemaDef) -> tuple[list[Wanted], tuple[str, ...]]:
     """The rows of an upload: `key`, or the field of a simple key; every other column is compared."""
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ValidationFailed(
-            "the CSV is not UTF-8", errors=[FieldError("", "encoding", f"byte {error.start}")]
-        ) from None
     head = text.partition("\n")[0]
     rows = csv.reader(io.StringIO(text, newline=""), delimiter=";" if ";" in head and "," not in head else ",")
     names = [name.strip() for name in next(rows, [])]

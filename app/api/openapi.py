@@ -60,7 +60,17 @@ _PROBLEM: dict[str, Any] = {
                 "type": "object",
                 "required": ["pointer", "code", "detail"],
                 "properties": {
-                    "pointer": {"type": "string", "maxLength": 500, "description": "JSON pointer or parameter name"},
+                    "pointer": {
+                        "type": "string",
+                        "maxLength": 500,
+                        "description": "JSON pointer (RFC 6901) into the request; a parameter is a member by its name",
+                    },
+                    "line": {
+                        "type": "integer",
+                        "format": "int32",
+                        "minimum": 1,
+                        "description": "Line of an uploaded text, instead of a pointer",
+                    },
                     "code": {"type": "string", "maxLength": 64},
                     "detail": {"type": "string", "maxLength": 2000},
                 },

@@ -243,6 +243,8 @@ _ROWS: tuple[tuple[str, int, str, str, str, str], ...] = (
      "Periksa manifes: alamat, parameter atau kueri.", "Check the manifest: address, parameters or query."),
     ("source_failed", 502, "Sumber gagal", "Source failed",
      "Coba lagi; bila terus gagal, hubungi OPD penyedia.", "Try again; if it lasts, ask the providing agency."),
+    ("source_suspended", 503, "Sumber ditangguhkan", "Source is suspended",
+     "Tanyakan kepada OPD pemilik kapan sumber diaktifkan lagi.", "Ask the owning agency when it is resumed."),
     ("source_circuit_open", 503, "Sumber sedang diistirahatkan", "Source is being rested",
      "Sumber gagal berulang; dicoba lagi otomatis.", "It failed repeatedly; it is tried again by itself."),
     ("network_forbidden", 422, "Alamat tidak diizinkan", "Address not allowed",

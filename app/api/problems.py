@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,6 +16,7 @@ __all__ = ["PROBLEMS", "ProblemType", "problem_body", "problem_headers", "proble
 MEDIA_TYPE = "application/problem+json"
 _LISTED_ERRORS = 100
 _RESERVED = frozenset({"type", "title", "status", "detail", "code", "trace_id", "exchange_id", "errors", "retryable"})
+_LINE = re.compile(r"line (\d+)")
 
 
 def problem_of(error: SimpulError) -> ProblemType:
@@ -76,5 +78,11 @@ def _challenge(error: SimpulError) -> str:
     return "invalid_request" if error.code == "token_missing" else "invalid_token"
 
 
-def _place(place: FieldError) -> dict[str, str]:
-    return {"pointer": place.pointer, "code": place.code, "detail": place.detail}
+def _place(place: FieldError) -> dict[str, Any]:
+    """Where a fault is: an RFC 6901 pointer into the request (a parameter is a member by its name), or a line of its text."""
+    line = _LINE.fullmatch(place.pointer)
+    if line is not None:
+        return {"pointer": "", "line": int(line[1]), "code": place.code, "detail": place.detail}
+    pointer = place.pointer
+    rooted = pointer if pointer == "" or pointer.startswith("/") else f"/{pointer}"
+    return {"pointer": rooted, "code": place.code, "detail": place.detail}

@@ -118,6 +118,11 @@ def query_parameters(schema: SchemaDef) -> list[dict[str, Any]]:
     return general
 
 
+def look_up_parameters(schema: SchemaDef) -> list[dict[str, Any]]:
+    """Parameters of a look-up beside the key."""
+    return [found for found in query_parameters(schema) if found["name"] in {"fields", "agencies", "f", "csv"}]
+
+
 def paging_parameters() -> list[dict[str, Any]]:
     """`limit` and `cursor`."""
     limit = {"type": "integer", "format": "int32", "minimum": 1, "maximum": 1000, "default": 100}

@@ -9,8 +9,8 @@ from fastapi import APIRouter, Request, Response
 
 from app.access.decisions import Operation
 from app.api import record_docs as docs
-from app.api.bodies import read_json
-from app.api.dependencies import exchange, services
+from app.api.bodies import purpose_in_body, read_json
+from app.api.dependencies import exchange, only_parameters, services
 from app.api.exchange_layer import Endpoint
 from app.api.formats import VARY, asked_format, prefers
 from app.api.jobs import accepted
@@ -36,6 +36,7 @@ router = APIRouter(prefix="/v1/records", tags=["records"])
 
 _GENERAL = frozenset({"filter", "filter-lang", "fields", "sort", "limit", "cursor", "agencies"})
 _PRESENTATION = frozenset({"f", "csv"})
+_LOOK_UP = ("agencies", "fields", "f", "csv")
 _BODY_MEMBERS = frozenset({"filter", "fields", "sort", "limit", "cursor", "agencies", "view", "purpose"})
 _PREFIX = "/v1/records/"
 _ENDPOINTS: dict[tuple[str, str], Endpoint] = {}
@@ -124,10 +125,11 @@ def _from_parameters(request: Request) -> RawQuery:
 def _from_key(request: Request) -> RawQuery:
     """The question for one key. The key is taken as it was sent: its parts are decoded after they are split."""
     path = request.scope["raw_path"].decode("latin-1").partition("?")[0]
-    query = request.query_params if request.scope["query_string"] else {}
+    given = only_parameters(request, *_LOOK_UP) if request.scope["query_string"] else {}
     return RawQuery(
         key=path.split("/", 4)[4],
-        fields=_listed(query.get("fields")),
+        fields=_listed(given.get("fields")),
+        agencies=_listed(given.get("agencies")),
         partial="never" if prefers(request, "partial=never") else "allow",
     )
 
@@ -196,11 +198,12 @@ def _add_routes(schema: SchemaDef) -> None:
         return await _read(request, schema, "list", _from_parameters)
 
     async def search_records(request: Request) -> Response:
+        purpose_in_body(request)
         return await _read(request, schema, "search", _from_body)
 
     async def get_record(request: Request) -> Response:
         chosen = asked_format(request)
-        found = await look_up(services(request), exchange(request), schema, _from_key(request))
+        found = await look_up(services(request), exchange(request), schema, lambda: _from_key(request))
         return await _answer(request, found, None, chosen)
 
     _ENDPOINTS.update({("list", slug): list_records, ("search", slug): search_records, ("lookup", slug): get_record})
@@ -237,7 +240,7 @@ def _add_routes(schema: SchemaDef) -> None:
         description="Every agency that provides the schema is asked; the answer holds one item an agency that has the key. "
         "404 when all answered and none has it, 503 when one that could have it did not answer.",
         responses=responses,
-        openapi_extra={"parameters": [docs.key_parameter(schema), *headers]},
+        openapi_extra={"parameters": [docs.key_parameter(schema), *docs.look_up_parameters(schema), *headers]},
     )
 
 

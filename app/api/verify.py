@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request, Response
 from pydantic import Field
 
 from app.api import record_docs as docs
-from app.api.bodies import answer, read_model
+from app.api.bodies import answer, purpose_in_body, read_model
 from app.api.dependencies import exchange, services
 from app.api.wire import Wire
 from app.gateway import verification
@@ -50,6 +50,7 @@ def verify_routes(router: APIRouter, schema: SchemaDef) -> None:
 
     async def verify_record(request: Request) -> Response:
         state, under_way = services(request), exchange(request)
+        purpose_in_body(request)
         allowed = verification.authorise(state, under_way, schema)
         body = read_model(request, VerifyBody)
         asserted = body.model_dump(exclude_none=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Sequence
 from pathlib import Path
@@ -101,11 +102,15 @@ class ExchangeLog:
         """
         return (await self._writer.submit((prepare(record, self._keys),)))[0]
 
+    def submit(self, records: Sequence[Record]) -> asyncio.Future[list[Committed]]:
+        """As `append_many`, as a future: what is handed over is written also when nobody waits for it any more."""
+        return self._writer.submit([prepare(record, self._keys) for record in records])
+
     async def append_many(self, records: Sequence[Record]) -> list[Committed]:
         """Append several entries in one transaction, in order; all or none. Errors as for `append`."""
         if not records:
             return []
-        return await self._writer.submit([prepare(record, self._keys) for record in records])
+        return await self.submit(records)
 
     def latest_checkpoint(self) -> Checkpoint | None:
         """The last signed checkpoint; None before the first."""
@@ -128,6 +133,7 @@ class ExchangeLog:
         error = self._writer.error or self._publisher.error
         return None if error is None else f"{error.code}: {error.detail}"
 
+    @property
     def failures(self) -> int:
         """Batches that could not be committed since start."""
         return self._writer.failed_batches

@@ -42,6 +42,8 @@ class CatalogSnapshot:
     agencies: Mapping[str, Agency] = field(default_factory=dict)
     connectors: Mapping[str, ActiveConnector] = field(default_factory=dict)
     datasets: Mapping[str, tuple[ActiveConnector, ...]] = field(default_factory=dict)
+    paused: tuple[ActiveConnector, ...] = ()
+    """Suspended connectors, and all of disabled agencies: not asked, but missing from every answer, which has to say so."""
 
 
 async def load_snapshot(connection: AsyncConnection) -> CatalogSnapshot:
@@ -49,12 +51,15 @@ async def load_snapshot(connection: AsyncConnection) -> CatalogSnapshot:
     stamp = (await read_stamps(connection)).get(STAMP, 0)
     agencies = {agency.id: agency for agency in await list_agencies(connection)}
     connectors = {connector.id: connector for connector in await _active(connection)}
+    paused = []
     served: defaultdict[str, list[ActiveConnector]] = defaultdict(list)
     for connector in connectors.values():
         if connector.state.serves and not agencies[connector.agency].disabled:
             served[connector.schema].append(connector)
+        else:
+            paused.append(connector)
     datasets = {schema: tuple(sorted(found, key=_place)) for schema, found in sorted(served.items())}
-    return CatalogSnapshot(stamp, agencies, connectors, datasets)
+    return CatalogSnapshot(stamp, agencies, connectors, datasets, tuple(sorted(paused, key=_place)))
 
 
 def _place(connector: ActiveConnector) -> tuple[str, str]:

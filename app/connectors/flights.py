@@ -7,6 +7,8 @@ from collections.abc import Callable, Coroutine, Hashable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+from app.errors import SourceTimeout
+
 T = TypeVar("T")
 
 
@@ -31,6 +33,12 @@ class Flights(Generic[T]):
         flight.waiting += 1
         try:
             return await asyncio.shield(flight.task)
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if flight.task.cancelled() and (task is None or not task.cancelling()):
+                # The read was cancelled underneath, not the one who waits: for them the source did not answer.
+                raise SourceTimeout("the read of the source was broken off", step="read") from None
+            raise
         finally:
             flight.waiting -= 1
             if flight.waiting == 0 and not flight.task.done():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import re
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -17,7 +18,7 @@ from app.connectors.filters import (
     all_of,
     properties,
 )
-from app.errors import FieldError, FieldUnknown, LimitOutOfRange, OperatorUnsupported
+from app.errors import FieldError, FieldUnknown, LimitOutOfRange, OperatorUnsupported, ValidationFailed
 from app.federation.cql2 import parse_json, parse_text
 from app.federation.filter_shape import filter_shape
 from app.federation.filter_typing import mismatch, typed, typed_value
@@ -28,6 +29,7 @@ from app.schemas.registry import SchemaDef
 MOST_ROWS = 1000
 DEFAULT_ROWS = 100
 _MOST_NAMES = 200
+_AGENCY = re.compile(r"[a-z0-9][a-z0-9-]{1,62}")
 _NOT_SORTABLE = frozenset({"list", "object", "geometry"})
 _TRUE_WORDS = {"true": True, "false": False}
 
@@ -65,7 +67,7 @@ def bind(schema: SchemaDef, raw: RawQuery) -> Query:
         filter=all_of(*equals, written),
         sort=sort,
         limit=limit,
-        agencies=tuple(dict.fromkeys(raw.agencies)) if raw.agencies is not None else None,
+        agencies=_agencies(raw.agencies),
         key=raw.key,
         partial=raw.partial,
         operation="lookup" if raw.key is not None else "list",
@@ -141,9 +143,24 @@ def _sort(schema: SchemaDef, names: tuple[str, ...] | None) -> tuple[SortKey, ..
     return tuple(keys)
 
 
+def _agencies(names: tuple[str, ...] | None) -> tuple[str, ...] | None:
+    """Ids of agencies, each once. Whether such an agency exists is not known here."""
+    if names is None:
+        return None
+    _few(names, "agencies")
+    for place, name in enumerate(names):
+        if not _AGENCY.fullmatch(name):
+            detail = "an agency's id: 2 to 63 of a-z, 0-9 and -, separated by commas" if name else "an empty name"
+            raise ValidationFailed(
+                f"agencies: {name[:63]!r} is no id of an agency; GET /v1/agencies lists them",
+                errors=[FieldError(f"agencies/{place}", "agency_id", detail)],
+            )
+    return tuple(dict.fromkeys(names))
+
+
 def _few(names: tuple[str, ...], what: str) -> None:
     if len(names) > _MOST_NAMES:
-        raise LimitOutOfRange(f"{what} names at most {_MOST_NAMES} fields", limit=_MOST_NAMES)
+        raise LimitOutOfRange(f"{what} names at most {_MOST_NAMES}", limit=_MOST_NAMES)
 
 
 def _written(schema: SchemaDef, raw: RawQuery) -> Filter | None:

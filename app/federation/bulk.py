@@ -32,7 +32,7 @@ from app.errors import (
     SourceSchemaMismatch,
     SourceTimeout,
 )
-from app.federation.executor import Runtime, source_documents
+from app.federation.executor import NO_FAULT_OF_SOURCE, Runtime, source_documents
 from app.federation.masks import Masker
 from app.federation.query import Answer, DatasetRef, Grant, Query, SourceStatus, Status
 from app.schemas.arrow import batch_of
@@ -127,7 +127,7 @@ class BulkRead:
                         yield part
         except SimpulError as error:
             status.status, status.problem = _named(error), error
-            (breaker.release if isinstance(error, SourceRejected | SourceSchemaMismatch) else breaker.fail)()
+            (breaker.release if isinstance(error, NO_FAULT_OF_SOURCE) else breaker.fail)()
         except TimeoutError:
             status.status, status.problem = "timeout", SourceTimeout(f"{ref.agency} did not answer in time")
             breaker.fail()

@@ -28,6 +28,7 @@ from app.errors import (
     SourceFailed,
     SourceRejected,
     SourceSchemaMismatch,
+    SourceSuspended,
     SourceTimeout,
     SourceUnreachable,
 )
@@ -47,7 +48,8 @@ _RETRY_SECONDS = 0.1
 _ANSWERED = frozenset({"ok", "stale"})
 _ASKED_AND_FAILED = frozenset({"timeout", "unavailable", "rejected", "open_circuit", "schema_mismatch"})
 _ASKED = _ANSWERED | _ASKED_AND_FAILED
-_NO_FAULT_OF_SOURCE = (SourceRejected, SourceSchemaMismatch, NetworkForbidden)
+NO_FAULT_OF_SOURCE = (SourceRejected, SourceSchemaMismatch, SourceSuspended, NetworkForbidden)
+"""Errors that say nothing about the health of a source: its circuit stays as it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +135,7 @@ async def _run(query: Query, leg: _Leg, runtime: Runtime) -> None:
         result = await _read(query, leg.scan, runtime)
     except SimpulError as error:
         leg.status.status, leg.status.problem = _status_of(error), error
-        if isinstance(error, _NO_FAULT_OF_SOURCE):
+        if isinstance(error, NO_FAULT_OF_SOURCE):
             breaker.release()
         else:
             breaker.fail()
@@ -230,8 +232,9 @@ def _answer(query: Query, fields: tuple[str, ...], legs: list[_Leg]) -> Answer:
     refused = [status.problem for status in statuses if isinstance(status.problem, FieldForbidden)]
     if refused and not answered:
         raise _with_legs(FieldForbidden(refused[0].detail, rule=refused[0].facts.get("rule")), statuses)
-    if failed and (query.partial == "never" or (query.key is not None and not records)):
-        names = ", ".join(sorted({status.agency for status in failed}))
+    if (failed and query.partial == "never") or (not complete and query.key is not None and not records):
+        missing = failed or [status for status in statuses if status.status not in _ANSWERED]
+        names = ", ".join(sorted({status.agency for status in missing}))
         raise _with_legs(PartialAnswerRefused(f"no answer from {names}", sources=source_documents(statuses)), statuses)
     if query.key is not None and not records:
         raise _with_legs(RecordNotFound(sources=source_documents(statuses)), statuses)

@@ -5,6 +5,7 @@ Lives here: the facts of an exchange and the log records made from them. Does no
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -14,17 +15,19 @@ from app.access.principals import Principal
 from app.audit.commitments import BodyCommitment
 from app.audit.entry import Caller, DatasetUse, Entry, Gateway, Record, SourceLeg, Subject, Verdict, uuid7
 from app.audit.filters import CASE_TYPE
+from app.errors import SimpulError
 from app.federation.query import SourceStatus
 
 ClosingKind = Literal["outcome", "admin", "audit_read"]
 _REPRESENTED_CHARACTERS = 200
+_TOLD_CHARACTERS = 2000
 
 
 class Log(Protocol):
     """The part of the exchange log that an exchange uses."""
 
-    async def append(self, record: Record) -> object:
-        """Durable when it returns."""
+    def submit(self, records: Sequence[Record]) -> asyncio.Future[Any]:
+        """All of them durable, in this order, when the future gives a result; none when it gives an error."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,16 +97,19 @@ class Exchange:
             self.assertions = replace(self.assertions, purpose=purpose)
 
     async def intend(self, log: Log) -> None:
-        """Makes the intent durable. Must return before any source is asked; raises `LogUnavailable`."""
-        if self.intended:
-            return
-        entry = Entry(kind="intent", **self._facts())
-        asked = tuple(subject for subject in self.subjects if subject.role == "asked")
-        await log.append(Record(entry=entry, detail=self._detail(), subjects=asked + self._case()))
-        self.intended = True
+        """Makes the intent durable. Must return before any source is asked; raises `LogUnavailable`.
+
+        A task that is cancelled here leaves only when it is known whether the intent stands.
+        """
+        if not self.intended:
+            await self._append(log, (self._intent(),))
 
     async def close(self, log: Log, *, status: int, size: int, commitment: BodyCommitment | None) -> None:
-        """Makes the closing entry durable: after this, and only after this, bytes may leave."""
+        """Makes the closing entry durable: after this, and only after this, bytes may leave.
+
+        A request that was refused before any source could be asked gets its intent in the same transaction. Raises
+        `EntryInvalid` or `EntryTooLarge` when the facts are no entry: `close_bare` records what can be recorded.
+        """
         entry = Entry(
             kind=self.closing,
             **self._facts(),
@@ -120,13 +126,56 @@ class Exchange:
         if commitment is not None:
             detail["body_salt"] = commitment.salt.hex()
         detail["elapsed_ms"] = round((time.perf_counter() - self.started) * 1000)
-        await log.append(Record(entry=entry, detail=detail, subjects=tuple(self.subjects) + self._case()))
-        self.closed = True
+        closing = Record(entry=entry, detail=detail, subjects=tuple(self.subjects) + self._case())
+        await self._append(log, (closing,) if self.intended else (self._intent(), closing))
+
+    async def close_bare(
+        self, log: Log, *, status: int, size: int, commitment: BodyCommitment | None, fault: SimpulError
+    ) -> None:
+        """Closes an exchange whose facts the log refused: who, when and that it failed; the facts stand in the detail."""
+        known: dict[str, Any] = {
+            name: value for name, value in self._facts().items() if name in {"xid", "gw", "client", "op", "mode"}
+        }
+        told = {name: str(value)[:_TOLD_CHARACTERS] for name, value in self._facts().items() if name not in known}
+        detail = {**self._detail(), "refused_entry": {"fault": fault.detail, **told}}
+        if commitment is not None:
+            detail["body_salt"] = commitment.salt.hex()
+        entry = Entry(
+            kind=self.closing,
+            **known,
+            status=status,
+            bytes=size,
+            body_c=commitment.hexdigest() if commitment is not None else None,
+        )
+        intent = Record(entry=Entry(kind="intent", **known), detail=detail)
+        closing = Record(entry=entry, detail=detail)
+        await self._append(log, (closing,) if self.intended else (intent, closing))
 
     async def delivery(self, log: Log, *, sent: int, size: int) -> None:
         """Records that the consumer left before the whole answer was sent."""
         entry = Entry(kind="delivery", **self._facts(), bytes=sent)
-        await log.append(Record(entry=entry, detail={"answer_bytes": size}, subjects=()))
+        await self._append(log, (Record(entry=entry, detail={"answer_bytes": size}, subjects=()),))
+
+    async def _append(self, log: Log, records: Sequence[Record]) -> None:
+        """Waits for the log also when this task is cancelled meanwhile: else nobody knew whether the entries stand."""
+        writing = log.submit(records)
+        try:
+            await asyncio.shield(writing)
+        except asyncio.CancelledError:
+            await asyncio.wait({writing})
+            if not writing.cancelled() and writing.exception() is None:
+                self._stand(records)
+            raise
+        self._stand(records)
+
+    def _stand(self, records: Sequence[Record]) -> None:
+        kinds = {record.entry.kind for record in records}
+        self.intended = self.intended or "intent" in kinds
+        self.closed = self.closed or self.closing in kinds
+
+    def _intent(self) -> Record:
+        asked = tuple(subject for subject in self.subjects if subject.role == "asked")
+        return Record(entry=Entry(kind="intent", **self._facts()), detail=self._detail(), subjects=asked + self._case())
 
     def _facts(self) -> dict[str, Any]:
         principal = self.principal

@@ -25,7 +25,15 @@ from app.audit.commitments import BodyCommitment
 from app.audit.entry import uuid7
 from app.catalog import jobs
 from app.catalog.jobs import Job
-from app.errors import AccessDenied, JobUnknown, ServerOverloaded, SimpulError, StateConflict
+from app.errors import (
+    AccessDenied,
+    EntryInvalid,
+    EntryTooLarge,
+    JobUnknown,
+    ServerOverloaded,
+    SimpulError,
+    StateConflict,
+)
 from app.federation.executor import source_documents
 from app.federation.query import SourceStatus
 from app.gateway.exchange import Exchange
@@ -209,12 +217,20 @@ class JobRunner:
         exchange.detail["error"] = f"{code}: {detail}"
         with suppress(SimpulError):
             if not exchange.closed:
-                await exchange.close(self._state.log, status=status, size=0, commitment=None)
+                await self._close_failed(exchange, status)
         with suppress(SimpulError):
             await self._change(
                 new.id, state="failed", error_code=code, error_detail=detail, sources=_documents(exchange.sources),
                 finished_at=datetime.now(UTC),
             )  # fmt: skip
+
+    async def _close_failed(self, exchange: Exchange, status: int) -> None:
+        try:
+            await exchange.close(self._state.log, status=status, size=0, commitment=None)
+        except (EntryInvalid, EntryTooLarge) as fault:
+            log.critical("exchange_facts_refused", code=fault.code, fault=fault.detail, exchange_id=exchange.id)
+            self._state.metrics.entry_faults.inc()
+            await exchange.close_bare(self._state.log, status=status, size=0, commitment=None, fault=fault)
 
     async def _change(self, job_id: str, **values: Any) -> bool:
         async with self._state.database.begin() as connection:

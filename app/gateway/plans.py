@@ -27,6 +27,7 @@ class Plan:
     day: date
     fields: tuple[str, ...] | None
     limit: int
+    agencies: tuple[str, ...] | None
     refs: tuple[DatasetRef, ...]
     providers: tuple[str, ...]
     uses: tuple[DatasetUse, ...]

@@ -5,17 +5,20 @@ List, search and lookup go to every agency that provides the schema; the order o
 
 from __future__ import annotations
 
+import difflib
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+
+import structlog
 
 from app.access.decisions import Decision, Operation
 from app.audit.entry import DatasetUse
 from app.catalog import quarantine, reports
 from app.catalog.reports import Health
 from app.connectors.filters import properties
-from app.errors import LookupOnly, SimpulError
+from app.errors import FieldError, LookupOnly, SimpulError, ValidationFailed
 from app.federation import cursor
 from app.federation.binder import RawQuery, bind, query_hash, query_shape
 from app.federation.executor import execute
@@ -25,6 +28,8 @@ from app.gateway.exchange import Exchange
 from app.gateway.sources import Opened
 from app.gateway.state import State
 from app.schemas.registry import SchemaDef
+
+log = structlog.get_logger("simpul.records")
 
 _ANSWERED = frozenset({"ok", "stale"})
 _FAILED = frozenset({"timeout", "unavailable", "rejected", "open_circuit", "schema_mismatch"})
@@ -69,6 +74,7 @@ def authorise(
     _refuse(schema, decisions, frozenset())
     raw = raw_of()
     query = bind(schema, raw)
+    known_agencies(state, query.agencies or ())
     exchange.shape = query_shape(query)
     chosen = tuple(found for found in datasets if query.agencies is None or found.agency in query.agencies)
     decisions = _decide(state, exchange, schema, operation, chosen, query)
@@ -77,6 +83,16 @@ def authorise(
     refs = tuple(dataset_ref(opened, decision) for opened, decision in zip(chosen, decisions, strict=True))
     note_datasets(exchange, refs)
     return Authorised(raw, query, refs, decisions)
+
+
+def known_agencies(state: State, names: Sequence[str]) -> None:
+    """Raises `ValidationFailed` for a name that no agency has: nothing is recorded of an agency that does not exist."""
+    for place, name in enumerate(names):
+        if name not in state.catalog.agencies:
+            near = difflib.get_close_matches(name, state.catalog.agencies, n=3)
+            hint = f"did you mean {', '.join(near)}?" if near else "GET /v1/agencies lists them"
+            detail = f"no agency has the id {name}; {hint}"
+            raise ValidationFailed(detail, errors=[FieldError(f"agencies/{place}", "agency_unknown", detail)])
 
 
 async def run(state: State, exchange: Exchange, query: Query, refs: Sequence[DatasetRef]) -> Answer:
@@ -128,8 +144,9 @@ async def note_sources(state: State, sources: Sequence[SourceStatus]) -> None:
                 for source in failed
             ]
             await reports.record_health(connection, notes)
-    except SimpulError:
-        state.metrics.log_failures.inc(0)
+    except SimpulError as error:
+        state.metrics.store_failures.inc()
+        log.exception("sources_not_noted", code=error.code, datasets=[source.dataset for source in noted])
 
 
 def _decide(

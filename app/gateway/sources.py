@@ -23,7 +23,7 @@ from app.connectors.manifest import Manifest, parse_manifest
 from app.connectors.mapping import compile_mapping
 from app.connectors.mapping.codes import CodeBook
 from app.connectors.registry import open_connector
-from app.errors import SimpulError
+from app.errors import SimpulError, SourceSuspended
 from app.schemas import registry
 from app.schemas.registry import SchemaDef
 from app.settings import Settings
@@ -117,10 +117,11 @@ class Opener:
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """A published connector as the catalogue has it."""
+    """A connector with an active revision as the catalogue has it; a paused one is not asked, and says so."""
 
     agency: Agency
     connector: ActiveConnector
+    paused: bool = False
 
 
 class SourcePool:
@@ -150,7 +151,7 @@ class SourcePool:
         opened: dict[str, Opened] = {}
         for item in published:
             name = item.connector.id
-            marks[name] = (item.connector.revision, item.agency, codes.version, secrets_stamp)
+            marks[name] = (item.connector.revision, item.agency, codes.version, secrets_stamp, item.paused)
             same = self._opened.get(name) if self._marks.get(name) == marks[name] else None
             opened[name] = same if same is not None else await asyncio.to_thread(self._open, item, codes)
         gone = [old for name, old in self._opened.items() if opened.get(name) is not old]
@@ -176,8 +177,11 @@ class SourcePool:
         source: MappedSource
         try:
             manifest = parse_manifest(active.manifest)
+            if item.paused:
+                raise SourceSuspended(f"{item.agency.id} has suspended {active.id}: what it holds is missing here")
             source = self._opener.dataset(manifest, active.revision, item.agency, codes)
         except SimpulError as caught:
-            log.warning("connector_not_opened", connector=active.id, code=caught.code)
+            if not item.paused:
+                log.warning("connector_not_opened", connector=active.id, code=caught.code)
             error, source = caught, BrokenSource(caught, schema)
         return Opened(item.agency.id, active.id, active.revision, schema, source, manifest, error)

@@ -93,11 +93,13 @@ class State:
                 if "secrets" in moved or not self.stamps:
                     await self.secrets.refresh(connection)
                 self.catalog = await load_catalog(connection)
+            catalog = self.catalog
             published = [
-                Published(self.catalog.agencies[found.agency], found)
-                for datasets in self.catalog.datasets.values()
+                Published(catalog.agencies[found.agency], found)
+                for datasets in catalog.datasets.values()
                 for found in datasets
             ]
+            published += [Published(catalog.agencies[found.agency], found, paused=True) for found in catalog.paused]
             classes = {agency.id: agency.member_class for agency in self.catalog.agencies.values()}
             self.names = Names(self.names.instance, self.names.gateway, classes)
             await self.sources.replace(published, self.codes, stamps.get("secrets", 0))

@@ -143,20 +143,23 @@ class PostgresConnector(Connector, KeyRows, Aggregation, Explains):
         checks = [(place, check) for place, column in enumerate(chosen) if (check := check_of(column)) is not None]
         pool = await self._opened()
         try:
-            async with asyncio.timeout(_budget(request.deadline)), pool.acquire() as session:
+            # Each wait has its own limit: one around all of them would cancel whoever reads these batches at a yield.
+            async with pool.acquire(timeout=_budget(request.deadline)) as session:
                 if request.filter is not None or (request.limit or BATCH_ROWS) <= SMALL_ROWS:
                     small = await session.fetch(
-                        f"{text} LIMIT {SMALL_ROWS + 1}" if request.limit is None else text, *renderer.parameters
+                        f"{text} LIMIT {SMALL_ROWS + 1}" if request.limit is None else text,
+                        *renderer.parameters,
+                        timeout=_budget(request.deadline),
                     )
                     if request.limit is not None or len(small) <= SMALL_ROWS:
                         rows, rejects = finish_rows(small, checks, chosen, 1, table.label)
                         yield RawBatch(schema, rows=rows, place=table.label, rejects=rejects)
                         return
                 async with session.transaction(readonly=True):
-                    cursor = await session.cursor(text, *renderer.parameters)
+                    cursor = await session.cursor(text, *renderer.parameters, timeout=_budget(request.deadline))
                     first = 1
                     while True:
-                        block = await cursor.fetch(BATCH_ROWS)
+                        block = await cursor.fetch(BATCH_ROWS, timeout=_budget(request.deadline))
                         rows, rejects = finish_rows(block, checks, chosen, first, table.label)
                         yield RawBatch(schema, rows=rows, place=table.label, rejects=rejects)
                         first += len(block)

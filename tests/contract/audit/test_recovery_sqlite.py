@@ -98,7 +98,7 @@ async def test_hostile_03_a_full_or_failing_disk_stops_the_log_and_it_recovers_b
         with pytest.raises(LogUnavailable):
             await log.append(action())
         assert not log.healthy()
-        assert log.failures() == 1
+        assert log.failures == 1
         with pytest.raises(LogUnavailable):
             await log.append(action())
         faults.failing.clear()

@@ -59,7 +59,7 @@ def test_an_export_in_the_background(gateway: RunningGateway, reader: httpx.Clie
     made = auditor.get(f"/v1/exchanges/{found['result']['exchange_id']}").json()["entries"]
     fetched = auditor.get(f"/v1/exchanges/{result.headers['exchange-id']}").json()["entries"]
     assert [(entry["kind"], entry["op"]) for entry in made] == [("intent", "export"), ("outcome", "export")]
-    assert [entry["op"] for entry in fetched] == ["job.result"]
+    assert [(entry["kind"], entry["op"]) for entry in fetched] == [("intent", "job.result"), ("outcome", "job.result")]
 
 
 def test_an_empty_result_is_a_result(reader: httpx.Client) -> None:

@@ -130,7 +130,10 @@ def test_entry_bundles_need_an_auditor_and_reading_them_is_recorded(gateway, any
     answer = auditor.get(path)
     assert answer.status_code == 200
     found = gateway.client("supervisor", "dinkes").get(f"/v1/exchanges/{answer.headers['exchange-id']}").json()
-    assert [(entry["kind"], entry["op"]) for entry in found["entries"]] == [("audit_read", "log.entries")]
+    assert [(entry["kind"], entry["op"]) for entry in found["entries"]] == [
+        ("intent", "log.entries"),
+        ("audit_read", "log.entries"),
+    ]
 
 
 def verify(*arguments: str) -> subprocess.CompletedProcess[str]:

@@ -111,7 +111,8 @@ def test_bad_question_is_a_problem_that_names_the_place(
     assert (answer.status_code, problem["code"]) == (status, code)
     assert answer.headers["content-type"] == "application/problem+json"
     assert problem["detail"]
-    assert [entry["status"] for entry in entries(gateway, answer.headers["exchange-id"])] == [status]
+    kept = entries(gateway, answer.headers["exchange-id"])
+    assert [(entry["kind"], entry.get("status")) for entry in kept] == [("intent", None), ("outcome", status)]
 
 
 def test_verification_answers_and_shows_nothing_of_the_register(
