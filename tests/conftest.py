@@ -1,4 +1,4 @@
-"""What every test may use: asyncio, PostgreSQL databases of its own, the real files; and no network in unit tests."""
+"""What every test may use: asyncio, PostgreSQL databases of its own; and no network in unit tests."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.fixtures.postgres import Cluster, fresh_database, shared_cluster, stop_shared_cluster
+from tests.support.acceptance_files import FilesAbsentError, real_files, which_files
 from tests.support.mariadb import running_server
 
 ROOT = Path(__file__).resolve().parent.parent
-LOOKALIKES = ROOT / "tests" / "acceptance" / "lookalikes"
 SESSION_FOLDER = pytest.StashKey[Path]()
 
 # No deadline: two cores shared with a database server say nothing about the code. Examples differ from run to run on a
@@ -27,6 +27,10 @@ settings.load_profile("ci" if os.environ.get("CI") else "house")
 
 def pytest_configure(config: pytest.Config) -> None:
     """Give the run one folder that all workers share; the controller makes it, workers are told."""
+    try:
+        real_files()
+    except FilesAbsentError as fault:
+        raise pytest.UsageError(str(fault)) from None
     worker_input = getattr(config, "workerinput", None)
     if worker_input is None:
         config.stash[SESSION_FOLDER] = Path(tempfile.mkdtemp(prefix="simpul-tests-"))
@@ -56,13 +60,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.disable_socket)
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_terminal_summary(terminalreporter) -> None:
-    """Say which files the acceptance tests ran on."""
+    """Say which files the acceptance tests ran on. The controller alone has a terminal, and the reports of all workers."""
     reports = [report for group in terminalreporter.stats.values() for report in group]
     if any(str(getattr(report, "nodeid", "")).startswith("tests/acceptance/") for report in reports):
-        folder = _real_files()
-        kind = f"the real files in {folder}" if folder else "look-alike files (the real ones are not here)"
-        terminalreporter.write_line(f"acceptance: ran on {kind}")
+        terminalreporter.write_line(f"acceptance: ran on {which_files()}")
 
 
 @pytest.fixture(scope="session")
@@ -96,20 +99,3 @@ def mariadb_port() -> Iterator[int]:
     """The port of a throw-away MariaDB server; `tests.support.mariadb.fresh_database` makes databases there."""
     with running_server() as port:
         yield port
-
-
-@pytest.fixture(scope="session")
-def acceptance_data() -> Path:
-    """Folder of the files: `SIMPUL_ACCEPTANCE_DATA`, else `../shared/data`, else (never in CI) look-alikes."""
-    folder = _real_files()
-    if folder is not None:
-        return folder
-    if os.environ.get("CI"):
-        pytest.fail("the acceptance files are absent: set SIMPUL_ACCEPTANCE_DATA to their folder")
-    return LOOKALIKES
-
-
-def _real_files() -> Path | None:
-    given = os.environ.get("SIMPUL_ACCEPTANCE_DATA")
-    folder = Path(given) if given else ROOT.parent / "shared" / "data"
-    return folder.resolve() if folder.is_dir() else None

@@ -115,8 +115,9 @@ class Demo:
 
     def _serve(self) -> None:
         environment = {**os.environ, "SIMPUL_RATE_PER_MINUTE": "600000", "SIMPUL_BASE_URL": self.url}
-        command = [sys.executable, "-c", "from app.cli.main import main; main()", "serve", "--dir", str(self.folder)]
-        command += ["--host", self.host, "--port", str(self.port)]
+        # -P: this gateway's own code, also where the folder it was started in holds another `app`.
+        command = [sys.executable, "-P", "-c", "from app.cli.main import main; main()", "serve"]
+        command += ["--dir", str(self.folder), "--host", self.host, "--port", str(self.port)]
         with (self.folder / "gateway.log").open("ab") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log, env=environment)  # noqa: S603 - our own command
         ends = time.monotonic() + READY_SECONDS

@@ -92,9 +92,9 @@ async def test_nik_kept_as_number_is_rejected_with_the_reason(tmp_path: Path) ->
     assert "33209901019000019" not in str(renamed.rejects + converted.rejects)
 
 
-def test_file_that_is_not_in_its_encoding_is_told(real_gateway: RunningGateway, tmp_path: Path) -> None:
+def test_file_that_is_not_in_its_encoding_is_told(file_gateway: RunningGateway, tmp_path: Path) -> None:
     (tmp_path / "rusak.csv").write_bytes(b"kode,nama\nA,Caf\xe9\n")
-    real_gateway.upload("dinkes", tmp_path / "rusak.csv")
+    file_gateway.upload("dinkes", tmp_path / "rusak.csv")
     manifest = {
         "connector": "dinkes-rusak",
         "agency": "dinkes",
@@ -102,7 +102,7 @@ def test_file_that_is_not_in_its_encoding_is_told(real_gateway: RunningGateway, 
         "source": {"kind": "file", "location": "inbox/rusak.csv"},
         "fields": {"kode_faskes": "kode", "nama": "nama"},
     }
-    admin = real_gateway.admin
+    admin = file_gateway.admin
     assert admin.put("/v1/connectors/dinkes-rusak", json=manifest).status_code == httpx.codes.CREATED
     report = admin.post("/v1/connectors/dinkes-rusak/check").json()
     step = next(step for step in report["steps"] if not step["ok"])

@@ -83,8 +83,9 @@ def parse_sheet(path: Path, source: FileSource, cache: Path, limits: Limits) -> 
     if source.kind_of_file in {"xlsx", "ods"}:
         _refuse_bomb(path, limits)
     fresh = target.with_suffix(f".{id(source)}.part")
-    command = [sys.executable, "-m", "app.connectors.file.sheet_process", str(path), str(source.sheet), str(fresh)]
-    command += [str(limits.parse_memory_bytes), str(limits.bytes)]
+    # -P: this gateway's own code, also where the folder it was started in holds another `app`.
+    command = [sys.executable, "-P", "-m", "app.connectors.file.sheet_process"]
+    command += [str(path), str(source.sheet), str(fresh), str(limits.parse_memory_bytes), str(limits.bytes)]
     try:
         done = subprocess.run(command, capture_output=True, timeout=PARSE_SECONDS, check=False)  # noqa: S603 - our own module
     except subprocess.TimeoutExpired:

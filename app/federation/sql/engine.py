@@ -44,8 +44,9 @@ class SqlWorker:
             name: os.environ[name] for name in ("PATH", "LANG", "TMPDIR", "SYSTEMROOT") if name in os.environ
         }
         environment["PYTHONPATH"] = os.pathsep.join(entry for entry in sys.path if entry)
+        # -P: this gateway's own code, also where the folder it was started in holds another `app`.
         self._process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "app.federation.sql.worker",
+            sys.executable, "-P", "-m", "app.federation.sql.worker",
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
             env=environment, limit=_PIPE_BYTES, start_new_session=True,
         )  # fmt: skip
