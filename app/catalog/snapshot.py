@@ -44,13 +44,16 @@ class CatalogSnapshot:
     datasets: Mapping[str, tuple[ActiveConnector, ...]] = field(default_factory=dict)
     paused: tuple[ActiveConnector, ...] = ()
     """Suspended connectors, and all of disabled agencies: not asked, but missing from every answer, which has to say so."""
+    retired: tuple[ActiveConnector, ...] = ()
+    """Retired connectors: missing from an answer only where the caller names their agency."""
 
 
 async def load_snapshot(connection: AsyncConnection) -> CatalogSnapshot:
     """The present snapshot. The stamp is read first: a change in between makes the next look load it again."""
     stamp = (await read_stamps(connection)).get(STAMP, 0)
     agencies = {agency.id: agency for agency in await list_agencies(connection)}
-    connectors = {connector.id: connector for connector in await _active(connection)}
+    known = await _active(connection)
+    connectors = {connector.id: connector for connector in known if connector.state is not State.RETIRED}
     paused = []
     served: defaultdict[str, list[ActiveConnector]] = defaultdict(list)
     for connector in connectors.values():
@@ -59,7 +62,8 @@ async def load_snapshot(connection: AsyncConnection) -> CatalogSnapshot:
         else:
             paused.append(connector)
     datasets = {schema: tuple(sorted(found, key=_place)) for schema, found in sorted(served.items())}
-    return CatalogSnapshot(stamp, agencies, connectors, datasets, tuple(sorted(paused, key=_place)))
+    retired = tuple(connector for connector in known if connector.state is State.RETIRED)
+    return CatalogSnapshot(stamp, agencies, connectors, datasets, tuple(sorted(paused, key=_place)), retired)
 
 
 def _place(connector: ActiveConnector) -> tuple[str, str]:
@@ -73,7 +77,7 @@ async def _active(connection: AsyncConnection) -> list[ActiveConnector]:
     statement = (
         select(connector.id, connector.agency, connector.state, *wanted)
         .join_from(tables.connector, tables.connector_revision, active)
-        .where(connector.state.in_([State.PUBLISHED.value, State.SUSPENDED.value]))
+        .where(connector.state.in_([State.PUBLISHED.value, State.SUSPENDED.value, State.RETIRED.value]))
     )
     rows = await connection.execute(statement)
     found = [

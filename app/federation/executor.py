@@ -232,9 +232,8 @@ def _answer(query: Query, fields: tuple[str, ...], legs: list[_Leg]) -> Answer:
     refused = [status.problem for status in statuses if isinstance(status.problem, FieldForbidden)]
     if refused and not answered:
         raise _with_legs(FieldForbidden(refused[0].detail, rule=refused[0].facts.get("rule")), statuses)
-    if (failed and query.partial == "never") or (not complete and query.key is not None and not records):
-        missing = failed or [status for status in statuses if status.status not in _ANSWERED]
-        names = ", ".join(sorted({status.agency for status in missing}))
+    if failed and (query.partial == "never" or (query.key is not None and not records)):
+        names = ", ".join(sorted({status.agency for status in failed}))
         raise _with_legs(PartialAnswerRefused(f"no answer from {names}", sources=source_documents(statuses)), statuses)
     if query.key is not None and not records:
         raise _with_legs(RecordNotFound(sources=source_documents(statuses)), statuses)

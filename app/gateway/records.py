@@ -76,7 +76,10 @@ def authorise(
     query = bind(schema, raw)
     known_agencies(state, query.agencies or ())
     exchange.shape = query_shape(query)
-    chosen = tuple(found for found in datasets if query.agencies is None or found.agency in query.agencies)
+    chosen = datasets
+    if query.agencies is not None:
+        chosen = tuple(found for found in datasets if found.agency in query.agencies)
+        chosen += state.sources.retired(schema.name, query.agencies)
     decisions = _decide(state, exchange, schema, operation, chosen, query)
     note_decisions(exchange, decisions)
     _refuse(schema, decisions, _needed(query) | frozenset(query.fields or ()))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncGenerator, Iterable, Mapping
+from collections.abc import AsyncGenerator, Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 import structlog
@@ -16,6 +16,7 @@ from app.access.source_secrets import SecretStore
 from app.catalog.agencies import Agency
 from app.catalog.inbox import Inbox
 from app.catalog.snapshot import ActiveConnector
+from app.catalog.states import State
 from app.connectors.contract import Connector
 from app.connectors.dataset import MappedSource, ReadRequest, ReadResult
 from app.connectors.environment import Environment, Limits
@@ -42,6 +43,7 @@ class Opened:
     source: MappedSource
     manifest: Manifest | None
     error: SimpulError | None = None
+    retired: bool = False
 
 
 class BrokenSource(MappedSource):
@@ -117,11 +119,11 @@ class Opener:
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """A connector with an active revision as the catalogue has it; a paused one is not asked, and says so."""
+    """A connector with an active revision as the catalogue has it; one that is `away` (suspended, retired) is not asked."""
 
     agency: Agency
     connector: ActiveConnector
-    paused: bool = False
+    away: bool = False
 
 
 class SourcePool:
@@ -137,13 +139,18 @@ class SourcePool:
         """Datasets of one schema, by agency and dataset."""
         return self._by_schema.get(schema, ())
 
+    def retired(self, schema: str, agencies: Collection[str]) -> tuple[Opened, ...]:
+        """Datasets of one schema that these agencies retired: whoever names the agency is told that they are gone."""
+        found = [one for one in self._opened.values() if one.retired and one.schema.name == schema]
+        return tuple(sorted((one for one in found if one.agency in agencies), key=lambda one: one.dataset))
+
     def get(self, connector: str) -> Opened | None:
         """The dataset of a published connector."""
         return self._opened.get(connector)
 
     def all(self) -> Iterable[Opened]:
-        """Every opened dataset."""
-        return self._opened.values()
+        """Every opened dataset that is not retired."""
+        return [found for found in self._opened.values() if not found.retired]
 
     async def replace(self, published: Iterable[Published], codes: CodeBook, secrets_stamp: int) -> None:
         """Opens what is new or changed, keeps what is the same, closes what is gone (after readers let go)."""
@@ -151,13 +158,21 @@ class SourcePool:
         opened: dict[str, Opened] = {}
         for item in published:
             name = item.connector.id
-            marks[name] = (item.connector.revision, item.agency, codes.version, secrets_stamp, item.paused)
+            marks[name] = (
+                item.connector.revision,
+                item.agency,
+                codes.version,
+                secrets_stamp,
+                item.away,
+                item.connector.state,
+            )
             same = self._opened.get(name) if self._marks.get(name) == marks[name] else None
             opened[name] = same if same is not None else await asyncio.to_thread(self._open, item, codes)
         gone = [old for name, old in self._opened.items() if opened.get(name) is not old]
         by_schema: dict[str, list[Opened]] = {}
         for dataset in sorted(opened.values(), key=lambda found: (found.agency, found.dataset)):
-            by_schema.setdefault(dataset.schema.name, []).append(dataset)
+            if not dataset.retired:
+                by_schema.setdefault(dataset.schema.name, []).append(dataset)
         self._opened, self._marks = opened, marks
         self._by_schema = {name: tuple(datasets) for name, datasets in by_schema.items()}
         for old in gone:
@@ -177,11 +192,14 @@ class SourcePool:
         source: MappedSource
         try:
             manifest = parse_manifest(active.manifest)
-            if item.paused:
-                raise SourceSuspended(f"{item.agency.id} has suspended {active.id}: what it holds is missing here")
+            if item.away:
+                what = "retired" if active.state is State.RETIRED else "suspended"
+                raise SourceSuspended(f"{item.agency.id} has {what} {active.id}: what it holds is missing here")
             source = self._opener.dataset(manifest, active.revision, item.agency, codes)
         except SimpulError as caught:
-            if not item.paused:
+            if not item.away:
                 log.warning("connector_not_opened", connector=active.id, code=caught.code)
             error, source = caught, BrokenSource(caught, schema)
-        return Opened(item.agency.id, active.id, active.revision, schema, source, manifest, error)
+        return Opened(
+            item.agency.id, active.id, active.revision, schema, source, manifest, error, active.state is State.RETIRED
+        )

@@ -99,7 +99,8 @@ class State:
                 for datasets in catalog.datasets.values()
                 for found in datasets
             ]
-            published += [Published(catalog.agencies[found.agency], found, paused=True) for found in catalog.paused]
+            away = [*catalog.paused, *catalog.retired]
+            published += [Published(catalog.agencies[found.agency], found, away=True) for found in away]
             classes = {agency.id: agency.member_class for agency in self.catalog.agencies.values()}
             self.names = Names(self.names.instance, self.names.gateway, classes)
             await self.sources.replace(published, self.codes, stamps.get("secrets", 0))

@@ -99,7 +99,7 @@ def test_a_look_up_refuses_parameters_that_it_does_not_know(
     recorded(supervisor, answer)
 
 
-def test_a_named_agency_that_provides_nothing_could_have_had_the_record(reader: httpx.Client) -> None:
+def test_a_named_agency_that_provides_nothing_is_said_to_be_skipped(reader: httpx.Client) -> None:
     listed = reader.get(LIST, params={"agencies": "dinkes,disdukcapil"}).json()
     looked_up = reader.get(f"{LIST}/NOWHERE", params={"agencies": "dinkes,disdukcapil"})
 
@@ -108,7 +108,8 @@ def test_a_named_agency_that_provides_nothing_could_have_had_the_record(reader: 
         "dinkes": "ok",
         "disdukcapil": "skipped",
     }
-    assert looked_up.status_code == 503
+    assert looked_up.status_code == 404
+    assert {source["agency"] for source in looked_up.json()["sources"]} == {"dinkes", "disdukcapil"}
 
 
 @pytest.mark.parametrize(
@@ -187,6 +188,13 @@ def test_a_suspended_source_is_missing_and_said_to_be(gateway: RunningGateway, s
     recorded(supervisor, looked_up)
     assert gateway.admin.post("/v1/connectors/dinkes-lain/retire").status_code == 200
     assert reader.get(f"{LIST}/NOWHERE").status_code == 404
+    named = reader.get(LIST, params={"agencies": "dinkes"}).json()
+    assert named["complete"] is False
+    assert {source["dataset"]: source["status"] for source in named["sources"]} == {
+        "dinkes-faskes": "ok",
+        "dinkes-lain": "unavailable",
+    }
+    assert reader.get(f"{LIST}/NOWHERE", params={"agencies": "dinkes"}).status_code == 503
 
 
 def test_suspending_the_only_provider_is_no_empty_answer(
