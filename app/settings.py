@@ -27,7 +27,8 @@ class Settings(BaseSettings):
     instance: str = Field(default="ID-JEPARA", pattern=r"^[A-Za-z][A-Za-z0-9-]*$", description="Name of the instance")
     region: str = Field(default="33.20", description="Kemendagri code of the region this instance serves")
     bbox: tuple[float, float, float, float] = Field(
-        default=(110.0, -7.1, 111.2, -5.6), description="Bounding box of the region: west, south, east, north (CRS84)"
+        default=(110.0, -7.1, 111.2, -5.6),
+        description="Bounding box of the region, shown by /status: west, south, east, north (CRS84)",
     )
     zone: str = Field(default="Asia/Jakarta", description="Time zone of dates that carry none")
     base_url: str = Field(default="http://127.0.0.1:8000", description="Address at which callers reach the gateway")
@@ -46,7 +47,7 @@ class Settings(BaseSettings):
         default=8_388_608, ge=1024, description="Answer kept in memory; above it is spooled"
     )
     answer_spool_bytes: int = Field(default=2_147_483_648, ge=1024, description="Largest spooled answer; above it 413")
-    page_rows: int = Field(default=1000, ge=1, description="Most records on one page")
+    page_rows: int = Field(default=1000, ge=1, le=1000, description="Most records on one page")
     rate_per_minute: int = Field(default=6000, ge=1, description="Requests a client may make in a minute")
     subject_usage_per_minute: int = Field(
         default=60, ge=1, description="Questions about one person that an auditor may ask in a minute"

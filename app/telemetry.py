@@ -156,19 +156,25 @@ class Metrics:
             "simpul_source_seconds", "Time of one scan", ("agency",), registry=registry, buckets=_SECONDS
         )
         self._requests: dict[tuple[str, str, int], Counter] = {}
+        self._seconds: dict[tuple[str, str], Histogram] = {}
         self._scans: dict[tuple[str, str], Counter] = {}
         ProcessCollector(registry=registry)
 
-    def count_request(self, method: str, route: str, status: int) -> None:
-        """Counts one answered request by its route template."""
+    def count_request(self, method: str, route: str, status: int, seconds: float) -> None:
+        """Counts one answered request by its route template, and how long it took."""
+        timed = self._seconds.get((method, route))
+        if timed is None:
+            timed = self._seconds[method, route] = self.request_seconds.labels(method, route)
+        timed.observe(seconds)
         mark = (method, route, status)
         found = self._requests.get(mark)
         if found is None:
             found = self._requests[mark] = self.requests.labels(method, route, str(status))
         found.inc()
 
-    def count_scan(self, agency: str, status: str) -> None:
-        """Counts one scan of an agency's source by how it ended."""
+    def count_scan(self, agency: str, status: str, seconds: float) -> None:
+        """Counts one scan of an agency's source by how it ended, and how long it took."""
+        self.source_seconds.labels(agency).observe(seconds)
         found = self._scans.get((agency, status))
         if found is None:
             found = self._scans[agency, status] = self.source_scans.labels(agency, status)

@@ -42,6 +42,8 @@ _DESCRIPTIONS = {
     "text": "Purpose or legal basis holds this text, or the case reference is this one",
     "mode": "`uji`: only practice",
 }
+_FIRST_YEAR, _LAST_YEAR = 1900, 9000
+"""Beyond these a calendar with zones runs over its edge; no entry of the log is that old or that young."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DAY_CHARACTERS = 10
 
@@ -105,15 +107,18 @@ def exchange_filter(state: State, given: dict[str, str]) -> ExchangeFilter:
 def moment(text: str, name: str, zone: str) -> int:
     """Microseconds since 1970. A bare day is a day of the instance's zone; as `to` it counts whole."""
     try:
-        if len(text) == _DAY_CHARACTERS:
-            found = datetime.fromisoformat(text).replace(tzinfo=ZoneInfo(zone))
-            found += timedelta(days=1) if name == "to" else timedelta(0)
-        else:
-            found = datetime.fromisoformat(text.replace(" ", "+"))
+        whole_day = len(text) == _DAY_CHARACTERS
+        found = datetime.fromisoformat(text if whole_day else text.replace(" ", "+"))
+        if whole_day:
+            found = found.replace(tzinfo=ZoneInfo(zone))
     except ValueError:
         raise wrong(name, "a day (2026-11-20) or a time with zone (2026-11-20T08:00:00+07:00)") from None
     if found.tzinfo is None:
         raise wrong(name, "a time needs its zone: end it with Z or +07:00")
+    if not _FIRST_YEAR <= found.year <= _LAST_YEAR:
+        raise wrong(name, f"a time of the years {_FIRST_YEAR} to {_LAST_YEAR}")
+    if whole_day and name == "to":
+        found += timedelta(days=1)
     return (found - _EPOCH) // timedelta(microseconds=1)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import time
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
@@ -128,6 +129,7 @@ class _Call:
         self.headers = headers
         self.exchange: Exchange | None = None
         self.template = ""
+        self.started = time.perf_counter()
 
     @functools.cached_property
     def trace(self) -> TraceContext:
@@ -379,7 +381,7 @@ class _Call:
 
     def _count(self, status: int) -> None:
         template = self.template or getattr(self.scope.get("route"), "path", "unmatched")
-        self.services.metrics.count_request(self.scope["method"], template, status)
+        self.services.metrics.count_request(self.scope["method"], template, status, time.perf_counter() - self.started)
 
 
 class _Watch:

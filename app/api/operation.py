@@ -53,6 +53,7 @@ async def get_status(request: Request) -> Response:
     document = {
         "instance": state.settings.instance,
         "region": state.settings.region,
+        "bbox": state.settings.bbox,
         "version": version("simpul"),
         "log": {
             "origin": state.settings.origin,

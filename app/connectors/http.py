@@ -11,7 +11,7 @@ import socket
 import time
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urljoin
 
 import aiohttp
 import httpx
@@ -20,7 +20,7 @@ from httpx_aiohttp import AiohttpTransport
 
 from app.connectors.environment import Environment, NetworkPolicy
 from app.connectors.json_text import JsonFlaw, decode_json_bytes, parse_json
-from app.connectors.network import canonical_host, resolve_allowed
+from app.connectors.network import HttpAddress, canonical_host, resolve_allowed
 from app.errors import (
     NetworkForbidden,
     SimpulError,
@@ -48,7 +48,6 @@ _STATUS: Mapping[int, type[SimpulError]] = {
     410: SourceMissing,
     429: SourceFailed,
 }
-_PORTS = {"http": 80, "https": 443}
 
 
 class _PolicyResolver(AbstractResolver):
@@ -125,22 +124,21 @@ class HttpSource:
             answer = await self._once(method, url, headers, auth, request)
             if answer.status_code not in _REDIRECTS or "location" not in answer.headers:
                 return _checked(answer)
-            target = urljoin(url, answer.headers["location"])
-            if urlsplit(url).scheme == "https" and urlsplit(target).scheme != "https":
+            target = joined(url, answer.headers["location"])
+            here, there = HttpAddress.of(url), HttpAddress.of(target)
+            if here.scheme == "https" and there.scheme != "https":
                 raise NetworkForbidden("the source redirects from https to http", field="/source/url")
-            if urlsplit(target).netloc != urlsplit(url).netloc:
+            if here != there:
                 headers, auth = {}, None  # credentials never follow to another host
             url, request = target, {}
         raise SourceRejected(f"more than {MOST_HOPS} redirects", field="/source/url")
 
     async def _allowed(self, url: str) -> None:
         """Literal addresses are dialled without asking the resolver, so they are looked at here."""
-        parts = urlsplit(url)
-        if parts.scheme not in _PORTS or parts.username is not None or not parts.hostname:
-            raise NetworkForbidden("an address is http(s)://host/path, without user names in it", field="/source/url")
-        host = canonical_host(parts.hostname)
+        address = HttpAddress.of(url)
+        host = canonical_host(address.host)
         if host.replace(".", "").isdigit() or ":" in host:
-            await resolve_allowed(host, parts.port or _PORTS[parts.scheme], self._environment.network)
+            await resolve_allowed(host, address.port, self._environment.network)
 
     async def _once(
         self, method: str, url: str, headers: Mapping[str, str], auth: Any, request: dict[str, Any]
@@ -183,6 +181,14 @@ class HttpSource:
                 transport=AiohttpTransport(client=session), timeout=timeout, trust_env=False, follow_redirects=False
             )
         return self._client
+
+
+def joined(url: str, reference: str) -> str:
+    """The address that a link or redirect of a service means; raises `SourceFormatError` when it is none."""
+    try:
+        return urljoin(url, reference)
+    except ValueError:
+        raise SourceFormatError("the service leads to something that is no address", field="/source/url") from None
 
 
 def json_of(answer: httpx.Response) -> Any:

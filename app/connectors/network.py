@@ -9,12 +9,16 @@ from __future__ import annotations
 import asyncio
 import re
 import socket
+from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from urllib.parse import urlsplit
 
 from app.connectors.environment import NetworkPolicy
 from app.errors import NetworkForbidden, SourceDnsFailed
 
 DNS_DEADLINE_SECONDS = 5.0
+_HTTP_PORTS = {"http": 80, "https": 443}
+_PLAIN = "an address is http(s)://host[:port]/path: no user names or references in host and port, a port of 1 to 65535"
 _NAME = re.compile(
     r"(?=.{1,253}\Z)[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?)*", re.ASCII
 )
@@ -36,6 +40,27 @@ _DISGUISES = tuple(
         "168.63.129.16/32",
     )
 )
+
+
+@dataclass(frozen=True, slots=True)
+class HttpAddress:
+    """The parts of an http(s) address that are dialled."""
+
+    scheme: str
+    host: str
+    port: int
+
+    @classmethod
+    def of(cls, url: str) -> HttpAddress:
+        """Raises `NetworkForbidden` for what is no plain address: user names, references, a port outside 1..65535."""
+        try:
+            parts = urlsplit(url)
+            port = parts.port
+        except ValueError:
+            raise NetworkForbidden(_PLAIN, field="/source/url") from None
+        if parts.scheme not in _HTTP_PORTS or parts.username is not None or not parts.hostname or "$" in parts.netloc:
+            raise NetworkForbidden(_PLAIN, field="/source/url")
+        return cls(parts.scheme, parts.hostname, _HTTP_PORTS[parts.scheme] if port is None else port)
 
 
 async def resolve_allowed(host: str, port: int, policy: NetworkPolicy) -> list[str]:

@@ -52,9 +52,12 @@ class RawQuery:
     needed: frozenset[str] = frozenset()
 
 
-def bind(schema: SchemaDef, raw: RawQuery) -> Query:
-    """The bound question, without its cursor. Raises the leaf of `RequestError` that fits, with the place of each fault."""
-    limit = _limit(raw.limit)
+def bind(schema: SchemaDef, raw: RawQuery, most_rows: int = MOST_ROWS) -> Query:
+    """The bound question, without its cursor; a page holds at most `most_rows` records.
+
+    Raises the leaf of `RequestError` that fits, with the place of each fault.
+    """
+    limit = _limit(raw.limit, most_rows)
     fields = _fields(schema, raw.fields)
     sort = _sort(schema, raw.sort)
     equals = [_equality(schema, name, value) for name, value in raw.equals]
@@ -104,14 +107,14 @@ def unknown_field(schema: SchemaDef, name: str, pointer: str) -> FieldUnknown:
     return FieldUnknown(detail, errors=[FieldError(pointer, "field_unknown", detail)], closest=near)
 
 
-def _limit(value: Any) -> int:
+def _limit(value: Any, most: int) -> int:
     if value is None:
-        return DEFAULT_ROWS
+        return min(DEFAULT_ROWS, most)
     if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 10:
         value = int(value)
-    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= MOST_ROWS:
-        detail = f"limit is a whole number between 1 and {MOST_ROWS}; page on with cursor for more"
-        raise LimitOutOfRange(detail, errors=[FieldError("limit", "limit_out_of_range", detail)], limit_rows=MOST_ROWS)
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= most:
+        detail = f"limit is a whole number between 1 and {most}; page on with cursor for more"
+        raise LimitOutOfRange(detail, errors=[FieldError("limit", "limit_out_of_range", detail)], limit_rows=most)
     return value
 
 

@@ -73,7 +73,7 @@ def authorise(
     note_decisions(exchange, decisions)
     _refuse(schema, decisions, frozenset())
     raw = raw_of()
-    query = bind(schema, raw)
+    query = bind(schema, raw, state.settings.page_rows)
     known_agencies(state, query.agencies or ())
     exchange.shape = query_shape(query)
     chosen = datasets
@@ -125,7 +125,7 @@ async def note_sources(state: State, sources: Sequence[SourceStatus]) -> None:
     """Keeps the rejects that the reads met (quarantine) and what failed (health). Never fails an answer."""
     noted = [source for source in sources if source.rejects or source.status in _FAILED]
     for source in sources:
-        state.metrics.count_scan(source.agency, source.status)
+        state.metrics.count_scan(source.agency, source.status, source.elapsed_ms / 1000)
     if not noted:
         return
     moment = datetime.now(UTC)

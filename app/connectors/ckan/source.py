@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from typing import Literal, Self
-from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
+from app.connectors.network import HttpAddress
 from app.connectors.source import SourceBase
+from app.errors import NetworkForbidden
 
 
 class CkanSource(SourceBase):
@@ -29,9 +30,10 @@ class CkanSource(SourceBase):
     @field_validator("url")
     @classmethod
     def _address(cls, url: str) -> str:
-        parts = urlsplit(url)
-        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username is not None:
-            raise ValueError("an address is http(s)://host, without user names in it")
+        try:
+            HttpAddress.of(url)
+        except NetworkForbidden as error:
+            raise ValueError(error.detail) from None
         return url.rstrip("/")
 
     @field_validator("api_key")

@@ -6,7 +6,6 @@ import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any, ClassVar
-from urllib.parse import urljoin, urlsplit
 
 import httpx
 import pyarrow as pa
@@ -16,9 +15,9 @@ from app.connectors.contract import CheckStep, Connector, Discovery, RawBatch, R
 from app.connectors.environment import Environment
 from app.connectors.file.connector import project
 from app.connectors.filters import Compare, Filter, Literal, Property, Value, conjuncts
-from app.connectors.http import HttpSource, json_of
+from app.connectors.http import HttpSource, joined, json_of
 from app.connectors.json_records import json_batch, records_at
-from app.connectors.network import resolve_allowed
+from app.connectors.network import HttpAddress, resolve_allowed
 from app.connectors.rest.source import RestSource
 from app.errors import CapabilityUndeclared, SimpulError, SourceAuthFailed, SourceFormatError, SourceTooLarge
 
@@ -114,7 +113,7 @@ class RestConnector(Connector):
                 raise SourceFormatError("the service gives the same page again and again", field="/source/paging")
             seen.add(following)
             if paging.kind == "next_link":
-                url, params = self._same_host(urljoin(url, following)), {}
+                url, params = self._same_host(joined(url, following)), {}
             cursor = following
             number += 1 if paging.kind == "page" else len(records)
         raise SourceTooLarge(f"more than {MOST_PAGES} pages", field="/source/paging", limit_pages=MOST_PAGES)
@@ -132,7 +131,7 @@ class RestConnector(Connector):
         return str(found[0]) if found and found[0] else None
 
     def _same_host(self, url: str) -> str:
-        if urlsplit(url).netloc != urlsplit(self._source.url).netloc:
+        if HttpAddress.of(url) != HttpAddress.of(self._source.url):
             raise SourceFormatError("the link to the next page leads to another host", field="/source/paging")
         return url
 
@@ -179,10 +178,10 @@ class RestConnector(Connector):
 
 async def check_http(url: str, environment: Environment, first: Any) -> list[CheckStep]:
     """The stages of an HTTP source: dns, then what the first request shows."""
-    parts = urlsplit(url)
     started = time.perf_counter()
     try:
-        await resolve_allowed(parts.hostname or "", parts.port or 443, environment.network)
+        address = HttpAddress.of(url)
+        await resolve_allowed(address.host, address.port, environment.network)
     except SimpulError as error:
         return [CheckStep("dns", _since(started), error, "/source/url")]
     steps = [CheckStep("dns", _since(started), None, "/source/url")]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from typing import Literal
-from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from app.connectors.json_records import check_path
+from app.connectors.network import HttpAddress
 from app.connectors.source import SourceBase
+from app.errors import NetworkForbidden
 
 
 class _Part(BaseModel):
@@ -71,9 +72,10 @@ class RestSource(SourceBase):
     @field_validator("url")
     @classmethod
     def _address(cls, url: str) -> str:
-        parts = urlsplit(url)
-        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username is not None:
-            raise ValueError("an address is http(s)://host/path, without user names in it")
+        try:
+            HttpAddress.of(url)
+        except NetworkForbidden as error:
+            raise ValueError(error.detail) from None
         return url
 
     @field_validator("record_path")
