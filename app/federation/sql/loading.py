@@ -63,6 +63,7 @@ class Loader:
             query = Query(schema=table.schema, fields=fields, filter=wanted, partial=self._partial)
             read = BulkRead(query, self._refs[name], self._runtime)
             self.reads.append(read)
+            self._show()
             async with aclosing(read.parts()) as parts:
                 async for part in parts:
                     self._count(part)
@@ -86,10 +87,13 @@ class Loader:
             if keys
         ]
 
-    def _count(self, part: Part) -> None:
-        self.rows += part.batch.num_rows
+    def _show(self) -> None:
         if self._progress is not None:
             self._progress(self)
+
+    def _count(self, part: Part) -> None:
+        self.rows += part.batch.num_rows
+        self._show()
         if self.rows > MOST_INPUT_ROWS:
             detail = f"the statement would read more than {MOST_INPUT_ROWS} records; filter its tables more narrowly"
             raise SqlInputExceeded(detail, limit_rows=MOST_INPUT_ROWS)

@@ -79,7 +79,7 @@ CALLS = [
 ]  # fmt: skip
 EXPRESSIONS = st.recursive(
     LEAVES,
-    lambda inner: st.builds(lambda call, a, b: call.format(a, b), st.sampled_from(CALLS), inner, inner),
+    lambda inner: st.builds(lambda call, a, b: f"({call.format(a, b)})", st.sampled_from(CALLS), inner, inner),
     max_leaves=6,
 )
 
