@@ -211,6 +211,25 @@ def test_levels_of_regions_everywhere(reader: httpx.Client, regions: None, sql: 
 
 
 @pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("tingkat(kode) = 'kecamatan'", ["33.20.05", "33.20.06"]),
+        ("induk(kode, 'kecamatan') = '33.20.05'", ["33.20.05", "33.20.05.1002", "33.20.05.2001"]),
+        ("induk(kode, 'kecamatan') <> '33.20.05'", ["33.20.06"]),
+        ("tingkat(kode) IN ('desa', 'kelurahan')", ["33.20.05.1002", "33.20.05.2001"]),
+    ],
+)
+def test_filters_know_levels_of_regions_too(
+    reader: httpx.Client, regions: None, text: str, expected: list[str]
+) -> None:
+    listed = reader.get("/v1/records/wilayah", params={"filter": text, "sort": "kode"})
+    counted = reader.post("/v1/records/wilayah/aggregate", json={"filter": text, "aggregates": [{"function": "count"}]})
+
+    assert [item["kode"] for item in listed.json()["items"]] == expected
+    assert counted.json()["items"] == [{"count": len(expected)}]
+
+
+@pytest.mark.parametrize(
     ("sql", "advice"),
     [
         ("SELECT quantile_cont(lat, 0.5) FROM fasilitas_kesehatan", "median(x)"),
