@@ -95,6 +95,8 @@ class Capture:
         await send({"type": "http.response.start", "status": self.status, "headers": kept + extra})
         sent = 0
         for chunk in self._iterate():
+            if not chunk:  # a part behind the last one would be a second end: the server then drops the connection
+                continue
             sent += len(chunk)
             await send({"type": "http.response.body", "body": chunk, "more_body": sent < self.size})
             yield sent

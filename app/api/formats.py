@@ -1,8 +1,6 @@
-"""Which format and which preferences a request names: `f=`, `Accept`, `Prefer`."""
+"""Which format and which preferences a request names: `f=`, `csv=`, `Accept`, `Prefer`."""
 
 from __future__ import annotations
-
-import re
 
 from fastapi import Request
 
@@ -13,26 +11,59 @@ VARY = "Accept, Accept-Language, Authorization"
 _FORMATS = {name: form.media_type for name, form in FORMS.items()}
 _BY_TYPE = {**{media: name for name, media in _FORMATS.items()}, "application/jsonl": "ndjson", "*/*": "json"}
 _BY_TYPE |= {"application/*": "json", "text/*": "csv"}
-_QUALITY = re.compile(r";\s*q=0(\.0*)?\s*$")
 
 
 def asked_format(request: Request) -> str:
-    """The format by `f=` or by the Accept header, in the caller's order."""
-    asked = request.query_params.get("f") if request.scope["query_string"] else None
-    if asked is not None:
-        if asked not in _FORMATS:
-            raise NotAcceptable(f"f is one of {', '.join(_FORMATS)}", offered=list(_FORMATS.values()))
-        return asked
-    accept = request.headers.get("accept")
-    if not accept or accept == "*/*":
-        return "json"
-    for part in accept.split(","):
-        found = _BY_TYPE.get(part.partition(";")[0].strip().lower())
-        if found is not None and not _QUALITY.search(part):
-            return found
-    raise NotAcceptable("none of the media types in Accept is offered", offered=list(_FORMATS.values()))
+    """The format by `f=`, else by the Accept header; raises `NotAcceptable`, also for `csv=` beside another format."""
+    query = request.query_params if request.scope["query_string"] else {}
+    chosen = _named(query["f"]) if "f" in query else _accepted(request.headers.get("accept"))
+    if "csv" in query:
+        _check_csv(query["csv"], chosen)
+    return chosen
 
 
 def prefers(request: Request, preference: str) -> bool:
     """Whether `Prefer` (RFC 7240) names this."""
     return preference in request.headers.get("prefer", "").replace(" ", "").lower().split(",")
+
+
+def _named(asked: str) -> str:
+    if asked not in _FORMATS:
+        raise NotAcceptable(f"f is one of {', '.join(_FORMATS)}", offered=list(_FORMATS.values()))
+    return asked
+
+
+def _accepted(accept: str | None) -> str:
+    """The offered type of the highest quality (RFC 9110, section 12.5.1); among equals the caller's first."""
+    if not accept or accept == "*/*":
+        return "json"
+    best, weight = "", 0.0
+    for part in accept.split(","):
+        media, *parameters = [word.strip().lower() for word in part.split(";")]
+        found, quality = _BY_TYPE.get(media), _quality(parameters)
+        if found is not None and quality > weight:
+            best, weight = found, quality
+    if not best:
+        raise NotAcceptable("none of the media types in Accept is offered", offered=list(_FORMATS.values()))
+    return best
+
+
+def _quality(parameters: list[str]) -> float:
+    """`q` of a media range; one that is no number between 0 and 1 counts as 1."""
+    for parameter in parameters:
+        name, _, value = parameter.partition("=")
+        if name.strip() == "q":
+            try:
+                return min(max(float(value), 0.0), 1.0)
+            except ValueError:
+                return 1.0
+    return 1.0
+
+
+def _check_csv(dialect: str, chosen: str) -> None:
+    """`csv=id` is a form of CSV, never of another format."""
+    if dialect != "id":
+        raise NotAcceptable("csv is id (BOM, semicolon, decimal comma), or left out", offered=["csv=id"])
+    if chosen != "csv":
+        detail = f"csv=id is a form of CSV, and this asks for {chosen}: send f=csv or Accept: text/csv with it, or leave it out"
+        raise NotAcceptable(detail, offered=["text/csv"])

@@ -100,15 +100,7 @@ def query_parameters(schema: SchemaDef) -> list[dict[str, Any]]:
         _parameter("sort", "Sort keys, separated by commas; `-` before a name sorts downwards", _TEXT, f"-{first}"),
         *paging_parameters(),
         _parameter("agencies", "Only these agencies, separated by commas", _TEXT, "dinkes"),
-        _parameter(
-            "f",
-            "Format, instead of the Accept header",
-            {"type": "string", "enum": ["json", "ndjson", "csv", "xlsx", "parquet", "arrow", "geojson"]},
-            "json",
-        ),
-        _parameter(
-            "csv", "CSV for Excel in Indonesian: BOM, `;`, decimal comma", {"type": "string", "enum": ["id"]}, "id"
-        ),
+        *format_parameters(places=True),
     ]
     taken = {parameter["name"] for parameter in general}
     for name, part in schema.queryables["properties"].items():
@@ -121,6 +113,16 @@ def query_parameters(schema: SchemaDef) -> list[dict[str, Any]]:
 def look_up_parameters(schema: SchemaDef) -> list[dict[str, Any]]:
     """Parameters of a look-up beside the key."""
     return [found for found in query_parameters(schema) if found["name"] in {"fields", "agencies", "f", "csv"}]
+
+
+def format_parameters(*, places: bool) -> list[dict[str, Any]]:
+    """`f` and `csv`; `places`: whether the answer can stand on a map."""
+    forms = ["json", "ndjson", "csv", "xlsx", "parquet", "arrow", *(["geojson"] if places else [])]
+    dialect = "CSV for Excel in Indonesian: BOM, `;`, decimal comma; only where CSV is asked for"
+    return [
+        _parameter("f", "Format, instead of the Accept header", {"type": "string", "enum": forms}, "json"),
+        _parameter("csv", dialect, {"type": "string", "enum": ["id"]}, None),
+    ]
 
 
 def paging_parameters() -> list[dict[str, Any]]:

@@ -15,7 +15,8 @@ MAX_OPERATORS = 64
 MAX_NUMBER_DIGITS = 60
 ALLOWED = (
     "= <> < <= > >=, + - * / % div ^, AND, OR, NOT, IN, BETWEEN, LIKE, IS NULL, CASEI, ACCENTI, DATE('…'), TIMESTAMP('…'), "
-    "INTERVAL('…', '…'), T_AFTER and the other relations of time, S_INTERSECTS with BBOX, POINT, POLYGON"
+    "INTERVAL('…', '…'), T_AFTER and the other relations of time, S_INTERSECTS with BBOX, POINT, POLYGON, "
+    "induk(kode, 'kecamatan') and tingkat(kode)"
 )
 _COUNTED = frozenset({"and", "or", "not", "in", "like", "is", "div"})
 """Words that count as one operator each; BETWEEN is counted by its AND."""
@@ -49,6 +50,12 @@ def malformed(text: str, place: int, expected: str) -> NoReturn:
     near = f"at character {place + 1}, before {rest!r}" if rest else f"at the end (character {place + 1})"
     detail = f"the filter is not CQL2 text {near}: {expected}"
     raise FilterMalformed(detail, errors=[FieldError("/filter", "filter_malformed", detail)], position=place + 1)
+
+
+def invalid(pointer: str, detail: str) -> FilterMalformed:
+    """The error that names the node of the tree."""
+    text = f"the filter is not valid at {pointer}: {detail}"
+    return FilterMalformed(text, errors=[FieldError(pointer, "filter_malformed", detail)])
 
 
 def unsupported(operator: str) -> OperatorUnsupported:

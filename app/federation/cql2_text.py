@@ -9,6 +9,7 @@ from decimal import InvalidOperation
 from typing import Any, NoReturn
 
 from app.federation.cql2_lexer import MAX_NUMBER_DIGITS, Token, exact_number, malformed, tokens_of, unsupported
+from app.federation.cql2_regions import FUNCTIONS as REGION_FUNCTIONS
 
 _OR, _AND, _NOT, _COMPARISON, _SUM, _PRODUCT, _POWER, _SIGN = range(1, 9)
 _BINARY = {
@@ -133,7 +134,7 @@ class _Parser:
             return {"type": kind, "coordinates": self._coordinates(depth, kind)}
         if word == "geometrycollection":
             return {"type": "GeometryCollection", "geometries": self._arguments()}
-        if word.startswith(("s_", "t_")):
+        if word.startswith(("s_", "t_")) or word in REGION_FUNCTIONS:
             return {"op": word, "args": self._arguments()}
         raise unsupported(token.text)
 

@@ -25,15 +25,14 @@ from app.connectors.filters import (
     IsNull,
     Like,
     Literal,
-    Not,
     Operand,
     Or,
     Property,
     conjuncts,
 )
 from app.connectors.residual import fold_accents, fold_case
-from app.errors import FieldError, FilterMalformed
-from app.federation.cql2_lexer import unsupported
+from app.federation.cql2_lexer import invalid, unsupported
+from app.federation.cql2_regions import FUNCTIONS, RegionTest, negated, region_test
 from app.federation.cql2_times import RELATIONS, Open, Span, compare
 
 _COMPARISONS = frozenset({"=", "<>", "<", "<=", ">", ">="})
@@ -54,6 +53,9 @@ def build(node: Any, pointer: str = "/filter") -> Filter:
     if not isinstance(op, str) or not isinstance(args, list):
         _wrong(pointer, "`op` is a text and `args` a list")
     name = op.lower()
+    region = region_test(name, args, pointer)
+    if region is not None:
+        return region
     if name in _COMPARISONS:
         left, right = _operands(args, 2, pointer)
         return compare(cast("Comparison", name), left, right)
@@ -69,8 +71,7 @@ def build(node: Any, pointer: str = "/filter") -> Filter:
 
 
 def _wrong(pointer: str, detail: str) -> NoReturn:
-    text = f"the filter is not valid at {pointer}: {detail}"
-    raise FilterMalformed(text, errors=[FieldError(pointer, "filter_malformed", detail)])
+    raise invalid(pointer, detail)
 
 
 def _operands(args: Sequence[Any], count: int, pointer: str) -> list[Operand]:
@@ -135,6 +136,8 @@ def _function(node: dict[str, Any], pointer: str) -> Operand:
             _wrong(pointer, "`args` is a list")
         left, right = _operands(args, 2, pointer)
         return Arithmetic(cast("ArithmeticOp", name), left, right)
+    if name in FUNCTIONS:
+        _wrong(pointer, f"{name} is compared with texts by =, <> or IN")
     if name in _COMPARISONS or name in _BUILDERS or name in RELATIONS:
         _wrong(pointer, f"a value is expected here, not a condition ({op}); put conditions together by AND or OR")
     if "interval" in node or "type" in node or "bbox" in node:
@@ -259,7 +262,7 @@ def _or(args: list[Any], pointer: str) -> Filter:
     parts = [build(arg, f"{pointer}/{index}") for index, arg in enumerate(_several(args, pointer))]
     flat: list[Filter] = []
     for part in parts:
-        flat.extend(part.parts if isinstance(part, Or) else (part,))
+        flat.extend(part.parts if isinstance(part, Or) and not isinstance(part, RegionTest) else (part,))
     return Or(tuple(flat))
 
 
@@ -272,7 +275,7 @@ def _several(args: list[Any], pointer: str) -> list[Any]:
 def _not(args: list[Any], pointer: str) -> Filter:
     if len(args) != 1:
         _wrong(pointer, "NOT takes one condition")
-    return Not(build(args[0], f"{pointer}/0"))
+    return negated(build(args[0], f"{pointer}/0"))
 
 
 def _between(args: list[Any], pointer: str) -> Filter:

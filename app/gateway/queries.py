@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
+from typing import Any, Literal
 
 import pyarrow as pa
 
 from app.audit.entry import DatasetUse
-from app.errors import SimpulError
+from app.errors import OverlapRefused, SimpulError
 from app.federation.bulk import BulkRead, Part
 from app.federation.executor import source_documents
 from app.federation.exports import Columns, Summary, writer_of
@@ -23,7 +24,9 @@ from app.federation.sql.engine import MOST_ROWS, SECONDS, SqlWorker
 from app.federation.sql.guard import guarded
 from app.federation.sql.loading import Loader, merged_statuses
 from app.federation.sql.refusals import SqlRowsExceeded, SqlTablePersonal
-from app.federation.sql.regenerate import Bound, TableUse, bound, schemas_of, shape_of
+from app.federation.sql.regenerate import Bound, TableUse, bound, schemas_of
+from app.federation.sql.results import Settled, settled
+from app.federation.sql.shape import shape_of
 from app.gateway import records
 from app.gateway.access import dataset_ref, note_decisions, refusal_of
 from app.gateway.exchange import Exchange
@@ -33,7 +36,7 @@ from app.gateway.state import State
 from app.schemas import registry
 from app.schemas.registry import SchemaDef
 
-_SHAPE_CHARACTERS = 1_200
+Overlap = Literal["refuse", "accept"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,16 +46,19 @@ class Statement:
     bound: Bound
     refs: Mapping[str, tuple[DatasetRef, ...]]
     partial: Partial
+    overlap: Overlap = "refuse"
 
 
-def authorise(state: State, exchange: Exchange, text: str, *, partial: Partial = "never") -> Statement:
+def authorise(
+    state: State, exchange: Exchange, text: str, *, partial: Partial = "never", overlap: Overlap = "refuse"
+) -> Statement:
     """Checks the statement, decides for every schema in it, and notes all of it in the exchange."""
     exchange.op = "sql"
     exchange.detail["sql"] = text[:16_384]
     tree = guarded(text, frozenset(schema.name for schema in registry.all_schemas()))
     schemas = {name: registry.get(name) for name in schemas_of(tree)}
     exchange.schemas = tuple(schemas)
-    exchange.shape = _short(shape_of(tree))
+    exchange.shape = shape_of(tree, schemas)
     closed = [name for name, schema in schemas.items() if schema.meta.lookup_only]
     if closed:
         slug = schemas[closed[0]].meta.slug
@@ -63,7 +69,7 @@ def authorise(state: State, exchange: Exchange, text: str, *, partial: Partial =
     asked = [ref for found in refs.values() for ref in found if ref.grant is not None]
     exchange.providers = tuple(dict.fromkeys(ref.agency for ref in asked))
     exchange.datasets = tuple(dict.fromkeys(DatasetUse(ref.dataset, ref.revision) for ref in asked))
-    return Statement(made, refs, partial)
+    return Statement(made, refs, partial, overlap)
 
 
 async def answer(
@@ -75,47 +81,75 @@ async def answer(
     *,
     limit: int | None = None,
     seconds: float = SECONDS,
+    progress: Callable[[Loader], None] | None = None,
 ) -> Made:
     """Intent, reads, the worker, the finished answer. Leaving this function ends the worker and every read."""
     ends = time.monotonic() + seconds
     await exchange.intend(state.log)
-    loader = Loader(statement.bound, statement.refs, statement.partial, state.runtime.until(ends))
-    reads = loader.reads
+    loader = Loader(statement.bound, statement.refs, statement.partial, state.runtime.until(ends), progress)
     try:
         async with SqlWorker() as worker:
             await loader.fill(worker)
-            rows = min(limit or MOST_ROWS, MOST_ROWS)
-            left = max(ends - time.monotonic(), 0.01)
-            found = worker.run(statement.bound.text, statement.bound.parameters, rows=rows, seconds=left)
-            async with aclosing(found):
-                batches = [batch async for batch in found]
-            if worker.result.more and limit is None:
-                detail = f"the answer has more than {MOST_ROWS} rows; narrow it, aggregate, or give a limit"
-                raise SqlRowsExceeded(detail, limit_rows=MOST_ROWS)
+            overlap = await _overlap(worker, statement, ends)
+            batches = await _rows(worker, statement.bound, limit, ends)
             result = worker.result
+        found = await asyncio.to_thread(settled, batches, statement.bound.names, result.types)
     except SimpulError as error:
-        _note(exchange, reads, 0)
+        _note(exchange, statement.bound, loader.reads, 0)
         error.legs = error.legs or exchange.sources
         raise
     count = sum(batch.num_rows for batch in batches)
-    _note(exchange, reads, count)
+    _note(exchange, statement.bound, loader.reads, count)
     await records.note_sources(state, exchange.sources)
-    columns = Columns(schema=batches[0].schema, sourced=False, types=tuple(result.types))
     summary = Summary(
         sources=source_documents(exchange.sources),
         complete=bool(exchange.complete),
         rows=count,
         question=exchange.shape or "",
-        meta={"has_more": result.more},
+        meta={"has_more": result.more, **overlap},
     )
-    await asyncio.to_thread(_write, columns, batches, summary, wanted, spool)
+    await asyncio.to_thread(_write, found, summary, wanted, spool)
     return Made(spool, summary.complete, count, wanted)
 
 
-def _write(columns: Columns, batches: Sequence[pa.RecordBatch], summary: Summary, wanted: Wanted, spool: Spool) -> None:
+async def _rows(worker: SqlWorker, bound: Bound, limit: int | None, ends: float) -> list[pa.RecordBatch]:
+    rows = min(limit or MOST_ROWS, MOST_ROWS)
+    found = worker.run(bound.text, bound.parameters, rows=rows, seconds=max(ends - time.monotonic(), 0.01))
+    async with aclosing(found):
+        batches = [batch async for batch in found]
+    if worker.result.more and limit is None:
+        detail = f"the answer has more than {MOST_ROWS} rows; narrow it, aggregate, or give a limit"
+        raise SqlRowsExceeded(detail, limit_rows=MOST_ROWS)
+    return batches
+
+
+async def _overlap(worker: SqlWorker, statement: Statement, ends: float) -> dict[str, Any]:
+    """`meta.overlap`: keys that several agencies hold. Refused where the statement would add them up for each agency."""
+    found: dict[str, dict[str, Any]] = {}
+    for check in statement.bound.checks:
+        left = max(ends - time.monotonic(), 0.01)
+        keys, agencies = await worker.shared(check.text, check.parameters, seconds=left)
+        if keys and check.adds_up and statement.overlap == "refuse":
+            raise OverlapRefused(
+                f"{keys} keys of {check.schema} are held by several agencies ({', '.join(agencies)}): ask with "
+                "WHERE _agency = '…', or GROUP BY _agency, or accept that they count for each agency with "
+                '"overlap": "accept"',
+                keys=keys,
+                agencies=agencies,
+            )
+        if keys > found.get(check.schema, {"keys": 0})["keys"]:
+            found[check.schema] = {"schema": check.schema, "keys": keys, "agencies": agencies}
+    if not found:
+        return {}
+    most = max(found.values(), key=lambda one: int(one["keys"]))
+    return {"overlap": most} if len(found) == 1 else {"overlap": most, "overlaps": list(found.values())}
+
+
+def _write(found: Settled, summary: Summary, wanted: Wanted, spool: Spool) -> None:
+    columns = Columns(schema=found.schema, sourced=False, types=found.types)
     writer = writer_of(wanted.form, columns, spool, indonesian=wanted.indonesian)
     try:
-        for batch in batches:
+        for batch in found.batches:
             if batch.num_rows:
                 writer.take(Part(batch, "", "", summary.moment, tuple(columns.names)))
         writer.finish(summary)
@@ -157,16 +191,14 @@ def _refs(state: State, exchange: Exchange, table: TableUse) -> tuple[DatasetRef
     return tuple(dataset_ref(opened, decision) for opened, decision in zip(datasets, decisions, strict=True))
 
 
-def _note(exchange: Exchange, reads: Sequence[BulkRead], rows: int) -> None:
+def _note(exchange: Exchange, bound: Bound, reads: Sequence[BulkRead], rows: int) -> None:
     exchange.rows = rows
     exchange.sources = merged_statuses(reads)
     exchange.rejected = sum(status.rejected_rows for status in exchange.sources)
     exchange.complete = all(read.complete for read in reads)
-    exchange.fields = tuple(dict.fromkeys(name for read in reads for name in read.fields))
-
-
-def _short(shape: str) -> str:
-    """An entry holds little; the whole statement stands in the detail."""
-    if len(shape) <= _SHAPE_CHARACTERS:
-        return shape
-    return f"{shape[:_SHAPE_CHARACTERS]} ... ({len(shape)} characters, whole in the detail)"
+    only_checked = {(table.schema.name, name) for table in bound.tables for name in table.also}
+    exchange.fields = tuple(
+        dict.fromkeys(
+            name for read in reads for name in read.fields if (read.query.schema.name, name) not in only_checked
+        )
+    )

@@ -44,6 +44,8 @@ class Spool:
     def write(self, part: bytes) -> int:
         """Appends; raises `AnswerTooLarge` naming the job route above the limit."""
         part = bytes(part)
+        if not part:
+            return 0
         self.size += len(part)
         if self.size > self._most_bytes:
             raise AnswerTooLarge(

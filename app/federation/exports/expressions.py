@@ -9,7 +9,9 @@ from typing import Any
 
 import pyarrow as pa
 
-_DANGEROUS = "('=', '+', '-', '@', chr(9), chr(13))"
+DANGEROUS = ("=", "+", "-", "@", "\t", "\r")
+"""What a spreadsheet takes as the start of a formula."""
+DANGEROUS_SQL = "('=', '+', '-', '@', chr(9), chr(13))"
 
 
 def quoted(name: str) -> str:
@@ -48,7 +50,7 @@ def instant_text(sql: str) -> str:
 
 def neutral(text: str) -> str:
     """A leading apostrophe keeps a spreadsheet from running the text as a formula (OWASP: CSV injection)."""
-    return f"CASE WHEN left({text}, 1) IN {_DANGEROUS} THEN '''' || {text} ELSE {text} END"
+    return f"CASE WHEN left({text}, 1) IN {DANGEROUS_SQL} THEN '''' || {text} ELSE {text} END"
 
 
 def csv_cell(sql: str, kind: Any, *, json: bool, comma: bool, separator: str) -> str:
@@ -59,7 +61,7 @@ def csv_cell(sql: str, kind: Any, *, json: bool, comma: bool, separator: str) ->
     elif pa.types.is_string(kind) and not json:
         text = neutral(text)
     elif pa.types.is_list(kind) and _scalar(kind.value_type):
-        text = neutral(_joined(sql, kind, comma=comma))
+        text = neutral(_joined(sql, kind, comma=comma, safe=True))
     special = f"'[{separator}\"\\r\\n]'"
     made = (
         f"""CASE WHEN regexp_matches({text}, {special}) THEN '"' || replace({text}, '"', '""') || '"' ELSE {text} END"""
@@ -74,16 +76,22 @@ def plain_text(sql: str, kind: Any, *, json: bool = False) -> str:
     if pa.types.is_struct(kind) or (pa.types.is_list(kind) and not _scalar(kind.value_type)):
         return f"CASE WHEN {sql} IS NULL THEN NULL ELSE CAST(to_json({json_value(sql, kind)}) AS VARCHAR) END"
     if pa.types.is_list(kind):
-        return _joined(sql, kind, comma=False)
+        return _joined(sql, kind, comma=False, safe=False)
     return sql if pa.types.is_string(kind) and not json else f"CAST({sql} AS VARCHAR)"
 
 
-def _joined(sql: str, kind: Any, *, comma: bool) -> str:
-    """The items of a list joined by ` | `, each neutral."""
+def csv_head(name: str, separator: str) -> str:
+    """A cell of the header row, as `csv_cell` writes a text."""
+    text = f"'{name}" if name.startswith(DANGEROUS) else name
+    return '"' + text.replace('"', '""') + '"' if any(mark in text for mark in (separator, '"', "\r", "\n")) else text
+
+
+def _joined(sql: str, kind: Any, *, comma: bool, safe: bool) -> str:
+    """The items of a list joined by ` | `, each neutral where the cell's format has no mark of its own for text."""
     item = plain_text("item", kind.value_type)
     if comma and (pa.types.is_decimal(kind.value_type) or pa.types.is_floating(kind.value_type)):
         item = f"replace({item}, '.', ',')"
-    elif pa.types.is_string(kind.value_type):
+    elif safe and pa.types.is_string(kind.value_type):
         item = neutral(item)
     return f"array_to_string(list_transform({sql}, lambda item: coalesce({item}, '')), ' | ')"
 

@@ -11,11 +11,10 @@ from typing import Any
 from xml.sax.saxutils import escape
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from app.errors import AnswerTooLarge
 from app.federation.bulk import Part
-from app.federation.exports.expressions import plain_text
+from app.federation.exports.expressions import DANGEROUS, DANGEROUS_SQL, plain_text, quoted
 from app.federation.exports.writer import Columns, Sink, Summary, Writer, chosen, literal
 
 MOST_ROWS = 1_048_576
@@ -68,7 +67,6 @@ _STYLES = (
 _OPEN = f"{_HEAD}<worksheet {_MAIN}><sheetData>"
 _CLOSE = "</sheetData></worksheet>"
 _UNWRITABLE = r"[\x00-\x08\x0b\x0c\x0e-\x1f]"
-_FORMULA_START = "('=', '+', '-', '@', chr(9), chr(13))"
 
 
 class SheetWriter(Writer):
@@ -98,7 +96,7 @@ class SheetWriter(Writer):
         if self._rows > MOST_ROWS:
             detail = f"a sheet holds {MOST_ROWS - 1} records; narrow the question, or ask for CSV or Parquet"
             raise AnswerTooLarge(detail, limit_rows=MOST_ROWS - 1)
-        self._check(part.batch)
+        self._check(part)
         given = dict(chosen(self.columns, part, lambda sql, _: sql))
         cells = [
             _cell(given[column.name], column.type, json=column.name in self.columns.json)
@@ -148,15 +146,17 @@ class SheetWriter(Writer):
         self._zip.close()
         super().close()
 
-    def _check(self, batch: pa.RecordBatch) -> None:
-        for column in self.columns.schema:
-            if not pa.types.is_string(column.type):
-                continue
-            texts: Any = batch.column(column.name)
-            longest = pc.max(pc.utf8_length(texts)).as_py() or 0
+    def _check(self, part: Part) -> None:
+        """Every cell that is text, lists and nested values too, in the units that a sheet counts (UTF-16)."""
+        named = {
+            column.name: plain_text(quoted(column.name), column.type, json=column.name in self.columns.json)
+            for column in self.columns.schema
+            if column.name in part.batch.schema.names and not _short(column.type)
+        }
+        for name, longest in self.engine.longest(part.batch, named).items():
             if longest > MOST_CHARACTERS:
-                detail = f"a cell holds {MOST_CHARACTERS} characters and {column.name} has more; leave the field out, or ask for CSV"
-                raise AnswerTooLarge(detail, limit_characters=MOST_CHARACTERS, field=column.name)
+                detail = f"a cell holds {MOST_CHARACTERS} characters and {name} has {longest}; leave the field out, or ask for CSV"
+                raise AnswerTooLarge(detail, limit_characters=MOST_CHARACTERS, field=name)
 
 
 class _Forward:
@@ -172,6 +172,10 @@ class _Forward:
 
     def flush(self) -> None:
         """Everything is handed on at once."""
+
+
+def _short(kind: pa.DataType) -> bool:
+    return not (pa.types.is_string(kind) or pa.types.is_list(kind) or pa.types.is_struct(kind))
 
 
 def _cell(sql: str, kind: pa.DataType, *, json: bool) -> str:
@@ -202,7 +206,7 @@ def _number(sql: str, kind: pa.DataType) -> str:
 def _text(sql: str) -> str:
     clean = f"regexp_replace({sql}, '{_UNWRITABLE}', '�', 'g')"
     safe = f"replace(replace(replace({clean}, '&', '&amp;'), '<', '&lt;'), '>', '&gt;')"
-    style = f"CASE WHEN left({sql}, 1) IN {_FORMULA_START} THEN ' s=\"2\"' ELSE '' END"
+    style = f"CASE WHEN left({sql}, 1) IN {DANGEROUS_SQL} THEN ' s=\"2\"' ELSE '' END"
     made = f"'<c t=\"inlineStr\"' || {style} || '><is><t xml:space=\"preserve\">' || {safe} || '</t></is></c>'"
     return f"coalesce({made}, '<c/>')"
 
@@ -210,6 +214,6 @@ def _text(sql: str) -> str:
 def _row(cells: list[str], *, style: int) -> str:
     made = []
     for cell in cells:
-        marked = 2 if cell[:1] in {"=", "+", "-", "@"} else style
+        marked = 2 if cell.startswith(DANGEROUS) else style
         made.append(f'<c t="inlineStr" s="{marked}"><is><t xml:space="preserve">{escape(cell)}</t></is></c>')
     return f"<row>{''.join(made)}</row>"

@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 
 from app.federation.bulk import Part
-from app.federation.exports.expressions import csv_cell, json_value, quoted
+from app.federation.exports.expressions import csv_cell, csv_head, json_value, quoted
 from app.federation.exports.writer import Columns, Sink, Summary, Writer, chosen, literal
 
 _UTC = orjson.OPT_UTC_Z
@@ -97,7 +97,8 @@ class CsvWriter(Writer):
         self._separator = ";" if indonesian else ","
         self._comma = indonesian
         names = [*columns.names, *(("_agency", "_dataset") if columns.sourced else ())]
-        sink.write((b"\xef\xbb\xbf" if indonesian else b"") + self._separator.join(names).encode() + b"\r\n")
+        head = self._separator.join(csv_head(name, self._separator) for name in names)
+        sink.write((b"\xef\xbb\xbf" if indonesian else b"") + head.encode() + b"\r\n")
 
     def take(self, part: Part) -> None:
         """The rows of a part."""
@@ -112,6 +113,8 @@ class CsvWriter(Writer):
             cells.append(cell)
         if columns.sourced:
             cells += [literal(part.agency), literal(part.dataset)]
+        if len(cells) == 1:  # an empty line is no row to most readers
+            cells = [f"""CASE WHEN {cells[0]} = '' THEN '""' ELSE {cells[0]} END"""]
         between = f" || '{separator}' || "
         self.sink.write(self.engine.render(part.batch, f"{between.join(cells)} || chr(13) || chr(10)"))
 

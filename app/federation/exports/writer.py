@@ -16,6 +16,9 @@ from app.federation.bulk import Part
 from app.federation.exports.expressions import quoted
 from app.schemas.registry import SchemaDef
 
+_SURELY_SHORT = 32_767
+"""Bytes of UTF-8; a text has at most as many UTF-16 units."""
+
 
 class Sink(Protocol):
     """Where bytes go; a file that is only appended to."""
@@ -124,6 +127,24 @@ class RowText:
         finally:
             self._engine.unregister("part")
         return b"".join(_bytes(chunk) for chunk in made.column(0).chunks)
+
+    def longest(self, batch: pa.RecordBatch, texts: Mapping[str, str]) -> dict[str, int]:
+        """The longest of each of these expressions in UTF-16 units, where it could pass what 32,767 bytes hold, else 0."""
+        if not texts:
+            return {}
+        self._engine.register("part", pa.Table.from_batches([batch]))
+        try:
+            sizes = ", ".join(f"coalesce(max(strlen({sql})), 0)" for sql in texts.values())
+            bytes_each = self._engine.sql(f"SELECT {sizes} FROM part").fetchall()[0]  # noqa: S608 - our own
+            found = dict.fromkeys(texts, 0)
+            for (name, sql), size in zip(texts.items(), bytes_each, strict=True):
+                if size > _SURELY_SHORT:
+                    beyond = f"length(regexp_replace({sql}, '[^\\x{{10000}}-\\x{{10FFFF}}]', '', 'g'))"
+                    units = f"SELECT max(length({sql}) + {beyond}) FROM part"  # noqa: S608 - our own
+                    found[name] = int(self._engine.sql(units).fetchall()[0][0])
+        finally:
+            self._engine.unregister("part")
+        return found
 
     def close(self) -> None:
         """Ends the engine."""

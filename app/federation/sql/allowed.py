@@ -21,14 +21,14 @@ CONSTRUCTS: Final[Mapping[str, frozenset[str] | None]] = {
     "Column": frozenset({"this", "table"}), "Alias": frozenset({"this", "alias"}), "Star": frozenset(),
     "Literal": None, "Boolean": None, "Null": None, "Paren": None, "Tuple": frozenset({"expressions"}),
     "From": None, "Join": frozenset({"this", "on", "using", "side", "kind"}), "Where": None, "Having": None,
-    "Qualify": None, "Order": frozenset({"expressions"}), "Ordered": frozenset({"this", "desc", "nulls_first"}),
+    "Qualify": None, "Order": frozenset({"this", "expressions"}), "Ordered": frozenset({"this", "desc", "nulls_first"}),
     "Group": frozenset({"expressions"}), "Limit": frozenset({"expression"}), "Offset": frozenset({"expression"}),
     "Distinct": frozenset({"expressions"}), "Window": frozenset({"this", "partition_by", "order", "spec", "alias", "over"}),
     "WindowSpec": None, "Filter": frozenset({"this", "expression"}), "IgnoreNulls": None, "RespectNulls": None,
     "And": None, "Or": None, "Not": None, "Xor": None, "EQ": None, "NEQ": None, "GT": None, "GTE": None, "LT": None,
     "LTE": None, "NullSafeEQ": None, "NullSafeNEQ": None, "Is": None, "In": frozenset({"this", "expressions", "query"}),
-    "Between": frozenset({"this", "low", "high"}), "Like": frozenset({"this", "expression"}),
-    "ILike": frozenset({"this", "expression"}), "Escape": None, "Exists": None,
+    "Between": frozenset({"this", "low", "high"}), "Like": frozenset({"this", "expression", "negate"}),
+    "ILike": frozenset({"this", "expression", "negate"}), "Escape": None, "Exists": None,
     "Add": None, "Sub": None, "Mul": None, "Div": None, "IntDiv": None, "Mod": None, "Neg": None, "DPipe": None,
     "SafeDPipe": None, "Case": None, "If": None, "Cast": frozenset({"this", "to"}), "TryCast": frozenset({"this", "to"}),
     "DataType": None, "DataTypeParam": None, "Var": None, "Interval": None, "IntervalSpan": None, "Day": None,
@@ -51,13 +51,14 @@ FUNCTIONS: Final[Mapping[str, str]] = {
 }  # fmt: skip
 """Class of the tree -> name."""
 
-OWN_FUNCTIONS: Final = frozenset({"induk", "tingkat"})
-"""Functions over region codes, defined in the worker."""
+OWN_FUNCTIONS: Final[Mapping[str, int]] = {"induk": 2, "tingkat": 1}
+"""Functions over region codes, defined in the worker -> how many arguments they take."""
 
 _NAMED = exp.DataType.Type
 TYPES: Final = frozenset(
     {
         _NAMED.TEXT, _NAMED.VARCHAR, _NAMED.CHAR, _NAMED.INT, _NAMED.BIGINT, _NAMED.SMALLINT, _NAMED.TINYINT, _NAMED.DECIMAL,
-        _NAMED.DOUBLE, _NAMED.FLOAT, _NAMED.BOOLEAN, _NAMED.DATE, _NAMED.TIMESTAMP, _NAMED.TIMESTAMPTZ, _NAMED.INTERVAL,
+        _NAMED.DOUBLE, _NAMED.FLOAT, _NAMED.BOOLEAN, _NAMED.DATE, _NAMED.TIMESTAMP, _NAMED.TIMESTAMPNTZ, _NAMED.TIMESTAMPTZ,
+        _NAMED.INTERVAL,
     }
 )  # fmt: skip

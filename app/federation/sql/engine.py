@@ -14,7 +14,7 @@ from typing import Any, Final, Self
 
 import pyarrow as pa
 
-from app.federation.sql.refusals import SqlFailed, SqlMemoryExceeded, SqlTimeExceeded
+from app.federation.sql.refusals import SqlFailed, SqlMemoryExceeded, SqlTimeExceeded, SqlValueNotFinite
 from app.federation.sql.worker import FRAME
 
 MEMORY_BYTES: Final = 512 << 20
@@ -76,20 +76,24 @@ class SqlWorker:
         body = await asyncio.to_thread(_stream, batch)
         await self._send(b"B", bytes([len(name)]) + name + body)
 
+    async def shared(self, text: str, parameters: Sequence[Any], *, seconds: float = SECONDS) -> tuple[int, list[str]]:
+        """The answer to a check for keys of several agencies: how many there are, and whose. Raises as `run` does."""
+        await self._send(b"C", json.dumps({"sql": text, "parameters": list(parameters)}).encode())
+        kind, body = await self._answered(asyncio.get_running_loop().time() + seconds, seconds)
+        if kind != b"C":
+            raise self._fault(body)
+        found = json.loads(body)
+        return found["keys"], found["agencies"]
+
     async def run(
         self, text: str, parameters: Sequence[Any], *, rows: int, seconds: float = SECONDS
     ) -> AsyncGenerator[pa.RecordBatch]:
-        """The answer's batches. Raises `SqlTimeExceeded`, `SqlMemoryExceeded`, `SqlFailed`."""
+        """The answer's batches. Raises `SqlTimeExceeded`, `SqlMemoryExceeded`, `SqlValueNotFinite`, `SqlFailed`."""
         question = {"sql": text, "parameters": list(parameters), "rows": rows}
-        loop = asyncio.get_running_loop()
-        ends = loop.time() + seconds
+        ends = asyncio.get_running_loop().time() + seconds
         await self._send(b"Q", json.dumps(question).encode())
         while True:
-            try:
-                async with asyncio.timeout_at(ends):
-                    kind, body = await self._receive()
-            except TimeoutError:
-                raise SqlTimeExceeded(f"the statement ran longer than {seconds:g} s", limit_seconds=seconds) from None
+            kind, body = await self._answered(ends, seconds)
             match kind:
                 case b"T":
                     self.result.types = json.loads(body)
@@ -102,11 +106,24 @@ class SqlWorker:
                 case _:
                     raise self._fault(body)
 
+    async def _answered(self, ends: float, seconds: float) -> tuple[bytes, bytes]:
+        try:
+            async with asyncio.timeout_at(ends):
+                return await self._receive()
+        except TimeoutError:
+            raise SqlTimeExceeded(f"the statement ran longer than {seconds:g} s", limit_seconds=seconds) from None
+
     def _fault(self, body: bytes) -> Exception:
         fault = json.loads(body) if body else {"kind": "memory", "detail": "the process ended"}
         if fault["kind"] == "memory":
             detail = f"the statement needs more than {MEMORY_BYTES >> 20} MiB of memory and {TEMP_BYTES >> 30} GiB of temporary space"
             return SqlMemoryExceeded(detail, limit_bytes=MEMORY_BYTES)
+        if fault["kind"] == "zero":
+            return SqlValueNotFinite("// or % divides by zero; write x // nullif(y, 0), or filter the rows before")
+        if fault["kind"] == "not_whole":
+            return SqlFailed(
+                "// takes whole numbers; write floor(x / y), or (x - x % y) / y, which no digit of a decimal leaves"
+            )
         return SqlFailed(f"the engine stopped: {fault['detail']}; look at types, conversions and divisions")
 
     async def _send(self, kind: bytes, body: bytes) -> None:

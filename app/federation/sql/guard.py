@@ -16,6 +16,8 @@ from sqlglot.errors import SqlglotError
 
 from app.errors import FieldError
 from app.federation.sql.allowed import CONSTRUCTS, FUNCTIONS, OWN_FUNCTIONS, TYPES
+from app.federation.sql.hints import CONSTRUCT_HINTS, FUNCTION_HINTS, advice
+from app.federation.sql.names import LONGEST_NAME
 from app.federation.sql.refusals import (
     SqlConstructForbidden,
     SqlFunctionForbidden,
@@ -28,12 +30,15 @@ from app.federation.sql.refusals import (
     SqlTooComplex,
     SqlTooLong,
 )
+from app.schemas.wilayah import LEVELS
 
 TEXT_BYTES: Final = 16_384
 MOST_TOKENS: Final = 4_000
 MOST_NODES: Final = 2_000
 DEEPEST: Final = 32
+MOST_OWN_NESTED: Final = 3
 DIALECT: Final = "duckdb"
+_OWN_CALLS = {"induk": "induk(kode_wilayah, 'kecamatan')", "tingkat": "tingkat(kode_wilayah)"}
 _START = re.compile(r"\s*(select|with)\b", re.IGNORECASE)
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u200b-\u200f\u2028-\u202f\u2060-\u206f\ufeff]")
 _TABLE_PARTS = frozenset({"this", "alias"})
@@ -73,7 +78,7 @@ def _check_text(text: str) -> None:
     if "$$" in text or re.search(r"\$\w*\$", text):
         raise SqlConstructForbidden("dollar-quoted text is not taken; write 'text'", construct="$$")
     if not _START.match(text):
-        raise SqlNotSelect("a statement starts with SELECT or WITH")
+        raise SqlNotSelect("a statement starts with SELECT or WITH; comments stand behind that word")
 
 
 def _parsed(text: str) -> exp.Query:
@@ -81,7 +86,7 @@ def _parsed(text: str) -> exp.Query:
         if len(sqlglot.tokenize(text, read=DIALECT)) > MOST_TOKENS:
             raise SqlTooComplex(f"the statement has more than {MOST_TOKENS} words", limit_tokens=MOST_TOKENS)
         _check_parentheses(text)
-        found = [tree for tree in sqlglot.parse(text, read=DIALECT) if tree is not None]
+        found = [tree for tree in sqlglot.parse(text, read=DIALECT) if not isinstance(tree, exp.Semicolon | None)]
     except RecursionError:
         raise SqlTooComplex(f"the statement is nested deeper than {DEEPEST}", limit_depth=DEEPEST) from None
     except SqlglotError as error:
@@ -125,31 +130,56 @@ def _check_node(node: exp.Expr) -> None:
     if isinstance(node, exp.With) and node.args.get("recursive"):
         raise SqlRecursive("WITH RECURSIVE is not taken")
     if isinstance(node, exp.Anonymous):
-        if str(node.this).lower() not in OWN_FUNCTIONS:
-            raise _function(str(node.this))
+        _check_own(node)
         return
+    if isinstance(node, exp.Alias) and not 0 < len(node.alias) <= LONGEST_NAME:
+        raise SqlMalformed(f"a name behind AS has 1 to {LONGEST_NAME} characters")
     if isinstance(node, exp.Func) and name not in CONSTRUCTS:
         if name not in FUNCTIONS:
             raise _function(node.sql_name())
         return
     if name not in CONSTRUCTS:
-        raise SqlConstructForbidden(f"{node.key.upper()} is not taken in a statement", construct=node.key)
+        hint = advice(CONSTRUCT_HINTS, node.key)
+        raise SqlConstructForbidden(f"{node.key.upper()} is not taken in a statement{hint}", construct=node.key)
     extra = CONSTRUCTS[name]
     if extra is not None:
         given = {part for part, value in node.args.items() if value not in (None, False, [], "")}
         if more := sorted(given - extra):
-            raise SqlConstructForbidden(
-                f"{node.key.upper()} with {more[0]} is not taken", construct=f"{node.key} {more[0]}"
-            )
+            named = f"{node.key} {more[0]}"
+            hint = advice(CONSTRUCT_HINTS, named)
+            raise SqlConstructForbidden(f"{node.key.upper()} with {more[0]} is not taken{hint}", construct=named)
     if isinstance(node, exp.DataType) and node.this not in TYPES:
         raise SqlConstructForbidden(
-            "CAST goes to text, number, boolean, date or timestamp types only", construct="type"
+            "CAST goes to text, number, boolean, date or timestamp types only; whole numbers beyond BIGINT as DECIMAL(38, 0)",
+            construct="type",
+        )
+
+
+def _check_own(node: exp.Anonymous) -> None:
+    """A call of `induk` or `tingkat`: its arguments, and that it is not nested so deep that its text grows without bound."""
+    name = str(node.this).lower()
+    if name not in OWN_FUNCTIONS:
+        raise _function(str(node.this))
+    if len(node.expressions) != OWN_FUNCTIONS[name]:
+        raise SqlMalformed(f"write {_OWN_CALLS[name]}")
+    level = node.expressions[-1] if name == "induk" else None
+    if isinstance(level, exp.Literal) and level.this not in LEVELS:
+        raise SqlMalformed(f"the level in induk is one of {', '.join(LEVELS)} (a kota stands on level kabupaten)")
+    above, deep = node.parent, 0
+    while above is not None:
+        deep += isinstance(above, exp.Anonymous)
+        above = above.parent
+    if deep >= MOST_OWN_NESTED:
+        raise SqlTooComplex(
+            f"induk and tingkat stand in one another at most {MOST_OWN_NESTED} deep", limit_depth=MOST_OWN_NESTED
         )
 
 
 def _function(name: str) -> SqlFunctionForbidden:
-    near = difflib.get_close_matches(name.lower()[:64], sorted(set(FUNCTIONS.values()) | OWN_FUNCTIONS), n=3)
-    hint = f"; near it: {', '.join(near)}" if near else ""
+    hint = advice(FUNCTION_HINTS, name)
+    near = difflib.get_close_matches(name.lower()[:64], sorted({*FUNCTIONS.values(), *OWN_FUNCTIONS}), n=3)
+    if not hint and near:
+        hint = f"; near it: {', '.join(near)}"
     return SqlFunctionForbidden(f"the function {name[:64]!r} is not on the list{hint}", function=name[:64])
 
 
@@ -176,7 +206,9 @@ def _check_join(node: exp.Join) -> None:
         right = {column.table for column in found.right.find_all(exp.Column)}
         if left and right and left != right and not _under(found, condition, (exp.Or, exp.Not, exp.Case, exp.Query)):
             return
-    raise SqlJoinUnbounded("a join needs ON with an equality of columns of both tables (a.x = b.y), or USING")
+    raise SqlJoinUnbounded(
+        "a join needs ON with an equality of columns of both tables: write JOIN b ON a.x = b.y, or JOIN b USING (x)"
+    )
 
 
 def _under(node: exp.Expr, top: exp.Expr, kinds: tuple[type[Any], ...]) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from typing import Any, Final
@@ -16,7 +16,8 @@ from app.federation.executor import Runtime
 from app.federation.query import DatasetRef, Partial, Query, SourceStatus
 from app.federation.sql.engine import SqlWorker
 from app.federation.sql.refusals import SqlInputExceeded
-from app.federation.sql.regenerate import SOURCE_COLUMNS, Bound, TableUse
+from app.federation.sql.regenerate import Bound, TableUse
+from app.federation.sql.shape import SOURCE_COLUMNS
 
 MOST_INPUT_ROWS: Final = 3_000_000
 MOST_KEYS: Final = 50_000
@@ -24,15 +25,21 @@ KEYS_A_READ: Final = 20_000
 
 
 class Loader:
-    """The reads of one statement. `reads` are there also when loading fails."""
+    """The reads of one statement. `reads` and `rows` (read so far) are there also when loading fails."""
 
     def __init__(
-        self, bound: Bound, refs: Mapping[str, Sequence[DatasetRef]], partial: Partial, runtime: Runtime
+        self,
+        bound: Bound,
+        refs: Mapping[str, Sequence[DatasetRef]],
+        partial: Partial,
+        runtime: Runtime,
+        progress: Callable[[Loader], None] | None = None,
     ) -> None:
         self.reads: list[BulkRead] = []
+        self.rows = 0
+        self._progress = progress
         self._bound, self._refs, self._partial, self._runtime = bound, refs, partial, runtime
         self._narrowed: dict[str, tuple[str, list[str]]] = {}
-        self._rows = 0
 
     async def fill(self, worker: SqlWorker) -> None:
         """Reads every table into the worker; raises as `BulkRead.finish` does, and `SqlInputExceeded`."""
@@ -50,12 +57,13 @@ class Loader:
         name = table.schema.name
         links = [link for link in self._bound.links if link.source == name and link.target in waiting]
         keys: dict[str, set[str] | None] = {link.field: set() for link in links if self._selective(table)}
-        fields = table.fields or (table.schema.meta.key[0],)
+        fields = (*table.fields, *table.also) or (table.schema.meta.key[0],)
         await worker.add(name, _empty(table, fields))
         for wanted in self._filters(table):
             query = Query(schema=table.schema, fields=fields, filter=wanted, partial=self._partial)
             read = BulkRead(query, self._refs[name], self._runtime)
             self.reads.append(read)
+            self._show()
             async with aclosing(read.parts()) as parts:
                 async for part in parts:
                     self._count(part)
@@ -79,9 +87,14 @@ class Loader:
             if keys
         ]
 
+    def _show(self) -> None:
+        if self._progress is not None:
+            self._progress(self)
+
     def _count(self, part: Part) -> None:
-        self._rows += part.batch.num_rows
-        if self._rows > MOST_INPUT_ROWS:
+        self.rows += part.batch.num_rows
+        self._show()
+        if self.rows > MOST_INPUT_ROWS:
             detail = f"the statement would read more than {MOST_INPUT_ROWS} records; filter its tables more narrowly"
             raise SqlInputExceeded(detail, limit_rows=MOST_INPUT_ROWS)
 

@@ -71,5 +71,11 @@ class SqlMemoryExceeded(SqlRefused):
     code = "sql_memory_exceeded"
 
 
+class SqlValueNotFinite(SqlRefused):
+    """Infinity, NaN, a division by zero, a date outside of the years 1 to 9999: no format has a number or date for it."""
+
+    code = "sql_value_not_finite"
+
+
 class SqlFailed(SqlRefused):
     code = "sql_failed"

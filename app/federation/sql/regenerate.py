@@ -20,11 +20,14 @@ from sqlglot.optimizer.scope import Scope, traverse_scope
 
 from app.connectors.filters import TRUE, And, Compare, Filter, In, Like, Literal, Or, Property, all_of
 from app.errors import FieldError, FieldUnknown
+from app.federation.sql.exact import write_exactly
+from app.federation.sql.names import note_spelling, output_names
+from app.federation.sql.overlaps import question, table_checks
 from app.federation.sql.refusals import SqlMalformed
+from app.federation.sql.shape import SOURCE_COLUMNS
 from app.schemas.base import FieldSpec
 from app.schemas.registry import SchemaDef
 
-SOURCE_COLUMNS = ("_agency", "_dataset")
 _BOUND_IN = (exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE, exp.In, exp.Between, exp.Like, exp.ILike)
 _OPERATORS = {exp.EQ: "=", exp.NEQ: "<>", exp.GT: ">", exp.GTE: ">=", exp.LT: "<", exp.LTE: "<="}
 _TURNED = {"=": "=", "<>": "<>", ">": "<", ">=": "<=", "<": ">", "<=": ">="}
@@ -33,13 +36,17 @@ _NAMED = re.compile(r"[Cc]olumn:? '?\"?([\w.]+)")
 
 @dataclass(frozen=True, slots=True)
 class TableUse:
-    """One schema in a statement: the fields it reads, those written by name, and a filter that loses no row of the answer."""
+    """One schema in a statement: the fields it reads, those written by name, and a filter that loses no row of the answer.
+
+    `also` are fields of its key that only the check for keys of several agencies reads: no answer holds them.
+    """
 
     schema: SchemaDef
     fields: tuple[str, ...]
     named: frozenset[str]
     filter: Filter
     uses: int
+    also: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +60,25 @@ class KeyLink:
 
 
 @dataclass(frozen=True, slots=True)
+class OverlapCheck:
+    """A question to the engine: how many keys of a schema do several agencies hold, and which agencies."""
+
+    schema: str
+    text: str
+    parameters: tuple[Any, ...]
+    adds_up: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Bound:
-    """The statement as it runs: text, parameters, tables, links for semi-joins, and its shape for the log."""
+    """The statement as it runs: text, parameters, names of its columns, tables, links for semi-joins, checks before it."""
 
     text: str
     parameters: tuple[Any, ...]
+    names: tuple[str, ...]
     tables: tuple[TableUse, ...]
     links: tuple[KeyLink, ...]
+    checks: tuple[OverlapCheck, ...] = ()
 
 
 def schemas_of(tree: exp.Query) -> tuple[str, ...]:
@@ -67,13 +86,6 @@ def schemas_of(tree: exp.Query) -> tuple[str, ...]:
     made = {found.alias.lower() for found in tree.find_all(exp.CTE)}
     names = [table.name.lower() for table in tree.find_all(exp.Table)]
     return tuple(dict.fromkeys(name for name in names if name not in made))
-
-
-def shape_of(tree: exp.Query) -> str:
-    """The statement with every literal replaced by `?`."""
-    return tree.transform(lambda node: exp.Placeholder() if isinstance(node, exp.Literal) else node).sql(
-        dialect="duckdb"
-    )
 
 
 def bound(tree: exp.Query, schemas: Mapping[str, SchemaDef], granted: Mapping[str, frozenset[str]]) -> Bound:
@@ -88,17 +100,30 @@ def bound(tree: exp.Query, schemas: Mapping[str, SchemaDef], granted: Mapping[st
         }
         for name in schemas
     }
+    written_out = _starred(tree.copy(), frozenset(schemas))
+    note_spelling(written_out)
     try:
-        whole = qualify(_starred(tree.copy(), frozenset(schemas)), dialect="duckdb", schema=catalogue)
+        whole = qualify(written_out, dialect="duckdb", schema=catalogue)
         scopes = list(traverse_scope(whole))
     except OptimizeError as error:
         raise _unresolved(str(error), granted) from None
     except (SqlglotError, RecursionError) as error:
         raise SqlMalformed(f"names cannot be resolved: {str(error)[:200]}") from None
-    tables = tuple(_table_use(name, schemas[name], scopes, written) for name in schemas)
+    checks = _checks(scopes, schemas)
+    tables = tuple(_table_use(name, schemas[name], scopes, written, checks) for name in schemas)
     links = _links(scopes, {table.schema.name: table for table in tables})
+    names = output_names(whole, scopes)
+    write_exactly(whole)
     text, parameters = _parameters(whole)
-    return Bound(text, parameters, tables, links)
+    return Bound(text, parameters, names, tables, links, checks)
+
+
+def _checks(scopes: Sequence[Scope], schemas: Mapping[str, SchemaDef]) -> tuple[OverlapCheck, ...]:
+    found = []
+    for check in table_checks(scopes, schemas):
+        rows, parameters = _parameters(check.rows)
+        found.append(OverlapCheck(check.schema, question(rows, check.keys), parameters, check.adds_up))
+    return tuple(found)
 
 
 def _starred(tree: exp.Query, schemas: frozenset[str]) -> exp.Query:
@@ -131,7 +156,9 @@ def _base_tables(scope: Scope) -> list[tuple[str, exp.Table]]:
     return [(alias, source) for alias, source in scope.sources.items() if isinstance(source, exp.Table)]
 
 
-def _table_use(name: str, schema: SchemaDef, scopes: Sequence[Scope], written: set[str]) -> TableUse:
+def _table_use(
+    name: str, schema: SchemaDef, scopes: Sequence[Scope], written: set[str], checks: Sequence[OverlapCheck]
+) -> TableUse:
     fields: set[str] = set()
     filters: list[Filter] = []
     for scope in scopes:
@@ -141,7 +168,9 @@ def _table_use(name: str, schema: SchemaDef, scopes: Sequence[Scope], written: s
                 filters.append(_where(scope, alias, schema))
     read = tuple(field for field in schema.fields if field in fields)
     wanted = TRUE if not filters or TRUE in filters else filters[0] if len(filters) == 1 else Or(tuple(filters))
-    return TableUse(schema, read, frozenset(written & set(read)), wanted, len(filters))
+    checked = any(check.schema == name for check in checks)
+    also = tuple(key for key in schema.meta.key if key not in fields) if checked else ()
+    return TableUse(schema, read, frozenset(written & set(read)), wanted, len(filters), also)
 
 
 def _where(scope: Scope, alias: str, schema: SchemaDef) -> Filter:
@@ -178,7 +207,9 @@ def _condition(node: Any, alias: str, schema: SchemaDef) -> Filter | None:
         if spec is None or any(value is None for value in values):
             return None
         return In(Property(spec.name), tuple(Literal(value) for value in values if value is not None))
-    if isinstance(node, exp.Like) and isinstance(node.expression, exp.Literal) and node.expression.is_string:
+    if isinstance(node, exp.Like) and not node.args.get("negate") and isinstance(node.expression, exp.Literal):
+        if not node.expression.is_string:
+            return None
         spec = _spec(node.this, alias, schema)
         pattern = str(node.expression.this)
         return Like(Property(spec.name), pattern) if spec and spec.kind == "text" and "\\" not in pattern else None

@@ -6,6 +6,7 @@ stdout: an Arrow stream or a fault. It ends with the statement, and at once when
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import resource
@@ -13,6 +14,7 @@ import struct
 import sys
 import tempfile
 import threading
+from collections.abc import Iterator
 from typing import IO, Any
 
 import duckdb
@@ -21,18 +23,31 @@ import pyarrow as pa
 FRAME = struct.Struct(">cQ")
 BATCH_ROWS = 16_384
 _ADDRESS_SPACE = 4 << 30
-_DEPTH = "length(kode) - length(replace(kode, '.', ''))"
+_CANONICAL = "regexp_full_match({0}, '[0-9]{{2}}([.][0-9]{{2}}([.][0-9]{{2}}([.][0-9]{{4}})?)?)?')"
 _TINGKAT = (
-    f"CREATE MACRO tingkat(kode) AS CASE {_DEPTH} WHEN 0 THEN 'provinsi' WHEN 1 THEN 'kabupaten' WHEN 2 THEN 'kecamatan' "
-    "WHEN 3 THEN CASE WHEN split_part(kode, '.', 4)[1] = '1' THEN 'kelurahan' ELSE 'desa' END END"
+    f"CREATE MACRO tingkat(kode) AS CASE WHEN {_CANONICAL.format('kode')} THEN CASE length(kode) WHEN 2 THEN 'provinsi' "
+    "WHEN 5 THEN 'kabupaten' WHEN 8 THEN 'kecamatan' ELSE CASE WHEN substring(kode, 10, 1) = '1' THEN 'kelurahan' ELSE 'desa' END END END"
 )
 _INDUK = (
-    "CREATE MACRO induk(kode, jenjang) AS CASE WHEN kode IS NULL OR jenjang IS NULL THEN NULL "
-    f"WHEN {_DEPTH} < (CASE jenjang WHEN 'provinsi' THEN 0 WHEN 'kabupaten' THEN 1 WHEN 'kecamatan' THEN 2 "
-    "WHEN 'kelurahan' THEN 3 WHEN 'desa' THEN 3 ELSE 9 END) THEN NULL "
-    "ELSE array_to_string(list_slice(string_split(kode, '.'), 1, CASE jenjang WHEN 'provinsi' THEN 1 "
-    "WHEN 'kabupaten' THEN 2 WHEN 'kecamatan' THEN 3 ELSE 4 END), '.') END"
+    f"CREATE MACRO induk(kode, jenjang) AS CASE WHEN NOT {_CANONICAL.format('kode')} THEN NULL "
+    "WHEN jenjang = 'provinsi' THEN left(kode, 2) WHEN jenjang = 'kabupaten' AND length(kode) >= 5 THEN left(kode, 5) "
+    "WHEN jenjang = 'kecamatan' AND length(kode) >= 8 THEN left(kode, 8) "
+    "WHEN jenjang IN ('kelurahan', 'desa') AND tingkat(kode) = jenjang THEN kode END"
 )
+_NOT_WHOLE = "// takes whole numbers"
+_WHOLE_QUOTIENT = (
+    "CREATE MACRO whole_quotient(a, b) AS CASE WHEN regexp_matches(typeof(a) || typeof(b), 'DOUBLE|FLOAT|DECIMAL') "
+    f"THEN error('{_NOT_WHOLE}') ELSE a // b END"
+)
+"""The engine's `//` divides floats and decimals without cutting: 1.25 // 2 would be 0.625."""
+_SENT_AS = {
+    "HUGEINT": "DECIMAL(38, 0)",
+    "UBIGINT": "DECIMAL(38, 0)",
+    "UHUGEINT": "DECIMAL(38, 0)",
+    "INTERVAL": "VARCHAR",
+    '"NULL"': "VARCHAR",
+}
+"""Types of the engine that not every format has -> what their values are sent as."""
 
 
 def main() -> None:
@@ -52,6 +67,8 @@ def main() -> None:
             elif kind == b"B":
                 size = body[0]
                 _insert(engine, body[1 : 1 + size].decode(), body[1 + size :], made)
+            elif kind == b"C":
+                _shared(engine, json.loads(body), sink)
             elif kind == b"Q":
                 threading.Thread(target=_leave_with, args=(source, folder), daemon=True).start()
                 _answer(engine, json.loads(body), sink)
@@ -63,6 +80,7 @@ def _engine(settings: dict[str, Any], folder: str) -> duckdb.DuckDBPyConnection:
     for command in (
         _TINGKAT,
         _INDUK,
+        _WHOLE_QUOTIENT,
         "SET TimeZone = 'UTC'",
         f"SET memory_limit = '{int(settings['memory_bytes'])}B'",
         "SET temp_file_encryption = true",
@@ -94,17 +112,16 @@ def _insert(engine: duckdb.DuckDBPyConnection, name: str, stream: bytes, made: s
 
 def _answer(engine: duckdb.DuckDBPyConnection, question: dict[str, Any], sink: IO[bytes]) -> None:
     most = int(question["rows"])
-    try:
+    with _told(sink):
         found = engine.sql(question["sql"], params=question["parameters"] or None)
-        names = [f'"{name.replace(chr(34), chr(34) * 2)}"' for name in found.columns]
-        huge = [str(kind) in {"HUGEINT", "UBIGINT", "UHUGEINT"} for kind in found.types]
-        if any(huge):
-            shown = [
-                f"CAST({name} AS BIGINT) AS {name}" if wide else name for name, wide in zip(names, huge, strict=True)
-            ]
+        sent_as = [_SENT_AS.get(str(kind)) for kind in found.types]
+        kinds = ["VARCHAR" if made == "VARCHAR" else str(kind) for made, kind in zip(sent_as, found.types, strict=True)]
+        if any(sent_as):
+            # by place: names may stand twice
+            shown = [f"CAST(#{n} AS {kind})" if kind else f"#{n}" for n, kind in enumerate(sent_as, 1)]
             found = found.project(", ".join(shown))
         reader = found.to_arrow_reader(BATCH_ROWS)
-        _write(sink, b"T", json.dumps([str(kind) for kind in found.types]).encode())
+        _write(sink, b"T", json.dumps(kinds).encode())
         rows, sent = 0, 0
         for batch in reader:
             rows += batch.num_rows
@@ -117,16 +134,34 @@ def _answer(engine: duckdb.DuckDBPyConnection, question: dict[str, Any], sink: I
         if sent == 0 and rows == 0:
             _write(sink, b"R", _stream(pa.RecordBatch.from_pylist([], schema=reader.schema)))
         _write(sink, b"D", json.dumps({"more": rows > most}).encode())
+
+
+def _shared(engine: duckdb.DuckDBPyConnection, question: dict[str, Any], sink: IO[bytes]) -> None:
+    """A check before the statement: how many keys several agencies hold, and whose."""
+    with _told(sink):
+        ((keys, agencies),) = engine.execute(question["sql"], question["parameters"] or None).fetchall()
+        _write(sink, b"C", json.dumps({"keys": keys, "agencies": agencies or []}).encode())
+
+
+@contextlib.contextmanager
+def _told(sink: IO[bytes]) -> Iterator[None]:
+    """Every fault as one frame."""
+    try:
+        yield
     except duckdb.OutOfMemoryException as error:
         _write(sink, b"E", json.dumps({"kind": "memory", "detail": _brief(error)}).encode())
     except MemoryError:
         _write(sink, b"E", json.dumps({"kind": "memory", "detail": "the process is at its limit"}).encode())
     except duckdb.Error as error:
-        _write(sink, b"E", json.dumps({"kind": "failed", "detail": _brief(error)}).encode())
+        said = str(error)
+        kind = "zero" if "Division by zero" in said else "not_whole" if _NOT_WHOLE in said else "failed"
+        _write(sink, b"E", json.dumps({"kind": kind, "detail": _brief(error)}).encode())
 
 
 def _brief(error: Exception) -> str:
-    """The kind of the fault and no value of any row: messages of casts quote them."""
+    """The kind of the fault and no value of any row: messages of casts quote them. Binding happens before any row is read."""
+    if isinstance(error, duckdb.BinderException):
+        return str(error).splitlines()[0][:300]
     words = str(error).split(":", 1)[0].strip()
     return words[:80] or type(error).__name__
 

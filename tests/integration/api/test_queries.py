@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import threading
 import time
@@ -111,6 +112,20 @@ def test_keys_of_the_selective_side_narrow_the_other(reader: httpx.Client, datab
         ("SELECT tingkat('33.20.05.2001') AS kode_faskes", ["desa"]),
         ("SELECT tingkat('33.20') AS kode_faskes", ["kabupaten"]),
         ("SELECT induk('33.20', 'kecamatan') AS kode_faskes", [None]),
+        ("SELECT induk('33.20.05.2001', 'kelurahan') AS kode_faskes", [None]),
+        ("SELECT tingkat('LN-SGP') AS kode_faskes UNION ALL SELECT induk('LN-SGP', 'provinsi')", [None, None]),
+        ("SELECT induk('33.20.05.1001', lower('PROVINSI')) AS kode_faskes", ["33"]),
+        ("SELECT kode_faskes FROM fasilitas_kesehatan WHERE nama NOT LIKE 'Pusk%' AND nama NOT ILIKE 'rsu%'", ["R2"]),
+        (
+            "SELECT kode_faskes FROM fasilitas_kesehatan WHERE kode_faskes NOT LIKE 'P!%' ESCAPE '!' ORDER BY 1 LIMIT 1; -- note",
+            ["P1"],
+        ),
+        ("SELECT CAST(DATE '2024-01-31' AS TEXT) AS kode_faskes;", ["2024-01-31"]),
+        ("SELECT CAST(TIMESTAMP '2024-01-31 10:00:00' AS TEXT) AS kode_faskes /* note */", ["2024-01-31 10:00:00"]),
+        (
+            "SELECT string_agg(kode_faskes, '+' ORDER BY kode_faskes DESC) AS kode_faskes FROM fasilitas_kesehatan",
+            ["R2+R1+P2+P1"],
+        ),
     ],
 )
 def test_what_it_can_say(reader: httpx.Client, sql: str, expected: list[Any]) -> None:
@@ -138,6 +153,10 @@ def test_star_means_the_granted_fields(reader: httpx.Client) -> None:
         ("SELECT * FROM penduduk_verifikasi", 422, "sql_table_personal"),
         ("SELECT 1 / 0 + CAST('x' AS INTEGER)", 422, "sql_failed"),
         ("SELECT a.kode_faskes FROM fasilitas_kesehatan a, fasilitas_kesehatan b", 422, "sql_join_unbounded"),
+        ("SELECT induk(kode_wilayah) FROM fasilitas_kesehatan", 422, "sql_malformed"),
+        ("SELECT induk(kode_wilayah, 'kota') FROM fasilitas_kesehatan", 422, "sql_malformed"),
+        ('SELECT nama AS "" FROM fasilitas_kesehatan', 422, "sql_malformed"),
+        ("SELECT nama, count(*) FROM fasilitas_kesehatan", 422, "sql_failed"),
     ],
 )
 def test_each_refusal_has_its_code(reader: httpx.Client, sql: str, status: int, code: str) -> None:
@@ -145,6 +164,142 @@ def test_each_refusal_has_its_code(reader: httpx.Client, sql: str, status: int, 
 
     assert (answer.status_code, answer.json()["code"]) == (status, code)
     assert answer.headers["exchange-id"]
+
+
+@pytest.fixture(scope="module")
+def regions(gateway: RunningGateway, services: SourceServer) -> None:
+    """A province, a regency, two districts and two villages."""
+    codes = [("33", None), ("33.20", "33"), ("33.20.05", "33.20"), ("33.20.06", "33.20")]
+    codes += [("33.20.05.2001", "33.20.05"), ("33.20.05.1002", "33.20.05")]
+    levels = {2: "provinsi", 5: "kabupaten", 8: "kecamatan"}
+    items = [
+        {"kode": code, "nama": f"Wilayah {code}", "induk": above, "tingkat": levels.get(len(code)) or "desa"}
+        for code, above in codes
+    ]
+    items[-1]["tingkat"] = "kelurahan"
+    services.json("/wilayah", json.dumps({"data": items}).encode())
+    gateway.publish(
+        {
+            "connector": "dinkes-wilayah",
+            "agency": "dinkes",
+            "schema": "wilayah@1",
+            "source": {"kind": "rest", "url": f"{services.url}/wilayah", "record_path": "$.data[*]"},
+            "fields": {"kode": "kode", "nama": "nama", "tingkat": "tingkat", "kode_induk": "induk"},
+        }
+    )
+
+
+@pytest.mark.parametrize(
+    ("sql", "expected"),
+    [
+        ("SELECT kode AS k FROM wilayah WHERE tingkat(kode) = 'kecamatan' ORDER BY 1", ["33.20.05", "33.20.06"]),
+        ("SELECT kode AS k FROM wilayah WHERE induk(kode, 'kecamatan') = '33.20.05' ORDER BY 1 LIMIT 1", ["33.20.05"]),
+        ("SELECT tingkat(kode) AS k FROM wilayah GROUP BY tingkat(kode) HAVING count(*) > 1", ["kecamatan"]),
+        ("SELECT induk(kode, 'kecamatan') AS k FROM wilayah GROUP BY 1 HAVING induk(min(kode), 'provinsi') = '33' ORDER BY 1 DESC NULLS LAST", ["33.20.06", "33.20.05", None]),
+        ("SELECT induk(kode, 'kecamatan') AS k, count(*) AS n FROM wilayah WHERE induk(kode, 'kecamatan') IS NOT NULL GROUP BY k ORDER BY n DESC", ["33.20.05", "33.20.06"]),
+        ("SELECT b.nama AS k FROM wilayah a JOIN wilayah b ON induk(a.kode, 'kabupaten') = b.kode WHERE tingkat(a.kode) = 'desa'", ["Wilayah 33.20"]),
+        ("SELECT kode AS k FROM wilayah WHERE tingkat(kode) <> tingkat", []),
+        ("SELECT kode AS k FROM wilayah ORDER BY tingkat(kode), kode LIMIT 2", ["33.20.05.2001", "33.20"]),
+        ("SELECT kode AS k FROM wilayah QUALIFY row_number() OVER (PARTITION BY induk(kode, 'kabupaten') ORDER BY kode) = 1 ORDER BY 1", ["33", "33.20"]),
+    ],
+)  # fmt: skip
+def test_levels_of_regions_everywhere(reader: httpx.Client, regions: None, sql: str, expected: list[Any]) -> None:
+    answer = ask(reader, sql)
+
+    assert answer.status_code == 200, answer.text
+    assert [row["k"] for row in answer.json()["items"]] == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("tingkat(kode) = 'kecamatan'", ["33.20.05", "33.20.06"]),
+        ("induk(kode, 'kecamatan') = '33.20.05'", ["33.20.05", "33.20.05.1002", "33.20.05.2001"]),
+        ("induk(kode, 'kecamatan') <> '33.20.05'", ["33.20.06"]),
+        ("tingkat(kode) IN ('desa', 'kelurahan')", ["33.20.05.1002", "33.20.05.2001"]),
+    ],
+)
+def test_filters_know_levels_of_regions_too(
+    reader: httpx.Client, regions: None, text: str, expected: list[str]
+) -> None:
+    listed = reader.get("/v1/records/wilayah", params={"filter": text, "sort": "kode"})
+    counted = reader.post("/v1/records/wilayah/aggregate", json={"filter": text, "aggregates": [{"function": "count"}]})
+
+    assert [item["kode"] for item in listed.json()["items"]] == expected
+    assert counted.json()["items"] == [{"count": len(expected)}]
+
+
+@pytest.mark.parametrize(
+    ("sql", "advice"),
+    [
+        ("SELECT quantile_cont(lat, 0.5) FROM fasilitas_kesehatan", "median(x)"),
+        ("SELECT date_part('year', current_date)", "extract(year FROM x)"),
+        ("SELECT to_char(current_date, 'YYYY')", "date_trunc('month', x)"),
+        ("SELECT now()", "current_timestamp"),
+        ("SELECT regexp_matches(nama, 'a') FROM fasilitas_kesehatan", "LIKE '%text%'"),
+        ("SELECT nama FROM fasilitas_kesehatan WHERE nama SIMILAR TO 'a'", "LIKE '%text%'"),
+        ("SELECT array_agg(nama) FROM fasilitas_kesehatan", "string_agg(x, ', ' ORDER BY x)"),
+        ("SELECT jenis, count(*) FROM fasilitas_kesehatan GROUP BY ALL", "name the columns after GROUP BY"),
+        ("SELECT DISTINCT ON (jenis) nama FROM fasilitas_kesehatan", "row_number() OVER"),
+        ("SELECT nama FROM fasilitas_kesehatan FETCH FIRST 5 ROWS ONLY", "LIMIT n"),
+        ("SELECT * EXCLUDE (nama) FROM fasilitas_kesehatan", "name the columns"),
+        ("SELECT a.nama FROM fasilitas_kesehatan a CROSS JOIN fasilitas_kesehatan b", "JOIN b ON a.x = b.y"),
+        ("SELECT induk(kode_wilayah, 'kec') FROM fasilitas_kesehatan", "kecamatan"),
+        ("-- note\nSELECT 1", "comments stand behind that word"),
+        ("SELECT 1 // 2 // 3 // 4 // 5", "at most 3 deep"),
+    ],
+)
+def test_a_refusal_says_what_to_write(reader: httpx.Client, sql: str, advice: str) -> None:
+    answer = ask(reader, sql)
+
+    assert answer.status_code == 422
+    assert advice in answer.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    ("query", "accept", "media"),
+    [
+        ({"f": "csv"}, "application/json", "text/csv"),
+        ({}, "text/csv", "text/csv"),
+        ({}, "text/csv;q=0.1, application/x-ndjson", "application/x-ndjson"),
+        ({}, "text/html, application/vnd.apache.parquet;q=0.5, */*;q=0.1", "application/vnd.apache.parquet"),
+        ({"csv": "id"}, "text/csv", "text/csv"),
+        ({"csv": "id", "f": "csv"}, "*/*", "text/csv"),
+        ({}, "*/*", "application/json"),
+    ],
+)
+def test_the_format_asked_for_is_given(reader: httpx.Client, query: dict[str, str], accept: str, media: str) -> None:
+    answer = reader.post(PATH, params=query, json={"sql": "SELECT 1 AS n"}, headers={"accept": accept})
+
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["content-type"].startswith(media)
+    assert answer.content.startswith(b"\xef\xbb\xbf") == ("csv" in query)
+
+
+@pytest.mark.parametrize(
+    ("query", "accept", "words"),
+    [
+        ({"f": "dbf"}, "*/*", "f is one of"),
+        ({"f": ""}, "*/*", "f is one of"),
+        ({"f": "geojson"}, "*/*", "no place on a map"),
+        ({}, "application/geo+json", "no place on a map"),
+        ({}, "application/pdf", "media types"),
+        ({}, "application/json;q=0", "media types"),
+        ({"csv": "id"}, "*/*", "csv=id is a form of CSV"),
+        ({"csv": "id", "f": "xlsx"}, "*/*", "csv=id is a form of CSV"),
+        ({"csv": "en", "f": "csv"}, "*/*", "csv is id"),
+    ],
+)
+@pytest.mark.parametrize("prefer", ["", "respond-async"])
+def test_a_format_that_is_not_there_is_refused(
+    reader: httpx.Client, query: dict[str, str], accept: str, words: str, prefer: str
+) -> None:
+    answer = reader.post(
+        PATH, params=query, json={"sql": "SELECT 1 AS n"}, headers={"accept": accept, "prefer": prefer}
+    )
+
+    assert (answer.status_code, answer.json()["code"]) == (406, "not_acceptable")
+    assert words in answer.json()["detail"]
 
 
 def test_limit_says_that_there_is_more(reader: httpx.Client, database: str) -> None:

@@ -245,3 +245,31 @@ def same(left: Any, right: Any) -> bool:
     if isinstance(left, dict) and isinstance(right, dict):
         return all(same(left[name], right[name]) for name in left)
     return bool(left == right)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "characters"),
+    [
+        ("nama", "😀" * 16_384, 32_768),
+        ("telepon", ["0812"] * 8_000, 8_000 * 7 - 3),
+    ],
+)
+def test_every_cell_of_a_sheet_is_measured_as_a_sheet_counts(field: str, value: Any, characters: int) -> None:
+    with pytest.raises(AnswerTooLarge) as caught:
+        made("xlsx", [{"kode_faskes": "P1", "nama": "x", field: value}])
+
+    assert f"{field} has {characters}" in caught.value.detail
+
+
+def test_a_cell_just_short_enough_is_whole() -> None:
+    content = made("xlsx", [{"kode_faskes": "P1", "nama": "😀" * 16_383 + "é"}])
+    cell = openpyxl.load_workbook(io.BytesIO(content))["Data"]["B2"].value
+
+    assert cell == "😀" * 16_383 + "é"
+
+
+def test_a_list_in_a_sheet_is_marked_as_text_and_not_changed() -> None:
+    content = made("xlsx", [{"kode_faskes": "P1", "nama": "x", "telepon": ["+62 291", "=1+1"]}])
+    cell = openpyxl.load_workbook(io.BytesIO(content))["Data"]["C2"]
+
+    assert (cell.value, cell.data_type, cell.quotePrefix) == ("+62 291 | =1+1", "s", True)

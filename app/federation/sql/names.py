@@ -1,0 +1,75 @@
+"""Names of an answer's columns: as the caller wrote them, and distinct, before any engine or writer sees them.
+
+Names of one answer differ whatever their case: the second `nama` becomes `nama_2`, the third `nama_3`, past names that are
+there already. A quoted alias keeps its case; every other name is in lower case.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from sqlglot import exp
+from sqlglot.optimizer.scope import Scope
+
+LONGEST_NAME: Final = 128
+_SAID = "said"
+
+
+def distinct(names: Sequence[str]) -> tuple[str, ...]:
+    """The names in their order, none twice; the first of each keeps its own."""
+    given, taken = {name.casefold() for name in names}, set[str]()
+    made = []
+    for name in names:
+        shown, number = name, 1
+        while shown.casefold() in taken or (number > 1 and shown.casefold() in given):
+            number += 1
+            shown = f"{name}_{number}"
+        taken.add(shown.casefold())
+        made.append(shown)
+    return tuple(made)
+
+
+def note_spelling(tree: exp.Query) -> None:
+    """Notes at every column of every SELECT how its name is spelled: resolving names puts all of them in lower case."""
+    for select in tree.find_all(exp.Select):
+        for projection in select.expressions:
+            found: Any = projection.args.get("alias") if isinstance(projection, exp.Alias) else None
+            if isinstance(projection, exp.Column):
+                found = projection.this
+            if isinstance(found, exp.Identifier):
+                projection.meta[_SAID] = found.name if found.args.get("quoted") else found.name.lower()
+
+
+def output_names(whole: exp.Query, scopes: Sequence[Scope]) -> tuple[str, ...]:
+    """The distinct names of the columns of a statement whose names are resolved."""
+    by_query = {id(scope.expression): scope for scope in scopes}
+    first = _first_select(whole)
+    found = [_spelling(first, place, by_query) for place in range(len(first.expressions))]
+    return distinct([name if len(name) <= LONGEST_NAME else f"_col_{place}" for place, name in enumerate(found)])
+
+
+def _first_select(query: Any) -> Any:
+    """The SELECT that names the columns: of UNION, EXCEPT and INTERSECT the first."""
+    while not isinstance(query, exp.Select):
+        query = query.this
+    return query
+
+
+def _spelling(select: Any, place: int, by_query: dict[int, Scope]) -> str:
+    """As it was written there or, where `*` stood, as the subquery behind it wrote it."""
+    projection = select.expressions[place]
+    inner = projection.unalias()
+    name = str(projection.alias_or_name)
+    said = projection.meta.get(_SAID) or inner.meta.get(_SAID)
+    if said is not None:
+        return said if said.lower() == name.lower() else name
+    scope = by_query.get(id(select))
+    source = scope.sources.get(inner.table) if scope is not None and isinstance(inner, exp.Column) else None
+    if not isinstance(source, Scope):
+        return name
+    below = _first_select(source.expression)
+    for number, found in enumerate(below.expressions):
+        if found.alias_or_name == inner.name:
+            return _spelling(below, number, by_query)
+    return name
