@@ -220,7 +220,7 @@ async def _step(
 
 
 def _signature(step: str, principal: Principal, now: datetime) -> dict[str, str]:
-    return asdict(Signatory(step, principal.agency, principal.client_id, now.isoformat()))
+    return asdict(Signatory(step, principal.agency, principal.client_id, now.isoformat().replace("+00:00", "Z")))
 
 
 def _columns(terms: Terms) -> dict[str, Any]:

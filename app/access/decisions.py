@@ -161,6 +161,9 @@ def _fitting(
     ]
     if not held:
         detail = f"No agreement lets {principal.agency} read {schema.name} of {provider}; propose one."
+        if schema.readable_openly:
+            names = ", ".join(sorted(_asked(request) - schema.open_fields))
+            detail = f"Not open in {schema.name}, and granted to {principal.agency} by no agreement with {provider}: {names}; propose one."
         return Refusal("no_agreement", AgreementMissing, detail)
     active = [agreement for agreement in held if agreement.state_on(today) == "active"]
     if not active:

@@ -123,16 +123,30 @@ def validated(model: type[Model], document: Any) -> Model:
     try:
         return model.model_validate(document)
     except ValidationError as error:
-        raise ValidationFailed("the body does not fit", errors=places(error)) from None
+        raise ValidationFailed("the body does not fit", errors=places(error, document)) from None
 
 
-def places(error: ValidationError) -> list[FieldError]:
-    """Pydantic's findings as JSON pointers and rules."""
+def places(error: ValidationError, document: Any) -> list[FieldError]:
+    """Pydantic's findings as JSON pointers into the document, and rules. Names of types of the gateway never stand in them."""
     found = []
     for fault in error.errors(include_input=False, include_url=False, include_context=False):
-        steps = [str(step).replace("~", "~0").replace("/", "~1") for step in fault["loc"]]
+        steps = [str(step).replace("~", "~0").replace("/", "~1") for step in _steps(fault["loc"], document)]
         found.append(FieldError("".join(f"/{step}" for step in steps), fault["type"], fault["msg"]))
     return found
+
+
+def _steps(place: tuple[int | str, ...], document: Any) -> list[int | str]:
+    """The steps that lead through the document: Pydantic adds the alternatives of a union, which are none."""
+    kept: list[int | str] = []
+    here = document
+    for step in place:
+        if isinstance(here, list) and isinstance(step, int):
+            kept.append(step)
+            here = here[step] if step < len(here) else None
+        elif isinstance(here, dict) and isinstance(step, str) and (step in here or step == place[-1]):
+            kept.append(step)
+            here = here.get(step)
+    return kept
 
 
 def answer(document: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:

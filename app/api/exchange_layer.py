@@ -79,6 +79,8 @@ class ExchangeLayer:
             await self.app(scope, receive, send)
             return
         services: State = scope["app"].state.services
+        if scope["method"] == "HEAD":  # answered as GET is, recorded as GET is, sent without its body (RFC 9110 9.3.2)
+            scope, send = {**scope, "method": "GET", "simpul.method": "HEAD"}, _headers_only(send)
         if self._under_way >= services.settings.concurrent_requests:
             error = ServerOverloaded(retry_after_seconds=1)
             await _Call(services, scope, receive, send, {}).refuse(error)
@@ -228,7 +230,8 @@ class _Call:
             principal=scope["state"]["principal"],
             names=self.services.names,
             address=client[0] if client else "",
-            request_line=f"{scope['method']} {scope['path']}" + (f"?{query}" if query else ""),
+            request_line=f"{scope.get('simpul.method', scope['method'])} {scope['path']}"
+            + (f"?{query}" if query else ""),
             assertions=Assertions(
                 purpose=self.header(b"simpul-purpose"),
                 agreement=self.header(b"simpul-agreement"),
@@ -460,6 +463,15 @@ def authenticate(services: State, authorization: str | None) -> Principal:
     if scheme.lower() != "bearer" or not token:
         raise TokenMissing("the Authorization header must be: Bearer <token>")
     return services.access.authenticate(token.strip())
+
+
+def _headers_only(send: Send) -> Send:
+    async def headers_only(message: Message) -> None:
+        if message["type"] == "http.response.body":
+            message = {**message, "body": b""}
+        await send(message)
+
+    return headers_only
 
 
 def _check_headers(scope: Scope, limit_bytes: int) -> None:

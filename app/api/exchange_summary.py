@@ -78,7 +78,7 @@ async def summarise_exchanges(request: Request) -> Response:
         "meta": {"tree_size": found.tree_size, "scope": scope.agency or "all", "zone": zone},
     }
     if width is not None:
-        document["buckets"] = _buckets(found, width * 1_000_000, offset, ZoneInfo(zone))
+        document["buckets"] = _buckets(found, width * 1_000_000, offset)
     if dimension is not None:
         document["values"] = [{"value": value, **_count(count)} for value, count in found.values[:top]]
         document["others"] = {"values": max(0, len(found.values) - top), **_rest(found, top)}
@@ -106,7 +106,7 @@ def _offset_us(given: dict[str, str], zone: str) -> int:
     return int((start.astimezone(ZoneInfo(zone)).utcoffset() or timedelta()).total_seconds()) * 1_000_000
 
 
-def _buckets(found: Summary, width: int, offset: int, zone: ZoneInfo) -> list[dict[str, Any]]:
+def _buckets(found: Summary, width: int, offset: int) -> list[dict[str, Any]]:
     if not found.buckets:
         return []
     first, last = min(found.buckets), max(found.buckets)
@@ -118,16 +118,16 @@ def _buckets(found: Summary, width: int, offset: int, zone: ZoneInfo) -> list[di
         )
     return [
         {
-            "from": _local(number * width - offset, zone),
-            "to": _local((number + 1) * width - offset, zone),
+            "from": _utc(number * width - offset),
+            "to": _utc((number + 1) * width - offset),
             **_count(found.buckets.get(number, Count())),
         }
         for number in range(first, last + 1)
     ]
 
 
-def _local(moment_us: int, zone: ZoneInfo) -> str:
-    return datetime.fromtimestamp(moment_us / 1_000_000, zone).isoformat()
+def _utc(moment_us: int) -> datetime:
+    return datetime.fromtimestamp(moment_us / 1_000_000, UTC)
 
 
 def _count(count: Count) -> dict[str, int]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Request, Response
-from pydantic import Field
+from pydantic import Field, ValidationError, WithJsonSchema
 
 from app.api import record_docs as docs
-from app.api.bodies import media_type, purpose_in_body, read_model, read_text
+from app.api.bodies import media_type, places, purpose_in_body, read_model, read_text
 from app.api.dependencies import exchange, services
 from app.api.formats import VARY, prefers
 from app.api.jobs import accepted
@@ -18,7 +19,9 @@ from app.api.spooled import spooled
 from app.api.wire import Wire
 from app.errors import FieldError, ValidationFailed
 from app.federation.binder import unknown_field
+from app.federation.bulk import BulkRead
 from app.federation.match import Wanted
+from app.federation.sql.loading import merged_statuses
 from app.gateway import exports, matching
 from app.gateway.exchange import Exchange
 from app.gateway.exports import Made
@@ -28,7 +31,8 @@ from app.gateway.spool import Spool
 from app.schemas.registry import SchemaDef
 
 MOST_KEYS = 1_000_000
-_Key = Annotated[str, Field(max_length=2000)]
+_MOST_CHARACTERS = 2000
+_Key = Annotated[str, Field(max_length=_MOST_CHARACTERS)]
 
 
 class MatchItem(Wire):
@@ -42,10 +46,17 @@ class MatchItem(Wire):
     )
 
 
+_Given = Annotated[
+    Any,
+    WithJsonSchema({"anyOf": [{"type": "string", "maxLength": 2000}, {"$ref": "#/components/schemas/MatchItem"}]}),
+]
+"""One key as it was sent. One that does not fit is answered as invalid; it does not refuse the others."""
+
+
 class MatchBody(Wire):
     """Keys to look for."""
 
-    keys: list[_Key | MatchItem] = Field(min_length=1, max_length=MOST_KEYS, examples=[["P3320010101", "P3320010102"]])
+    keys: list[_Given] = Field(min_length=1, max_length=MOST_KEYS, examples=[["P3320010101", "P3320010102"]])
     fields: list[_Key] | None = Field(
         default=None, max_length=200, description="Fields to show; only the key when absent"
     )
@@ -65,8 +76,11 @@ def match_routes(router: APIRouter, schema: SchemaDef) -> None:
         if prefers(request, "respond-async"):
 
             async def run(own: Exchange, kept: Spool, progress: Progress) -> Made:
-                del progress
-                return await matching.match(state, own, asked, keys, kept, seconds=JOB_SECONDS)
+                def note(reads: Sequence[BulkRead]) -> None:
+                    progress.rows = sum(read.rows for read in reads)
+                    progress.sources = list(merged_statuses(reads))
+
+                return await matching.match(state, own, asked, keys, kept, seconds=JOB_SECONDS, progress=note)
 
             return await accepted(request, "json", run)
         spool = exports.new_spool(state)
@@ -80,7 +94,7 @@ def match_routes(router: APIRouter, schema: SchemaDef) -> None:
     key = docs.example_record(schema)["_source"]["id"]
     example: dict[str, Any] = {
         "items": [{"key": key, "status": "unmatched", "reason": "not_found", "records": []}],
-        "counts": {"matched": 0, "unmatched": 1, "ambiguous": 0, "invalid": 0},
+        "counts": {"matched": 0, "unmatched": 1, "unknown": 0, "ambiguous": 0, "invalid": 0},
         "sources": [],
         "complete": True,
     }
@@ -93,7 +107,8 @@ def match_routes(router: APIRouter, schema: SchemaDef) -> None:
         summary=f"Match keys against {schema.meta.title_en}",
         description="Pemadanan: up to 1,000,000 keys as JSON, or as CSV with a column `key` and columns named as fields, whose values "
         "are compared. Each key is matched, unmatched, ambiguous or invalid, with the reason. Strict: a source that does not "
-        "answer refuses the whole, unless `Prefer: partial=allow`. `Prefer: respond-async` makes a job of it.",
+        "answer refuses the whole, unless `Prefer: partial=allow`; a key that nobody has while somebody did not answer is then "
+        "unknown. `Prefer: respond-async` makes a job of it.",
         responses={200: {"description": "One answer a key, in order.", "content": {"application/json": answer}}},
         openapi_extra={
             "parameters": docs.header_parameters(personal=False),
@@ -118,13 +133,27 @@ def _keys(request: Request, schema: SchemaDef) -> Keys:
         fields = tuple(shown.split(",")) if shown else schema.meta.key
     else:
         body = read_model(request, MatchBody)
-        wanted = [Wanted(item) if isinstance(item, str) else Wanted(item.key, item.values) for item in body.keys]
+        wanted = [_wanted(item) for item in body.keys]
         compared = tuple(dict.fromkeys(name for item in wanted for name in item.values))
         fields = tuple(body.fields) if body.fields is not None else schema.meta.key
     for name in (*fields, *compared):
         if name not in schema.fields:
             raise unknown_field(schema, name, f"/{name[:64]}")
     return Keys(wanted, fields, compared)
+
+
+def _wanted(item: Any) -> Wanted:
+    if isinstance(item, str) and len(item) <= _MOST_CHARACTERS:
+        return Wanted(item)
+    if not isinstance(item, dict):
+        rule = f"a key is a text of at most {_MOST_CHARACTERS} characters, or an object of key and values"
+        return Wanted(item, problem=rule)
+    try:
+        found = MatchItem.model_validate(item)
+    except ValidationError as error:
+        first = places(error, item)[0]
+        return Wanted(item.get("key"), problem=f"{first.pointer or 'the item'}: {first.detail}")
+    return Wanted(found.key, found.values)
 
 
 def _from_csv(text: str, schema: SchemaDef) -> tuple[list[Wanted], tuple[str, ...]]:

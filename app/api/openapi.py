@@ -88,7 +88,12 @@ _COMPONENTS: dict[str, Any] = {
         "properties": {
             "agency": {"type": "string", "maxLength": 64},
             "dataset": {"type": "string", "maxLength": 100},
-            "id": {"type": "string", "maxLength": 2000, "description": "Key of the record"},
+            "id": {
+                "type": "string",
+                "maxLength": 2000,
+                "description": "Key of the record: its parts in the order of the schema's key, each percent-encoded but for letters, "
+                "digits, `-`, `.` and `_`, joined by `~`; it goes into the path of a look-up as it is",
+            },
             "as_of": {"type": "string", "format": "date-time", "maxLength": 40},
         },
     },

@@ -66,7 +66,7 @@ async def get_status(request: Request) -> Response:
 
 
 def _witness(found: WitnessState) -> dict[str, Any]:
-    seen = None if found.cosigned is None else datetime.fromtimestamp(found.cosigned.time, UTC).isoformat()
+    seen = None if found.cosigned is None else datetime.fromtimestamp(found.cosigned.time, UTC)
     return {"name": found.witness.name, "size": found.size, "cosigned_at": seen, "fault": found.fault}
 
 

@@ -50,7 +50,7 @@ def problem_body(
         if len(error.errors) > _LISTED_ERRORS:
             members["errors_total"] = len(error.errors)
     members.update({name: value for name, value in error.facts.items() if name not in _RESERVED and value is not None})
-    return kind.status, orjson.dumps(members, default=str)
+    return kind.status, orjson.dumps(members, default=str, option=orjson.OPT_UTC_Z)
 
 
 def problem_headers(error: SimpulError) -> dict[str, str]:

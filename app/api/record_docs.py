@@ -100,6 +100,12 @@ def query_parameters(schema: SchemaDef) -> list[dict[str, Any]]:
         _parameter("sort", "Sort keys, separated by commas; `-` before a name sorts downwards", _TEXT, f"-{first}"),
         *paging_parameters(),
         _parameter("agencies", "Only these agencies, separated by commas", _TEXT, "dinkes"),
+        _parameter(
+            "view",
+            "`merged`: one record a key, put together from all agencies that hold it, as JSON",
+            {"type": "string", "enum": ["records", "merged"], "default": "records"},
+            "records",
+        ),
         *format_parameters(places=True),
     ]
     taken = {parameter["name"] for parameter in general}

@@ -34,9 +34,11 @@ from app.schemas.registry import SchemaDef, all_schemas
 
 router = APIRouter(prefix="/v1/records", tags=["records"])
 
-_GENERAL = frozenset({"filter", "filter-lang", "fields", "sort", "limit", "cursor", "agencies"})
+_GENERAL = frozenset({"filter", "filter-lang", "fields", "sort", "limit", "cursor", "agencies", "view"})
 _PRESENTATION = frozenset({"f", "csv"})
 _LOOK_UP = ("agencies", "fields", "f", "csv")
+_VIEWS = ("records", "merged")
+_VIEW_RULE = "records (both sides of a disagreement) or merged"
 _BODY_MEMBERS = frozenset({"filter", "fields", "sort", "limit", "cursor", "agencies", "view", "purpose"})
 _PREFIX = "/v1/records/"
 _ENDPOINTS: dict[tuple[str, str], Endpoint] = {}
@@ -109,7 +111,11 @@ def _from_parameters(request: Request) -> RawQuery:
             raise ParameterUnknown(f"the parameter {name} stands twice", parameter=name)
         else:
             general[name] = value
+    view = general.get("view", "records")
+    if view not in _VIEWS:
+        raise ValidationFailed("the view is none", errors=[FieldError("/view", "choice", _VIEW_RULE)])
     return RawQuery(
+        view=view,
         filter=general.get("filter"),
         filter_lang=general.get("filter-lang", "cql2-text"),
         fields=_listed(general.get("fields")),
@@ -145,8 +151,10 @@ def _from_body(request: Request) -> RawQuery:
         value = body.get(name)
         if value is not None and (not isinstance(value, list) or not all(isinstance(item, str) for item in value)):
             errors.append(FieldError(f"/{name}", "type", "a list of texts"))
-    if body.get("view", "records") not in {"records", "merged"}:
-        errors.append(FieldError("/view", "choice", "records (both sides of a disagreement) or merged"))
+    if body.get("view", "records") not in _VIEWS:
+        errors.append(FieldError("/view", "choice", _VIEW_RULE))
+    if not isinstance(body.get("cursor"), str | None):
+        errors.append(FieldError("/cursor", "type", "the text of `next_cursor`"))
     if not isinstance(body.get("filter"), str | dict | None):
         errors.append(FieldError("/filter", "type", "CQL2 as text or as a JSON object"))
     if errors:

@@ -39,6 +39,7 @@ from app.errors import (
 
 MOST_HOPS = 5
 CONNECT_SECONDS = 5.0
+_PACKINGS = frozenset({"", "identity", "gzip", "x-gzip", "deflate"})
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _STATUS: Mapping[int, type[SimpulError]] = {
     401: SourceAuthFailed,
@@ -146,6 +147,7 @@ class HttpSource:
         client = self._open()
         try:
             async with client.stream(method, url, headers=headers, auth=auth, **request) as answer:
+                _packed_as_asked(answer)
                 chunks: list[bytes] = []
                 size = 0
                 async for chunk in answer.aiter_bytes():
@@ -176,9 +178,14 @@ class HttpSource:
                 )
                 return aiohttp.ClientSession(connector=connector, trust_env=False, auto_decompress=False)
 
+            packings = {"accept-encoding": "gzip, deflate"}
             timeout = httpx.Timeout(limits.deadline_seconds, connect=CONNECT_SECONDS)
             self._client = httpx.AsyncClient(
-                transport=AiohttpTransport(client=session), timeout=timeout, trust_env=False, follow_redirects=False
+                headers=packings,
+                transport=AiohttpTransport(client=session),
+                timeout=timeout,
+                trust_env=False,
+                follow_redirects=False,
             )
         return self._client
 
@@ -200,6 +207,19 @@ def json_of(answer: httpx.Response) -> Any:
         raise SourceFormatError(
             f"the answer ({kind}) is no JSON: {flaw.detail}", field="/source/url", rule=flaw.rule
         ) from None
+
+
+def _packed_as_asked(answer: httpx.Response) -> None:
+    """Refuses a body that is packed in a way that was not asked for: unpacked by nobody, it would be read as broken text."""
+    packed = [word.strip().lower() for word in answer.headers.get("content-encoding", "").split(",")]
+    strange = [word for word in packed if word not in _PACKINGS]
+    if strange:
+        known = ", ".join(sorted(_PACKINGS - {""}))
+        raise SourceFormatError(
+            f"the source packed its answer as {strange[0][:40]!r}, which was not asked for; it may use {known}",
+            field="/source/url",
+            rule="content_encoding",
+        )
 
 
 def _checked(answer: httpx.Response) -> httpx.Response:

@@ -230,10 +230,10 @@ def _status(query: Query, ref: DatasetRef, asked: Sequence[str]) -> SourceStatus
         detail = f"{ref.agency} masks the key ({', '.join(masked_key)})"
         status.status, status.problem = "denied", FieldForbidden(detail, rule="key_masked")
         return status
-    needed = properties(query.filter) | {key.field for key in query.sort}
+    needed = properties(query.filter) | {key.field for key in query.sort} | query.also_needed
     hidden = sorted(needed - ref.grant.fields) or sorted(needed & set(ref.grant.masks))
     if hidden:
-        detail = f"{ref.agency} does not let you filter or sort by {', '.join(hidden)}"
+        detail = f"{ref.agency} does not let you filter, sort or compare by {', '.join(hidden)}"
         status.status, status.problem = "skipped", FieldForbidden(detail, rule="field_not_granted")
     return status
 

@@ -1,12 +1,13 @@
 """Matching (*pemadanan*): which of many keys are known, and whether other values agree. Pure; the reading is `bulk.py`'s.
 
-A key is matched (one record), ambiguous (several), unmatched, or invalid; with a reason for all but the first.
+A key is matched (one record), ambiguous (several), unmatched, unknown (nobody has it, and somebody did not answer), or invalid;
+with a reason for all but the first.
 """
 
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -18,17 +19,19 @@ from app.schemas.registry import SchemaDef
 from app.schemas.validation import validate_row
 from app.schemas.wire import wire_value
 
-Status = Literal["matched", "unmatched", "ambiguous", "invalid"]
+Status = Literal["matched", "unmatched", "unknown", "ambiguous", "invalid"]
 Agreement = Literal["exact", "normalised", "different", "absent"]
 KEYS_A_READ = 20_000
+_UNKNOWN = "no answer from "
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """One key as it was given, and the values to compare by field."""
+    """One key as it was given, and the values to compare by field. `problem` says why it is none (then `key` may be anything)."""
 
-    key: str
+    key: Any
     values: Mapping[str, str] = field(default_factory=dict)
+    problem: str | None = None
 
 
 class Matching:
@@ -40,7 +43,7 @@ class Matching:
         self._invalid: dict[str, str] = {}
         self._found: dict[str, list[dict[str, Any]]] = {}
         for item in wanted:
-            if item.key not in self._keys and item.key not in self._invalid:
+            if item.problem is None and item.key not in self._keys and item.key not in self._invalid:
                 self._bind(item.key)
         self._known = frozenset(self._keys.values())
 
@@ -66,10 +69,11 @@ class Matching:
             shown = {name: wire_value(value) for name, value in row.items()}
             self._found.setdefault(key, []).append({**shown, "_source": {**source, "id": key}})
 
-    def answers(self, shown: Sequence[str]) -> Iterator[dict[str, Any]]:
-        """One answer a given key; `shown` are the fields that the caller asked to see."""
+    def answers(self, shown: Sequence[str], missing: Collection[str] = ()) -> Iterator[dict[str, Any]]:
+        """One answer a given key; `shown` are the fields to show, `missing` the agencies that could not say whether they have it."""
+        nobody = _UNKNOWN + ", ".join(sorted(missing)) if missing else None
         for item in self._wanted:
-            yield self._answer(item, shown)
+            yield self._answer(item, shown, nobody)
 
     def _bind(self, key: str) -> None:
         try:
@@ -84,12 +88,14 @@ class Matching:
         else:
             self._keys[key] = self._schema.key_of(values)
 
-    def _answer(self, item: Wanted, shown: Sequence[str]) -> dict[str, Any]:
+    def _answer(self, item: Wanted, shown: Sequence[str], nobody: str | None) -> dict[str, Any]:
+        if item.problem is not None:
+            return _said(item, "invalid", item.problem)
         if item.key in self._invalid:
             return _said(item, "invalid", self._invalid[item.key])
         found = self._found.get(self._keys[item.key], [])
         if not found:
-            return _said(item, "unmatched", "not_found")
+            return _said(item, "unmatched", "not_found") if nobody is None else _said(item, "unknown", nobody)
         compared = [{name: _agreement(value, row.get(name)) for name, value in item.values.items()} for row in found]
         fitting = [place for place, each in enumerate(compared) if not {"different", "absent"} & set(each.values())]
         if not fitting:

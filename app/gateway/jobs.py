@@ -290,11 +290,15 @@ def _documents(sources: Any) -> list[dict[str, Any]]:
     documents = source_documents(sources)
     for document in documents:
         moment = document["as_of"]
-        document["as_of"] = moment.isoformat() if isinstance(moment, datetime) else None
+        document["as_of"] = _utc(moment) if isinstance(moment, datetime) else None
         document["pushed"] = list(document.get("pushed") or ())  # type: ignore[call-overload]
         if "withheld" in document:
             document["withheld"] = list(document["withheld"])  # type: ignore[call-overload]
     return documents
+
+
+def _utc(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 def _digest(path: Path, key: bytes) -> str:

@@ -17,7 +17,7 @@ from app.federation.binder import RawQuery
 from app.federation.bulk import BulkRead
 from app.federation.executor import source_documents
 from app.federation.match import Matching, Wanted
-from app.federation.query import Partial
+from app.federation.query import DatasetRef, Partial, SourceStatus
 from app.federation.sql.loading import merged_statuses
 from app.gateway import exports, records
 from app.gateway.exchange import Exchange
@@ -48,11 +48,13 @@ def authorise(
     def raw() -> RawQuery:
         keys = keys_of()
         read.append(keys)
-        return RawQuery(fields=tuple(dict.fromkeys((*schema.meta.key, *keys.fields, *keys.compared))), partial=partial)
+        asked = tuple(dict.fromkeys((*schema.meta.key, *keys.fields, *keys.compared)))
+        return RawQuery(fields=asked, needed=frozenset(keys.compared), partial=partial)
 
     asked = records.authorise(state, exchange, schema, "match", raw)
     keys = read[0]
     granted = {name for ref in asked.refs if ref.grant for name in ref.grant.fields}
+    _refuse_masked(asked.refs, keys.compared)
     hidden = sorted({*keys.fields, *keys.compared} - granted)
     if hidden and asked.refs:
         raise FieldForbidden(f"no provider grants you {', '.join(hidden)}", rule="field_not_granted", fields=hidden)
@@ -60,10 +62,26 @@ def authorise(
     return asked, keys
 
 
+def _refuse_masked(refs: Sequence[DatasetRef], compared: Sequence[str]) -> None:
+    """A comparison with a masked value would tell what the mask hides. Sources that mask it are left out, and say so."""
+    granted = [ref.grant for ref in refs if ref.grant is not None]
+    masked = sorted({name for grant in granted for name in compared if name in grant.masks})
+    if masked and all(any(name in grant.masks for name in compared) for grant in granted):
+        names = ", ".join(masked)
+        raise FieldForbidden(f"{names} is masked for you: it cannot be compared", rule="field_masked", fields=masked)
+
+
 async def match(
-    state: State, exchange: Exchange, asked: records.Authorised, keys: Keys, spool: Spool, *, seconds: float
+    state: State,
+    exchange: Exchange,
+    asked: records.Authorised,
+    keys: Keys,
+    spool: Spool,
+    *,
+    seconds: float,
+    progress: Callable[[Sequence[BulkRead]], None] = lambda _: None,
 ) -> Made:
-    """The finished answer, key by key in the order of the question."""
+    """The finished answer, key by key in the order of the question; `progress` is told after each part."""
     schema = asked.query.schema
     await exchange.intend(state.log)
     matching = await asyncio.to_thread(Matching, schema, keys.wanted, (*keys.fields, *keys.compared))
@@ -76,6 +94,7 @@ async def match(
             async with aclosing(read.parts()) as parts:
                 async for part in parts:
                     await asyncio.to_thread(matching.take, part)
+                    progress(reads)
             read.finish()
     except SimpulError as error:
         exchange.sources = error.legs = merged_statuses(reads)
@@ -89,13 +108,19 @@ async def match(
     return Made(spool, bool(exchange.complete), exchange.rows, exports.Wanted("json"))
 
 
+def _silent(sources: Sequence[SourceStatus]) -> list[str]:
+    """The agencies that could hold a key and did not say so."""
+    return sorted({status.agency for status in sources if status.status not in {"ok", "stale", "denied"}})
+
+
 def _write(exchange: Exchange, matching: Matching, keys: Keys, spool: Spool) -> int:
     """Writes the answer; returns how many records it holds."""
     counts: Counter[str] = Counter()
     rows = 0
     lines: list[bytes] = []
     first = b'{"items":['
-    for answer in matching.answers(keys.fields):
+    missing = [] if exchange.complete else _silent(exchange.sources)
+    for answer in matching.answers(keys.fields, missing):
         counts[answer["status"]] += 1
         rows += len(answer["records"])
         lines.append(orjson.dumps(answer))
@@ -104,7 +129,7 @@ def _write(exchange: Exchange, matching: Matching, keys: Keys, spool: Spool) -> 
             first, lines = b",", []
     spool.write(first + b",".join(lines) if lines or first != b"," else b"")
     rest = {
-        "counts": {name: counts[name] for name in ("matched", "unmatched", "ambiguous", "invalid")},
+        "counts": {name: counts[name] for name in ("matched", "unmatched", "unknown", "ambiguous", "invalid")},
         "sources": source_documents(exchange.sources),
         "complete": exchange.complete,
     }

@@ -16,6 +16,7 @@ from app.access.decisions import Decision
 from app.audit.entry import Subject
 from app.connectors.dataset import MappedRecord
 from app.errors import (
+    AgreementAmbiguous,
     AgreementMissing,
     AllSourcesFailed,
     FieldError,
@@ -47,8 +48,12 @@ class Verification:
     status_dasar: str | None
 
 
-def authorise(state: State, exchange: Exchange, schema: SchemaDef) -> tuple[Opened, Decision]:
-    """The decision, before any look at the values. The providing agency that an agreement names, or the refusal."""
+Allowed = tuple[tuple[Opened, ...], Decision]
+"""The datasets of the one provider under the one agreement that fits."""
+
+
+def authorise(state: State, exchange: Exchange, schema: SchemaDef) -> Allowed:
+    """The decision, before any look at the values. The datasets of the provider that an agreement names, or the refusal."""
     exchange.schemas = (schema.name,)
     datasets = state.sources.of_schema(schema.name)
     if not datasets:
@@ -58,10 +63,15 @@ def authorise(state: State, exchange: Exchange, schema: SchemaDef) -> tuple[Open
         state.access.decide(exchange.principal, schema, found.agency, "verify", exchange.assertions)
         for found in datasets
     ]
-    for opened, decision in zip(datasets, decisions, strict=True):
-        if decision.allow:
-            note_decisions(exchange, [decision])
-            return opened, decision
+    allowed = [(opened, decision) for opened, decision in zip(datasets, decisions, strict=True) if decision.allow]
+    if allowed:
+        fitting = sorted({decision.agreement or "" for _, decision in allowed})
+        if len(fitting) > 1:
+            exchange.decide(allow=False, rule="agreement_ambiguous")
+            detail = f"More than one agreement fits: {', '.join(fitting)}. Choose with the header Simpul-Agreement."
+            raise AgreementAmbiguous(detail, rule="agreement_ambiguous", agreements=fitting)
+        note_decisions(exchange, [allowed[0][1]])
+        return tuple(opened for opened, _ in allowed), allowed[0][1]
     note_decisions(exchange, decisions)
     error = next((decision.error for decision in decisions if decision.agreement), None) or decisions[0].error
     raise error or AgreementMissing(rule="no_agreement")
@@ -71,11 +81,11 @@ async def verify(
     state: State,
     exchange: Exchange,
     schema: SchemaDef,
-    allowed: tuple[Opened, Decision],
+    allowed: Allowed,
     asserted: Mapping[str, Any],
 ) -> Verification:
     """Asks the one provider and compares. The intent, with the subject's tag, is durable before the source is asked."""
-    opened, decision = allowed
+    datasets, decision = allowed
     subject = schema.meta.subject or schema.meta.key[0]
     given = {name: asserted[name] for name in COMPARED if asserted.get(name) is not None}
     needed = frozenset({subject, *given})
@@ -86,22 +96,22 @@ async def verify(
             f"the agreement does not grant {', '.join(missing)}", rule="field_not_granted", fields=missing
         )
     number = str(asserted[subject])
-    ref = dataset_ref(opened, decision)
-    note_datasets(exchange, [ref])
+    refs = [dataset_ref(opened, decision) for opened in datasets]
+    note_datasets(exchange, refs)
     exchange.shape = f"{subject} = ?" + "".join(f" and {name} ~ ?" for name in given)
     exchange.subjects.append(Subject(subject, number, "asked"))
     await exchange.intend(state.log)
     query = Query(schema=schema, key=schema.key_of({subject: number}), operation="verify", partial="never", limit=2)
     deadline = time.monotonic() + state.settings.request_seconds
     try:
-        answer = await execute(query, [ref], state.runtime.until(deadline))
+        answer = await execute(query, refs, state.runtime.until(deadline))
     except RecordNotFound:
         exchange.rows = 0
         return Verification("tidak_ditemukan", {}, None, None)
     note_answer(exchange, answer)
     await note_sources(state, answer.sources)
     if len(answer.records) > 1:
-        raise AllSourcesFailed(f"{opened.agency} holds this {subject} more than once; it must mend its register")
+        raise AllSourcesFailed(f"{datasets[0].agency} holds this {subject} more than once; it must mend its register")
     exchange.subjects.append(Subject(subject, number, "compared"))
     return _compared(answer.records[0].record, given, decision)
 

@@ -13,11 +13,12 @@ Handler = Callable[[dict[str, str], dict[str, str]], Answer]
 
 
 class SourceServer:
-    """Serves `routes`: path -> function of (query, headers) -> (status, content type, body)."""
+    """Serves `routes`: path -> function of (query, headers) -> (status, content type, body); `more_headers` by path."""
 
     def __init__(self) -> None:
         self.routes: dict[str, Handler] = {}
         self.asked: list[str] = []
+        self.more_headers: dict[str, dict[str, str]] = {}
         outer = self
 
         class _Requests(BaseHTTPRequestHandler):
@@ -33,6 +34,8 @@ class SourceServer:
                 self.send_response(status)
                 self.send_header("Content-Type", kind)
                 self.send_header("Content-Length", str(len(body)))
+                for name, value in outer.more_headers.get(parts.path, {}).items():
+                    self.send_header(name, value)
                 self.end_headers()
                 with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # a reader may leave in the middle
                     self.wfile.write(body)

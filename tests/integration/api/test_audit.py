@@ -51,7 +51,7 @@ def test_summary_counts_by_day_and_value_in_the_scope_of_the_caller(gateway: Run
 
     assert found["total"]["entries"] >= 3
     assert sum(bucket["entries"] for bucket in found["buckets"]) == found["total"]["entries"]
-    assert found["buckets"][0]["from"].endswith("T00:00:00+07:00")
+    assert found["buckets"][0]["from"].endswith("T17:00:00Z")  # a day begins at midnight in Jepara
     assert [value["value"] for value in found["values"]] == ["ID-JEPARA/GOV/rsud"]
     assert foreign["total"]["entries"] == 0
     reads = supervisor.get("/v1/exchanges", params={"op": "exchange.summary", "limit": "1"}).json()["items"]

@@ -34,7 +34,7 @@ def test_each_key_has_one_answer_in_order(reader: httpx.Client) -> None:
     assert items[0]["records"][0]["_source"]["agency"] == "rsud"
     assert items[2]["reason"] == "not_found"
     assert items[4]["reason"]
-    assert answer.json()["counts"] == {"matched": 3, "unmatched": 1, "ambiguous": 0, "invalid": 1}
+    assert answer.json()["counts"] == {"matched": 3, "unmatched": 1, "unknown": 0, "ambiguous": 0, "invalid": 1}
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_a_hundred_thousand_keys(reader: httpx.Client) -> None:
     lines = "\n".join(["key", *(f"K{number}" for number in range(99_998)), "P1", "R2"])
     answer = reader.post(PATH, content=lines.encode(), headers={"content-type": "text/csv"})
 
-    assert answer.json()["counts"] == {"matched": 2, "unmatched": 99_998, "ambiguous": 0, "invalid": 0}
+    assert answer.json()["counts"] == {"matched": 2, "unmatched": 99_998, "unknown": 0, "ambiguous": 0, "invalid": 0}
 
 
 def test_strict_unless_said_otherwise(reader: httpx.Client, services: SourceServer) -> None:
@@ -86,12 +86,26 @@ def test_strict_unless_said_otherwise(reader: httpx.Client, services: SourceServ
     services.routes["/rs"] = lambda _query, _headers: (503, "text/plain", b"down")
     try:
         strict = reader.post(PATH, json={"keys": ["P1"]})
-        loose = reader.post(PATH, json={"keys": ["P1"]}, headers={"prefer": "partial=allow"})
+        loose = reader.post(PATH, json={"keys": ["P1", "R2"]}, headers={"prefer": "partial=allow"})
     finally:
         services.routes["/rs"] = route
 
     assert strict.json()["code"] == "partial_answer_refused"
-    assert (found(loose), loose.json()["complete"]) == ({"P1": "matched"}, False)
+    assert (found(loose), loose.json()["complete"]) == ({"P1": "matched", "R2": "unknown"}, False)
+    assert loose.json()["items"][1]["reason"] == "no answer from rsud"
+    assert loose.json()["counts"]["unknown"] == 1
+
+
+def test_a_key_that_is_none_is_answered_and_the_others_too(reader: httpx.Client) -> None:
+    keys = [1, "P1", None, {"key": 7}, {"key": "P2", "values": {"nama": 3}}, {"key": "P2", "more": 1}, "x" * 2001]
+    answer = reader.post(PATH, json={"keys": keys})
+    items = answer.json()["items"]
+
+    assert [item["status"] for item in items] == ["invalid", "matched", *["invalid"] * 5]
+    assert [item["key"] for item in items[:4]] == [1, "P1", None, 7]
+    assert items[3]["reason"].startswith("/key: ")
+    assert items[4]["reason"].startswith("/values/nama: ")
+    assert "constrained" not in answer.text
 
 
 @pytest.mark.parametrize(
@@ -100,7 +114,7 @@ def test_strict_unless_said_otherwise(reader: httpx.Client, services: SourceServ
         ({"keys": []}, "validation_failed"),
         ({"keys": ["P1"], "fields": ["namaa"]}, "field_unknown"),
         ({"keys": [{"key": "P1", "values": {"namaa": "x"}}]}, "field_unknown"),
-        ({"keys": [1]}, "validation_failed"),
+        ({"keys": "P1"}, "validation_failed"),
         ({}, "validation_failed"),
     ],
 )
