@@ -8,7 +8,8 @@ from fastapi import APIRouter, Request, Response
 
 from app.api import record_docs as docs
 from app.api.bodies import JSON, purpose_in_body, read_json
-from app.api.dependencies import exchange, services
+from app.api.dependencies import exchange, only_parameters, services
+from app.api.formats import only_json
 from app.errors import FieldError, ValidationFailed
 from app.federation.aggregate_binder import bind_aggregation
 from app.federation.binder import RawQuery
@@ -24,6 +25,7 @@ _CHOICES = {"view": ("records", "merged"), "overlap": ("refuse", "accept")}
 
 
 def _asked(request: Request, schema: SchemaDef) -> Asked:
+    only_parameters(request, "f")
     body = read_json(request)
     if not isinstance(body, dict):
         raise ValidationFailed("an aggregate is an object", errors=[FieldError("", "type", "object")])
@@ -53,6 +55,7 @@ def _asked(request: Request, schema: SchemaDef) -> Asked:
 
 def _add_route(schema: SchemaDef) -> None:
     async def aggregate_records(request: Request) -> Response:
+        only_json(request)
         purpose_in_body(request)
         found = await add_up(services(request), exchange(request), schema, lambda: _asked(request, schema))
         document = {
@@ -76,7 +79,7 @@ def _add_route(schema: SchemaDef) -> None:
         "hold are refused.",
         responses=responses,
         openapi_extra={
-            "parameters": docs.header_parameters(personal=False),
+            "parameters": docs.header_parameters("partial=allow"),
             "requestBody": docs.aggregate_body(schema),
         },
     )

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Request, Response
 from app.api import record_docs as docs
 from app.api.bodies import JSON
 from app.api.dependencies import exchange, only_parameters, services
+from app.api.formats import only_json
 from app.federation.binder import RawQuery
 from app.federation.executor import source_documents
 from app.federation.writers import record_document, write_document
@@ -19,7 +20,7 @@ router = APIRouter(prefix="/v1/records", tags=["records"])
 
 
 def _raw(request: Request) -> RawQuery:
-    given = only_parameters(request, "agencies", "limit", "since")
+    given = only_parameters(request, "agencies", "limit", "since", "f")
     agencies = given.get("agencies")
     return RawQuery(
         agencies=None if agencies is None else tuple(part.strip() for part in agencies.split(",")),
@@ -44,6 +45,7 @@ def _document(change: Change) -> dict[str, Any]:
 
 def _add_route(schema: SchemaDef) -> None:
     async def list_changes(request: Request) -> Response:
+        only_json(request)
         found = await feed(services(request), exchange(request), schema, lambda: _raw(request))
         document = {
             "items": [_document(change) for change in found.items],
@@ -74,7 +76,7 @@ def _add_route(schema: SchemaDef) -> None:
             "description": "Only these agencies",
         },
         docs.paging_parameters()[0],
-        *docs.header_parameters(personal=False),
+        *docs.header_parameters("partial=never"),
     ]
     responses: dict[int | str, dict[str, Any]] = {200: docs.change_response(schema)}
     router.add_api_route(

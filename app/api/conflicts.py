@@ -9,6 +9,7 @@ from fastapi import APIRouter, Request, Response
 from app.api import record_docs as docs
 from app.api.bodies import JSON
 from app.api.dependencies import exchange, only_parameters, services
+from app.api.formats import only_json
 from app.federation.binder import RawQuery
 from app.federation.executor import source_documents
 from app.federation.writers import write_document
@@ -19,7 +20,7 @@ router = APIRouter(prefix="/v1/records", tags=["records"])
 
 
 def _raw(request: Request) -> RawQuery:
-    given = only_parameters(request, "agencies", "limit", "cursor")
+    given = only_parameters(request, "agencies", "limit", "cursor", "f")
     agencies = given.get("agencies")
     return RawQuery(
         agencies=None if agencies is None else tuple(part.strip() for part in agencies.split(",")),
@@ -31,6 +32,7 @@ def _raw(request: Request) -> RawQuery:
 
 def _add_route(schema: SchemaDef) -> None:
     async def list_conflicts(request: Request) -> Response:
+        only_json(request)
         page, following = await conflicts(services(request), exchange(request), schema, lambda: _raw(request))
         items = [
             {
@@ -70,7 +72,7 @@ def _add_route(schema: SchemaDef) -> None:
         description="Keys that several agencies hold and describe differently, in key order, for their owners to settle. Only "
         "fields that you may see; a null is no opinion.",
         responses=responses,
-        openapi_extra={"parameters": [agencies, *docs.paging_parameters(), *docs.header_parameters(personal=False)]},
+        openapi_extra={"parameters": [agencies, *docs.paging_parameters(), *docs.header_parameters("partial=never")]},
     )
 
 

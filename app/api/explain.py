@@ -8,10 +8,12 @@ from fastapi import APIRouter, Request, Response
 
 from app.api import record_docs as docs
 from app.api.bodies import answer, purpose_in_body, read_json
-from app.api.dependencies import exchange, services
+from app.api.dependencies import exchange, only_parameters, services
+from app.api.formats import only_json
 from app.errors import FieldError, ValidationFailed
 from app.federation.aggregate_binder import bind_aggregation
 from app.federation.binder import RawQuery
+from app.gateway.aggregates import MOST_RECORDS
 from app.gateway.explaining import Explained, explain
 from app.schemas import registry
 from app.schemas.registry import SchemaDef
@@ -44,7 +46,11 @@ def _body(request: Request) -> dict[str, Any]:
     return body
 
 
-def _raw(body: dict[str, Any], schema: SchemaDef) -> RawQuery:
+def _raw(request: Request, body: dict[str, Any], schema: SchemaDef) -> RawQuery:
+    only_parameters(request, "f")
+    if "sql" in body:
+        rule = "SQL is not explained: it reads whole tables of the granted fields; name the schema, and put its WHERE into filter"
+        raise ValidationFailed(rule, errors=[FieldError("/sql", "unsupported", rule)])
     known = ", ".join(sorted(_MEMBERS))
     errors = [FieldError(f"/{name}", "unknown", f"known: {known}") for name in sorted(set(body) - _MEMBERS)]
     for name in _LISTS:
@@ -57,17 +63,31 @@ def _raw(body: dict[str, Any], schema: SchemaDef) -> RawQuery:
     if errors:
         raise ValidationFailed("the question does not fit", errors=errors)
     needed: frozenset[str] = frozenset()
-    if body.get("aggregates") is not None:
-        needed = bind_aggregation(schema, body.get("group_by"), body["aggregates"], None).fields
+    fields = _names(body, "fields")
+    if body.get("aggregates") is not None or body.get("group_by") is not None:
+        needed, fields = _read_for_groups(body, schema)
     return RawQuery(
         filter=wanted,
         filter_lang="cql2-json" if isinstance(wanted, dict) else "cql2-text",
-        fields=_names(body, "fields"),
+        fields=fields,
         sort=_names(body, "sort"),
         limit=body.get("limit"),
         agencies=_names(body, "agencies"),
         needed=needed,
     )
+
+
+def _read_for_groups(body: dict[str, Any], schema: SchemaDef) -> tuple[frozenset[str], tuple[str, ...]]:
+    """What an aggregate reads: its groups and measures with the key, every record; a page's members have no place there."""
+    errors = [
+        FieldError(f"/{name}", "unsupported", "an aggregate reads every record of its groups and measures")
+        for name in ("fields", "sort", "limit")
+        if body.get(name) is not None
+    ]
+    if errors:
+        raise ValidationFailed("this is no aggregate", errors=errors)
+    needed = bind_aggregation(schema, body.get("group_by"), body.get("aggregates"), None).fields
+    return needed, tuple({*needed, *schema.meta.key})
 
 
 def _names(body: dict[str, Any], name: str) -> tuple[str, ...] | None:
@@ -104,7 +124,7 @@ def _document(found: Explained) -> dict[str, Any]:
         }
     },
     openapi_extra={
-        "parameters": docs.header_parameters(personal=False),
+        "parameters": docs.header_parameters(),
         "requestBody": {
             "required": True,
             "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Explain"}, "example": _EXAMPLE}},
@@ -113,8 +133,11 @@ def _document(found: Explained) -> dict[str, Any]:
 )
 async def explain_question(request: Request) -> Response:
     """Decided and planned as a real read; per dataset the text sent, what the source does, what stays here, and why."""
+    only_json(request)
     purpose_in_body(request)
     body = _body(request)
     schema = registry.get(body["schema"])
-    found = await explain(services(request), exchange(request), schema, lambda: _raw(body, schema))
+    aggregated = body.get("aggregates") is not None or body.get("group_by") is not None
+    rows = MOST_RECORDS if aggregated else None
+    found = await explain(services(request), exchange(request), schema, rows, lambda: _raw(request, body, schema))
     return answer({"sources": [_document(one) for one in found]})

@@ -7,6 +7,7 @@ from fastapi import Request
 from app.errors import NotAcceptable
 from app.federation.exports import FORMS
 
+_JSON_RANGES = frozenset({"application/json", "application/*", "*/*", "application/problem+json"})
 VARY = "Accept, Accept-Language, Authorization"
 _FORMATS = {name: form.media_type for name, form in FORMS.items()}
 _BY_TYPE = {**{media: name for name, media in _FORMATS.items()}, "application/jsonl": "ndjson", "*/*": "json"}
@@ -20,6 +21,19 @@ def asked_format(request: Request) -> str:
     if "csv" in query:
         _check_csv(query["csv"], chosen)
     return chosen
+
+
+def only_json(request: Request) -> None:
+    """For answers that are JSON alone: raises `NotAcceptable` where `f`, `csv` or Accept wants only something else."""
+    query = request.query_params if request.scope["query_string"] else {}
+    accepted = request.headers.get("accept")
+    if "f" in query:
+        wanted = query["f"] == "json"
+    else:
+        ranges = [[word.strip().lower() for word in part.split(";")] for part in (accepted or "*/*").split(",")]
+        wanted = any(media in _JSON_RANGES and _quality(parameters) > 0 for media, *parameters in ranges)
+    if not wanted or "csv" in query:
+        raise NotAcceptable("this answer is JSON", offered=["application/json"])
 
 
 def prefers(request: Request, preference: str) -> bool:

@@ -12,8 +12,8 @@ from pydantic import Field, SkipValidation, ValidationError
 
 from app.api import record_docs as docs
 from app.api.bodies import media_type, places, purpose_in_body, read_model, read_text
-from app.api.dependencies import exchange, services
-from app.api.formats import VARY, prefers
+from app.api.dependencies import exchange, only_parameters, services
+from app.api.formats import VARY, only_json, prefers
 from app.api.jobs import accepted
 from app.api.spooled import spooled
 from app.api.wire import Wire
@@ -65,6 +65,7 @@ def match_routes(router: APIRouter, schema: SchemaDef) -> None:
 
     async def match_records(request: Request) -> Response:
         state, under_way = services(request), exchange(request)
+        only_json(request)
         purpose_in_body(request)
         strict = not prefers(request, "partial=allow")
         asked, keys = matching.authorise(
@@ -108,7 +109,7 @@ def match_routes(router: APIRouter, schema: SchemaDef) -> None:
         "unknown. `Prefer: respond-async` makes a job of it.",
         responses={200: {"description": "One answer a key, in order.", "content": {"application/json": answer}}},
         openapi_extra={
-            "parameters": docs.header_parameters(personal=False),
+            "parameters": docs.header_parameters("partial=allow", "respond-async"),
             "requestBody": {
                 "required": True,
                 "content": {
@@ -124,6 +125,7 @@ def match_routes(router: APIRouter, schema: SchemaDef) -> None:
 
 
 def _keys(request: Request, schema: SchemaDef) -> Keys:
+    only_parameters(request, "f", "fields")
     if media_type(request) == "text/csv":
         shown = request.query_params.get("fields")
         wanted, compared = _from_csv(read_text(request), schema)

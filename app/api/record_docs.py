@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from app.schemas.json_schema import wire_json_schema
 from app.schemas.registry import SchemaDef
@@ -146,20 +146,25 @@ def paging_parameters() -> list[dict[str, Any]]:
     ]
 
 
-def header_parameters(*, personal: bool) -> list[dict[str, Any]]:
-    """The headers by which a caller says why, under which agreement, and who is behind the call."""
+Preference = Literal["partial=never", "partial=allow", "respond-async"]
+_PREFERENCES: dict[Preference, str] = {
+    "partial=never": "refuses an answer that lacks a source",
+    "partial=allow": "takes an answer that lacks a source",
+    "respond-async": "makes a job of a whole answer",
+}
+
+
+def header_parameters(*prefer: Preference, personal: bool = False) -> list[dict[str, Any]]:
+    """The headers by which a caller says why, under which agreement, and who is behind the call; `prefer`: what may be preferred here."""
     code = {"type": "string", "maxLength": 64}
     headers = [
         _parameter("Simpul-Purpose", "Purpose code (GET /v1/purposes)", code, "pelayanan_kesehatan", place="header"),
         _parameter("Simpul-Agreement", "Chooses one of several fitting agreements", code, None, place="header"),
-        _parameter(
-            "Prefer",
-            "`partial=never` refuses a partial answer, `respond-async` makes a job",
-            code,
-            "partial=never",
-            place="header",
-        ),
     ]
+    if prefer:
+        text = "; ".join(f"`{name}` {_PREFERENCES[name]}" for name in prefer)
+        text += ". What was heeded stands in Preference-Applied" if "respond-async" in prefer else ""
+        headers.append(_parameter("Prefer", text, code, prefer[0], place="header"))
     if personal:
         headers += [
             _parameter(

@@ -142,6 +142,7 @@ def _from_key(request: Request) -> RawQuery:
 
 def _from_body(request: Request) -> RawQuery:
     """The question in a search body."""
+    only_parameters(request, "f", "csv")
     body = read_json(request)
     if not isinstance(body, dict):
         raise ValidationFailed("a search is an object", errors=[FieldError("", "type", "object")])
@@ -217,7 +218,7 @@ def _add_routes(schema: SchemaDef) -> None:
     _ENDPOINTS.update({("list", slug): list_records, ("search", slug): search_records, ("lookup", slug): get_record})
     title = schema.meta.title_en
     responses: dict[int | str, dict[str, Any]] = {200: docs.page_response(schema)}
-    headers = docs.header_parameters(personal=False)
+    headers = docs.header_parameters("partial=never", "respond-async")
     router.add_api_route(
         f"/{slug}",
         list_records,
@@ -248,7 +249,13 @@ def _add_routes(schema: SchemaDef) -> None:
         description="Every agency that provides the schema is asked; the answer holds one item an agency that has the key. "
         "404 when all answered and none has it, 503 when one that could have it did not answer.",
         responses=responses,
-        openapi_extra={"parameters": [docs.key_parameter(schema), *docs.look_up_parameters(schema), *headers]},
+        openapi_extra={
+            "parameters": [
+                docs.key_parameter(schema),
+                *docs.look_up_parameters(schema),
+                *docs.header_parameters("partial=never"),
+            ]
+        },
     )
 
 

@@ -10,7 +10,8 @@ from pydantic import Field
 
 from app.api import record_docs as docs
 from app.api.bodies import answer, purpose_in_body, read_model
-from app.api.dependencies import exchange, services
+from app.api.dependencies import exchange, only_parameters, services
+from app.api.formats import only_json
 from app.api.wire import Wire
 from app.gateway import verification
 from app.schemas.registry import SchemaDef
@@ -50,8 +51,10 @@ def verify_routes(router: APIRouter, schema: SchemaDef) -> None:
 
     async def verify_record(request: Request) -> Response:
         state, under_way = services(request), exchange(request)
+        only_json(request)
         purpose_in_body(request)
         allowed = verification.authorise(state, under_way, schema)
+        only_parameters(request, "f")
         body = read_model(request, VerifyBody)
         asserted = body.model_dump(exclude_none=True)
         verification.check_subject(schema, asserted)

@@ -190,3 +190,85 @@ def test_times_end_in_z(gateway: RunningGateway, reader: httpx.Client, superviso
         assert answer.status_code in {200, 202}, answer.text
         assert re.findall(r"T[0-9:.]+(\+[0-9:]+)", answer.text) == []
         assert re.findall(r'T\d\d:\d\d:\d\d(?:\.\d+)?"', answer.text) == []
+
+
+@pytest.mark.parametrize("headers", [{"accept": "text/csv"}, {"accept": "application/json;q=0, text/csv"}])
+def test_a_door_that_answers_json_alone_says_so(
+    reader: httpx.Client, supervisor: httpx.Client, headers: dict[str, str]
+) -> None:
+    counted = {"aggregates": [{"function": "count", "as": "n"}]}
+    asked = [
+        reader.post(f"{LIST}/aggregate", json=counted, headers=headers),
+        reader.post(f"{LIST}/aggregate", json=counted, params={"f": "csv"}),
+        reader.post(f"{LIST}/match", json={"keys": ["P1"]}, headers=headers),
+        reader.post("/v1/explain", json={"schema": "fasilitas_kesehatan"}, headers=headers),
+        reader.post(VERIFY, json=PERSON, headers={**WHY, **headers}),
+        reader.get(f"{LIST}/changes", headers=headers),
+        reader.get(f"{LIST}/conflicts", params={"f": "xlsx"}),
+    ]
+
+    for answer in asked:
+        assert (answer.status_code, answer.json()["code"]) == (406, "not_acceptable")
+        kept = supervisor.get(f"/v1/exchanges/{answer.headers['exchange-id']}").json()["entries"]
+        assert kept[1]["status"] == 406
+    both = {"accept": "text/csv, application/json;q=0.5"}
+    assert reader.post(f"{LIST}/aggregate", json=counted, headers=both).status_code == 200
+    assert reader.post(f"{LIST}/aggregate", json=counted, params={"f": "json"}).status_code == 200
+
+
+@pytest.mark.parametrize("action", ["search", "aggregate", "match", "verify"])
+def test_parameters_that_a_door_does_not_know_are_refused(reader: httpx.Client, action: str) -> None:
+    path = VERIFY if action == "verify" else f"{LIST}/{action}"
+    bodies = {
+        "search": {},
+        "aggregate": {"aggregates": [{"function": "count"}]},
+        "match": {"keys": ["P1"]},
+        "verify": PERSON,
+    }
+    answer = reader.post(path, params={"limit": "1"}, json=bodies[action], headers=WHY if action == "verify" else {})
+
+    assert (answer.status_code, answer.json()["code"]) == (422, "parameter_unknown")
+
+
+def test_explain_shows_the_read_of_an_aggregate_and_refuses_what_it_cannot_show(reader: httpx.Client) -> None:
+    counted = {"schema": "fasilitas_kesehatan", "aggregates": [{"function": "count"}], "group_by": ["jenis"]}
+    shown = reader.post("/v1/explain", json=counted)
+    cut = reader.post("/v1/explain", json={**counted, "limit": 5})
+    sql = reader.post(
+        "/v1/explain", json={"schema": "fasilitas_kesehatan", "sql": "SELECT nama FROM fasilitas_kesehatan"}
+    )
+
+    assert shown.status_code == 200
+    assert all("limit" not in source["pushed"] for source in shown.json()["sources"])
+    assert (cut.status_code, cut.json()["errors"][0]["pointer"]) == (422, "/limit")
+    assert (sql.status_code, sql.json()["errors"][0]["pointer"]) == (422, "/sql")
+
+
+def test_respond_async_works_where_it_is_listed_and_is_not_claimed_elsewhere(
+    reader: httpx.Client, services: SourceServer
+) -> None:
+    later = {"prefer": "respond-async"}
+    document = reader.get("/openapi.json").json()
+    listed = {
+        (method, path)
+        for path, item in document["paths"].items()
+        for method, operation in item.items()
+        if any("respond-async" in part.get("description", "") for part in operation.get("parameters", []))
+    }
+    of_facilities = {(method, path.removeprefix(LIST)) for method, path in listed if path.startswith(LIST)}
+    jobs = [
+        reader.get(LIST, headers=later),
+        reader.post(f"{LIST}/search", json={}, headers=later),
+        reader.post(f"{LIST}/match", json={"keys": ["P1"]}, headers=later),
+        reader.post("/v1/queries", json={"sql": "SELECT nama FROM fasilitas_kesehatan"}, headers=later),
+    ]
+    others = [reader.get(f"{LIST}/P1", headers=later), reader.get(f"{LIST}/changes", headers=later)]
+
+    assert of_facilities == {("get", ""), ("post", "/search"), ("post", "/match")}
+    assert {(job.status_code, job.headers["preference-applied"]) for job in jobs} == {(202, "respond-async")}
+    assert {(other.status_code, other.headers.get("preference-applied")) for other in others} == {(200, None)}
+    ends = [reader.get(job.headers["location"]).json() for job in jobs]
+    while any(found["state"] in {"queued", "running"} for found in ends):
+        ends = [reader.get(job.headers["location"]).json() for job in jobs]
+    assert {found["state"] for found in ends} == {"done"}
+    assert [found["rows"] for found in ends] == [4, 4, 1, 4]
