@@ -2,29 +2,43 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from app.connectors.contract import Connector
 from app.connectors.environment import Environment
 
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
+_WRITTEN = re.compile(r"([0-9]{1,6}(?:\.[0-9]{1,3})?)(ms|s|m|h|d)", re.ASCII)
+_MOST_SECONDS = 366 * 86400
 
 
 def _duration(value: Any) -> Any:
-    """`0`, `30s`, `15m`, `1h`, `2d`; anything else is left for Pydantic to refuse."""
-    if isinstance(value, str) and value[:-1].isdigit() and value[-1:] in _UNITS:
-        return timedelta(seconds=int(value[:-1]) * _UNITS[value[-1]])
-    if isinstance(value, int) and not isinstance(value, bool):
+    """`0`, `400ms`, `30s`, `15m`, `1h`, `2d`, or ISO 8601 such as `PT0.4S`; at most 366 days."""
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _MOST_SECONDS:
         return timedelta(seconds=value)
+    written = _WRITTEN.fullmatch(value) if isinstance(value, str) else None
+    if written is not None:
+        return timedelta(seconds=float(written[1]) * _UNITS[written[2]])
+    if isinstance(value, timedelta) or (
+        isinstance(value, str) and value.startswith("P") and len(value) <= len("P366DT23H59M59.999999S")
+    ):
+        return value
+    raise ValueError("a duration is a number with its unit, such as 400ms, 30s, 15m, 1h, 2d (at most 366 days)")
+
+
+def _bounded(value: timedelta) -> timedelta:
+    if not 0 <= value.total_seconds() <= _MOST_SECONDS:
+        raise ValueError("a duration is between 0 and 366 days")
     return value
 
 
-Duration = Annotated[timedelta, BeforeValidator(_duration, json_schema_input_type=str | int)]
+Duration = Annotated[timedelta, BeforeValidator(_duration, json_schema_input_type=str | int), AfterValidator(_bounded)]
 
 
 class SourceBase(BaseModel):
