@@ -39,6 +39,9 @@ _TAGS = [
 ]
 
 
+_LAST_WORDS_SECONDS = 10.0
+
+
 def create_app(settings: Settings | None = None) -> FastAPI:
     """The application of one gateway process. Nothing is opened before the lifespan starts."""
     chosen = settings or load_settings()
@@ -48,6 +51,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         async with open_services(chosen) as services:
             app.state.services = services
             yield
+            # The server has cancelled what did not end in time; each of those requests still closes its exchange.
+            await services.under_way.idle(_LAST_WORDS_SECONDS)
 
     app = _Application(
         title="Simpul",

@@ -71,7 +71,6 @@ class ExchangeLayer:
     def __init__(self, app: ASGIApp, direct: Direct) -> None:
         self.app = app
         self.direct = direct
-        self._under_way = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
@@ -81,15 +80,15 @@ class ExchangeLayer:
         services: State = scope["app"].state.services
         if scope["method"] == "HEAD":  # answered as GET is, recorded as GET is, sent without its body (RFC 9110 9.3.2)
             scope, send = {**scope, "method": "GET", "simpul.method": "HEAD"}, _headers_only(send)
-        if self._under_way >= services.settings.concurrent_requests:
+        if services.under_way.count >= services.settings.concurrent_requests:
             error = ServerOverloaded(retry_after_seconds=1)
             await _Call(services, scope, receive, send, {}).refuse(error)
             return
-        self._under_way += 1
+        services.under_way.enter()
         try:
             await self._serve(services, scope, receive, send)
         finally:
-            self._under_way -= 1
+            services.under_way.leave()
 
     async def _serve(self, services: State, scope: Scope, receive: Receive, send: Send) -> None:
         headers = {name: value for name, value in scope["headers"]}  # noqa: C416 - last one wins, as ASGI orders them

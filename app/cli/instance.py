@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
+import math
 import os
 import secrets
 import socket
@@ -148,7 +149,7 @@ def server_config(settings: Settings) -> uvicorn.Config:
         log_config=None,
         server_header=False,
         date_header=True,
-        timeout_graceful_shutdown=round(settings.drain_seconds),
+        timeout_graceful_shutdown=math.ceil(settings.drain_seconds),
         timeout_keep_alive=30,
         h11_max_incomplete_event_size=settings.header_bytes,
     )

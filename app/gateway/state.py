@@ -41,6 +41,33 @@ log = structlog.get_logger("simpul.state")
 POLL_SECONDS = 0.5
 
 
+class UnderWay:
+    """Counts the requests under way. Services stay open until the last one has recorded what became of it."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    def enter(self) -> None:
+        """One more."""
+        self.count += 1
+        self._idle.clear()
+
+    def leave(self) -> None:
+        """One less."""
+        self.count -= 1
+        if self.count == 0:
+            self._idle.set()
+
+    async def idle(self, seconds: float) -> bool:
+        """Waits until nothing is under way; False when that takes longer."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._idle.wait()
+        return self.count == 0
+
+
 @dataclass(slots=True)
 class State:
     """Everything a use case works with. Built once by `wiring`, changed only by `refresh`."""
@@ -62,6 +89,7 @@ class State:
     catalog: CatalogSnapshot
     codes: InMemoryCodeBook
     usage_rate: RateLimiter
+    under_way: UnderWay = field(default_factory=UnderWay)
     stamps: Mapping[str, int] = field(default_factory=dict)
     plans: PlanCache = field(default_factory=PlanCache)
     background: Any = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import sqlite3
 import subprocess
@@ -147,6 +148,58 @@ def test_stop_lets_a_request_under_way_finish(gateway: RunningGateway) -> None:
 
     assert [answer.status_code for answer in answers] == [200]
     assert simpul("log", "verify", "--dir", str(gateway.folder)).returncode == 0
+
+
+def test_a_request_that_outlasts_the_drain_is_closed_before_the_gateway_ends(tmp_path: Path) -> None:
+    services, started, over = SourceServer(), threading.Event(), threading.Event()
+
+    def endless(_query: dict[str, str], _headers: dict[str, str]) -> tuple[int, str, bytes]:
+        started.set()
+        over.wait(30)
+        return 200, "application/json", b"[]"
+
+    services.json("/endless", b'[{"kode": "S1", "nama": "Slow"}]')
+    gateway = RunningGateway(tmp_path / "instance", {"SIMPUL_DRAIN_SECONDS": "1"})
+    gateway.init()
+    gateway.start()
+    try:
+        gateway.agency("dinkes")
+        gateway.publish(
+            {
+                "connector": "endless",
+                "agency": "dinkes",
+                "schema": "fasilitas_kesehatan@1",
+                "source": {"kind": "rest", "url": f"{services.url}/endless", "record_path": "$[*]"},
+                "fields": {"kode_faskes": "kode", "nama": "nama"},
+            }
+        )
+        services.routes["/endless"] = endless
+        reader = gateway.client("client", "dinkes")
+        asking = threading.Thread(target=lambda: _left_alone(reader))
+        asking.start()
+        assert started.wait(10)
+        gateway.stop_process()
+        asking.join(timeout=20)
+    finally:
+        over.set()
+        gateway.stop()
+        services.close()
+    gateway.start()
+    try:
+        found = (
+            gateway.client("supervisor", "dinkes").get("/v1/exchanges", params={"op": "list"}).json()["items"]
+        )
+    finally:
+        gateway.stop()
+
+    assert [(entry["kind"], entry.get("status")) for entry in found] == [("outcome", 499), ("intent", None)]
+    assert simpul("log", "verify", "--dir", str(gateway.folder)).returncode == 0
+
+
+def _left_alone(reader: httpx.Client) -> None:
+    """Asks, and does not mind that the server goes away."""
+    with contextlib.suppress(httpx.HTTPError):
+        reader.get("/v1/records/fasilitas-kesehatan")
 
 
 def test_codes_and_vkey_on_the_command_line(gateway: RunningGateway, tmp_path: Path) -> None:
