@@ -119,11 +119,11 @@ async def test_of_two_replicas_one_publishes_and_the_other_takes_over(postgres):
         second = await stack.enter_async_context(postgres.opened(gateway=OTHER, checkpoint_seconds=0.05))
         await second.append(action())
         await until(lambda: second.latest_checkpoint().size == 1 == first.latest_checkpoint().size)
-        assert await first._store.leads()
-        assert not await second._store.leads()
+        assert await first._store.replicas.leads()
+        assert not await second._store.replicas.leads()
         postgres.rows(
-            "SELECT pg_terminate_backend(l.pid) FROM pg_locks l WHERE l.locktype = 'advisory' AND l.objid ="
-            " hashtext('publisher of checkpoints')::bigint & 4294967295"
+            "SELECT pg_terminate_backend(l.pid) FROM pg_locks l"
+            " WHERE l.locktype = 'advisory' AND l.objsubid = 2 AND l.objid = 0"
         )
         await until(lambda: second._publisher._active)
         await second.append(action())
@@ -139,7 +139,7 @@ async def test_a_replica_whose_publisher_is_frozen_steps_in(postgres, monkeypatc
         async with postgres.opened(gateway=OTHER, checkpoint_seconds=0.05) as second:
             await second.append(action())
             await until(lambda: second.latest_checkpoint().size >= 1)
-            assert not await second._store.leads()
+            assert not await second._store.replicas.leads()
 
 
 async def test_hostile_14_a_missing_witness_delays_nothing_until_the_limit_and_then_stops_releases(instance):
