@@ -72,7 +72,8 @@ def end_sessions(postgres: Instance, name: str) -> int:
     return len(
         postgres.rows(
             "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 1"
-            " AND classid::bigint = $1 AND objid::bigint = $2",
+            " AND classid::bigint = $1 AND objid::bigint = $2"
+            " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())",
             (key >> 32) & 0xFFFFFFFF,
             key & 0xFFFFFFFF,
         )

@@ -124,9 +124,10 @@ async def test_of_two_replicas_one_publishes_and_the_other_takes_over(postgres):
         while not second._publisher._active:  # the first one may be back in the lead before the second looks
             await asyncio.to_thread(
                 postgres.rows,
-                "SELECT pg_terminate_backend(l.pid) FROM pg_locks l WHERE l.locktype = 'advisory' AND l.objsubid = 2"
-                " AND l.objid = 0 AND l.pid NOT IN (SELECT k.pid FROM pg_locks k, log_replica r WHERE r.replica = $1"
-                " AND k.objsubid = 1 AND k.objid::bigint = r.lock_key & 4294967295)",
+                "SELECT pg_terminate_backend(l.pid) FROM pg_locks l JOIN pg_database d ON d.oid = l.database"
+                " WHERE d.datname = current_database() AND l.locktype = 'advisory' AND l.objsubid = 2 AND l.objid = 0"
+                " AND NOT EXISTS (SELECT 1 FROM pg_locks k JOIN log_replica r ON k.objid::bigint = r.lock_key & 4294967295"
+                " WHERE k.pid = l.pid AND k.objsubid = 1 AND r.replica = $1)",
                 OTHER.replica,
             )
             await asyncio.sleep(0.1)
