@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from secrets import token_hex
 
 from app.access.credentials import SecretVerifier
 from app.access.keys import ensure_keys
@@ -106,8 +107,11 @@ def _state(
 
 
 def _replica(settings: Settings) -> str:
-    """Name of this process among replicas; one embedded store has one process and so one name."""
-    return settings.instance if settings.embedded else f"{socket.gethostname()}-{os.getpid()}"
+    """Name of this process among replicas; one embedded store has one process and so one name.
+
+    Host and process id are for people: containers share both. The random part makes the name one that no process had.
+    """
+    return settings.instance if settings.embedded else f"{socket.gethostname()}-{os.getpid()}-{token_hex(8)}"
 
 
 def _cursor_key(settings: Settings) -> bytes:

@@ -172,7 +172,7 @@ def main() -> None:
         try:
             with fresh_database(shared_cluster(folder)) as url:
                 create_tables(url)
-                asyncio.run(run(lambda: PostgresLogStore(url, ORIGIN), folder, options, console))
+                asyncio.run(run(lambda: PostgresLogStore(url, ORIGIN, GATEWAY.replica), folder, options, console))
         finally:
             stop_shared_cluster(folder)
 

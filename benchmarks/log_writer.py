@@ -147,7 +147,15 @@ def main() -> None:
                 with fresh_database(shared_cluster(folder)) as url:
                     create_tables(url)
                     (folder / "postgres").mkdir()
-                    asyncio.run(run("PostgreSQL", PostgresLogStore(url, ORIGIN), folder / "postgres", options, table))
+                    asyncio.run(
+                        run(
+                            "PostgreSQL",
+                            PostgresLogStore(url, ORIGIN, GATEWAY.replica),
+                            folder / "postgres",
+                            options,
+                            table,
+                        )
+                    )
             finally:
                 stop_shared_cluster(folder)
     console.print(table)

@@ -12,6 +12,7 @@ from app.audit.entry import Gateway, Record
 from app.audit.keys import KEY_FOLDER, load_signer
 from app.audit.opening import check_extension, close_orphans, last_signed
 from app.audit.prepare import prepare
+from app.audit.presence import Presence
 from app.audit.publisher import Publisher
 from app.audit.store import Committed, DetailEraser, LogReader, LogStore
 from app.audit.subjects import SubjectKeys
@@ -25,8 +26,11 @@ _logger = logging.getLogger(__name__)
 class ExchangeLog:
     """One per process. What `append` acknowledged is on stable storage, in the tree, and never lost."""
 
-    def __init__(self, store: LogStore, writer: GroupWriter, publisher: Publisher, keys: SubjectKeys) -> None:
+    def __init__(
+        self, store: LogStore, writer: GroupWriter, publisher: Publisher, presence: Presence, keys: SubjectKeys
+    ) -> None:
         """Use `ExchangeLog.open`."""
+        self._presence = presence
         self._store = store
         self._writer = writer
         self._publisher = publisher
@@ -71,10 +75,12 @@ class ExchangeLog:
             )
             publisher.attach(writer)
             writer.start((await store.head()).size)
-            log = cls(store, writer, publisher, keys)
+            presence = Presence(store.replicas, writer, lambda: close_orphans(store, log.append_many, gateway))
+            log = cls(store, writer, publisher, presence, keys)
             await close_orphans(store, log.append_many, gateway)
             await publisher.publish()
             publisher.start()
+            presence.start()
         except BaseException:
             if witnessing is not None:
                 await witnessing.stop()
@@ -84,11 +90,12 @@ class ExchangeLog:
 
     async def close(self) -> None:
         """Write what waits, sign a last checkpoint, release the store."""
+        await self._presence.stop()
         await self._writer.stop()
         await self._publisher.stop()
         try:
             if self._writer.error is None and not self._writer.has_open_intents:
-                await self._store.retire([self._writer.replica])
+                await self._store.replicas.leave(nothing_open=True)
         except LogUnavailable:
             _logger.warning("the exchange log was closed without a last word; the next start looks for open intents")
         finally:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -24,6 +24,10 @@ _BUSY_MILLISECONDS = 10_000
 
 class Fetch(Protocol):
     """All rows of one SELECT; placeholders are `$1`, `$2`, ... on both stores."""
+
+    def snapshot(self) -> AbstractContextManager[None]:
+        """Inside of it all statements see one committed state. Short: it keeps the store from tidying up."""
+        ...
 
     def __call__(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
         """Finding when the file itself is damaged, LogUnavailable when it cannot be read."""
@@ -62,18 +66,35 @@ def sqlite_source(folder: Path, *, served: bool) -> Iterator[Fetch]:
     except apsw.Error as error:
         raise LogUnavailable(f"{path} cannot be read: {error}") from None
 
-    def fetch(statement: str, *values: Any) -> list[tuple[Any, ...]]:
+    try:
+        yield _SqliteFetch(connection, path)
+    finally:
+        connection.close()
+
+
+class _SqliteFetch:
+    def __init__(self, connection: apsw.Connection, path: Path) -> None:
+        self._connection = connection
+        self._path = path
+
+    def __call__(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
+        """See `Fetch`."""
         try:
-            return list(connection.execute(statement.replace("$", "?"), values))
+            return list(self._connection.execute(statement.replace("$", "?"), values))
         except (apsw.BusyError, apsw.LockedError, apsw.IOError, apsw.CantOpenError) as error:
-            raise LogUnavailable(f"{path} cannot be read: {apsw_message(error)}") from None
+            raise LogUnavailable(f"{self._path} cannot be read: {apsw_message(error)}") from None
         except apsw.Error as error:
             raise Finding(None, f"the database file is damaged: {error}") from None
 
-    try:
-        yield fetch
-    finally:
-        connection.close()
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """See `Fetch`: a read transaction."""
+        self("BEGIN")
+        try:
+            yield
+        finally:
+            with suppress(apsw.Error):  # a failed read may have ended it
+                self._connection.execute("ROLLBACK")
 
 
 def _connect(path: Path, *, served: bool) -> apsw.Connection:
@@ -96,17 +117,31 @@ def _connect(path: Path, *, served: bool) -> apsw.Connection:
 
 @contextmanager
 def postgres_source(url: str) -> Iterator[Fetch]:
-    """Read the log in a PostgreSQL database, in read-only transactions of one statement each."""
+    """Read the log in a PostgreSQL database, in read-only transactions: of one statement each, unless a snapshot is asked for."""
     scheme, _, rest = url.partition("://")
     address = f"{scheme.partition('+')[0]}://{rest}"
     try:
         with psycopg.connect(
             address, autocommit=True, cursor_factory=psycopg.RawCursor, options="-c default_transaction_read_only=on"
         ) as connection:
-
-            def fetch(statement: str, *values: Any) -> list[tuple[Any, ...]]:
-                return connection.execute(statement, values, prepare=True, binary=True).fetchall()
-
-            yield fetch
+            yield _PostgresFetch(connection)
     except psycopg.Error as error:
         raise LogUnavailable(f"the log's database cannot be read ({error.sqlstate or type(error).__name__})") from None
+
+
+class _PostgresFetch:
+    def __init__(self, connection: psycopg.Connection[Any]) -> None:
+        self._connection = connection
+
+    def __call__(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
+        """See `Fetch`."""
+        return self._connection.execute(statement, values, prepare=True, binary=True).fetchall()
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """See `Fetch`: one transaction, since READ COMMITTED looks anew at every statement."""
+        self._connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        try:
+            yield
+        finally:
+            self._connection.execute("ROLLBACK")

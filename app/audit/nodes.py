@@ -62,6 +62,15 @@ def _joined(wanted: list[tuple[int, int, int]]) -> list[tuple[int, int, int]]:
     return joined
 
 
+async def stored_head(reader: LogReader, origin: str) -> tuple[int, bytes]:
+    """Size and root of the tree. LogBroken when the store holds none of this origin."""
+    rows = await reader.fetch("SELECT log_id, size, root FROM log_head")
+    for name, size, root in rows:
+        if name == origin:
+            return int(size), bytes(root)
+    raise LogBroken(f"the store holds a log of another origin: {', '.join(str(row[0]) for row in rows)}")
+
+
 async def root_at(reader: LogReader, size: int) -> bytes:
     """Root of the first `size` entries, from stored hashes."""
     return range_root(0, size, await stored_hashes(reader, [(0, size)]))

@@ -12,13 +12,17 @@ import orjson
 from app.audit.checkpoint import Checkpoint, NoteError, Verifier
 from app.audit.entry import Caller, DatasetUse, Entry, Gateway, Record, Verdict
 from app.audit.keys import CHECKPOINT_FILE
-from app.audit.nodes import root_at
+from app.audit.nodes import root_at, stored_head
 from app.audit.shape import CLOSERS
 from app.audit.store import Committed, LogReader, LogStore
 from app.errors import LogBroken
 
 _logger = logging.getLogger(__name__)
-_PAGE_ROWS = 1000
+_SPAN_ENTRIES = 10_000
+_BATCH_ENTRIES = 256
+_UNANSWERED = f"""SELECT e.idx, e.entry, d.detail FROM log_entry e LEFT JOIN exchange_detail d ON d.idx = e.idx
+ WHERE e.idx >= $1 AND e.idx < $2 AND e.kind = 'intent' AND NOT EXISTS (SELECT 1 FROM log_entry c
+ WHERE c.xid = e.xid AND c.kind IN ({", ".join(f"'{kind}'" for kind in sorted(CLOSERS))})) ORDER BY e.idx"""
 
 Append = Callable[[Sequence[Record]], Awaitable[list[Committed]]]
 
@@ -35,61 +39,56 @@ def last_signed(folder: Path, verifier: Verifier) -> Checkpoint | None:
 
 
 async def check_extension(store: LogReader, verifier: Verifier, local: Checkpoint | None) -> Checkpoint | None:
-    """Refuse (LogBroken) a stored tree that does not extend the last signed checkpoints; returns the larger one."""
-    rows = await store.fetch("SELECT size, root, frontier FROM log_head WHERE log_id = $1", verifier.name)
-    if not rows:
-        other = await store.fetch("SELECT log_id FROM log_head")
-        raise LogBroken(f"the store holds a log of another origin: {', '.join(str(row[0]) for row in other)}")
-    size, root = int(rows[0][0]), bytes(rows[0][1])
-    if await root_at(store, size) != root:
-        raise LogBroken(f"the rows of the log do not give the root of its head at size {size}")
-    extra = await store.fetch("SELECT max(idx) FROM log_entry")
-    if extra[0][0] is not None and extra[0][0] >= size:
-        raise LogBroken(f"entry {size} stands beyond the head of the log", first_broken_index=size)
-    notes = [local] if local is not None else []
-    for (note,) in await store.fetch("SELECT note FROM log_checkpoint ORDER BY size DESC LIMIT 1"):
-        try:
-            notes.append(verifier.open(str(note)))
-        except NoteError as error:
-            raise LogBroken(f"the last stored checkpoint does not verify: {error}") from None
-    for known in notes:
-        if known.size > size:
-            raise LogBroken(
-                f"the store holds {size} entries, a checkpoint over {known.size} is signed:"
-                " entries were lost or removed",
-                first_broken_index=size,
-            )
-        if await root_at(store, known.size) != known.root:
-            raise LogBroken(f"the first {known.size} entries are not those of the signed checkpoint")
+    """Refuse (LogBroken) a stored tree that does not extend the last signed checkpoints; returns the larger one.
+
+    All of it is read in one snapshot: other replicas append and sign meanwhile.
+    """
+    async with store.snapshot() as reader:
+        size, root = await stored_head(reader, verifier.name)
+        if await root_at(reader, size) != root:
+            raise LogBroken(f"the rows of the log do not give the root of its head at size {size}")
+        extra = await reader.fetch("SELECT max(idx) FROM log_entry")
+        if extra[0][0] is not None and extra[0][0] >= size:
+            raise LogBroken(f"entry {size} stands beyond the head of the log", first_broken_index=size)
+        notes = [local] if local is not None else []
+        for (note,) in await reader.fetch("SELECT note FROM log_checkpoint ORDER BY size DESC LIMIT 1"):
+            try:
+                notes.append(verifier.open(str(note)))
+            except NoteError as error:
+                raise LogBroken(f"the last stored checkpoint does not verify: {error}") from None
+        for known in notes:
+            if known.size > size:
+                raise LogBroken(
+                    f"the store holds {size} entries, a checkpoint over {known.size} is signed:"
+                    " entries were lost or removed",
+                    first_broken_index=size,
+                )
+            if await root_at(reader, known.size) != known.root:
+                raise LogBroken(f"the first {known.size} entries are not those of the signed checkpoint")
     return max(notes, key=lambda known: known.size, default=None)
 
 
 async def close_orphans(store: LogStore, append: Append, gateway: Gateway) -> int:
-    """Append an `aborted` entry for every intent that a stopped replica never answered; returns how many there were."""
-    stopped = await store.stopped_replicas()
-    start = min(stopped.values(), default=None)
+    """Append an `aborted` entry for every intent that a stopped replica never answered; returns how many there were.
+
+    Nobody else does the same: the stopped replicas were claimed first, and nothing of theirs is committed since. Should we
+    be declared stopped ourselves meanwhile, another one goes on, and this ends.
+    """
+    registered = store.replicas.registrations
+    stopped = await store.replicas.claim()
+    if not stopped:
+        return 0
     closed = 0
-    while start is not None:
-        rows = await store.fetch(
-            "SELECT e.idx, e.entry, d.detail FROM log_entry e LEFT JOIN exchange_detail d ON d.idx = e.idx"
-            " WHERE e.idx >= $1 AND e.idx < $2 ORDER BY e.idx",
-            start,
-            start + _PAGE_ROWS,
-        )
-        if not rows:
-            break
-        start += _PAGE_ROWS
-        intents = [(int(idx), restored(entry, detail)) for idx, entry, detail in rows]
-        orphans = [
-            aborted(found, idx, gateway)
-            for idx, found in intents
-            if found["kind"] == "intent"
-            and found["gw"]["replica"] in stopped
-            and not await _answered(store, found["xid"])
-        ]
-        await append(orphans)
-        closed += len(orphans)
-    await store.retire(list(stopped))
+    end = (await store.head()).size
+    for start in range(min(stopped.values()), end, _SPAN_ENTRIES):
+        rows = await store.fetch(_UNANSWERED, start, min(start + _SPAN_ENTRIES, end))
+        found = [(int(idx), restored(entry, detail)) for idx, entry, detail in rows]
+        orphans = [aborted(intent, idx, gateway) for idx, intent in found if intent["gw"]["replica"] in stopped]
+        for first in range(0, len(orphans), _BATCH_ENTRIES):
+            if store.replicas.registrations != registered:
+                return closed
+            closed += len(await append(orphans[first : first + _BATCH_ENTRIES]))
+    await store.replicas.retire(list(stopped))
     if closed:
         _logger.warning("closed %d exchanges that a stopped gateway left open", closed)
     return closed
@@ -101,11 +100,6 @@ def restored(entry: bytes, detail: bytes | None) -> dict[str, Any]:
     if detail is not None:
         found.update(orjson.loads(detail).get("lists", {}))
     return found
-
-
-async def _answered(store: LogReader, xid: str) -> bool:
-    rows = await store.fetch("SELECT kind FROM log_entry WHERE xid = $1", xid)
-    return any(kind in CLOSERS for (kind,) in rows)
 
 
 def aborted(intent: dict[str, Any], idx: int, gateway: Gateway) -> Record:

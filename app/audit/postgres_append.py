@@ -1,7 +1,8 @@
 """Appending a batch to the log on PostgreSQL in one statement, and so in one round trip and one flush.
 
 The statement moves the head only from the state the caller knows; when another replica moved it, nothing is written at
-all and the caller takes the row lock instead (`store_postgres.py`).
+all and the caller takes the row lock instead (`store_postgres.py`). It locks the row of its replica first, so that either
+the batch is committed before that replica is declared stopped, or never (`postgres_replicas.py`).
 """
 
 from __future__ import annotations
@@ -30,9 +31,12 @@ _FACETS = _TAGS + 4
 _NODES = _FACETS + 2
 _MOVED = "WHERE EXISTS (SELECT 1 FROM moved)"
 
-APPEND = f"""WITH moved AS (
+APPEND = f"""WITH serving AS (
+ SELECT 1 FROM log_replica WHERE replica = $10 AND stopped_by IS NULL FOR UPDATE
+), moved AS (
  UPDATE log_head SET size = $2, root = $3, frontier = $4, tail = $5
- WHERE log_id = $1 AND size = $6 AND root = $7 AND frontier = $8 AND tail = $9 RETURNING size
+ WHERE log_id = $1 AND size = $6 AND root = $7 AND frontier = $8 AND tail = $9
+ AND EXISTS (SELECT 1 FROM serving) RETURNING size
 ), entries AS (
  INSERT INTO log_entry ({", ".join(_COLUMNS)}) SELECT * FROM unnest({_arrays(_TYPES, _ENTRIES)}) {_MOVED}
 ), details AS (
@@ -54,10 +58,12 @@ APPEND = f"""WITH moved AS (
  FROM unnest({_arrays(("integer", "bigint", "bytea", "bytea", "bigint", "bigint"), _NODES)})
   AS f(level, n, hash, leaves, t_min_us, t_max_us) {_MOVED}
 ), replica AS (
- INSERT INTO log_replica (replica, open_from) SELECT $10::text, $11::bigint {_MOVED}
- ON CONFLICT (replica) DO UPDATE SET open_from = excluded.open_from
-) SELECT count(*) FROM moved"""
-"""One row: 1 when the batch is in, 0 when the head was not where `known` said. Values as `append_values` gives them."""
+ UPDATE log_replica SET open_from = $11, seen_us = (extract(epoch FROM clock_timestamp()) * 1000000)::bigint
+ WHERE replica = $10 AND EXISTS (SELECT 1 FROM moved)
+) SELECT (SELECT count(*) FROM serving) AS serving, (SELECT count(*) FROM moved) AS moved"""
+"""One row. `serving` 0: another replica declared this one stopped. `moved` 0: the head was not where `known` said. In both
+cases nothing was written. Values as `append_values` gives them.
+"""
 
 
 def append_values(

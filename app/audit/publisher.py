@@ -12,8 +12,8 @@ from pathlib import Path
 from app.audit.checkpoint import Checkpoint, NoteError, Signer
 from app.audit.durable_files import replace_file
 from app.audit.keys import CHECKPOINT_FILE
-from app.audit.nodes import root_at
-from app.audit.store import LogStore
+from app.audit.nodes import root_at, stored_head
+from app.audit.store import LogReader, LogStore
 from app.audit.witnessing import Witnessing, WitnessState
 from app.audit.writer import GroupWriter
 from app.errors import LogBroken, LogError, LogUnavailable
@@ -102,24 +102,26 @@ class Publisher:
         """Of several replicas one publishes; the others adopt what it signed, and step in when it falls behind."""
         if self._writer is not None and self._writer.error is not None:
             return
-        self._active = await self._store.leads() or self._stopping.is_set() or await self._is_behind()
+        self._active = await self._store.replicas.leads() or self._stopping.is_set() or await self._is_behind()
         if self._active:
             await self.publish()
+        elif not isinstance(self.error, LogBroken):
+            self.error = None  # another replica publishes, and what it signed was read just now
 
     async def _is_behind(self) -> bool:
         """Adopt the newest published checkpoint; True when the tree has been larger for several rounds."""
-        head = await self._store.head()
-        for (note,) in await self._store.fetch(_NEWEST):
-            try:
-                known = self._signer.verifier.open(str(note))
-            except NoteError as error:
-                raise LogBroken(f"the last stored checkpoint does not verify: {error}") from None
-            if self.last is None or known.size > self.last.size:
-                async with self._lock:
-                    await self._check(known.size, known.root)
+        async with self._lock, self._store.snapshot() as reader:
+            size, _ = await stored_head(reader, self._signer.verifier.name)
+            for (note,) in await reader.fetch(_NEWEST):
+                try:
+                    known = self._signer.verifier.open(str(note))
+                except NoteError as error:
+                    raise LogBroken(f"the last stored checkpoint does not verify: {error}") from None
+                if self.last is None or known.size > self.last.size:
+                    await self._check(reader, known.size, known.root)
                     await self._keep(known)
-                self._behind_since = None
-        if self.last is not None and self.last.size >= head.size:
+                    self._behind_since = None
+        if self.last is not None and self.last.size >= size:
             self._behind_since = None
             return False
         now = time.monotonic()
@@ -142,16 +144,17 @@ class Publisher:
     async def publish(self) -> Checkpoint:
         """Sign and keep the committed tree unless it is signed already. LogBroken when it is no extension of the last."""
         async with self._lock:
-            head = await self._store.head()
-            if self.last is None or (head.size, head.root) != (self.last.size, self.last.root):
-                await self._check(head.size, head.root)
-                signed = self._signer.checkpoint(head.size, head.root)
-                kept = await self._store.save_checkpoint(signed, time.time_ns() // 1000)
-                if kept.root != head.root:
-                    raise LogBroken(f"another root is signed for size {head.size} already: the log has forked")
-                last = await self._keep(kept)
-            else:
-                last = self.last
+            async with self._store.snapshot() as reader:
+                size, root = await stored_head(reader, self._signer.verifier.name)
+                if self.last is not None and (size, root) == (self.last.size, self.last.root):
+                    self.error = None
+                    return self.last
+                await self._check(reader, size, root)
+            signed = self._signer.checkpoint(size, root)
+            kept = await self._store.save_checkpoint(signed, time.time_ns() // 1000)
+            if kept.root != root:
+                raise LogBroken(f"another root is signed for size {size} already: the log has forked")
+            last = await self._keep(kept)
             self.error = None
             return last
 
@@ -174,18 +177,19 @@ class Publisher:
         """After the store was opened again: the tail fits its head, the tree extends what was signed and acknowledged."""
         if self._witnessing is not None:
             self._witnessing.require()
-        head = await self._store.head()
         acknowledged = 0 if self._writer is None else self._writer.size
-        if head.size < acknowledged:
-            raise LogBroken(f"the store holds {head.size} entries, {acknowledged} were acknowledged")
-        await self._check(head.size, head.root)
+        async with self._store.snapshot() as reader:
+            size, root = await stored_head(reader, self._signer.verifier.name)
+            if size < acknowledged:
+                raise LogBroken(f"the store holds {size} entries, {acknowledged} were acknowledged")
+            await self._check(reader, size, root)
 
-    async def _check(self, size: int, root: bytes) -> None:
-        if await root_at(self._store, size) != root:
+    async def _check(self, reader: LogReader, size: int, root: bytes) -> None:
+        if await root_at(reader, size) != root:
             raise LogBroken(f"the rows of the log do not give the root of its head at size {size}")
         if self.last is None:
             return
         if size < self.last.size:
             raise LogBroken(f"the log holds {size} entries, a checkpoint over {self.last.size} is signed")
-        if await root_at(self._store, self.last.size) != self.last.root:
+        if await root_at(reader, self.last.size) != self.last.root:
             raise LogBroken(f"the first {self.last.size} entries are not those of the signed checkpoint")

@@ -1,4 +1,7 @@
-"""Tables of the embedded log (`DIR/log.db`). The same names and columns as `tables.py` gives PostgreSQL."""
+"""Tables of the embedded log (`DIR/log.db`). The same names and columns as `tables.py` gives PostgreSQL.
+
+`log_replica` has fewer: one process has this log, so none is registered, locked or declared stopped by another.
+"""
 
 from __future__ import annotations
 

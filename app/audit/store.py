@@ -6,6 +6,7 @@ Does not live here: SQL (`store_sqlite.py`, `store_postgres.py`), when to commit
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -94,6 +95,13 @@ class LogReader(Protocol):
         """All rows of one SELECT over one snapshot. LogUnavailable when the store cannot be read."""
         ...
 
+    def snapshot(self) -> AbstractAsyncContextManager[LogReader]:
+        """A reader whose statements all see one committed state: what must fit together while others write.
+
+        Short: it keeps the store from tidying up. Inside of it only the reader it gives is used.
+        """
+        ...
+
 
 class DetailEraser(Protocol):
     """Takes away details and tags; entries, hashes and checkpoints are out of its reach."""
@@ -105,12 +113,52 @@ class DetailEraser(Protocol):
         ...
 
 
+class Replicas(Protocol):
+    """The processes that write this log: who lives, who publishes, and whose open intents nobody will answer.
+
+    A replica is registered while its store is open. Another may declare it stopped when nobody holds its lock and it has
+    not been heard of for a while; from that moment on nothing that it appends is committed, until it registers anew.
+    """
+
+    @property
+    def registrations(self) -> int:
+        """How often this process had to register: once at opening, again after it was declared stopped."""
+        ...
+
+    async def leads(self) -> bool:
+        """True for the one replica that publishes checkpoints; another one takes over when its session ends."""
+        ...
+
+    async def beat(self) -> bool:
+        """Say that this process lives; False when another one declared it stopped. LogUnavailable when nobody hears it."""
+        ...
+
+    async def claim(self) -> dict[str, int]:
+        """Declare stopped what cannot be serving; these are ours alone to close, each with the index below which it left
+        nothing open.
+        """
+        ...
+
+    async def retire(self, replicas: Sequence[str]) -> None:
+        """Forget claimed replicas that have nothing open any more."""
+        ...
+
+    async def leave(self, *, nothing_open: bool) -> None:
+        """The last word of this process: forget it, or let the next one close at once what it left open."""
+        ...
+
+
 class LogStore(LogReader, Protocol):
     """A durable store of the log with one writer at a time."""
 
     @property
     def eraser(self) -> DetailEraser:
         """Takes away details and tags."""
+        ...
+
+    @property
+    def replicas(self) -> Replicas:
+        """The processes that write this log."""
         ...
 
     async def open(self, *, create: bool) -> None:
@@ -149,18 +197,6 @@ class LogStore(LogReader, Protocol):
 
         `cosigned`: cosignatures of witnesses over it; a witness's newest one is kept.
         """
-        ...
-
-    async def leads(self) -> bool:
-        """True for the one replica that publishes checkpoints; another one takes over when its session ends."""
-        ...
-
-    async def stopped_replicas(self) -> dict[str, int]:
-        """Replicas that cannot be serving now (this one too), each with the index below which it left nothing open."""
-        ...
-
-    async def retire(self, replicas: Sequence[str]) -> None:
-        """Forget replicas that left nothing open."""
         ...
 
 

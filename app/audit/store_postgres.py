@@ -7,8 +7,8 @@ flushed. The row of `log_head` is the lock between replicas: released by the sam
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, suppress
 from typing import Any, TypeVar
 
 import asyncpg
@@ -20,30 +20,28 @@ from app.audit.erased import Span
 from app.audit.erasers import Eraser, erase_postgres
 from app.audit.merkle import EMPTY_ROOT
 from app.audit.postgres_append import APPEND, append_values
-from app.audit.store import Head, OpenMark, Prepared
+from app.audit.postgres_reading import COMMAND_SECONDS, CONNECT_SECONDS, PostgresReader, translated
+from app.audit.postgres_replicas import STOPPED_AFTER_SECONDS, PostgresReplicas
+from app.audit.store import Head, LogReader, OpenMark, Prepared
 from app.errors import LogBroken, LogUnavailable, StoreOutdated
 
-_CONNECT_SECONDS = 5.0
-_COMMAND_SECONDS = 5.0
-_READERS = 4
 _KNOWN_FACETS = 100_000
 
 _SESSION = "SET synchronous_commit = {}; SET lock_timeout = '2s'; SET idle_in_transaction_session_timeout = '3s'"
 _LOCK_HEAD = "SELECT size, root, frontier, tail FROM log_head WHERE log_id = $1 FOR UPDATE"
 _WANTED_SETTINGS = {"fsync": ("on",), "full_page_writes": ("on",), "synchronous_commit": ("on", "remote_apply")}
 
-_REPLICA_LOCKS = 0x53494D50
-_PUBLISHER = "publisher of checkpoints"
-"""No replica has this name: names hold no space."""
-_LEAD = "SELECT pg_try_advisory_lock($1::integer, hashtext($2))"
 _KEEP_COSIGNATURE = (
     "INSERT INTO log_cosignature (size, name, line, time) VALUES ($1, $2, $3, $4)"
     " ON CONFLICT (size, name) DO UPDATE SET line = excluded.line, time = excluded.time"
 )
-_STOPPED_REPLICAS = """SELECT replica, open_from FROM log_replica WHERE replica = $2 OR NOT EXISTS (
- SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND classid = $1::bigint AND objsubid = 2
- AND objid = hashtext(replica)::bigint & 4294967295
- AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))"""
+_SESSION_SETTINGS = {
+    "application_name": "simpul-log-writer",
+    "tcp_keepalives_idle": "5",
+    "tcp_keepalives_interval": "3",
+    "tcp_keepalives_count": "3",
+}
+"""The server ends a session whose other end is gone without a word, and with it the lock of its replica, in 14 s."""
 
 T = TypeVar("T")
 
@@ -51,46 +49,43 @@ T = TypeVar("T")
 class PostgresLogStore:
     """`LogStore` on PostgreSQL through asyncpg: one connection that writes, a small pool that only reads."""
 
-    def __init__(self, url: str, origin: str, replica: str = "") -> None:
-        """`url`: `postgresql://...` (a SQLAlchemy driver suffix such as `+asyncpg` is ignored); `replica`: our name."""
-        self._replica = replica
+    def __init__(
+        self, url: str, origin: str, replica: str, *, stopped_after_seconds: float = STOPPED_AFTER_SECONDS
+    ) -> None:
+        """`url`: `postgresql://...` (a SQLAlchemy driver suffix such as `+asyncpg` is ignored); `replica`: our name, that
+        no other process has; `stopped_after_seconds`: silence after which another replica without session is stopped.
+        """
         scheme, _, rest = url.partition("://")
         self._url = f"{scheme.partition('+')[0]}://{rest}"
         self._origin = origin
         self._lock = asyncio.Lock()
         self._connection: asyncpg.Connection | None = None
-        self._pool: asyncpg.Pool[asyncpg.Record] | None = None
+        self._reader: PostgresReader | None = None
+        self._replicas = PostgresReplicas(replica, origin, self._on_writer, stopped_after_seconds)
         self._facets: set[int] = set()
         self._durability: str | None = None
         self._known: Head | None = None
         self._commit_sent = False
-        self._leads = False
 
     async def open(self, *, create: bool) -> None:
         """See `LogStore.open`. The tables come from the migrations; `create` allows the first head row."""
-        async with self._lock, _translated():
+        async with self._lock, translated():
             connection = await self._connect()
             await self._assert_durable(connection)
             await self._first_head(connection, create=create)
-            self._pool = await asyncpg.create_pool(
-                self._url,
-                min_size=0,
-                max_size=_READERS,
-                timeout=_CONNECT_SECONDS,
-                command_timeout=_COMMAND_SECONDS,
-                server_settings={"application_name": "simpul-log-reader", "default_transaction_read_only": "on"},
-            )
+            await self._replicas.register(connection)
+            self._reader = await PostgresReader.open(self._url)
 
     async def close(self) -> None:
         """See `LogStore.close`."""
-        pool, self._pool = self._pool, None
+        reader, self._reader = self._reader, None
+        if reader is not None and self._connection is not None and not self._connection.is_closed():
+            with suppress(LogUnavailable):
+                await self._replicas.leave(nothing_open=False)
         async with self._lock:
             await self._drop()
-        if pool is not None:
-            try:
-                await asyncio.wait_for(pool.close(), _COMMAND_SECONDS)
-            except TimeoutError:
-                pool.terminate()
+        if reader is not None:
+            await reader.close()
 
     async def head(self) -> Head:
         """See `LogStore.head`."""
@@ -100,7 +95,7 @@ class PostgresLogStore:
         """See `LogStore.commit`. A lost connection is resolved by looking for the batch under the head's lock."""
         async with self._lock:
             try:
-                async with _translated():
+                async with translated():
                     connection = await self._connect()
                     return await self._commit(connection, batch, mark)
             except LogUnavailable:
@@ -118,9 +113,10 @@ class PostgresLogStore:
         async with self._lock:
             await self._drop()
             self._facets.clear()
-            async with _translated():
+            async with translated():
                 connection = await self._connect()
                 await self._assert_durable(connection)
+                await self._replicas.rejoin(connection)
 
     async def save_checkpoint(
         self, checkpoint: Checkpoint, at_us: int, cosigned: Sequence[Cosignature] = ()
@@ -145,28 +141,10 @@ class PostgresLogStore:
 
         return await self._on_writer(save)
 
-    async def leads(self) -> bool:
-        """See `LogStore.leads`: who holds a session lock that ends with its connection."""
-
-        async def take(connection: asyncpg.Connection) -> bool:
-            if not self._leads:
-                self._leads = bool(await connection.fetchval(_LEAD, _REPLICA_LOCKS, _PUBLISHER))
-            return self._leads
-
-        return await self._on_writer(take)
-
-    async def stopped_replicas(self) -> dict[str, int]:
-        """See `LogStore.stopped_replicas`: those whose session lock nobody holds, and our own name."""
-        rows = await self.fetch(_STOPPED_REPLICAS, _REPLICA_LOCKS, self._replica)
-        return {str(name): int(mark) for name, mark in rows}
-
-    async def retire(self, replicas: Sequence[str]) -> None:
-        """See `LogStore.retire`."""
-
-        async def remove(connection: asyncpg.Connection) -> None:
-            await connection.execute("DELETE FROM log_replica WHERE replica = ANY($1::text[])", list(replicas))
-
-        await self._on_writer(remove)
+    @property
+    def replicas(self) -> PostgresReplicas:
+        """See `LogStore.replicas`."""
+        return self._replicas
 
     @property
     def eraser(self) -> Eraser:
@@ -179,15 +157,21 @@ class PostgresLogStore:
 
     async def fetch(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
         """See `LogReader.fetch`."""
-        if self._pool is None:
+        return await self._readers().fetch(statement, *values)
+
+    def snapshot(self) -> AbstractAsyncContextManager[LogReader]:
+        """See `LogReader.snapshot`."""
+        return self._readers().snapshot()
+
+    def _readers(self) -> PostgresReader:
+        if self._reader is None:
             raise LogUnavailable("the log's database is not open")
-        async with _translated():
-            return [tuple(row) for row in await self._pool.fetch(statement, *values)]
+        return self._reader
 
     async def _on_writer(self, work: Callable[[asyncpg.Connection], Awaitable[T]]) -> T:
         async with self._lock:
             try:
-                async with _translated():
+                async with translated():
                     return await work(await self._connect())
             except BaseException:
                 await self._drop()
@@ -195,24 +179,25 @@ class PostgresLogStore:
 
     async def _connect(self) -> asyncpg.Connection:
         if self._connection is None or self._connection.is_closed():
-            self._connection = await asyncpg.connect(
+            connection = await asyncpg.connect(
                 self._url,
-                timeout=_CONNECT_SECONDS,
-                command_timeout=_COMMAND_SECONDS,
-                server_settings={"application_name": "simpul-log-writer"},
+                timeout=CONNECT_SECONDS,
+                command_timeout=COMMAND_SECONDS,
+                server_settings=_SESSION_SETTINGS,
             )
-            # Held as long as the session lives: tells others that the open intents of this replica are under way.
-            await self._connection.execute(
-                "SELECT pg_try_advisory_lock($1::integer, hashtext($2))", _REPLICA_LOCKS, self._replica
-            )
-            if self._durability is not None:
-                await self._connection.execute(_SESSION.format(self._durability))
+            try:
+                await self._replicas.join(connection)
+                if self._durability is not None:
+                    await connection.execute(_SESSION.format(self._durability))
+            except BaseException:
+                connection.terminate()
+                raise
+            self._connection = connection
         return self._connection
 
     async def _drop(self) -> None:
         """Close the writing connection without waiting for its server; an open transaction there is rolled back."""
         connection, self._connection, self._known = self._connection, None, None
-        self._leads = False
         if connection is not None:
             connection.terminate()
 
@@ -284,12 +269,15 @@ class PostgresLogStore:
         values = append_values(self._origin, head, grown, replica, batch, terms, nodes)
         self._commit_sent = True
         try:
-            moved = await connection.fetchval(APPEND, *values)
+            row = await connection.fetchrow(APPEND, *values)
         except asyncpg.LockNotAvailableError:
             self._commit_sent = False  # the server said that it did nothing: there is no batch to look for
             raise
-        self._known = grown if moved else None
-        return head.size if moved else None
+        if not row["serving"]:
+            self._commit_sent = False
+            raise LogUnavailable("this replica was silent for too long and declared stopped; it registers anew")
+        self._known = grown if row["moved"] else None
+        return head.size if row["moved"] else None
 
     async def _append_locked(
         self,
@@ -312,7 +300,7 @@ class PostgresLogStore:
     async def _find(self, batch: Sequence[Prepared]) -> int | None:
         """Index of a batch whose COMMIT was not answered; None when it is not there (or cannot be known)."""
         try:
-            async with _translated():
+            async with translated():
                 connection = await self._connect()
                 await connection.execute("BEGIN")
                 await connection.fetchrow(_LOCK_HEAD, self._origin)  # waits until the lost transaction has ended
@@ -327,17 +315,3 @@ class PostgresLogStore:
         if [bytes(row["leaf_hash"]) for row in rows] != [entry.leaf_hash for entry in batch]:
             return None
         return int(rows[0]["idx"])
-
-
-@asynccontextmanager
-async def _translated() -> AsyncIterator[None]:
-    """Asyncpg's and the network's errors as LogUnavailable, without values of the statement."""
-    try:
-        yield
-    except asyncpg.LockNotAvailableError as error:
-        raise LogUnavailable("another replica holds the log's head", retry_after_seconds=1) from error
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
-        state = getattr(error, "sqlstate", "") or ""
-        raise LogUnavailable(f"the log's database: {type(error).__name__} {state}", retry_after_seconds=2) from error
-    except (OSError, TimeoutError) as error:
-        raise LogUnavailable(f"the log's database: {type(error).__name__}", retry_after_seconds=2) from error

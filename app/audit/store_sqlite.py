@@ -12,9 +12,9 @@ import fcntl
 import os
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -26,8 +26,9 @@ from app.audit.cosignatures import Cosignature
 from app.audit.erased import Span
 from app.audit.erasers import Eraser, erase_sqlite
 from app.audit.merkle import EMPTY_ROOT, TILE_BITS
+from app.audit.sqlite_replicas import OneReplica
 from app.audit.sqlite_schema import ADDED_LATER, SCHEMA_VERSION, TABLES
-from app.audit.store import COLUMN_NAMES, Head, OpenMark, Prepared
+from app.audit.store import COLUMN_NAMES, Head, LogReader, OpenMark, Prepared
 from app.errors import LogBroken, LogLocked, LogUnavailable, StoreOutdated
 
 LOG_FILE = "log.db"
@@ -57,6 +58,7 @@ _SELECT_HEAD = "SELECT size, root, frontier, tail FROM log_head"
 
 T = TypeVar("T")
 Identity = tuple[int, int]
+Row = tuple[Any, ...]
 
 
 class SqliteLogStore:
@@ -77,6 +79,8 @@ class SqliteLogStore:
         self._reader_state = threading.local()
         self._generation = 0
         self._read_connections: list[apsw.Connection] = []
+        self._spare: list[tuple[apsw.Connection, int]] = []
+        self._replicas = OneReplica(self, lambda names: self._write(lambda: self._retire(names)))
 
     async def open(self, *, create: bool) -> None:
         """See `LogStore.open`. The lock on `log.lock` is held until `close`."""
@@ -108,31 +112,37 @@ class SqliteLogStore:
         """See `LogStore.save_checkpoint`."""
         return await self._write(lambda: self._save_checkpoint(checkpoint, at_us, cosigned))
 
-    async def leads(self) -> bool:
-        """See `LogStore.leads`: the lock on the folder is ours alone."""
-        return True
-
-    async def stopped_replicas(self) -> dict[str, int]:
-        """See `LogStore.stopped_replicas`: all of them, since the lock is ours alone."""
-        return {str(name): int(mark) for name, mark in await self.fetch("SELECT replica, open_from FROM log_replica")}
-
-    async def retire(self, replicas: Sequence[str]) -> None:
-        """See `LogStore.retire`."""
-        await self._write(lambda: self._retire(replicas))
-
     async def fetch(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
         """See `LogReader.fetch`."""
-        return await asyncio.get_running_loop().run_in_executor(self._readers, self._fetch, statement, values)
+        return await self._read(lambda: _rows(self._reader(), statement, values))
+
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[LogReader]:
+        """See `LogReader.snapshot`: a read transaction on a connection that nobody else uses meanwhile."""
+        connection, generation = await self._read(self._begin)
+        reader = _Snapshot(connection, self._read)
+        try:
+            yield reader
+        finally:
+            await asyncio.shield(self._read(lambda: self._end(reader, generation)))
+
+    @property
+    def replicas(self) -> OneReplica:
+        """See `LogStore.replicas`."""
+        return self._replicas
 
     @property
     def eraser(self) -> Eraser:
         """See `LogStore.eraser`."""
         return Eraser(lambda spans, tags: self._write(lambda: self._erase(spans, tags)))
 
+    async def _read(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._readers, work)
+
     async def _write(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._writer, work)
 
-    # --- everything below runs in the writer thread, except _fetch ---
+    # --- everything below runs in the writer thread; _reader, _begin and _end in those of readers ---
 
     def _open(self, *, create: bool) -> None:
         if self._lock_descriptor is None:
@@ -293,27 +303,42 @@ class SqliteLogStore:
         except apsw.Error as error:
             raise _unavailable(error) from error
 
-    def _fetch(self, statement: str, values: tuple[Any, ...]) -> list[tuple[Any, ...]]:
-        try:
-            connection = self._reader()
-            return list(connection.execute(statement.replace("$", "?"), values))
-        except apsw.Error as error:
-            raise _unavailable(error) from error
-
     def _reader(self) -> apsw.Connection:
         """This thread's read-only connection, opened anew after the writer was."""
         state = self._reader_state
         if getattr(state, "generation", None) != self._generation:
-            connection = apsw.Connection(
-                str(self._path), flags=apsw.SQLITE_OPEN_READONLY, vfs=self._vfs, statementcachesize=100
-            )
-            connection.set_busy_timeout(_BUSY_MILLISECONDS)
-            connection.pragma("query_only", 1)
-            connection.pragma("mmap_size", 0)
+            connection = self._read_only()
             state.connection, state.generation = connection, self._generation
-            self._read_connections.append(connection)
         reader: apsw.Connection = state.connection
         return reader
+
+    def _read_only(self) -> apsw.Connection:
+        connection = apsw.Connection(
+            str(self._path), flags=apsw.SQLITE_OPEN_READONLY, vfs=self._vfs, statementcachesize=100
+        )
+        connection.set_busy_timeout(_BUSY_MILLISECONDS)
+        connection.pragma("query_only", 1)
+        connection.pragma("mmap_size", 0)
+        self._read_connections.append(connection)
+        return connection
+
+    def _begin(self) -> tuple[apsw.Connection, int]:
+        """A connection in a read transaction, and the generation of the file that it reads."""
+        generation = self._generation
+        try:
+            spare = self._spare.pop() if self._spare else None
+            connection = spare[0] if spare is not None and spare[1] == generation else self._read_only()
+            connection.execute("BEGIN")
+        except apsw.Error as error:
+            raise _unavailable(error) from error
+        return connection, generation
+
+    def _end(self, reader: _Snapshot, generation: int) -> None:
+        connection = reader.connection
+        with reader.busy, suppress(apsw.Error):  # a failed read may have ended the transaction
+            connection.execute("ROLLBACK")
+        if not connection.in_transaction:
+            self._spare.append((connection, generation))
 
     def _disconnect(self) -> None:
         """Close the writer; readers notice by the generation. Old readers keep their locks until they are closed."""
@@ -332,6 +357,38 @@ class SqliteLogStore:
         if self._lock_descriptor is not None:
             os.close(self._lock_descriptor)
             self._lock_descriptor = None
+
+
+class _Snapshot:
+    """The reader inside of one read transaction. `busy`: a thread uses the connection, for nobody perhaps any more."""
+
+    def __init__(
+        self, connection: apsw.Connection, run: Callable[[Callable[[], list[Row]]], Awaitable[list[Row]]]
+    ) -> None:
+        self.connection = connection
+        self.busy = threading.Lock()
+        self._run = run
+
+    async def fetch(self, statement: str, *values: Any) -> list[Row]:
+        """See `LogReader.fetch`."""
+
+        def rows() -> list[Row]:
+            with self.busy:
+                return _rows(self.connection, statement, values)
+
+        return await self._run(rows)
+
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[LogReader]:
+        """The same snapshot."""
+        yield self
+
+
+def _rows(connection: apsw.Connection, statement: str, values: tuple[Any, ...]) -> list[Row]:
+    try:
+        return list(connection.execute(statement.replace("$", "?"), values))
+    except apsw.Error as error:
+        raise _unavailable(error) from error
 
 
 def _node_values(node: TileNode) -> tuple[Any, ...]:

@@ -89,6 +89,9 @@ log_replica = Table(
     metadata,
     Column("replica", Text, primary_key=True),
     Column("open_from", BigInteger, nullable=False),
+    Column("lock_key", BigInteger, unique=True),
+    Column("seen_us", BigInteger, nullable=False, server_default="0"),
+    Column("stopped_by", Text),
 )
 
 exchange_detail = Table(

@@ -17,11 +17,12 @@ from app.audit.entry import decode, list_digest, member_columns
 from app.audit.erased import Erased
 from app.audit.facets import facet_terms
 from app.audit.merkle import HASH_BYTES, TILE_BITS, TILE_WIDTH, Frontier, leaf_hash
-from app.audit.shape import CLOSERS, MOVABLE
+from app.audit.shape import CLOSERS, KINDS, MOVABLE
 from app.audit.store import COLUMN_NAMES, Head, Tag
 from app.errors import LogError
 
 _BACKWARDS_US = 60_000_000
+_BROKEN_KEPT = 100
 GAP_OP = "log.gap"
 """Operation of the first entry of a log that continues after a loss."""
 
@@ -73,7 +74,8 @@ class StoredNote:
 class Verification:
     """Result. `size` and `root` (hex) are those verified; `open_intents` are exchanges without an outcome so far.
 
-    `erased_details` entries have no detail any more, as the entries `erased_by` record.
+    `erased_details` entries have no detail any more, as the entries `erased_by` record. `closed_twice` and
+    `without_intent` are closing entries that break the rule of exchanges, the first ones of them.
     """
 
     ok: bool
@@ -88,11 +90,38 @@ class Verification:
     open_intents: tuple[int, ...] = ()
     erased_details: int = 0
     erased_by: tuple[int, ...] = ()
+    closed_twice: tuple[int, ...] = ()
+    without_intent: tuple[int, ...] = ()
+
+
+@dataclass(slots=True)
+class Broken:
+    """Entries that break one rule: the first of them, how many there are, and the first that is more than worth telling."""
+
+    reason: str
+    count: int = 0
+    first: list[int] = field(default_factory=list)
+    fault: tuple[int, str] | None = None
+
+    def add(self, index: int, *facts: int, broken: bool = True) -> None:
+        """One more, in rising order."""
+        self.count += 1
+        if len(self.first) < _BROKEN_KEPT:
+            self.first.append(index)
+        if broken and self.fault is None:
+            self.fault = (index, f"the {self.reason.format(*facts)}")
+
+    def told(self, warnings: list[str], what: str) -> None:
+        """How many there were, if any."""
+        if self.count:
+            warnings.append(f"{self.count} {what}; first {self.first[0]}")
 
 
 @dataclass(slots=True)
 class Walk:
-    """State of the pass: what was computed so far. Memory: one tile, the open intents, the facets."""
+    """State of the pass: what was computed so far. Memory: one tile, the open intents, the facets. The exchanges that
+    were closed are not kept: the store is asked for the earlier entries of those that a tile closes.
+    """
 
     verifier: Verifier
     frontier: Frontier
@@ -101,6 +130,9 @@ class Walk:
     erased_by: set[int] = field(default_factory=set)
     seen_facets: set[int] = field(default_factory=set)
     open_intents: dict[str, int] = field(default_factory=dict)
+    closing: list[tuple[int, str, str]] = field(default_factory=list)
+    closed_twice: Broken = field(default_factory=lambda: Broken("exchange was closed before, by entry {}"))
+    without_intent: Broken = field(default_factory=lambda: Broken("exchange has no intent before this entry"))
     tail: bytearray = field(default_factory=bytearray)
     warnings: list[str] = field(default_factory=list)
     checkpoints: int = 0
@@ -201,6 +233,28 @@ class Walk:
             self.warnings.append(
                 f"{len(self.open_intents)} intents without an outcome; first {min(self.open_intents.values())}"
             )
+        self.closed_twice.told(self.warnings, "entries close an exchange that was closed before")
+        self.without_intent.told(self.warnings, "entries close an exchange that has no intent")
+
+    def exchanges(self, earlier: Mapping[tuple[str, str], int]) -> None:
+        """The rule of exchanges for the closing entries read since the last call: one intent before, none that closes.
+
+        `earlier`: for exchange and kind the first index. An action of an administrator may stand alone, and is told.
+        """
+        for index, xid, kind in self.closing:
+            before = {name: at for name in KINDS if (at := earlier.get((xid, name), index)) < index}
+            first = min((at for name, at in before.items() if name in CLOSERS), default=None)
+            if first is not None:
+                self.closed_twice.add(index, first)
+            elif "intent" not in before:
+                self.without_intent.add(index, broken=kind != "admin")
+        self.closing.clear()
+
+    def rules(self) -> None:
+        """Everything else was right: Finding for the first entry that breaks the rule of exchanges."""
+        found = [fault for fault in (self.closed_twice.fault, self.without_intent.fault) if fault is not None]
+        if found:
+            raise Finding(*min(found))
 
     def facet(self, row: Row, stored_terms: Mapping[int, frozenset[str]]) -> None:
         """On the first entry of a facet: its search terms are those of the entry."""
@@ -255,6 +309,10 @@ class Walk:
             self.open_intents.setdefault(found["xid"], index)
         elif found["kind"] in CLOSERS:
             self.open_intents.pop(found["xid"], None)
+            if (
+                found["kind"] != "erasure" and found["op"] != GAP_OP
+            ):  # these two stand alone, each an exchange of its own
+                self.closing.append((index, found["xid"], found["kind"]))
 
     def _time(self, index: int, moment_us: int) -> None:
         if moment_us < self._latest_us - _BACKWARDS_US:

@@ -107,6 +107,8 @@ def verify_log(
         open_intents=tuple(sorted(walk.open_intents.values())),
         erased_details=walk.erased_details,
         erased_by=tuple(sorted(walk.erased_by)),
+        closed_twice=tuple(walk.closed_twice.first),
+        without_intent=tuple(walk.without_intent.first),
     )
 
 
@@ -156,6 +158,7 @@ class _Check:
         self.walk.end(head)
         if self.start == 0 and (stray := self._fetch(_STRAY_FACET)[0][0]) is not None:
             raise Finding(None, f"the search term {stray} stands there without an entry")
+        self.walk.rules()
 
     def _erasures(self) -> Iterator[tuple[int, list[Span]]]:
         """What erasure entries say. The entries themselves are checked when their turn comes."""
@@ -184,7 +187,10 @@ class _Check:
         leaves = head.tail if not finished else b"" if node is None or node.leaves is None else node.leaves
         notes = self._stored_notes(first if first == 0 else first + 1, end)
         self._notes(notes, outside)
-        rows = list(self._rows(first, end))
+        with self._fetch.snapshot():  # an erasure takes away details and tags while this reads
+            rows = list(self._rows(first, end))
+            if any(row.detail is None and self.walk.erased.by(row.idx) is None for row in rows):
+                self.walk.erased = Erased(self._erasures())
         terms = self._terms({row.columns[-1] for row in rows} - self._facets)
         for row in rows:
             place = (row.idx - first) * HASH_BYTES
@@ -195,6 +201,7 @@ class _Check:
                 self._facets.add(row.columns[-1])
                 self.walk.facet(row, terms)
             self._notes(notes, outside)
+        self.walk.exchanges(self._earlier({xid for _, xid, _ in self.walk.closing}, end))
         if self.walk.frontier.size != end:
             raise Finding(self.walk.frontier.size, f"entry {self.walk.frontier.size} is missing")
         if self._progress is not None and (end == head.size or end // TILE_WIDTH % _PROGRESS_TILES == 0):
@@ -225,6 +232,14 @@ class _Check:
             salt, detail = details.get(int(idx), (None, None))
             kept = tuple(tags.get(int(idx), ()))
             yield Row(int(idx), bytes(leaf), bytes(entry), tuple(columns), salt, detail, kept)
+
+    def _earlier(self, xids: set[str], end: int) -> dict[tuple[str, str], int]:
+        """The first entry of each kind of these exchanges: by the index of exchanges, whatever the log's size."""
+        if not xids:
+            return {}
+        marks = ", ".join(f"${place}" for place in range(2, 2 + len(xids)))
+        statement = f"SELECT xid, kind, min(idx) FROM log_entry WHERE idx < $1 AND xid IN ({marks}) GROUP BY xid, kind"
+        return {(str(xid), str(kind)): int(idx) for xid, kind, idx in self._fetch(statement, end, *xids)}
 
     def _terms(self, facets: set[int]) -> dict[int, frozenset[str]]:
         """Stored search terms of facets that are met for the first time."""

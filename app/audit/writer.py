@@ -18,6 +18,8 @@ from app.errors import LogBroken, LogError, LogOverloaded, LogUnavailable
 _logger = logging.getLogger(__name__)
 _RETRY_FIRST_SECONDS = 0.1
 _RETRY_MOST_SECONDS = 5.0
+_LOOK_UP_INTENTS = 500
+_CLOSED_KEPT = 100_000
 
 Waiting = tuple[Sequence[Prepared], "asyncio.Future[list[Committed]]"]
 
@@ -47,6 +49,7 @@ class GroupWriter:
         self._task: asyncio.Task[None] | None = None
         self._open_intents: dict[str, int] = {}
         self._doubtful: list[str] = []
+        self._closed_already: dict[str, None] = {}
         self.size = 0
         self.failed_batches = 0
         self.error: LogError | None = None
@@ -84,6 +87,8 @@ class GroupWriter:
             raise LogOverloaded(
                 f"{self._waiting_entries} entries wait for the exchange log; more are refused", retry_after_seconds=1
             )
+        if self._closed_already and any(e.kind in CLOSERS and e.xid in self._closed_already for e in group):
+            raise LogUnavailable("the exchange was closed already, while this replica could not reach the log")
         future: asyncio.Future[list[Committed]] = asyncio.get_running_loop().create_future()
         self._waiting.append((group, future))
         self._waiting_entries += len(group)
@@ -165,6 +170,7 @@ class GroupWriter:
             await self._recheck()
             self.size = (await self._store.head()).size
             await self._find_doubtful()
+            await self._find_closed()
         except LogError as error:
             if isinstance(error, LogBroken):
                 _logger.critical("exchange log is broken: %s", error.detail)
@@ -185,6 +191,22 @@ class GroupWriter:
         found = {**self._open_intents, **{str(xid): int(idx) for xid, idx in rows}}
         self._open_intents = dict(sorted(found.items(), key=lambda item: item[1]))
         self._doubtful.clear()
+
+    async def _find_closed(self) -> None:
+        """Open intents may have been answered: by a commit whose answer was lost, or by another replica that took this
+        one for stopped. They are not closed again.
+        """
+        listed = list(self._open_intents)
+        kinds = ", ".join(f"'{kind}'" for kind in sorted(CLOSERS))
+        for start in range(0, len(listed), _LOOK_UP_INTENTS):
+            part = listed[start : start + _LOOK_UP_INTENTS]
+            marks = ", ".join(f"${place}" for place in range(1, len(part) + 1))
+            statement = f"SELECT xid FROM log_entry WHERE xid IN ({marks}) AND kind IN ({kinds})"
+            for (xid,) in await self._store.fetch(statement, *part):
+                self._open_intents.pop(str(xid), None)
+                self._closed_already[str(xid)] = None
+        while len(self._closed_already) > _CLOSED_KEPT:
+            del self._closed_already[next(iter(self._closed_already))]
 
     def _mark(self, batch: Sequence[Prepared]) -> OpenMark:
         """The low-water mark of open intents, as it will be when this batch is committed."""

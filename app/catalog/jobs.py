@@ -95,7 +95,9 @@ async def change(connection: AsyncConnection, job_id: str, **values: Any) -> boo
 
 
 async def close_orphans(connection: AsyncConnection, moment: datetime, replica: str | None) -> None:
-    """Fails what nobody runs any more: jobs of `replica` (it has just started), and those that were silent too long."""
+    """Fails what nobody runs any more: those that were silent too long, and at once the jobs of `replica`, which has just
+    started. Only an embedded gateway has the name that its former process had; of others silence is the only sign.
+    """
     silent = job.c.seen_at < moment - timedelta(seconds=SILENT_SECONDS)
     lost = silent if replica is None else silent | (job.c.replica == replica)
     await connection.execute(

@@ -73,7 +73,7 @@ class JobRunner:
         self._sweeper: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Fails what an earlier life of this process left, and keeps the table clean from now on."""
+        """Fails what an earlier process left (at once, or when it was silent for a while), and keeps the table clean from now on."""
         async with self._state.database.begin() as connection:
             await jobs.close_orphans(connection, datetime.now(UTC), self._replica)
         self._sweeper = asyncio.create_task(self._sweep())

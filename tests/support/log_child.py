@@ -11,6 +11,7 @@ import asyncio
 import os
 import sys
 from pathlib import Path
+from secrets import token_hex
 
 from app.audit.entry import Entry, Gateway, Record, Subject, uuid7
 from app.audit.log import ExchangeLog
@@ -24,8 +25,9 @@ REFUSED_PAUSE_SECONDS = 0.02
 
 
 async def serve(folder: Path, url: str) -> None:
-    gateway = Gateway("gw-1", "simpul 0.1.0")
-    store = SqliteLogStore(folder, ORIGIN) if url == "-" else PostgresLogStore(url, ORIGIN, "gw-1")
+    name = "gw-1" if url == "-" else f"gw-1-{os.getpid()}-{token_hex(8)}"  # as a gateway names itself
+    gateway = Gateway(name, "simpul 0.1.0")
+    store = SqliteLogStore(folder, ORIGIN) if url == "-" else PostgresLogStore(url, ORIGIN, name)
     log = await ExchangeLog.open(store, folder, origin=ORIGIN, gateway=gateway, checkpoint_seconds=0.03)
     acknowledged = os.open(folder / "acknowledged", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     refused = os.open(folder / "refused", os.O_WRONLY | os.O_APPEND | os.O_CREAT)

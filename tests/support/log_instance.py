@@ -14,6 +14,7 @@ import sqlalchemy
 from app.audit.entry import Gateway
 from app.audit.keys import create_log_keys
 from app.audit.log import ExchangeLog
+from app.audit.postgres_replicas import STOPPED_AFTER_SECONDS
 from app.audit.store import LogStore
 from app.audit.store_postgres import PostgresLogStore
 from app.audit.store_sqlite import SqliteLogStore
@@ -35,10 +36,12 @@ class Instance:
         self.settings = Settings(dir=folder, database_url=url, log_origin=ORIGIN)
         create_log_keys(folder, ORIGIN)
 
-    def store(self, replica: str = GATEWAY.replica) -> LogStore:
+    def store(
+        self, replica: str = GATEWAY.replica, *, stopped_after_seconds: float = STOPPED_AFTER_SECONDS
+    ) -> LogStore:
         if self.url is None:
             return SqliteLogStore(self.folder, ORIGIN)
-        return PostgresLogStore(self.url, ORIGIN, replica)
+        return PostgresLogStore(self.url, ORIGIN, replica, stopped_after_seconds=stopped_after_seconds)
 
     @asynccontextmanager
     async def opened(self, store: LogStore | None = None, **options: Any) -> AsyncIterator[ExchangeLog]:

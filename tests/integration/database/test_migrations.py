@@ -60,3 +60,16 @@ def test_entries_cannot_be_changed_on_postgresql(tmp_path: Path, postgres_url: s
         for statement in ("UPDATE log_entry SET kind = 'outcome'", "DELETE FROM log_entry", "TRUNCATE log_entry"):
             with pytest.raises(psycopg.errors.RaiseException):
                 connection.execute(statement)
+
+
+def test_replicas_of_an_earlier_version_count_as_long_not_heard_of(tmp_path: Path, postgres_url: str) -> None:
+    settings = Settings(dir=tmp_path, database_url=SecretStr(postgres_url))
+    upgrade(settings)
+    downgrade(settings, "0009")
+    with psycopg.connect(postgres_url, autocommit=True) as connection:
+        connection.execute("INSERT INTO log_replica (replica, open_from) VALUES ('a', 1), ('b', 2)")
+    upgrade(settings)
+    with psycopg.connect(postgres_url) as connection:
+        found = connection.execute("SELECT * FROM log_replica ORDER BY replica").fetchall()
+
+    assert found == [("a", 1, None, 0, None), ("b", 2, None, 0, None)]
