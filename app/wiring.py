@@ -55,11 +55,12 @@ async def open_services(settings: Settings, metrics: Metrics | None = None) -> A
     async with contextlib.AsyncExitStack() as stack:
         database = Database.open(settings)
         stack.push_async_callback(database.close)
-        log = await open_exchange_log(settings, gateway)
+        metrics = metrics or Metrics()
+        log = await open_exchange_log(settings, gateway, metrics)
         stack.push_async_callback(log.close)
         async with database.begin() as connection:
             await ensure_keys(connection, seal, datetime.now(UTC))
-        state = _state(settings, database, log, seal, gateway, metrics or Metrics())
+        state = _state(settings, database, log, seal, gateway, metrics)
         stack.push_async_callback(state.sources.close)
         await state.refresh()
         state.background = JobRunner(state)

@@ -19,6 +19,7 @@ from app.audit.subjects import SubjectKeys
 from app.audit.witnessing import Witnessing, WitnessRules, WitnessState
 from app.audit.writer import GroupWriter
 from app.errors import LogUnavailable
+from app.telemetry import Metrics
 
 _logger = logging.getLogger(__name__)
 
@@ -37,7 +38,7 @@ class ExchangeLog:
         self._keys = keys
 
     @classmethod
-    async def open(
+    async def open(  # noqa: PLR0913 - all that a log is opened with, named
         cls,
         store: LogStore,
         folder: Path,
@@ -48,6 +49,7 @@ class ExchangeLog:
         queue_entries: int = 4096,
         checkpoint_seconds: float = 1.0,
         witnesses: WitnessRules | None = None,
+        metrics: Metrics | None = None,
     ) -> ExchangeLog:
         """Open the store, refuse a tree that is not an extension of the last signed checkpoint, close orphaned intents.
 
@@ -72,6 +74,7 @@ class ExchangeLog:
                 batch_entries=batch_entries,
                 queue_entries=queue_entries,
                 recheck=publisher.recheck,
+                metrics=metrics,
             )
             publisher.attach(writer)
             writer.start((await store.head()).size)

@@ -11,6 +11,7 @@ from app.audit.store_sqlite import SqliteLogStore
 from app.audit.witnessing import WitnessRules
 from app.errors import SettingsInvalid
 from app.settings import Settings
+from app.telemetry import Metrics
 
 
 def log_store(settings: Settings, replica: str) -> LogStore:
@@ -20,8 +21,8 @@ def log_store(settings: Settings, replica: str) -> LogStore:
     return PostgresLogStore(settings.database_url.get_secret_value(), settings.origin, replica)
 
 
-async def open_exchange_log(settings: Settings, gateway: Gateway) -> ExchangeLog:
-    """Open the log for writing; errors as for `ExchangeLog.open`."""
+async def open_exchange_log(settings: Settings, gateway: Gateway, metrics: Metrics | None = None) -> ExchangeLog:
+    """Open the log for writing; errors as for `ExchangeLog.open`. What it does is counted in `metrics`."""
     return await ExchangeLog.open(
         log_store(settings, gateway.replica),
         settings.dir,
@@ -30,11 +31,12 @@ async def open_exchange_log(settings: Settings, gateway: Gateway) -> ExchangeLog
         batch_entries=settings.log_batch_entries,
         queue_entries=settings.log_queue_entries,
         checkpoint_seconds=settings.checkpoint_seconds,
-        witnesses=_witnesses(settings),
+        witnesses=witnesses_of(settings),
+        metrics=metrics,
     )
 
 
-def _witnesses(settings: Settings) -> WitnessRules | None:
+def witnesses_of(settings: Settings) -> WitnessRules | None:
     """The witnesses of the settings' policy file; SettingsInvalid names its line."""
     path = settings.log_policy
     if path is None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
@@ -14,6 +15,7 @@ from contextlib import suppress
 from app.audit.shape import CLOSERS
 from app.audit.store import Committed, LogStore, OpenMark, Prepared
 from app.errors import LogBroken, LogError, LogOverloaded, LogUnavailable
+from app.telemetry import Metrics
 
 _logger = logging.getLogger(__name__)
 _RETRY_FIRST_SECONDS = 0.1
@@ -21,7 +23,8 @@ _RETRY_MOST_SECONDS = 5.0
 _LOOK_UP_INTENTS = 500
 _CLOSED_KEPT = 100_000
 
-Waiting = tuple[Sequence[Prepared], "asyncio.Future[list[Committed]]"]
+Waiting = tuple[Sequence[Prepared], "asyncio.Future[list[Committed]]", float]
+"""A group, who waits for it, and since when (performance counter)."""
 
 
 class GroupWriter:
@@ -35,6 +38,7 @@ class GroupWriter:
         batch_entries: int,
         queue_entries: int,
         recheck: Callable[[], Awaitable[None]],
+        metrics: Metrics | None = None,
     ) -> None:
         """`recheck` verifies the tail of a store that was opened again; it raises LogBroken when it does not fit."""
         self._store = store
@@ -42,6 +46,8 @@ class GroupWriter:
         self._batch_entries = batch_entries
         self._queue_entries = queue_entries
         self._recheck = recheck
+        self._metrics = metrics or Metrics()
+        self._metrics.log_queue.set_function(lambda: self._waiting_entries)
         self._waiting: deque[Waiting] = deque()
         self._waiting_entries = 0
         self._wake = asyncio.Event()
@@ -90,7 +96,7 @@ class GroupWriter:
         if self._closed_already and any(e.kind in CLOSERS and e.xid in self._closed_already for e in group):
             raise LogUnavailable("the exchange was closed already, while this replica could not reach the log")
         future: asyncio.Future[list[Committed]] = asyncio.get_running_loop().create_future()
-        self._waiting.append((group, future))
+        self._waiting.append((group, future, time.perf_counter()))
         self._waiting_entries += len(group)
         self._wake.set()
         return future
@@ -121,7 +127,7 @@ class GroupWriter:
                 return
 
     async def _write(self, taken: list[Waiting]) -> None:
-        batch = taken[0][0] if len(taken) == 1 else [entry for group, _ in taken for entry in group]
+        batch = taken[0][0] if len(taken) == 1 else [entry for group, _, _ in taken for entry in group]
         try:
             first = await self._store.commit(batch, self._mark(batch))
         except Exception as error:  # noqa: BLE001 - any failure poisons the writer: nothing may be acknowledged
@@ -130,7 +136,10 @@ class GroupWriter:
         self.size = first + len(batch)
         self._note_intents(first, batch)
         index = first
-        for group, future in taken:
+        moment = time.perf_counter()
+        self._metrics.log_appends.inc(len(batch))
+        for group, future, since in taken:
+            self._metrics.log_seconds.observe(moment - since)
             found = [Committed(index + i, entry.id, entry.leaf_hash) for i, entry in enumerate(group)]
             index += len(group)
             if not future.done():
@@ -140,7 +149,7 @@ class GroupWriter:
         reason = error if isinstance(error, LogError) else LogUnavailable(f"{type(error).__name__}")
         self.error = reason
         self.failed_batches += 1
-        self._doubtful += [entry.id for group, _ in taken for entry in group if entry.kind == "intent"]
+        self._doubtful += [entry.id for group, _, _ in taken for entry in group if entry.kind == "intent"]
         _logger.error("exchange log cannot be written: %s", reason.detail, exc_info=error)
         self._waiting.extendleft(reversed(taken))
         self._fail_waiting(
@@ -149,7 +158,8 @@ class GroupWriter:
 
     def _fail_waiting(self, error: LogError) -> None:
         waiting, self._waiting, self._waiting_entries = self._waiting, deque(), 0
-        for _, future in waiting:
+        self._metrics.log_failures.inc(sum(len(group) for group, _, _ in waiting))
+        for _, future, _ in waiting:
             if not future.done():
                 future.set_exception(error)
 

@@ -102,6 +102,7 @@ async def write_whole(
     except SimpulError as error:
         note_read(exchange, read)
         error.legs = error.legs or read.statuses
+        await records.note_sources(state, read.statuses)
         raise
     finally:
         await asyncio.to_thread(writer.close)

@@ -98,6 +98,7 @@ async def match(
             read.finish()
     except SimpulError as error:
         exchange.sources = error.legs = merged_statuses(reads)
+        await records.note_sources(state, exchange.sources)
         raise
     exchange.sources = merged_statuses(reads)
     exchange.complete = all(read.complete for read in reads)

@@ -106,6 +106,7 @@ async def run(state: State, exchange: Exchange, query: Query, refs: Sequence[Dat
         answer = await execute(query, refs, state.runtime.until(deadline))
     except SimpulError as error:
         exchange.sources = _legs(error)
+        await note_sources(state, exchange.sources)
         raise
     note_answer(exchange, answer)
     await note_sources(state, answer.sources)

@@ -186,9 +186,7 @@ def test_a_request_that_outlasts_the_drain_is_closed_before_the_gateway_ends(tmp
         services.close()
     gateway.start()
     try:
-        found = (
-            gateway.client("supervisor", "dinkes").get("/v1/exchanges", params={"op": "list"}).json()["items"]
-        )
+        found = gateway.client("supervisor", "dinkes").get("/v1/exchanges", params={"op": "list"}).json()["items"]
     finally:
         gateway.stop()
 

@@ -1,0 +1,486 @@
+"""Every setting and every metric that is declared is used: each is turned, and its effect is seen."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import shutil
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from starlette.requests import Request
+from starlette.responses import Response
+
+from app.access.clients import ClientDraft, create_client, list_clients
+from app.api import records
+from app.audit.keys import load_verifier
+from app.audit.opened import log_store, open_exchange_log
+from app.audit.store_postgres import PostgresLogStore
+from app.catalog.agencies import Agency, create_agency
+from app.cli.instance import create_instance, server_config
+from app.connectors.manifest import parse_manifest
+from app.errors import SettingsInvalid, StoreUnavailable
+from app.gateway.state import State
+from app.main import create_app
+from app.settings import Settings, load_settings
+from app.telemetry import configure_logging
+from tests.integration.api.conftest import FACILITIES, facility_manifest
+from tests.support.sources import SourceServer
+
+LIST = "/v1/records/fasilitas-kesehatan"
+
+
+class At:
+    """A gateway in this process: its settings and services, and a client that is its admin."""
+
+    def __init__(self, settings: Settings, state: State, client: httpx.AsyncClient, services: SourceServer) -> None:
+        self.settings, self.state, self.client, self.services = settings, state, client, services
+
+    async def get(self, path: str, **more: Any) -> httpx.Response:
+        return await self.client.get(path, **more)
+
+    async def session(self, role: str) -> dict[str, str]:
+        """The header of a new credential."""
+        draft = ClientDraft(agency="dinkes", role=role, name=f"Test {role}")  # type: ignore[arg-type]
+        async with self.state.database.begin() as connection:
+            await ensure_agency(connection)
+            client, _ = await create_client(connection, draft, now())
+        await self.state.refresh()
+        return {"authorization": f"Bearer {self.state.access.issuer.issue(client).text}"}
+
+    async def provide(self, **source: Any) -> None:
+        """An agency with a file of three facilities, published."""
+        await self.session("client")
+        assert (
+            await self.client.put("/v1/agencies/dinkes/files/inbox/faskes.csv", content=FACILITIES.encode())
+        ).status_code in {200, 201}
+        manifest = facility_manifest("dinkes-faskes", "dinkes")
+        await self.publish({**manifest, "source": {**manifest["source"], **source}} if source else manifest)  # type: ignore[dict-item]
+
+    async def provide_service(self, answer: Callable[..., tuple[int, str, bytes]]) -> None:
+        """As `provide`, by a service that works while it is checked and answers as `answer` says from then on."""
+        await self.session("client")
+        self.services.json("/s", b'[{"kode": "S1", "nama": "Satu"}]')
+        fields = {"kode_faskes": "kode", "nama": "nama"}
+        source = {"kind": "rest", "url": f"{self.services.url}/s", "record_path": "$[*]"}
+        await self.publish({**facility_manifest("dinkes-faskes", "dinkes"), "source": source, "fields": fields})
+        self.services.routes["/s"] = answer
+
+    async def publish(self, manifest: Mapping[str, Any]) -> None:
+        name = manifest["connector"]
+        assert (await self.client.put(f"/v1/connectors/{name}", json=dict(manifest))).status_code == 201
+        report = (await self.client.post(f"/v1/connectors/{name}/check")).json()
+        assert report["passed"], report
+        assert (await self.client.post(f"/v1/connectors/{name}/publish")).status_code == 200
+
+
+async def ensure_agency(connection: Any) -> None:
+    from app.catalog.agencies import list_agencies
+
+    if "dinkes" not in {agency.id for agency in await list_agencies(connection)}:
+        await create_agency(connection, Agency("dinkes", "Dinas Kesehatan", network_allow=("127.0.0.0/8",)))
+
+
+def now() -> Any:
+    from datetime import UTC, datetime
+
+    return datetime.now(UTC)
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("template") / "instance"
+    create_instance(load_settings(dir=folder, base_url="http://gateway"))
+    return folder
+
+
+@asynccontextmanager
+async def serving(folder: Path, template: Path, **changed: Any) -> AsyncIterator[At]:
+    """The gateway of a copy of the template with these settings."""
+    shutil.copytree(template, folder)
+    settings = load_settings(dir=folder, **changed)
+    app, services = create_app(settings), SourceServer()
+    try:
+        async with app.router.lifespan_context(app):
+            state: State = app.state.services
+            async with state.database.read() as connection:
+                admin = (await list_clients(connection))[0]
+            headers = {"authorization": f"Bearer {state.access.issuer.issue(admin).text}"}
+            transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+            async with httpx.AsyncClient(transport=transport, base_url="http://gateway", headers=headers) as client:
+                yield At(settings, state, client, services)
+    finally:
+        services.close()
+
+
+Effect = Callable[[At], Awaitable[None]]
+EFFECTS: dict[str, tuple[Any, Effect]] = {}
+
+
+def effect(name: str, value: Any) -> Callable[[Effect], Effect]:
+    """Registers what is seen of a setting when it has this value."""
+
+    def keep(function: Effect) -> Effect:
+        EFFECTS[name] = (value, function)
+        return function
+
+    return keep
+
+
+async def code_of(answer: httpx.Response) -> tuple[int, str]:
+    return answer.status_code, answer.json()["code"]
+
+
+@effect("instance", "ID-UJI")
+async def _(at: At) -> None:
+    assert (await at.get("/status")).json()["instance"] == "ID-UJI"
+    assert at.state.names.member("dinkes") == "ID-UJI/GOV/dinkes"
+
+
+@effect("region", "33.19")
+async def _(at: At) -> None:
+    assert (await at.get("/status")).json()["region"] == "33.19"
+
+
+@effect("bbox", (109.0, -8.0, 112.0, -5.0))
+async def _(at: At) -> None:
+    assert (await at.get("/status")).json()["bbox"] == [109.0, -8.0, 112.0, -5.0]
+
+
+@effect("zone", "Asia/Jayapura")
+async def _(at: At) -> None:
+    auditor = await at.session("supervisor")
+    await at.get(LIST)
+    found = (await at.get("/v1/exchanges/summary", params={"bucket": "day"}, headers=auditor)).json()
+    assert found["meta"]["zone"] == "Asia/Jayapura"
+    assert found["buckets"][0]["from"].endswith("T15:00:00Z")
+
+
+@effect("base_url", "https://simpul.example")
+async def _(at: At) -> None:
+    assert (await at.get("/v1/schemas/none")).json()["type"].startswith("https://simpul.example/problems/")
+
+
+@effect("request_body_bytes", 2048)
+async def _(at: At) -> None:
+    answer = await at.client.post("/v1/queries", json={"sql": "SELECT 1" + " " * 4000})
+    assert await code_of(answer) == (413, "body_too_large")
+
+
+@effect("upload_bytes", 1024)
+async def _(at: At) -> None:
+    await at.session("client")
+    answer = await at.client.put("/v1/agencies/dinkes/files/inbox/a.csv", content=b"x" * 2000)
+    assert answer.status_code == 413
+
+
+@effect("header_bytes", 1024)
+async def _(at: At) -> None:
+    assert (await at.get("/v1/schemas", headers={"x-long": "x" * 2000})).status_code == 431
+
+
+@effect("json_depth", 5)
+async def _(at: At) -> None:
+    answer = await at.client.post(f"{LIST}/search", json={"filter": {"op": "not", "args": [[[[[[]]]]]]}})
+    assert await code_of(answer) == (400, "malformed_json")
+
+
+@effect("request_seconds", 0.6)
+async def _(at: At) -> None:
+    def slow(*_: Any) -> tuple[int, str, bytes]:
+        time.sleep(1.5)
+        return 200, "application/json", b"[]"
+
+    await at.provide_service(slow)
+    before = time.monotonic()
+    assert (await at.get(LIST)).status_code == 504
+    assert time.monotonic() - before < 1.4
+
+
+@effect("concurrent_requests", 1)
+async def _(at: At) -> None:
+    answers = await asyncio.gather(*[at.get("/v1/exchanges/none") for _ in range(20)])
+    assert {answer.status_code for answer in answers} >= {503}
+
+
+@effect("answer_memory_bytes", 1024)
+async def _(at: At) -> None:
+    from app.gateway.exports import new_spool
+
+    spool = new_spool(at.state)
+    spool.write(b"x" * 2000)
+    assert spool._file is not None
+    spool.close()
+
+
+@effect("answer_spool_bytes", 1024)
+async def _(at: At) -> None:
+    await at.provide()
+    assert await code_of(await at.get(LIST, params={"f": "xlsx"})) == (413, "answer_too_large")
+
+
+@effect("page_rows", 2)
+async def _(at: At) -> None:
+    await at.provide()
+    assert len((await at.get(LIST)).json()["items"]) == 2
+    assert await code_of(await at.get(LIST, params={"limit": 3})) == (422, "limit_out_of_range")
+
+
+@effect("rate_per_minute", 3)
+async def _(at: At) -> None:
+    answers = [await at.get("/v1/schemas") for _ in range(6)]
+    assert answers[-1].status_code == 429
+
+
+@effect("subject_usage_per_minute", 1)
+async def _(at: At) -> None:
+    auditor = {**await at.session("supervisor"), "x-road-issue": "RM-1"}
+    body = {"subject": "3320990101900001"}
+    answers = [await at.client.post("/v1/subject-usage", json=body, headers=auditor) for _ in range(4)]
+    assert answers[-1].status_code == 429
+
+
+@effect("source_deadline_seconds", 0.3)
+async def _(at: At) -> None:
+    def slow(*_: Any) -> tuple[int, str, bytes]:
+        time.sleep(1.0)
+        return 200, "application/json", b"[]"
+
+    await at.provide_service(slow)
+    answer = await at.get(LIST)
+    assert (answer.status_code, answer.json()["sources"][0]["status"]) == (504, "timeout")
+
+
+@effect("source_concurrency", 1)
+async def _(at: At) -> None:
+    assert at.state.runtime.guards.bulkhead("any")._value == 1
+    await at.provide()
+    assert limits_of(at).concurrency == 1
+
+
+@effect("source_rows", 2)
+async def _(at: At) -> None:
+    await at.session("client")
+    await at.client.put("/v1/agencies/dinkes/files/inbox/faskes.csv", content=FACILITIES.encode())
+    await at.client.put("/v1/connectors/dinkes-faskes", json=facility_manifest("dinkes-faskes", "dinkes"))
+    await at.client.post("/v1/connectors/dinkes-faskes/check")
+    await at.client.post("/v1/connectors/dinkes-faskes/publish")
+    answer = await at.get(LIST)
+    assert answer.json()["sources"][0]["problem"]["code"] == "source_too_large"
+
+
+@effect("source_bytes", 1024)
+async def _(at: At) -> None:
+    await at.provide_service(lambda *_: (200, "application/json", b"[" + b" " * 5000 + b"]"))
+    answer = await at.get(LIST)
+    assert answer.json()["sources"][0]["problem"]["code"] == "source_too_large"
+
+
+@effect("breaker_failures", 1)
+async def _(at: At) -> None:
+    await at.provide_service(lambda *_: (500, "text/plain", b"down"))
+    statuses = [(await at.get(LIST)).json()["sources"][0]["status"] for _ in range(2)]
+    assert statuses == ["unavailable", "open_circuit"]
+
+
+@effect("breaker_seconds", 0.2)
+async def _(at: At) -> None:
+    await at.provide_service(lambda *_: (500, "text/plain", b"down"))
+    statuses = [(await at.get(LIST)).json()["sources"][0]["status"] for _ in range(6)]
+    at.services.json("/s", b"[]")
+    await asyncio.sleep(0.3)
+    assert statuses[-1] == "open_circuit"
+    assert (await at.get(LIST)).json()["sources"][0]["status"] == "ok"
+
+
+@effect("parse_memory_bytes", 123_456_789)
+async def _(at: At) -> None:
+    await at.provide()
+    assert limits_of(at).parse_memory_bytes == 123_456_789
+
+
+@effect("quarantine_rows", 1)
+async def _(at: At) -> None:
+    await at.session("client")
+    rows = FACILITIES + "P7,,puskesmas\nP8,,puskesmas\nP9,,puskesmas\n"
+    await at.client.put("/v1/agencies/dinkes/files/inbox/faskes.csv", content=rows.encode())
+    await at.publish(facility_manifest("dinkes-faskes", "dinkes"))
+    assert (await at.get(LIST)).json()["sources"][0]["rejected_rows"] == 3
+    assert len((await at.get("/v1/connectors/dinkes-faskes/quarantine")).json()["items"]) == 1
+
+
+@effect("log_batch_entries", 1)
+async def _(at: At) -> None:
+    assert at.state.log._writer._batch_entries == 1
+    assert (await at.get(LIST)).headers["exchange-id"]
+
+
+@effect("log_queue_entries", 2)
+async def _(at: At) -> None:
+    answers = await asyncio.gather(*[at.get(f"{LIST}/P{number}") for number in range(60)])
+    assert "log_overloaded" in {answer.json().get("code") for answer in answers}
+
+
+@effect("data_tracker", True)
+async def _(at: At) -> None:
+    auditor = await at.session("supervisor")
+    assert (await at.get("/v2/heartbeat", headers=auditor)).status_code == 200
+
+
+@effect("checkpoint_seconds", 0.05)
+async def _(at: At) -> None:
+    await at.get(LIST)
+    size = at.state.log.size()
+    ends = time.monotonic() + 0.9
+    while time.monotonic() < ends and (at.state.log.latest_checkpoint() or None).size < size:  # type: ignore[union-attr]
+        await asyncio.sleep(0.02)
+    assert at.state.log.latest_checkpoint().size >= size  # type: ignore[union-attr]
+
+
+@effect("token_seconds", 61)
+async def _(at: At) -> None:
+    draft = ClientDraft(agency="dinkes", role="client", name="Test")
+    async with at.state.database.begin() as connection:
+        await ensure_agency(connection)
+        client, secret = await create_client(connection, draft, now())
+    await at.state.refresh()
+    grant = {"grant_type": "client_credentials"}
+    answer = await at.client.post("/oauth/token", data=grant, auth=(client.id, secret))
+    assert answer.json()["expires_in"] == 61
+
+
+def limits_of(at: At) -> Any:
+    opened = at.state.sources.get("dinkes-faskes")
+    assert opened is not None
+    manifest = opened.manifest or parse_manifest({})
+    return at.state.opener.environment(manifest, at.state.agency("dinkes")).limits
+
+
+@pytest.mark.parametrize("name", sorted(EFFECTS))
+async def test_a_setting_has_an_effect(tmp_path: Path, template: Path, name: str) -> None:
+    value, seen = EFFECTS[name]
+    async with serving(tmp_path / "instance", template, **{name: value}) as at:
+        await seen(at)
+
+
+ELSEWHERE = {
+    "dir", "database_url", "log_origin", "host", "port", "log_policy", "witness_failure_seconds", "log_level", "drain_seconds",
+}  # fmt: skip
+"""Settings of which nothing is to be seen through the API: the two tests below show their effects."""
+
+
+def test_the_server_takes_its_settings(tmp_path: Path, template: Path) -> None:
+    folder = tmp_path / "elsewhere"
+    shutil.copytree(template, folder)
+    settings = load_settings(dir=folder, host="127.0.0.9", port=1234, drain_seconds=7, log_level="ERROR")
+    config = server_config(settings)
+    root = logging.getLogger()
+    before = list(root.handlers), root.level
+    try:
+        configure_logging(settings.log_level)
+        level = root.level
+    finally:
+        root.handlers, root.level = before
+
+    assert settings.instance == load_settings(dir=template).instance
+    assert (config.host, config.port, config.timeout_graceful_shutdown) == ("127.0.0.9", 1234, 7)
+    assert level == logging.ERROR
+    stored = log_store(load_settings(dir=folder, database_url="postgresql://nobody@127.0.0.1:9/none"), "replica")
+    assert isinstance(stored, PostgresLogStore)
+
+
+async def test_the_log_takes_its_settings(tmp_path: Path) -> None:
+    from app.audit.entry import Gateway
+
+    settings = load_settings(dir=tmp_path / "instance", log_origin="log.example/uji")
+    await asyncio.to_thread(create_instance, settings)
+    log = await open_exchange_log(settings, Gateway("uji", "1"))
+    try:
+        checkpoint = log.latest_checkpoint()
+        assert checkpoint is not None
+        assert checkpoint.origin == "log.example/uji"
+    finally:
+        await log.close()
+    policy = tmp_path / "policy"
+    policy.write_text("nonsense\n", "utf-8")
+    with pytest.raises(SettingsInvalid, match="SIMPUL_LOG_POLICY"):
+        await open_exchange_log(load_settings(dir=settings.dir, log_policy=policy), Gateway("uji", "1"))
+
+
+async def test_the_patience_with_witnesses_is_a_setting(tmp_path: Path, template: Path) -> None:
+    from app.audit.opened import witnesses_of
+    from tests.contract.audit.test_witnessing import COSIGNER
+
+    key = COSIGNER.key.text()
+    path = tmp_path / "policy"
+    path.write_text(f"log {load_verifier(template).text()}\nwitness w1 {key} http://127.0.0.1:9\nquorum w1\n", "utf-8")
+    found = witnesses_of(load_settings(dir=tmp_path, log_policy=path, witness_failure_seconds=12.5))
+    assert found is not None
+    assert found.failure_seconds == 12.5
+
+
+def test_every_setting_is_shown() -> None:
+    assert EFFECTS.keys() | ELSEWHERE == Settings.model_fields.keys()
+    assert EFFECTS.keys().isdisjoint(ELSEWHERE)
+
+
+async def test_every_metric_moves(tmp_path: Path, template: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    moved: set[str] = set()
+
+    async def quoting(request: Request) -> Response:
+        request.state.exchange.shape = "nama = 'Siti'"
+        return Response(b"never released")
+
+    async with serving(tmp_path / "instance", template) as at:
+        await at.provide_service(lambda *_: (500, "text/plain", b"down"))
+        seen = families(at)
+
+        def look() -> None:
+            nonlocal seen
+            now_ = families(at)
+            moved.update(name for name, value in now_.items() if value != seen.get(name))
+            seen = now_
+
+        assert (await at.get(LIST)).status_code == 503
+        look()
+        asking = [asyncio.create_task(at.get(f"{LIST}/P{number}")) for number in range(20)]
+        while "simpul_log_queue_entries" not in moved and not all(task.done() for task in asking):
+            await asyncio.sleep(0)
+            look()
+        await asyncio.wait(asking)
+        with monkeypatch.context() as patched:
+            patched.setitem(records._ENDPOINTS, ("list", "fasilitas-kesehatan"), quoting)
+            assert (await at.get(LIST)).status_code == 500
+        with monkeypatch.context() as patched:
+            patched.setattr(at.state.database, "begin", unavailable)
+            assert (await at.get(LIST)).status_code == 503
+        look()
+        with monkeypatch.context() as patched:
+            patched.setattr(at.state.log._store, "commit", broken)
+            assert (await at.get(LIST)).status_code == 503
+        look()
+
+    assert moved == set(seen)
+
+
+def unavailable() -> Any:
+    raise StoreUnavailable("for a moment")
+
+
+async def broken(*_: Any) -> int:
+    raise OSError("for a moment")
+
+
+def families(at: At) -> dict[str, tuple[tuple[Any, ...], ...]]:
+    return {
+        family.name: tuple(
+            (sample.name, tuple(sorted(sample.labels.items())), sample.value) for sample in family.samples
+        )
+        for family in at.state.metrics.registry.collect()
+        if family.name.startswith("simpul_")
+    }
