@@ -5,11 +5,13 @@ from __future__ import annotations
 from datetime import date
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic.json_schema import SkipJsonSchema
 
 Slug = Annotated[str, Field(min_length=2, max_length=63, pattern=r"^[a-z0-9][a-z0-9-]{1,62}$")]
 Text = Annotated[str, Field(min_length=1, max_length=500)]
 Word = Annotated[str, Field(min_length=1, max_length=100)]
+Words = Annotated[list[Word], Field(max_length=100)]
 Count = Annotated[int, Field(ge=0, le=9_007_199_254_740_991, json_schema_extra={"format": "int64"})]
 
 
@@ -40,15 +42,25 @@ class AgencyBody(Wire):
     )
 
 
-class AgencyChange(Wire):
-    """What may change of an agency; absent members stay."""
+def _given(value: Any) -> Any:
+    if value is None:
+        raise ValueError("null is no value here; leave the member out to keep what stands")
+    return value
 
-    name: Text | None = None
+
+GIVEN = AfterValidator(_given)
+"""A member of a change that may be absent, but not null."""
+
+
+class AgencyChange(Wire):
+    """What may change of an agency; absent members stay, a null empties what may be empty."""
+
+    name: Annotated[Text | SkipJsonSchema[None], GIVEN] = None
     name_en: Text | None = None
     contact: Text | None = None
-    network_allow: list[Word] | None = Field(default=None, max_length=100)
-    env_allow: list[Word] | None = Field(default=None, max_length=100)
-    disabled: bool | None = None
+    network_allow: Annotated[Words | SkipJsonSchema[None], GIVEN] = None
+    env_allow: Annotated[Words | SkipJsonSchema[None], GIVEN] = None
+    disabled: Annotated[bool | SkipJsonSchema[None], GIVEN] = None
 
 
 class ClientBody(Wire):

@@ -30,7 +30,7 @@ from app.errors import (
     EntryInvalid,
     EntryTooLarge,
     JobUnknown,
-    ServerOverloaded,
+    RateLimited,
     SimpulError,
     StateConflict,
 )
@@ -96,7 +96,7 @@ class JobRunner:
         async with state.database.begin() as connection:
             if await jobs.waiting(connection, new.client) >= JOBS_A_CLIENT:
                 detail = f"a client has at most {JOBS_A_CLIENT} unfinished jobs; wait for one or cancel one"
-                raise ServerOverloaded(detail, retry_after_seconds=30)
+                raise RateLimited(detail, retry_after_seconds=30)
             await jobs.add(connection, new)
         exchange.detail["job"] = new.id
         own = replace(

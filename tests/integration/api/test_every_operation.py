@@ -128,16 +128,97 @@ def test_no_fault_and_no_exchange_left_open(asker: Asker, path: str, method: str
     @given(case=cases(path, method), role=st.sampled_from(ROLES))
     def ask(case: schemathesis.Case, role: str) -> None:
         answer = asker.ask(case, role)
-        assert answer.status_code < 500, f"{role} {method} {answer.request.url}: {answer.text[:2000]}"
-        number = answer.headers.get("exchange-id")
-        if number is None:
-            return
-        found = asker.supervisor.get(f"/v1/exchanges/{number}")
-        assert found.status_code == 200, found.text
-        kinds = [entry["kind"] for entry in found.json()["entries"]]
-        assert kinds[0] == "intent"
-        assert len(kinds) == 2
-        assert kinds[1] in {"outcome", "admin", "audit_read"}
-        assert found.json()["entries"][1]["status"] == answer.status_code
+        closed(asker, answer)
 
     ask()
+
+
+TEXTS = st.one_of(
+    st.text(max_size=60),
+    st.sampled_from(
+        ["", "dinkes", "nama", "-nama", "kode_faskes,nama", "merged", "id", "csv", "9" * 40, "1e999", "null"]
+    ),
+)
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | TEXTS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner, max_size=3),
+    max_leaves=8,
+)
+PARAMETERS = (
+    "filter",
+    "filter-lang",
+    "fields",
+    "sort",
+    "limit",
+    "cursor",
+    "agencies",
+    "f",
+    "csv",
+    "view",
+    "nama",
+    "since",
+)
+MEMBERS = (
+    "filter", "fields", "sort", "limit", "cursor", "agencies", "view", "purpose", "aggregates", "group_by", "having", "overlap",
+    "keys", "schema", "sql", "nik", "nama", "tanggal_lahir",
+)  # fmt: skip
+FACILITIES = "/v1/records/fasilitas-kesehatan"
+ASKED = settings(
+    max_examples=150, phases=[Phase.generate], deadline=None, database=None, suppress_health_check=list(HealthCheck)
+)
+
+
+@ASKED
+@given(
+    path=st.sampled_from(["", "/P1", "/changes", "/conflicts", "/A~B"]),
+    params=st.dictionaries(st.sampled_from(PARAMETERS), TEXTS, max_size=4),
+    prefer=st.sampled_from(["", "respond-async", "partial=never"]),
+)
+def test_parameters_of_any_text(asker: Asker, path: str, params: dict[str, str], prefer: str) -> None:
+    session = asker.roles["client"]
+    closed(asker, session.get(f"{FACILITIES}{path}", params=params, headers={"prefer": prefer}))
+
+
+@ASKED
+@given(
+    path=st.sampled_from(
+        [
+            f"{FACILITIES}/search",
+            f"{FACILITIES}/aggregate",
+            f"{FACILITIES}/match",
+            "/v1/explain",
+            "/v1/queries",
+            "/v1/records/penduduk-verifikasi/verify",
+        ]
+    ),
+    body=st.dictionaries(st.sampled_from(MEMBERS), VALUES, max_size=4) | VALUES,
+)
+def test_bodies_of_any_shape(asker: Asker, path: str, body: Any) -> None:
+    content = json.dumps(body, ensure_ascii=True).encode()
+    closed(asker, asker.roles["client"].post(path, content=content, headers={"content-type": "application/json"}))
+
+
+@ASKED
+@given(
+    lines=st.lists(st.lists(st.text(st.characters(codec="utf-8"), max_size=12), max_size=4), max_size=5),
+    head=st.sampled_from(["key", "key,nama", "kode_faskes;nama", ""]),
+)
+def test_uploads_of_any_text(asker: Asker, lines: list[list[str]], head: str) -> None:
+    content = "\r\n".join([head, *(",".join(line) for line in lines)]).encode()
+    answer = asker.roles["client"].post(f"{FACILITIES}/match", content=content, headers={"content-type": "text/csv"})
+    closed(asker, answer)
+
+
+def closed(asker: Asker, answer: httpx.Response) -> None:
+    """The answer is no fault, and the log holds its intent and what closed it."""
+    assert answer.status_code < 500, f"{answer.request.method} {answer.request.url}: {answer.text[:2000]}"
+    number = answer.headers.get("exchange-id")
+    if number is None:
+        return
+    found = asker.supervisor.get(f"/v1/exchanges/{number}")
+    assert found.status_code == 200, found.text
+    kinds = [entry["kind"] for entry in found.json()["entries"]]
+    assert kinds[0] == "intent"
+    assert len(kinds) == 2
+    assert kinds[1] in {"outcome", "admin", "audit_read"}
+    assert found.json()["entries"][1]["status"] == answer.status_code

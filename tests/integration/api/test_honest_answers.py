@@ -272,3 +272,11 @@ def test_respond_async_works_where_it_is_listed_and_is_not_claimed_elsewhere(
         ends = [reader.get(job.headers["location"]).json() for job in jobs]
     assert {found["state"] for found in ends} == {"done"}
     assert [found["rows"] for found in ends] == [4, 4, 1, 4]
+
+
+@pytest.mark.parametrize("member", ["name", "network_allow", "env_allow", "disabled"])
+def test_null_is_no_change_of_an_agency(gateway: RunningGateway, member: str) -> None:
+    answer = gateway.admin.patch("/v1/agencies/dinkes", json={member: None})
+
+    assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, f"/{member}")
+    assert gateway.admin.patch("/v1/agencies/dinkes", json={"contact": None}).status_code == 200
