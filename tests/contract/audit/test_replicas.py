@@ -323,6 +323,23 @@ async def test_a_replica_that_was_declared_stopped_closes_nothing_again_and_goes
     assert postgres.verify().open_intents == ()
 
 
+async def test_nothing_is_committed_for_a_replica_from_the_moment_it_is_declared_stopped(postgres):
+    async with replica(postgres, "one") as one, replica(postgres, "two") as two:
+        asked, answered = exchange("one")
+        await one.append(asked)
+        await one._presence.stop()
+        await two._presence.stop()
+        await asyncio.to_thread(postgres.rows, "UPDATE log_replica SET stopped_by = 'two' WHERE replica = 'one'")
+        with pytest.raises(LogUnavailable, match="declared stopped"):  # its session lives: only its row says so
+            await one.append(answered)
+        assert await asyncio.to_thread(kinds, postgres, asked.entry.xid) == ["intent"]
+        await two._presence._round()
+        await until(one.healthy)
+        with pytest.raises(LogUnavailable, match="closed already"):
+            await one.append(answered)
+    assert kinds(postgres, asked.entry.xid) == ["intent", "aborted"]
+
+
 async def test_what_a_stopped_replica_had_claimed_is_closed_by_the_next_one(postgres):
     async with replica(postgres, "one") as one:
         asked, _ = exchange("one")

@@ -23,11 +23,16 @@ COLUMNS = ", ".join(("leaf_hash", "entry", *COLUMN_NAMES))
 async def tampered(instance, exchange):
     """A log of 600 entries, closed, with the guards taken away: ready to be tampered with."""
     async with instance.opened(checkpoint_seconds=60) as log:
-        for number in range(ENTRIES // 4):
-            records = exchange(nik=f"33200101019{number:05d}") + exchange(nik=f"33200202029{number:05d}")
-            await log.append_many(records)
-            if number == 60:
-                await log.checkpoint(log.size())
+        records = [
+            record
+            for number in range(ENTRIES // 4)
+            for start in ("33200101019", "33200202029")
+            for record in exchange(nik=f"{start}{number:05d}")
+        ]
+        for first, end in ((0, 120), (120, 244), (244, 420), (420, ENTRIES)):
+            await log.append_many(records[first:end])
+            if end == 244:
+                await log.checkpoint(end)
     found = instance.verify()
     assert (found.ok, found.size, found.entries_checked, found.open_intents) == (True, ENTRIES, ENTRIES, ())
     assert found.checkpoints_checked >= 3
