@@ -155,10 +155,6 @@ class PreconditionFailed(RequestError):
     code = "precondition_failed"
 
 
-class PreconditionRequired(RequestError):
-    code = "precondition_required"
-
-
 class UnsupportedMediaType(RequestError):
     code = "unsupported_media_type"
 
@@ -476,11 +472,6 @@ class ServerOverloaded(SimpulError):
 
 class RequestTimeout(SimpulError):
     code = "request_timeout"
-    retryable = True
-
-
-class ShuttingDown(SimpulError):
-    code = "shutting_down"
     retryable = True
 
 

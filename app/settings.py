@@ -32,23 +32,29 @@ class Settings(BaseSettings):
     )
     zone: str = Field(default="Asia/Jakarta", description="Time zone of dates that carry none")
     base_url: str = Field(default="http://127.0.0.1:8000", description="Address at which callers reach the gateway")
-    log_origin: str = Field(default="", description="Origin line of the log; empty: host of base_url + /log")
+    log_origin: str = Field(
+        default="", description="Origin line of the log; empty: base_url without its scheme, + /log"
+    )
     host: str = Field(default="127.0.0.1", description="Address to listen on")
     port: int = Field(default=8000, ge=0, le=65535, description="Port to listen on; 0 picks a free one")
 
     # limits of a request
-    request_body_bytes: int = Field(default=1_048_576, ge=1024, description="Largest request body except uploads")
+    request_body_bytes: int = Field(
+        default=1_048_576, ge=1024, description="Largest request body except uploads and matches (64 MiB)"
+    )
     upload_bytes: int = Field(default=536_870_912, ge=1024, description="Largest upload into an agency's inbox")
     header_bytes: int = Field(default=32_768, ge=1024, description="Largest sum of request headers")
     json_depth: int = Field(default=64, ge=4, description="Deepest nesting of a JSON body")
-    request_seconds: float = Field(default=30.0, gt=0, description="Longest time for one request")
+    request_seconds: float = Field(default=30.0, gt=0, description="Longest time for one request (uploads: 1 hour)")
     concurrent_requests: int = Field(default=1000, ge=1, description="Requests under way at once; more get 503")
     answer_memory_bytes: int = Field(
         default=8_388_608, ge=1024, description="Answer kept in memory; above it is spooled"
     )
     answer_spool_bytes: int = Field(default=2_147_483_648, ge=1024, description="Largest spooled answer; above it 413")
     page_rows: int = Field(default=1000, ge=1, le=1000, description="Most records on one page")
-    rate_per_minute: int = Field(default=6000, ge=1, description="Requests a client may make in a minute")
+    rate_per_minute: int = Field(
+        default=6000, ge=1, description="Requests a client may make of one process in a minute"
+    )
     subject_usage_per_minute: int = Field(
         default=60, ge=1, description="Questions about one person that an auditor may ask in a minute"
     )

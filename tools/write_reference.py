@@ -12,7 +12,7 @@ import inspect, ast, textwrap
 R = Path(__file__).resolve().parents[1] / "docs" / "reference"
 L = [
     "# Problems\n",
-    "Every answer that is not 2xx is an RFC 9457 problem with a stable `code`. The same pages stand at `/problems/{slug}` of a running gateway, in Indonesian and English.\n",
+    "Every answer that is not 2xx is an RFC 9457 problem with a stable `code`, but for `/oauth/token`, which answers as RFC 6749 section 5.2 says. The same pages stand at `/problems/{slug}` of a running gateway, in Indonesian and English.\n",
     "| code | status | what it means | what to do |",
     "|---|---|---|---|",
 ]
@@ -21,7 +21,7 @@ for k in sorted(PROBLEMS.values(), key=lambda k: (k.status, k.code)):
 (R / "problems.md").write_text("\n".join(L) + "\n")
 L = [
     "# Settings\n",
-    "Settings come from the environment; what `simpul init` fixed stands in `DIR/instance.json`, the environment wins. Units stand last in the names.\n",
+    "Settings come from the environment; what `simpul init` fixed stands in `DIR/instance.json`, the environment wins (`simpul init` itself takes name, region, base URL and origin from its options alone). Units stand last in the names.\n",
     "| variable | default | what it is |",
     "|---|---|---|",
 ]
@@ -34,7 +34,7 @@ L.append(
 L = [
     "# Command line\n",
     "Exit codes: 0 good, 1 a finding (verification failed, check failed), 2 wrong usage or a broken set-up. `--dir` is the instance's folder (default `.simpul`).\n",
-    "On the folder itself: `simpul init`, `simpul serve`, `simpul demo`, `simpul db …`, `simpul codes load`, `simpul user create`, `simpul log …`, `simpul openapi`. All others speak HTTP to a running gateway (`--url` or `SIMPUL_URL`; credentials from `SIMPUL_CLIENT_ID`, `SIMPUL_CLIENT_SECRET` or a profile file of mode 0600).\n",
+    "On the folder itself: `simpul init`, `simpul serve`, `simpul demo`, `simpul db …`, `simpul codes load`, `simpul user create`, `simpul log …`, `simpul backup`, `simpul restore`, `simpul openapi`. `simpul witness serve` is a server of its own. All others speak HTTP to a running gateway (`--url` or `SIMPUL_URL`; credentials from `SIMPUL_CLIENT_ID`, `SIMPUL_CLIENT_SECRET` or a profile file of mode 0600).\n",
     "| command | what it does |",
     "|---|---|",
 ]

@@ -43,7 +43,7 @@ _QUARANTINE_ROWS = 1000
 
 @router.get("", summary="All connectors")
 async def list_connectors(request: Request) -> Response:
-    """Every connector with its state. Stewards see those of their agency in every state, others the published ones."""
+    """Every connector with its state. Those of the caller's agency in every state (the walidata: all), of others the published ones."""
     only_parameters(request)
     caller = principal(request)
     async with services(request).database.read() as connection:
@@ -103,7 +103,7 @@ async def check_connector(connector: str, request: Request) -> Response:
 
 @router.post("/{connector}/discover", summary="Look at the source")
 async def discover_connector(connector: str, request: Request) -> Response:
-    """Tables, columns and types, a masked sample, and a manifest skeleton filled from them. A draft is enough."""
+    """Tables, columns, types, notes, and a manifest skeleton filled from them. A draft is enough."""
     found, skeleton = await work.discover(services(request), exchange(request), connector)
     columns = [
         {

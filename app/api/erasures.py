@@ -40,7 +40,7 @@ async def list_erasures(request: Request) -> Response:
 async def propose_erasure(request: Request) -> Response:
     """Of one person, or of a range. Nothing goes before somebody of another agency approves.
 
-    Values and copies will go (details of entries, rejects, samples); entries, proofs and, unless `trail` is set, the trail of
+    Values and copies will go (details of entries, rejects, discovery reports); entries, proofs and, unless `trail` is set, the trail of
     who received data stay. Only entries that stand now are meant. `entries` counts them, up to 5000.
     """
     body = read_model(request, ErasureBody)
@@ -86,7 +86,7 @@ async def list_holds(request: Request) -> Response:
 
 @router.post("/legal-holds", summary="Place a legal hold", status_code=201, openapi_extra=json_body("HoldBody", _HOLD))
 async def place_hold(request: Request) -> Response:
-    """On one person, or on a range: no erasure and no retention touches it. It works at once."""
+    """On one person, or on a range: no erasure touches it. It works at once."""
     body = read_model(request, HoldBody)
     state = services(request)
     made = await erasures.hold(state, exchange(request), _draft(state, body))

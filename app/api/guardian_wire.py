@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 
 from app.api.wire import Slug, Text, Wire, Word
 
-Moment = Annotated[str, Field(max_length=64, description="A WIB day, or a time with its zone")]
+Moment = Annotated[str, Field(max_length=64, description="A day of the instance's zone, or a time with its zone")]
 
 
 class SubjectBody(Wire):

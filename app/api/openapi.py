@@ -19,6 +19,7 @@ from app.schemas.registry import all_schemas
 VERSION = "1.0.0"
 _METHODS = ("get", "post", "put", "patch", "delete")
 _OPEN_PREFIXES = ("/health", "/oauth", "/.well-known", "/status", "/log")
+_GUARDED = "/log/tile/entries"
 _STATUSES = {
     "400": "The request cannot be read.",
     "401": "No valid token.",
@@ -344,9 +345,11 @@ def _complete_operation(path: str, method: str, operation: dict[str, Any]) -> No
     old = responses.get("422", {})
     if "HTTPValidationError" in str(old):
         responses.pop("422")
-    if path.startswith(_OPEN_PREFIXES):
+    if path.startswith(_OPEN_PREFIXES) and not path.startswith(_GUARDED):
         operation["security"] = []
         statuses: tuple[str, ...] = ("400", "401", "500", "503") if path.startswith("/oauth") else ("500", "503")
+        if path.startswith("/log"):
+            statuses = ("404", *statuses)
     else:
         statuses = tuple(_STATUSES)
         if method == "get":

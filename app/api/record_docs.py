@@ -163,7 +163,7 @@ def header_parameters(*prefer: Preference, personal: bool = False) -> list[dict[
     ]
     if prefer:
         text = "; ".join(f"`{name}` {_PREFERENCES[name]}" for name in prefer)
-        text += ". What was heeded stands in Preference-Applied" if "respond-async" in prefer else ""
+        text += ". `respond-async` that was heeded stands in Preference-Applied" if "respond-async" in prefer else ""
         headers.append(_parameter("Prefer", text, code, prefer[0], place="header"))
     if personal:
         headers += [

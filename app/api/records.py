@@ -247,7 +247,7 @@ def _add_routes(schema: SchemaDef) -> None:
         name=f"get_{name}",
         summary=f"Look up {title} by key",
         description="Every agency that provides the schema is asked; the answer holds one item an agency that has the key. "
-        "404 when all answered and none has it, 503 when one that could have it did not answer.",
+        "404 when all answered and none has it, 503 when nobody has it and one that could did not answer (504 when all were too slow).",
         responses=responses,
         openapi_extra={
             "parameters": [

@@ -39,7 +39,10 @@ def apply(
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the difference, change nothing")] = False,
 ) -> None:
-    """Bring a gateway to what the documents say; shows the difference first and may be repeated."""
+    """Make or change what the documents name (clients and agreements that exist are left as they are); may be repeated.
+
+    --dry-run shows the difference.
+    """
     documents = list(read_documents(folder))
     if not documents:
         fail(f"{folder} holds no documents")

@@ -49,7 +49,7 @@ class Spool:
         self.size += len(part)
         if self.size > self._most_bytes:
             raise AnswerTooLarge(
-                f"the answer is larger than {self._most_bytes} bytes; narrow it, or ask with Prefer: respond-async",
+                f"the answer is larger than {self._most_bytes} bytes; narrow it, or take another format",
                 limit_bytes=self._most_bytes,
             )
         if self._file is None and self.size > self._memory_bytes:
