@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.fixtures.postgres import Cluster, fresh_database, shared_cluster, stop_shared_cluster
+from tests.support import programs
 from tests.support.acceptance_files import FilesAbsentError, real_files, which_files
 from tests.support.mariadb import running_server
 
@@ -31,6 +32,7 @@ def pytest_configure(config: pytest.Config) -> None:
         real_files()
     except FilesAbsentError as fault:
         raise pytest.UsageError(str(fault)) from None
+    programs.fork_from_now_on()
     worker_input = getattr(config, "workerinput", None)
     if worker_input is None:
         config.stash[SESSION_FOLDER] = Path(tempfile.mkdtemp(prefix="simpul-tests-"))

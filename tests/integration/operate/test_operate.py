@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 import sqlite3
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -16,12 +15,8 @@ import pytest
 
 from tests.integration.api.conftest import FACILITIES, facility_manifest
 from tests.support.gateway import RunningGateway
+from tests.support.programs import SIMPUL, simpul
 from tests.support.sources import SourceServer
-
-
-def simpul(*words: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-c", "from app.cli.main import main; main()", *words]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=180)
 
 
 @pytest.fixture
@@ -40,7 +35,9 @@ def gateway(tmp_path: Path) -> Iterator[RunningGateway]:
 
 
 def test_empty_folder_is_told_the_command(tmp_path: Path) -> None:
-    done = simpul("serve", "--dir", str(tmp_path))
+    """By an interpreter that was started for it, as an operator's is."""
+    command = [*SIMPUL, "serve", "--dir", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=180)
 
     assert done.returncode == 2
     assert "simpul init" in done.stderr
