@@ -75,15 +75,6 @@ def furnish(gateway: RunningGateway, folder: Path, services: SourceServer) -> No
         assert gateway.admin.post("/v1/agreements/pks-1/approve").status_code == 200
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The tests of one module and store go to one worker, so that their gateway is started once in the run."""
-    for item in items:
-        if "gateway" in getattr(item, "fixturenames", ()) and item.get_closest_marker("xdist_group") is None:
-            store = item.callspec.params.get("gateway") if hasattr(item, "callspec") else None
-            if store is not None:
-                item.add_marker(pytest.mark.xdist_group(f"{item.path.stem}-{store}"))
-
-
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
 def gateway(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, services: SourceServer

@@ -25,8 +25,6 @@ from app.schemas import registry
 from tests.contract.connectors.suite import opened
 from tests.support.mariadb import admin, fresh_database
 
-pytestmark = pytest.mark.xdist_group("mariadb")
-
 _NAMES = ["Jepara", "jepara", "Áceh", "Aceh", "Zeta", "", "  ", None, "a b", "a-b", "ß", "\u3000"]
 
 

@@ -64,7 +64,9 @@ def test_killed_gateway_closes_its_orphans_and_verifies(gateway: RunningGateway)
 
     asking = threading.Thread(target=ask)
     asking.start()
-    time.sleep(1.0)
+    ends = time.monotonic() + 20
+    while len(acknowledged) < 40 and time.monotonic() < ends:
+        time.sleep(0.02)
     gateway.kill()
     asking.join(timeout=20)
     gateway.start()
@@ -107,7 +109,7 @@ def test_answer_waits_for_the_log_and_there_is_no_data_without_it(gateway: Runni
     assert "items" not in answer.json()
     ends = time.monotonic() + 20
     while time.monotonic() < ends and reader.get("/v1/records/fasilitas-kesehatan").status_code != 200:
-        time.sleep(0.2)
+        time.sleep(0.02)
     assert reader.get("/v1/records/fasilitas-kesehatan").status_code == 200
 
 
@@ -150,8 +152,10 @@ def test_codes_and_vkey_on_the_command_line(gateway: RunningGateway, tmp_path: P
     file = tmp_path / "wilayah.csv"
     file.write_text("kode,nama\n33,Jawa Tengah\n33.20,Kabupaten Jepara\n33.20.10,Karimunjawa\n", "utf-8")
     loaded = simpul("codes", "load", str(file), "--dir", str(gateway.folder))
-    time.sleep(1.0)
-    found = gateway.admin.get("/v1/codes/kemendagri/33.20.10")
+    ends = time.monotonic() + 20
+    while (found := gateway.admin.get("/v1/codes/kemendagri/33.20.10")).status_code != 200:
+        assert time.monotonic() < ends
+        time.sleep(0.02)
     key = simpul("log", "vkey", "--dir", str(gateway.folder))
 
     assert loaded.returncode == 0, loaded.stderr
