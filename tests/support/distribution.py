@@ -11,13 +11,14 @@ import re
 
 from xdist.scheduler import LoadScopeScheduling
 
-_STORED = re.compile(r"tests/integration/api/(\w+)\.py::\w+\[(sqlite|postgresql)\b")
-_MARIADB = ("tests/contract/connectors/test_sql_mariadb.py", "tests/integration/connectors/test_ordered_reads.py")
-_ONE_SERVER = (
-    "tests/acceptance/test_quirks.py",
+STORED = re.compile(r"tests/integration/api/(\w+)\.py::\w+\[(sqlite|postgresql)\b")
+MARIADB = ("tests/contract/connectors/test_sql_mariadb.py", "tests/integration/connectors/test_ordered_reads.py")
+ACCEPTANCE = (
     "tests/acceptance/test_thirteen_files.py",
+    "tests/acceptance/test_made_by_us.py::test_file_that_is_not_in_its_encoding_is_told",
 )
-_MODULES = (
+WHOLE = (
+    "tests/architecture/test_sizes.py",
     "tests/contract/connectors/",
     "tests/integration/api/test_every_operation.py",
     "tests/integration/api/test_layer.py",
@@ -29,14 +30,14 @@ _MODULES = (
 
 def part_of(test: str) -> str:
     """The name of the part that a test belongs to."""
-    stored = _STORED.match(test)
+    stored = STORED.match(test)
     if stored is not None:
         return f"{stored[1]} on {stored[2]}"
-    if test.startswith(_MARIADB):
+    if test.startswith(MARIADB):
         return "mariadb"
-    if test.startswith(_ONE_SERVER):
+    if test.startswith(ACCEPTANCE):
         return "acceptance"
-    if test.startswith(_MODULES):
+    if test.startswith(WHOLE):
         return test.partition("::")[0]
     return test
 
