@@ -11,7 +11,10 @@ STAMP := $(VENV)/.installed
 UV_VERSION := 0.13.9
 WORKERS ?= 2
 PYTEST := $(BIN)/python -m pytest
-PARALLEL := -n $(WORKERS) --dist loadgroup
+PARALLEL := -n $(WORKERS) --dist loadgroup --durations 10
+
+# What Python compiles is kept for the next start, whatever this machine is set to: the tests start many programs.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help setup servers demo test test-all check format bench openapi docs clean
 

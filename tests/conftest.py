@@ -7,11 +7,13 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.fixtures.postgres import Cluster, fresh_database, shared_cluster, stop_shared_cluster
+from tests.support import programs
 from tests.support.acceptance_files import FilesAbsentError, real_files, which_files
 from tests.support.mariadb import running_server
 
@@ -31,6 +33,7 @@ def pytest_configure(config: pytest.Config) -> None:
         real_files()
     except FilesAbsentError as fault:
         raise pytest.UsageError(str(fault)) from None
+    programs.fork_from_now_on()
     worker_input = getattr(config, "workerinput", None)
     if worker_input is None:
         config.stash[SESSION_FOLDER] = Path(tempfile.mkdtemp(prefix="simpul-tests-"))
@@ -42,6 +45,14 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_configure_node(node) -> None:
     """xdist: tell a starting worker the folder of the run."""
     node.workerinput["simpul_session_folder"] = str(node.config.stash[SESSION_FOLDER])
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """xdist: tests that share a server go to one worker."""
+    from tests.support.distribution import PartsScheduling
+
+    return PartsScheduling(config, log) if config.getvalue("dist") == "loadgroup" else None
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -60,9 +71,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.disable_socket)
 
 
-@pytest.hookimpl(trylast=True)
-def pytest_terminal_summary(terminalreporter) -> None:
-    """Say which files the acceptance tests ran on. The controller alone has a terminal, and the reports of all workers."""
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_terminal_summary(terminalreporter) -> Iterator[None]:
+    """Say at the end which files the acceptance tests ran on. The controller alone has a terminal, and all reports."""
+    yield
     reports = [report for group in terminalreporter.stats.values() for report in group]
     if any(str(getattr(report, "nodeid", "")).startswith("tests/acceptance/") for report in reports):
         terminalreporter.write_line(f"acceptance: ran on {which_files()}")

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +15,7 @@ from tests.acceptance.facts import facts_of
 from tests.support.acceptance_files import real_files, write_lookalikes
 from tests.support.dumps import load_dump
 from tests.support.gateway import RunningGateway
+from tests.support.programs import simpul
 from tests.support.sources import SourceServer
 
 MANIFESTS = Path(__file__).parent / "manifests"
@@ -68,10 +67,7 @@ def file_gateway(acceptance_data: Path, tmp_path_factory: pytest.TempPathFactory
     gateway = RunningGateway(folder / "instance")
     gateway.init()
     for name in ("dinpermades_wilayah_jepara.sql", "bps_kecamatan_3320.csv"):
-        command = [sys.executable, "-c", "from app.cli.main import main; main()", "codes", "load", str(data / name)]
-        done = subprocess.run(
-            [*command, "--dir", str(gateway.folder)], capture_output=True, text=True, check=False, timeout=180
-        )
+        done = simpul("codes", "load", str(data / name), "--dir", str(gateway.folder))
         assert done.returncode == 0, done.stderr
     server = SourceServer()
     _portal(server, data)

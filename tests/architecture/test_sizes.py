@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from functools import cache
 from pathlib import Path
 from statistics import median, quantiles
 
@@ -11,6 +12,7 @@ BANNED = {"utils", "helpers", "common", "core", "manager", "base_service", "misc
 DATA_FILES = {"api/problem_types.py"}
 
 
+@cache
 def sources() -> dict[Path, ast.Module]:
     return {file: ast.parse(file.read_text("utf-8")) for file in sorted(APP.rglob("*.py"))}
 

@@ -40,6 +40,8 @@ class Oracle:
 
     def check(self) -> None:
         instance = self.instance
+        if instance.url is not None:
+            nobody_writes(instance)
         local = instance.folder / "log.checkpoint"
         if local.is_file():
             self.notes[local.read_text("utf-8")] = None
@@ -56,6 +58,18 @@ class Oracle:
         assert len(stored) == found.size
         self.acknowledged = len(lines)
         self.rounds += 1
+
+
+def nobody_writes(instance: Instance) -> None:
+    """The server ends what a killed client had sent, and may commit it while the log is being looked at."""
+    others = (
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND backend_type = 'client backend'"
+        " AND pid <> pg_backend_pid()"
+    )
+    ends = time.monotonic() + 20
+    while instance.rows(others) != [(0,)]:
+        assert time.monotonic() < ends
+        time.sleep(0.01)
 
 
 @pytest.fixture(params=["sqlite", "postgres"])

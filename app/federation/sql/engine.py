@@ -22,6 +22,8 @@ TEMP_BYTES: Final = 1 << 30
 SECONDS: Final = 30.0
 MOST_ROWS: Final = 100_000
 _PIPE_BYTES: Final = 1 << 20
+_WORKER: Final = "import sys; sys.modules['numpy'] = None; from app.federation.sql.worker import main; main()"
+"""The engine and Arrow read numpy where it is installed, and the worker never needs it: a third of its start less."""
 
 
 @dataclass(slots=True)
@@ -46,7 +48,7 @@ class SqlWorker:
         environment["PYTHONPATH"] = os.pathsep.join(entry for entry in sys.path if entry)
         # -P: this gateway's own code, also where the folder it was started in holds another `app`.
         self._process = await asyncio.create_subprocess_exec(
-            sys.executable, "-P", "-m", "app.federation.sql.worker",
+            sys.executable, "-P", "-c", _WORKER,
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
             env=environment, limit=_PIPE_BYTES, start_new_session=True,
         )  # fmt: skip

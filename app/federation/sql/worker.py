@@ -1,6 +1,6 @@
 """The worker process of callers' SQL: one statement over the rows it is given, in an engine without files, network or settings.
 
-Run as `python -m app.federation.sql.worker`. Frames on stdin: tables and their batches, then the statement; frames on
+Run by `app.federation.sql.engine`. Frames on stdin: tables and their batches, then the statement; frames on
 stdout: an Arrow stream or a fault. It ends with the statement, and at once when the gateway lets go of its stdin.
 """
 
@@ -194,7 +194,3 @@ def _leave_with(source: IO[bytes], folder: str) -> None:
 
     shutil.rmtree(folder, ignore_errors=True)
     os._exit(1)
-
-
-if __name__ == "__main__":
-    main()

@@ -19,6 +19,7 @@ from app.audit.keys import load_verifier
 from app.audit.store_sqlite import SqliteLogStore
 from app.audit.verify_store import verify_folder
 from app.errors import LogBroken, LogUnavailable
+from tests.support import programs
 
 GATEWAY = Gateway("gw-1", "simpul 0.1.0")
 ORIGIN = "simpul.jepara.example/log"
@@ -242,14 +243,13 @@ CHILD = """
 async def test_hostile_01_02_killed_at_any_moment_every_acknowledged_entry_is_there(embedded):
     root = Path(__file__).resolve().parents[3]
     for round_ in range(6):
-        with subprocess.Popen(
-            [sys.executable, "-c", textwrap.dedent(CHILD), str(embedded.folder), ORIGIN],
-            stdout=subprocess.PIPE,
-            cwd=root,
-        ) as child:
+        command = [sys.executable, "-c", textwrap.dedent(CHILD), str(embedded.folder), ORIGIN]
+        child = programs.start(command, stdout=subprocess.PIPE, cwd=root)
+        with child.stdout:
             assert child.stdout.readline() == b"ready\n"
             await asyncio.sleep(0.15 + 0.07 * round_)
             child.send_signal(signal.SIGKILL)
+            assert child.wait(timeout=20) == -signal.SIGKILL
         acknowledged = [line.split() for line in (embedded.folder / "acknowledged").read_text("ascii").splitlines()]
         found = verify_folder(embedded.folder)
         assert found.ok, found.reason

@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
-import os
 import shutil
+import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -34,6 +33,7 @@ from app.audit.served import covering_checkpoint, served_checkpoint
 from app.audit.witness import Witness
 from app.audit.witnessing import WitnessRules
 from app.errors import LogBroken, LogUnavailable
+from tests.support import programs
 from tests.support.gateway import free_port
 
 GATEWAY = Gateway("gw-1", "simpul 0.1.0")
@@ -302,18 +302,15 @@ def wanted_names(note: str) -> list[str]:
 
 async def test_simpul_witness_serve_cosigns_and_keeps_its_key(embedded, tmp_path_factory):
     folder, port = tmp_path_factory.mktemp("witness"), free_port()
-    whole = [sys.executable, "-c", "from app.cli.main import main; main()", "witness", "serve"]
-    alone = [sys.executable, "-c", "import typer; from app.cli.witness import serve; typer.run(serve)"]  # starts faster
-    options = ["--dir", str(folder), "--log", str(embedded.folder / "log.vkey")]
-    options += ["--name", "inspektorat.example/w2", "--port", str(port)]
+    command = [*programs.SIMPUL, "witness", "serve", "--dir", str(folder)]
+    command += ["--log", str(embedded.folder / "log.vkey"), "--name", "inspektorat.example/w2", "--port", str(port)]
     log = load_verifier(embedded.folder).text()
     lines = set()
-    for total, command in ((1, whole), (2, alone)):
-        with subprocess.Popen(
-            command + options, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONUNBUFFERED": "1"}
-        ) as child:
+    for total in (1, 2):
+        child = programs.start(command, stdout=subprocess.PIPE)
+        with child.stdout:
             try:
-                word, name, key, url = (await asyncio.to_thread(child.stdout.readline)).split()
+                word, name, key, url = (await asyncio.to_thread(child.stdout.readline)).decode().split()
                 lines.add(f"log {log}\n{word} w2 {key} {url}\nquorum w2\n")
                 assert (word, name) == ("witness", "inspektorat.example/w2")
                 wanted = WitnessRules(parse_policy(lines.copy().pop()), 3600.0, 5.0)
@@ -322,7 +319,8 @@ async def test_simpul_witness_serve_cosigns_and_keeps_its_key(embedded, tmp_path
                     await opened.append(action())
                     await cosigned(opened, total, wanted.policy)
             finally:
-                child.terminate()
+                child.send_signal(signal.SIGTERM)
+                child.wait(timeout=20)
     assert len(lines) == 1
 
 

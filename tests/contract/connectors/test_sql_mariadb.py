@@ -27,7 +27,6 @@ from app.errors import (
 from tests.contract.connectors.suite import PERSON, TEXTS, ConnectorSuite, Fault, Subject, opened, read
 from tests.support.mariadb import admin, fresh_database
 
-pytestmark = pytest.mark.xdist_group("mariadb")
 _TABLE = """
 CREATE TABLE uji (
   id int PRIMARY KEY, nama varchar(60), tegas varchar(60) COLLATE utf8mb4_nopad_bin NOT NULL, `latin%s` varchar(60) CHARACTER SET latin1,

@@ -21,8 +21,6 @@ from tests.integration.api.conftest import furnish
 from tests.support.gateway import RunningGateway
 from tests.support.sources import SourceServer
 
-pytestmark = pytest.mark.xdist_group("every-operation")
-
 DOCUMENT = json.loads((Path(__file__).parents[3] / "openapi" / "simpul.json").read_text("utf-8"))
 SCHEMA = schemathesis.openapi.from_dict(DOCUMENT)
 METHODS = ("get", "post", "put", "patch", "delete")

@@ -32,7 +32,7 @@ def ended(reader: httpx.Client, address: str, seconds: float = 20) -> dict[str, 
         found: dict[str, Any] = reader.get(address).json()
         if found["state"] not in {"queued", "running"}:
             return found
-        time.sleep(0.1)
+        time.sleep(0.02)
     raise AssertionError(found)
 
 
@@ -105,16 +105,25 @@ def test_a_source_that_fails_fails_the_job_with_its_code(reader: httpx.Client, s
     assert reader.get(f"/v1/jobs/{found['id']}/result").json()["code"] == "state_conflict"
 
 
+def held(services: SourceServer) -> tuple[threading.Event, threading.Event]:
+    """The source answers when the second event is set; the first says that it was asked."""
+    asked, release = threading.Event(), threading.Event()
+
+    def answer(_query: dict[str, str], _headers: dict[str, str]) -> tuple[int, str, bytes]:
+        asked.set()
+        release.wait(20)
+        return 200, "application/json", b'{"data": []}'
+
+    services.routes["/rs"] = answer
+    return asked, release
+
+
 def test_cancelling_ends_it(reader: httpx.Client, services: SourceServer) -> None:
-    route, release = services.routes["/rs"], threading.Event()
-    services.routes["/rs"] = lambda _query, _headers: (
-        (release.wait(20) and 200) or 200,
-        "application/json",
-        b'{"data": []}',
-    )
+    route = services.routes["/rs"]
+    asked, release = held(services)
     try:
         address = reader.get(PATH, params={"f": "csv"}, headers=LATER).headers["location"]
-        time.sleep(0.5)
+        assert asked.wait(20)
         cancelled = reader.delete(address)
         found = reader.get(address).json()
     finally:
@@ -136,13 +145,9 @@ def test_a_killed_gateway_leaves_no_job_stuck(tmp_path: Path, services: SourceSe
         reader = running.client("client", "dinkes")
         done = reader.get(PATH, params={"f": "ndjson"}, headers=LATER).headers["location"]
         kept = ended(reader, done)
-        services.routes["/rs"] = lambda _query, _headers: (
-            (release.wait(20) and 200) or 200,
-            "application/json",
-            b'{"data": []}',
-        )
+        asked, release = held(services)
         address = reader.get(PATH, params={"f": "csv"}, headers=LATER).headers["location"]
-        time.sleep(0.5)
+        assert asked.wait(20)
         authorization = reader.headers["authorization"]
         running.kill()
         release.set()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import time
 
 import httpx
@@ -16,6 +14,7 @@ from app.audit.checkpoint import Checkpoint, Verifier
 from app.audit.receipts import parse_receipt
 from app.audit.tiles import tiles_of
 from tests.support.gateway import RunningGateway
+from tests.support.programs import simpul
 
 ASK = "/v1/records/fasilitas-kesehatan"
 
@@ -60,8 +59,7 @@ def grown(gateway: RunningGateway, anyone: httpx.Client) -> Checkpoint:
 
 def test_a_commit_is_signed_within_a_second(gateway, anyone):
     client = gateway.client("client", "rsud")
-    time.sleep(1.5)
-    before = verifier(gateway).open(anyone.get("/log/checkpoint").text).size
+    before = grown(gateway, anyone).size
     assert client.get(ASK).status_code == 200
     began = time.monotonic()
     while verifier(gateway).open(anyone.get("/log/checkpoint").text).size <= before:
@@ -136,11 +134,6 @@ def test_entry_bundles_need_an_auditor_and_reading_them_is_recorded(gateway, any
     ]
 
 
-def verify(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-c", "from app.cli.main import main; main()", "log", "verify-receipt", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
-
-
 def test_the_receipt_that_an_answer_links_to_proves_it_offline(gateway, tmp_path):
     client = gateway.client("client", "rsud")
     answer = client.get(ASK)
@@ -153,17 +146,17 @@ def test_the_receipt_that_an_answer_links_to_proves_it_offline(gateway, tmp_path
     receipt.write_bytes(got.content)
     body.write_bytes(answer.content)
     keys = ["--vkey", str(gateway.folder / "log.vkey")]
-    good = verify(str(receipt), *keys, "--body", str(body))
+    good = simpul("log", "verify-receipt", str(receipt), *keys, "--body", str(body))
     assert good.returncode == 0, good.stdout + good.stderr
     assert "proven: entry" in good.stdout
     assert "the body is the one that was released" in good.stdout
     body.write_bytes(answer.content + b" ")
-    bad = verify(str(receipt), *keys, "--body", str(body))
+    bad = simpul("log", "verify-receipt", str(receipt), *keys, "--body", str(body))
     assert (bad.returncode, "not proven" in bad.stdout) == (1, True)
     receipt.write_text(got.text.replace("index ", "index 1"), "utf-8")
-    assert verify(str(receipt), *keys).returncode == 1
-    assert verify(str(receipt), "--vkey", str(tmp_path / "none")).returncode == 2
-    assert verify(str(receipt)).returncode == 2
+    assert simpul("log", "verify-receipt", str(receipt), *keys).returncode == 1
+    assert simpul("log", "verify-receipt", str(receipt), "--vkey", str(tmp_path / "none")).returncode == 2
+    assert simpul("log", "verify-receipt", str(receipt)).returncode == 2
 
 
 def test_a_receipt_is_for_the_consumer_and_for_auditors_who_see_it(gateway, auditor):

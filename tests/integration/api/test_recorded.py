@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from tests.integration.api.conftest import facility_manifest
+from tests.integration.api.conftest import FACILITIES, facility_manifest
 from tests.support.gateway import RunningGateway
 from tests.support.sources import SourceServer
 
@@ -169,16 +170,23 @@ def test_a_purpose_in_the_body_counts(reader: httpx.Client, supervisor: httpx.Cl
     assert other.status_code in {403, 422}  # the header stands; the body does not replace it
 
 
-def test_a_suspended_source_is_missing_and_said_to_be(gateway: RunningGateway, supervisor: httpx.Client) -> None:
-    gateway.publish({**facility_manifest("dinkes-lain", "dinkes"), "schema": "fasilitas_kesehatan@1"})
+def test_a_suspended_source_is_missing_and_said_to_be(
+    gateway: RunningGateway, supervisor: httpx.Client, tmp_path: Path
+) -> None:
+    """Of an agency of its own, because what an agency retired is told for ever to those who name it."""
+    gateway.agency("dinsos")
+    (tmp_path / "faskes.csv").write_text(FACILITIES, "utf-8")
+    gateway.upload("dinsos", tmp_path / "faskes.csv")
+    for name in ("dinsos-faskes", "dinsos-lain"):
+        gateway.publish(facility_manifest(name, "dinsos"))
     reader = gateway.client("client", "rsud")
-    assert gateway.admin.post("/v1/connectors/dinkes-lain/suspend").status_code == 200
+    assert gateway.admin.post("/v1/connectors/dinsos-lain/suspend").status_code == 200
 
     listed = reader.get(LIST)
     counted = reader.post(f"{LIST}/aggregate", json={"aggregates": [{"function": "count", "as": "n"}]})
     looked_up = reader.get(f"{LIST}/NOWHERE")
     exported = reader.get(LIST, params={"f": "ndjson"})
-    stated = {source["dataset"]: source for source in listed.json()["sources"]}["dinkes-lain"]
+    stated = {source["dataset"]: source for source in listed.json()["sources"]}["dinsos-lain"]
 
     assert listed.json()["complete"] is False
     assert (stated["status"], stated["problem"]["code"]) == ("unavailable", "source_suspended")
@@ -186,15 +194,16 @@ def test_a_suspended_source_is_missing_and_said_to_be(gateway: RunningGateway, s
     assert looked_up.status_code == 503
     assert (exported.status_code, exported.headers["simpul-complete"]) == (200, "?0")
     recorded(supervisor, looked_up)
-    assert gateway.admin.post("/v1/connectors/dinkes-lain/retire").status_code == 200
+    assert gateway.admin.post("/v1/connectors/dinsos-lain/retire").status_code == 200
     assert reader.get(f"{LIST}/NOWHERE").status_code == 404
-    named = reader.get(LIST, params={"agencies": "dinkes"}).json()
+    named = reader.get(LIST, params={"agencies": "dinsos"}).json()
     assert named["complete"] is False
     assert {source["dataset"]: source["status"] for source in named["sources"]} == {
-        "dinkes-faskes": "ok",
-        "dinkes-lain": "unavailable",
+        "dinsos-faskes": "ok",
+        "dinsos-lain": "unavailable",
     }
-    assert reader.get(f"{LIST}/NOWHERE", params={"agencies": "dinkes"}).status_code == 503
+    assert reader.get(f"{LIST}/NOWHERE", params={"agencies": "dinsos"}).status_code == 503
+    assert gateway.admin.post("/v1/connectors/dinsos-faskes/retire").status_code == 200
 
 
 def test_suspending_the_only_provider_is_no_empty_answer(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
@@ -45,6 +46,21 @@ def certificate(folder: Path, name: str) -> tuple[Path, Path]:
     return paths
 
 
+async def reload(cluster: Cluster, ssl: str) -> None:
+    """The server reads its settings again when it comes to it: only a new session tells that it has."""
+    session = await asyncpg.connect(cluster.url())
+    await session.execute("SELECT pg_reload_conf()")
+    await session.close()
+    async with asyncio.timeout(20):
+        while True:
+            session = await asyncpg.connect(cluster.url())
+            found = await session.fetchval("SHOW ssl")
+            await session.close()
+            if found == ssl:
+                return
+            await asyncio.sleep(0.01)
+
+
 @pytest.fixture
 async def cluster(postgres_cluster: Cluster, tmp_path: Path, monkeypatch) -> AsyncIterator[Cluster]:
     """The cluster with TLS, its certificate for `localhost` among the authorities that the gateway trusts."""
@@ -57,15 +73,15 @@ async def cluster(postgres_cluster: Cluster, tmp_path: Path, monkeypatch) -> Asy
     session = await asyncpg.connect(postgres_cluster.url())
     for statement in ("ssl_cert_file = 'uji.crt'", "ssl_key_file = 'uji.key'", "ssl = on"):
         await session.execute(f"ALTER SYSTEM SET {statement}")
-    await session.execute("SELECT pg_reload_conf()")
     await session.close()
+    await reload(postgres_cluster, "on")
     monkeypatch.setenv("SSL_CERT_FILE", str(trusted))
     yield postgres_cluster
     session = await asyncpg.connect(postgres_cluster.url())
     for name in ("ssl", "ssl_cert_file", "ssl_key_file"):
         await session.execute(f"ALTER SYSTEM RESET {name}")
-    await session.execute("SELECT pg_reload_conf()")
     await session.close()
+    await reload(postgres_cluster, "off")
 
 
 @pytest.mark.parametrize(("host", "trusted"), [("localhost", True), ("127.0.0.1", False)])

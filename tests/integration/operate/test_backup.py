@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests.integration.api.conftest import FACILITIES, facility_manifest
-from tests.integration.operate.test_operate import simpul
 from tests.support.gateway import RunningGateway
+from tests.support.programs import simpul
 
 
 @pytest.fixture

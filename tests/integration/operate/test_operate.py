@@ -6,7 +6,6 @@ import contextlib
 import shutil
 import sqlite3
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -17,12 +16,8 @@ import pytest
 
 from tests.integration.api.conftest import FACILITIES, facility_manifest
 from tests.support.gateway import RunningGateway
+from tests.support.programs import SIMPUL, simpul
 from tests.support.sources import SourceServer
-
-
-def simpul(*words: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-c", "from app.cli.main import main; main()", *words]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=180)
 
 
 @pytest.fixture
@@ -41,7 +36,9 @@ def gateway(tmp_path: Path) -> Iterator[RunningGateway]:
 
 
 def test_empty_folder_is_told_the_command(tmp_path: Path) -> None:
-    done = simpul("serve", "--dir", str(tmp_path))
+    """By an interpreter that was started for it, as an operator's is."""
+    command = [*SIMPUL, "serve", "--dir", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=180)
 
     assert done.returncode == 2
     assert "simpul init" in done.stderr
@@ -68,7 +65,9 @@ def test_killed_gateway_closes_its_orphans_and_verifies(gateway: RunningGateway)
 
     asking = threading.Thread(target=ask)
     asking.start()
-    time.sleep(1.0)
+    ends = time.monotonic() + 20
+    while len(acknowledged) < 40 and time.monotonic() < ends:
+        time.sleep(0.02)
     gateway.kill()
     asking.join(timeout=20)
     gateway.start()
@@ -111,7 +110,7 @@ def test_answer_waits_for_the_log_and_there_is_no_data_without_it(gateway: Runni
     assert "items" not in answer.json()
     ends = time.monotonic() + 20
     while time.monotonic() < ends and reader.get("/v1/records/fasilitas-kesehatan").status_code != 200:
-        time.sleep(0.2)
+        time.sleep(0.02)
     assert reader.get("/v1/records/fasilitas-kesehatan").status_code == 200
 
 
@@ -204,8 +203,10 @@ def test_codes_and_vkey_on_the_command_line(gateway: RunningGateway, tmp_path: P
     file = tmp_path / "wilayah.csv"
     file.write_text("kode,nama\n33,Jawa Tengah\n33.20,Kabupaten Jepara\n33.20.10,Karimunjawa\n", "utf-8")
     loaded = simpul("codes", "load", str(file), "--dir", str(gateway.folder))
-    time.sleep(1.0)
-    found = gateway.admin.get("/v1/codes/kemendagri/33.20.10")
+    ends = time.monotonic() + 20
+    while (found := gateway.admin.get("/v1/codes/kemendagri/33.20.10")).status_code != 200:
+        assert time.monotonic() < ends
+        time.sleep(0.02)
     key = simpul("log", "vkey", "--dir", str(gateway.folder))
 
     assert loaded.returncode == 0, loaded.stderr
