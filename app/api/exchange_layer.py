@@ -21,6 +21,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from app.api.capture import CHUNK_BYTES, Capture, read_whole
 from app.api.policy import GOVERNED, RouteRule, methods_of, rule_for
 from app.api.problems import problem_body, problem_headers
+from app.api.watch import Watch
 from app.audit.commitments import BodyCommitment
 from app.errors import (
     AccessDenied,
@@ -45,7 +46,6 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger("simpul.api")
 
-_WATCH_AFTER_SECONDS = 0.25
 _UPLOAD_SECONDS = 3600.0
 _RECORDED_PREFIXES = ("/v1/records", "/v1/queries", "/v1/explain", "/v1/exchanges", "/v1/jobs")
 _CLIENT_GONE = 499
@@ -248,7 +248,7 @@ class _Call:
             raise _forbidden(rule, role)
         seconds = _UPLOAD_SECONDS if rule.upload else self.services.settings.request_seconds
         self.scope["state"]["body"] = await self._body(upload=rule.upload, most=rule.body_bytes)
-        watch = _Watch(self.receive)
+        watch = Watch(self.receive)
         try:
             watch.arm(seconds, listen=not rule.upload)
             endpoint = direct(rule.op, self.scope["path"])
@@ -350,7 +350,7 @@ class _Call:
             extra.append((b"link", f'</v1/exchanges/{exchange.id}/receipt>; rel="receipt"'.encode()))
         if not any(name.lower() == b"cache-control" for name, _ in capture.headers):
             extra.append((b"cache-control", b"no-store"))
-        watch = _Watch(self.receive) if capture.size > CHUNK_BYTES else None
+        watch = Watch(self.receive) if capture.size > CHUNK_BYTES else None
         sent = 0
         try:
             if watch is not None:
@@ -384,68 +384,6 @@ class _Call:
     def _count(self, status: int) -> None:
         template = self.template or getattr(self.scope.get("route"), "path", "unmatched")
         self.services.metrics.count_request(self.scope["method"], template, status, time.perf_counter() - self.started)
-
-
-class _Watch:
-    """Cancels the task that made it when the consumer leaves or the time is over. Costs nothing while answers are quick."""
-
-    def __init__(self, receive: Receive) -> None:
-        self.gone = False
-        self.late = False
-        self._pending = False
-        self._receive = receive
-        self._timer: asyncio.TimerHandle | None = None
-        self._watcher: asyncio.Task[None] | None = None
-        self._owner = asyncio.current_task()
-
-    def arm(self, seconds: float, *, listen: bool) -> None:
-        """Starts a moment from now: `seconds` until it is late; `listen` when nobody else reads what the client sends."""
-        moment = min(_WATCH_AFTER_SECONDS, seconds)
-        self._timer = asyncio.get_running_loop().call_later(moment, self._start, seconds - moment, listen)
-
-    def start(self) -> None:
-        """Starts to listen now."""
-        self._watcher = asyncio.create_task(self._watch())
-
-    def disarm(self) -> None:
-        """Stops; may be called twice."""
-        if self._timer is not None:
-            self._timer.cancel()
-        if self._watcher is not None:
-            self._watcher.cancel()
-
-    def uncancel(self) -> None:
-        """The cancellation was ours and has done its work: the task goes on to record the exchange."""
-        self._pending = False
-        if self._owner is not None:
-            self._owner.uncancel()
-
-    async def absorb(self) -> None:
-        """Takes a cancellation of ours that came just as the work ended, so that it does not hit what follows."""
-        if self._pending:
-            with contextlib.suppress(asyncio.CancelledError):
-                await asyncio.sleep(0)
-            self.uncancel()
-
-    def _start(self, seconds: float, listen: bool) -> None:
-        self._timer = asyncio.get_running_loop().call_later(seconds, self._expire)
-        if listen:
-            self.start()
-
-    def _expire(self) -> None:
-        self.late = True
-        self._cancel()
-
-    async def _watch(self) -> None:
-        while (await self._receive())["type"] != "http.disconnect":
-            pass
-        self.gone = True
-        self._cancel()
-
-    def _cancel(self) -> None:
-        if self._owner is not None and not self._pending:
-            self._pending = True
-            self._owner.cancel()
 
 
 def _cancelled_from_outside() -> bool:
