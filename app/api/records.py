@@ -188,6 +188,10 @@ async def _read(request: Request, schema: SchemaDef, operation: Operation, raw_o
     state, under_way = services(request), exchange(request)
     if chosen != "json" or prefers(request, "respond-async"):
         asked = exports.authorise(state, under_way, schema, lambda: raw_of(request))
+        if asked.raw.view != "records" and chosen == "json":  # a page at once: respond-async is a wish, not an order
+            under_way.op = operation
+            result, following = await views.read(state, under_way, schema, operation, lambda: asked.raw)
+            return await _answer(request, result, following, chosen)
         if asked.raw.view != "records":
             raise NotAcceptable(
                 "a merged view is JSON: its provenance has no place in a table", offered=["application/json"]

@@ -89,6 +89,9 @@ def test_the_merged_view_is_there_for_get_too(reader: httpx.Client) -> None:
     assert following.json()["items"][0] != merged.json()["items"][0]
     assert reader.get(LIST, params={"view": "joined"}).json()["errors"][0]["pointer"] == "/view"
     assert reader.get(LIST, params={"view": "merged", "f": "csv"}).status_code == 406
+    at_once = reader.get(LIST, params={"view": "merged"}, headers={"prefer": "respond-async"})
+    assert (at_once.status_code, at_once.headers.get("preference-applied")) == (200, None)
+    assert at_once.json()["meta"]["view"] == "merged"
 
 
 def test_verification_with_agreements_of_two_providers_asks_which(
