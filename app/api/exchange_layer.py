@@ -334,7 +334,7 @@ class _Call:
             self._not_recorded(capture, exchange, error)
 
     def _not_recorded(self, capture: Capture, exchange: Exchange, error: SimpulError) -> None:
-        log.error("exchange_not_recorded", code=error.code, exchange_id=exchange.id, exc_info=error)
+        log.error("exchange_not_recorded", code=error.code, reason=error.detail, exchange_id=exchange.id)
         if not exchange.intended:
             self.exchange = None  # a number that no entry has is not given out
         status, body = self._problem(error)

@@ -7,9 +7,12 @@ bodies are bounded after inflation. No secret, query or body stands in an error.
 from __future__ import annotations
 
 import asyncio
+import math
 import socket
 import time
 from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urljoin
 
@@ -38,6 +41,8 @@ from app.errors import (
 )
 
 MOST_HOPS = 5
+MOST_WAITS = 20
+_LEAST_WAIT_SECONDS = 0.05
 CONNECT_SECONDS = 5.0
 _PACKINGS = frozenset({"", "identity", "gzip", "x-gzip", "deflate"})
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -104,9 +109,18 @@ class HttpSource:
         budget = self._environment.limits.deadline_seconds
         if deadline is not None:
             budget = min(budget, deadline - time.monotonic())
-        sent = dict(headers or {})
+        sent, ends = dict(headers or {}), time.monotonic() + budget
         try:
             async with asyncio.timeout(max(budget, 0)):
+                for _ in range(MOST_WAITS):
+                    try:
+                        return await self._follow(method, url, dict(sent), auth, dict(request))
+                    except SourceFailed as refused:
+                        # 429 and 503 with Retry-After: the service says when; where that is too late it has failed.
+                        wait = refused.retry_after_seconds
+                        if wait is None or time.monotonic() + wait >= ends:
+                            raise
+                        await asyncio.sleep(max(wait, _LEAST_WAIT_SECONDS))
                 return await self._follow(method, url, sent, auth, request)
         except TimeoutError:
             raise SourceTimeout(f"no answer within {budget:.3g} s", field="/source/url") from None
@@ -198,6 +212,11 @@ def joined(url: str, reference: str) -> str:
         raise SourceFormatError("the service leads to something that is no address", field="/source/url") from None
 
 
+def merged(url: str, params: Mapping[str, str]) -> str:
+    """The address with these parameters beside those that it has; one of the same name takes the place of the old."""
+    return str(httpx.URL(url).copy_merge_params(dict(params))) if params else url
+
+
 def json_of(answer: httpx.Response) -> Any:
     """The body as JSON, numbers exact; raises `SourceFormatError`."""
     try:
@@ -226,13 +245,26 @@ def _checked(answer: httpx.Response) -> httpx.Response:
     status = answer.status_code
     if 200 <= status < 300:
         return answer
+    seconds = _retry_after(answer) if status in {429, 503} else None
     if status in _STATUS:
-        wait = answer.headers.get("retry-after", "")
-        seconds = int(wait) if wait.isdigit() and len(wait) < 6 else None
         raise _STATUS[status](f"the source answered HTTP {status}", field="/source/url", retry_after_seconds=seconds)
     if status >= 500:
-        raise SourceFailed(f"the source answered HTTP {status}", field="/source/url")
+        raise SourceFailed(f"the source answered HTTP {status}", field="/source/url", retry_after_seconds=seconds)
     raise SourceRejected(f"the source answered HTTP {status}", field="/source/url")
+
+
+def _retry_after(answer: httpx.Response) -> int | None:
+    """Seconds to wait by `Retry-After` (RFC 9110 10.2.3), a number or a date; None where it says nothing usable."""
+    text = answer.headers.get("retry-after", "").strip()
+    if text.isascii() and text.isdigit() and len(text) < 6:
+        return int(text)
+    try:
+        moment = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    if moment.tzinfo is None:
+        return None
+    return max(0, math.ceil((moment - datetime.now(UTC)).total_seconds()))
 
 
 def _translated(error: httpx.HTTPError) -> SimpulError:

@@ -106,7 +106,7 @@ class CkanConnector(Connector):
                 params["filters"] = orjson.dumps(filters).decode()
             try:
                 result = await self._action("datastore_search", params, request.deadline)
-            except (SourceMissing, SourceRejected):
+            except SourceMissing:  # 404 is the portal's word for "no datastore table"; any other refusal fails the read
                 if offset:
                     raise
                 self._plain_file = True  # the resource is no table of the datastore: its file is read instead
@@ -118,7 +118,7 @@ class CkanConnector(Connector):
             yield json_batch(plain, "record", range(offset + 1, offset + 1 + len(plain)))
             offset += len(records)
             total = result.get("total")
-            if not records or (offset >= total if isinstance(total, int) else len(records) < PAGE_ROWS):
+            if not records or (isinstance(total, int) and offset >= total):
                 return
         async for batch in self._file(resource, request):
             yield batch

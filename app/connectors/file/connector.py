@@ -83,7 +83,7 @@ class FileConnector(Connector, Freshness):
                 RawColumn(field.name, "json" if json else _shown(field), field.type) for field in batch.schema
             )
             sample: tuple[dict[str, Any], ...] = tuple(dict(zip(names, row, strict=True)) for row in rows)
-            return Discovery((self._source.location,), columns, sample)
+            return Discovery((self._source.location,), columns, sample, _clashes(self._source, names))
         return Discovery((self._source.location,), ())
 
     async def scan(self, request: ScanRequest) -> AsyncIterator[RawBatch]:
@@ -122,6 +122,17 @@ class FileConnector(Connector, Freshness):
             raise SourceFormatError(
                 f"{source.location} could not be read ({error.strerror})", field="/source/location"
             ) from None
+
+
+def _clashes(source: FileSource, names: Sequence[str]) -> tuple[str, ...]:
+    """What a reader of a GeoJSON file has to know of members that share a name."""
+    if source.kind_of_file != "geojson":
+        return ()
+    return tuple(
+        f"{name} stands among the properties and at the feature: {name} is the property, feature_{name} the feature's own"
+        for name in ("geometry", "id")
+        if f"feature_{name}" in names
+    )
 
 
 def project(batch: RawBatch, columns: Sequence[str]) -> RawBatch:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
 from app.connectors.contract import RawBatch, RawReject
-from app.connectors.file.source import FileSource
+from app.connectors.file.source import NO_QUOTE, FileSource
 from app.connectors.file.table import header_names
 from app.errors import SourceFormatError
 
@@ -22,16 +23,31 @@ def read_csv(path: Path, source: FileSource, place: str) -> Iterator[RawBatch]:
     csv.field_size_limit(FIELD_CHARACTERS)
     encoding = "utf-8-sig" if source.encoding.lower().replace("_", "-") in {"utf-8", "utf8"} else source.encoding
     with path.open("r", encoding=encoding, newline="") as file:
-        reader = csv.reader(file, delimiter=source.delimiter, quotechar=source.quote, strict=False)
-        rows = _numbered(reader, place)
-        for _ in range(source.skip):
-            next(rows, None)
+        reader = csv.reader(file, strict=True, **_dialect(source))
+        rejects: list[RawReject] = []
+        rows = _numbered(reader, place, source.skip, rejects)
         names = header_names(source, rows, place)
         schema = pa.schema([(name, pa.string()) for name in names])
-        yield from _batches(rows, schema, source, place)
+        yield from _batches(rows, schema, source, place, rejects)
 
 
-def _numbered(reader: csv._reader, place: str) -> Iterator[tuple[int, list[str]]]:  # type: ignore[name-defined]
+def _dialect(source: FileSource) -> dict[str, Any]:
+    if source.quote == NO_QUOTE:
+        return {"delimiter": source.delimiter, "quoting": csv.QUOTE_NONE, "quotechar": None}
+    return {"delimiter": source.delimiter, "quotechar": source.quote}
+
+
+def _numbered(
+    reader: csv._reader,  # type: ignore[name-defined]
+    place: str,
+    skip: int,
+    rejects: list[RawReject],
+) -> Iterator[tuple[int, list[str]]]:
+    """The rows with the line they begin in, counted as an editor counts, without the first `skip` lines and without blank ones.
+
+    Text behind a closing quote rejects the lines that it spans. A quote that is never closed would swallow the rest of the
+    file: it is refused.
+    """
     line = 0
     while True:
         try:
@@ -42,15 +58,35 @@ def _numbered(reader: csv._reader, place: str) -> Iterator[tuple[int, list[str]]
             detail = f"{place}: near line {reader.line_num + 1} the bytes are not in the stated encoding"
             raise SourceFormatError(detail, field="/source/encoding", line=reader.line_num + 1) from None
         except csv.Error as error:
-            detail = f"{place}: line {reader.line_num}: {error}"
-            raise SourceFormatError(detail, field="/source", line=reader.line_num) from None
+            first, line = line + 1, reader.line_num
+            if "expected after" in str(error):
+                if first > skip:
+                    rejects.append(_after_quote(place, first, line))
+                continue
+            raise _unreadable(place, first, line, str(error)) from None
         first, line = line + 1, reader.line_num
-        if row:
+        if row and first > skip:
             yield first, row
 
 
+def _after_quote(place: str, first: int, last: int) -> RawReject:
+    where = f"line {first}" if first == last else f"lines {first} to {last}"
+    detail = "text stands behind a closing quote; double the quotes inside a value, or state quote: none"
+    return RawReject(f"{place}, {where}", "csv_quote", detail)
+
+
+def _unreadable(place: str, first: int, last: int, said: str) -> SourceFormatError:
+    if "unexpected end of data" in said:
+        detail = (
+            f"{place}: a quote opens in the row of line {first} and is never closed, so that the rest of the file would stand in "
+            "one value; close it, or state quote: none"
+        )
+        return SourceFormatError(detail, field="/source/quote", line=first)
+    return SourceFormatError(f"{place}: line {last}: {said}", field="/source", line=last)
+
+
 def _batches(
-    rows: Iterator[tuple[int, list[str]]], schema: pa.Schema, source: FileSource, place: str
+    rows: Iterator[tuple[int, list[str]]], schema: pa.Schema, source: FileSource, place: str, rejects: list[RawReject]
 ) -> Iterator[RawBatch]:
     width = len(schema.names)
     filled = [schema.names.index(name) for name in source.fill_down if name in schema.names]
@@ -71,7 +107,10 @@ def _batches(
         numbers.append(line)
         if len(kept) >= BATCH_ROWS:
             batch.rows, batch.numbers = kept, numbers
+            batch.rejects += rejects
+            rejects.clear()
             yield batch
             batch, kept, numbers = RawBatch(schema, place=place), [], []
+    batch.rejects += rejects
     batch.rows, batch.numbers = kept, numbers
     yield batch

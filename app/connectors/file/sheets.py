@@ -35,8 +35,6 @@ def read_sheet(path: Path, source: FileSource, place: str, cache: Path, limits: 
     parsed = parse_sheet(path, source, cache, limits)
     with parsed.open("r", encoding="utf-8") as lines:
         rows = _rows(lines, source)
-        for _ in range(source.skip):
-            next(rows, None)
         names = header_names(source, rows, place)
         schema = pa.schema([(name, pa.string()) for name in names])
         width = len(names)
@@ -67,6 +65,8 @@ def _rows(lines: Iterator[str], source: FileSource) -> Iterator[tuple[int, list[
     cells = source.cells
     for line in lines:
         number, row = json.loads(line)
+        if number <= source.skip:
+            continue
         if cells is None:
             yield number, row
         elif cells[0] < number <= cells[2] + 1:

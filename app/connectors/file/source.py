@@ -13,6 +13,7 @@ from app.connectors.source import SourceBase
 from app.errors import SourceMissing, SourcePermissionDenied
 
 Format = Literal["csv", "xlsx", "xls", "ods", "json", "ndjson", "geojson", "parquet"]
+NO_QUOTE = "none"
 SHEETS = frozenset({"xlsx", "xls", "ods"})
 _ENDINGS: dict[str, Format] = {
     ".csv": "csv",
@@ -48,13 +49,17 @@ class FileSource(SourceBase):
         default=None, description="csv, xlsx, xls, ods, json, ndjson, geojson, parquet; else by the ending"
     )
     delimiter: str = Field(default=",", min_length=1, max_length=1)
-    quote: str = Field(default='"', min_length=1, max_length=1)
+    quote: str = Field(
+        default='"', min_length=1, max_length=4, description="The quote sign; none: quotes are plain text"
+    )
     encoding: str = Field(default="utf-8", max_length=40, description="utf-8 (a BOM is removed), cp1252, …")
     header: bool | HeaderRows = True
     columns: tuple[str, ...] = Field(default=(), max_length=1000, description="Names where the file has no header row")
     sheet: int | str = 0
     range: str | None = Field(default=None, description='Cells of a sheet, e.g. "B4:K200"')
-    skip: int = Field(default=0, ge=0, le=10_000, description="Rows before the header")
+    skip: int = Field(
+        default=0, ge=0, le=10_000, description="Lines before the header, counted as an editor shows them"
+    )
     fill_down: tuple[str, ...] = Field(default=(), description="Columns whose blank cells repeat the cell above")
     stop_at: str | None = Field(
         default=None, description="The first cell of the row at which the table ends, e.g. JUMLAH"
@@ -69,6 +74,13 @@ class FileSource(SourceBase):
             if ending not in _ENDINGS:
                 raise ValueError(f"the ending {ending or '(none)'} says no format; write format: csv, xlsx, json, …")
         return given
+
+    @field_validator("quote")
+    @classmethod
+    def _one_sign(cls, quote: str) -> str:
+        if len(quote) != 1 and quote != NO_QUOTE:
+            raise ValueError("the quote is one sign, or the word none")
+        return quote
 
     @field_validator("location")
     @classmethod

@@ -15,11 +15,19 @@ from app.connectors.contract import CheckStep, Connector, Discovery, RawBatch, R
 from app.connectors.environment import Environment
 from app.connectors.file.connector import project
 from app.connectors.filters import Compare, Filter, Literal, Property, Value, conjuncts
-from app.connectors.http import HttpSource, joined, json_of
+from app.connectors.http import HttpSource, json_of, merged
 from app.connectors.json_records import json_batch, records_at
 from app.connectors.network import HttpAddress, resolve_allowed
+from app.connectors.rest.paging import PagedReading
 from app.connectors.rest.source import RestSource
-from app.errors import CapabilityUndeclared, SimpulError, SourceAuthFailed, SourceFormatError, SourceTooLarge
+from app.errors import (
+    CapabilityUndeclared,
+    SimpulError,
+    SourceAuthFailed,
+    SourceFailed,
+    SourceMissing,
+    SourceTooLarge,
+)
 
 MOST_PAGES = 10_000
 
@@ -91,49 +99,25 @@ class RestConnector(Connector):
         return params
 
     async def _pages(self, params: dict[str, str], deadline: float | None) -> AsyncIterator[list[Any]]:
+        """The records of each page. A read ends where the service says so (`paging.py`), never where it says nothing."""
         paging, url = self._source.paging, self._source.url
-        number, seen = paging.first if paging.kind == "page" else 0, set[str]()
-        cursor: str | None = None
+        reading = PagedReading(paging, self._source.url)
         for _ in range(MOST_PAGES):
-            asked = dict(params)
-            if paging.kind in {"page", "offset"}:
-                asked[paging.param] = str(number)
-            if paging.kind == "cursor" and cursor is not None:
-                asked[paging.param] = cursor
-            if paging.kind != "none" and paging.size_param:
-                asked[paging.size_param] = str(paging.size)
-            answer = await self._ask(url, asked, deadline)
-            document = json_of(answer)
-            records = records_at(document, self._source.record_path)
-            yield records
-            following = self._following(document, answer, len(records))
-            if following is None:
+            try:
+                answer = await self._ask(url, {**params, **reading.parameters()}, deadline)
+            except SourceMissing:
+                if not reading.behind_the_end:
+                    raise
                 return
-            if following in seen:
-                raise SourceFormatError("the service gives the same page again and again", field="/source/paging")
-            seen.add(following)
-            if paging.kind == "next_link":
-                url, params = self._same_host(joined(url, following)), {}
-            cursor = following
-            number += 1 if paging.kind == "page" else len(records)
+            document = json_of(answer)
+            _refuse_errors(document)
+            records = records_at(document, self._source.record_path)
+            if records or reading.begins:
+                yield records  # an empty page behind others says that they were all
+            if not reading.goes_on(document, answer, records):
+                return
+            url, params = reading.following(url, params)
         raise SourceTooLarge(f"more than {MOST_PAGES} pages", field="/source/paging", limit_pages=MOST_PAGES)
-
-    def _following(self, document: Any, answer: httpx.Response, count: int) -> str | None:
-        """What leads to the next page, None at the end."""
-        paging = self._source.paging
-        if paging.kind == "none" or count == 0:
-            return None
-        if paging.kind in {"page", "offset"}:
-            return None if count < paging.size else f"{answer.url}"
-        if paging.kind == "next_link" and paging.path is None:
-            return answer.links.get("next", {}).get("url")
-        found = records_at(document, paging.path or "$.next") if _present(document, paging.path or "$.next") else []
-        return str(found[0]) if found and found[0] else None
-
-    def _same_host(self, url: str) -> str:
-        if HttpAddress.of(url) != HttpAddress.of(self._source.url):
-            raise SourceFormatError("the link to the next page leads to another host", field="/source/paging")
-        return url
 
     async def _ask(self, url: str, params: Mapping[str, str], deadline: float | None) -> httpx.Response:
         auth, resolve = self._source.auth, self._environment.secrets.resolve
@@ -154,11 +138,11 @@ class RestConnector(Connector):
             headers["authorization"] = f"Bearer {await self._access_token(deadline)}"
             if self._token is kept:
                 try:
-                    return await self._http.get(url, deadline=deadline, headers=headers, params=sent or None)
+                    return await self._http.get(merged(url, sent), deadline=deadline, headers=headers)
                 except SourceAuthFailed:  # a kept token that is no longer believed is fetched anew, once
                     self._token = None
                     headers["authorization"] = f"Bearer {await self._access_token(deadline)}"
-        return await self._http.get(url, deadline=deadline, headers=headers, params=sent or None, auth=basic)
+        return await self._http.get(merged(url, sent), deadline=deadline, headers=headers, auth=basic)
 
     async def _access_token(self, deadline: float | None) -> str:
         """A token of the source's own authorization server, kept until shortly before it ends."""
@@ -208,12 +192,10 @@ def _parameter(value: Value) -> str:
     return value.isoformat() if isinstance(value, date) else str(value)
 
 
-def _present(document: Any, path: str) -> bool:
-    try:
-        records_at(document, path)
-    except SourceFormatError:
-        return False
-    return True
+def _refuse_errors(document: Any) -> None:
+    """`errors` beside the data (GraphQL says faults like that, with HTTP 200): the data is then not all there is."""
+    if isinstance(document, dict) and isinstance(document.get("errors"), list) and document["errors"]:
+        raise SourceFailed(f"the service tells {len(document['errors'])} errors beside its data", field="/source/url")
 
 
 def _since(started: float) -> float:

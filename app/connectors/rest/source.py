@@ -48,8 +48,12 @@ class RestPaging(_Part):
     size: int = Field(default=100, ge=1, le=10_000)
     first: int = Field(default=1, ge=0)
     path: str | None = None
+    total: str | None = Field(
+        default=None, description="Where the service says how many records there are, e.g. $.total"
+    )
+    more: str | None = Field(default=None, description="Where it says whether there are more pages, e.g. $.has_more")
 
-    @field_validator("path")
+    @field_validator("path", "total", "more")
     @classmethod
     def _path(cls, path: str | None) -> str | None:
         return check_path(path) if path is not None else None

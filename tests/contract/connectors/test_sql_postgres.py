@@ -131,7 +131,14 @@ async def subject(postgres_module_url: str, tmp_path_factory) -> AsyncIterator[S
     as_role = source["url"].replace("simpul@", f"{role}@")
 
     async def fingerprint() -> object:
-        return await session.fetchval("SELECT pg_current_wal_lsn()"), await session.fetchval("SELECT count(*) FROM uji")
+        # Of this database alone: the cluster is shared, and others write their own.
+        rows = await session.fetchval(
+            "SELECT md5(string_agg(concat(xmin, ctid, t::text), ',' ORDER BY ctid)) FROM uji t"
+        )
+        tables = await session.fetchval(
+            "SELECT md5(string_agg(concat(oid, relfilenode), ',' ORDER BY oid)) FROM pg_class"
+        )
+        return rows, tables
 
     yield Subject(
         connector,

@@ -16,7 +16,7 @@ from tests.support.gateway import RunningGateway
 
 LIST = "/v1/records/satuan-pendidikan"
 ASKED = 200
-AT_ONCE = 40
+AT_ONCE = 100
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +25,7 @@ def gateway(tmp_path_factory: pytest.TempPathFactory, postgres_module_url: str) 
     with psycopg.connect(postgres_module_url, autocommit=True) as connection:
         connection.execute("CREATE TABLE sekolah (npsn text, nama text)")
         connection.execute(
-            "INSERT INTO sekolah SELECT lpad((20000000 + n)::text, 8, '0'), 'SD ' || n FROM generate_series(1, 60000) n"
+            "INSERT INTO sekolah SELECT lpad((20000000 + n)::text, 8, '0'), 'SD ' || n FROM generate_series(1, 30000) n"
         )
     folder: Path = tmp_path_factory.mktemp("deadlines")
     running = RunningGateway(
