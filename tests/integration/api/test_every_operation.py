@@ -42,7 +42,7 @@ KNOWN = {
     "path": "inbox/faskes.csv",
 }
 CHANGING = ("publish", "suspend", "retire", "rollback")
-EXAMPLES = 8
+EXAMPLES = 6
 
 
 class Asker:
@@ -162,7 +162,7 @@ MEMBERS = (
 )  # fmt: skip
 FACILITIES = "/v1/records/fasilitas-kesehatan"
 ASKED = settings(
-    max_examples=150, phases=[Phase.generate], deadline=None, database=None, suppress_health_check=list(HealthCheck)
+    max_examples=100, phases=[Phase.generate], deadline=None, database=None, suppress_health_check=list(HealthCheck)
 )
 
 

@@ -28,6 +28,10 @@ PRICES = [
 ]
 
 
+# What a statement gives does not hang on where the log and the catalogue are kept: `test_queries.py` asks on both stores.
+pytestmark = pytest.mark.parametrize("gateway", ["sqlite"], indirect=True, scope="module")
+
+
 @pytest.fixture(scope="module")
 def reader(gateway: RunningGateway, postgres_module_url: str, services: SourceServer) -> httpx.Client:
     """Prices on PostgreSQL, and schools that two agencies hold: one of them both, with other numbers."""
