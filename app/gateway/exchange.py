@@ -15,7 +15,7 @@ from app.access.principals import Principal
 from app.audit.commitments import BodyCommitment
 from app.audit.entry import Caller, DatasetUse, Entry, Gateway, Record, SourceLeg, Subject, Verdict, uuid7
 from app.audit.filters import CASE_TYPE
-from app.errors import SimpulError
+from app.errors import EntryInvalid, SimpulError
 from app.federation.query import SourceStatus
 
 ClosingKind = Literal["outcome", "admin", "audit_read"]
@@ -147,9 +147,16 @@ class Exchange:
             bytes=size,
             body_c=commitment.hexdigest() if commitment is not None else None,
         )
-        intent = Record(entry=Entry(kind="intent", **known), detail=detail)
-        closing = Record(entry=entry, detail=detail)
-        await self._append(log, (closing,) if self.intended else (intent, closing))
+        opening = Entry(kind="intent", **known)
+        # The tags of the people stay searchable; only where they themselves are the fault is it recorded without them.
+        for subjects in ((*self.subjects, *self._case()), ()):
+            closing = Record(entry=entry, detail=detail, subjects=subjects)
+            try:
+                await self._append(log, (closing,) if self.intended else (Record(opening, detail), closing))
+                return
+            except EntryInvalid:
+                if not subjects:
+                    raise
 
     async def delivery(self, log: Log, *, sent: int, size: int) -> None:
         """Records that the consumer left before the whole answer was sent."""

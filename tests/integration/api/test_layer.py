@@ -18,6 +18,7 @@ from starlette.types import Receive, Scope, Send
 
 from app.access.clients import list_clients
 from app.api.exchange_layer import ExchangeLayer
+from app.audit.entry import Subject
 from app.cli.instance import create_instance
 from app.connectors.flights import Flights
 from app.errors import SourceTimeout
@@ -105,6 +106,25 @@ async def test_facts_that_are_no_entry_close_the_exchange_as_failed(settings: Se
     assert outcome["detail"]["refused_entry"]["q"] == "nama = 'Siti'"
     assert outcome["bytes"] == len(answer.content)
     assert "simpul_log_entry_faults_total 1.0" in metrics
+
+
+@pytest.mark.parametrize(("number", "tagged"), [("3320990101900001", 1), ("---", None)])
+async def test_the_people_of_an_exchange_that_failed_so_are_found_all_the_same(
+    settings: Settings, number: str, tagged: int | None
+) -> None:
+    async def quoting(request: Request) -> Response:
+        exchange = exchange_of(request)
+        exchange.subjects.append(Subject("nik", number, "asked"))
+        exchange.shape = "nik = '3320990101900001'"
+        return Response(b"never released")
+
+    async with opened(settings) as at:
+        answer = await at.ask(quoting)
+        kept = await at.entries(answer.headers["exchange-id"])
+
+    assert answer.status_code == 500
+    assert [entry["kind"] for entry in kept] == ["intent", "outcome"]
+    assert kept[1].get("subj_n") == tagged
 
 
 async def test_a_fault_in_the_outcome_alone_is_closed_too(settings: Settings) -> None:
