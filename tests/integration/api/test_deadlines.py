@@ -16,6 +16,7 @@ from tests.support.gateway import RunningGateway
 
 LIST = "/v1/records/satuan-pendidikan"
 ASKED = 200
+AT_ONCE = 50
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +25,7 @@ def gateway(tmp_path_factory: pytest.TempPathFactory, postgres_module_url: str) 
     with psycopg.connect(postgres_module_url, autocommit=True) as connection:
         connection.execute("CREATE TABLE sekolah (npsn text, nama text)")
         connection.execute(
-            "INSERT INTO sekolah SELECT lpad((20000000 + n)::text, 8, '0'), 'SD ' || n FROM generate_series(1, 30000) n"
+            "INSERT INTO sekolah SELECT lpad((20000000 + n)::text, 8, '0'), 'SD ' || n FROM generate_series(1, 60000) n"
         )
     folder: Path = tmp_path_factory.mktemp("deadlines")
     running = RunningGateway(
@@ -65,14 +66,15 @@ def gateway(tmp_path_factory: pytest.TempPathFactory, postgres_module_url: str) 
 
 async def test_two_hundred_readers_of_a_read_that_is_too_slow(gateway: RunningGateway) -> None:
     reader = gateway.client("client", "dinkes")
-    limits = httpx.Limits(max_connections=ASKED)
+    turn, limits = asyncio.Semaphore(AT_ONCE), httpx.Limits(max_connections=AT_ONCE)
 
     async with httpx.AsyncClient(
         base_url=gateway.url, headers=reader.headers, timeout=60, trust_env=False, limits=limits
     ) as client:
 
         async def ask(number: int) -> httpx.Response:
-            return await client.get(LIST, params={"sort": "nama", "limit": 5, "filter": f"nama <> '{number % 3}'"})
+            async with turn:
+                return await client.get(LIST, params={"sort": "nama", "limit": 5, "filter": f"nama <> '{number % 3}'"})
 
         answers = await asyncio.gather(*[ask(number) for number in range(ASKED)])
     supervisor = gateway.client("supervisor", "dinkes")
