@@ -5,11 +5,10 @@ Sits on a connector and a compiled mapping; knows nothing of callers, grants or 
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Hashable, Mapping
+from collections.abc import AsyncGenerator, Hashable
 from contextlib import aclosing
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
 
 from app.connectors.contract import Connector, Freshness, RawBatch
 from app.connectors.environment import Limits
@@ -19,11 +18,11 @@ from app.connectors.keeping import Keeper
 from app.connectors.key_reader import KeyReader
 from app.connectors.manifest import Manifest
 from app.connectors.mapping import CompiledMapping
-from app.connectors.mapping.masking import mask
+from app.connectors.preview import preview_row
 from app.connectors.pushdown import Ordered, ordered_read, scan_request
 from app.connectors.records import MappedRecord, PreviewRow, ReadRequest, ReadResult, RecordWarning, Reject
 from app.connectors.requests import ScanRequest
-from app.connectors.selection import Selection, map_record, shaped_rows
+from app.connectors.selection import Selection, shaped_rows
 from app.errors import SourceSchemaMismatch, SourceTooLarge
 from app.schemas.registry import SchemaDef
 
@@ -147,8 +146,11 @@ class MappedSource:
         """The first `rows` raw records with what becomes of each; values of personal fields are masked."""
         shown: list[PreviewRow] = []
         async for batch in self._batches(ScanRequest()):
-            for place, raw in shaped_rows(self.mapping, batch):
-                shown.append(preview_row(self, place, raw))
+            for shaped in shaped_rows(self.mapping, batch):
+                if isinstance(shaped, Reject):
+                    shown.append(PreviewRow(shaped.place, {}, None, (shaped,), ()))
+                else:
+                    shown.append(preview_row(self.mapping, self.schema, *shaped))
                 if len(shown) >= rows:
                     return shown
         return shown
@@ -212,16 +214,3 @@ def _key_filter(schema: SchemaDef, key: str) -> list[Filter]:
     """Equality on the parts of the key; a null part is left to the comparison of the whole key."""
     values = schema.key_values(key)
     return [Compare("=", Property(name), Literal(value)) for name, value in values.items() if value is not None]
-
-
-def preview_row(source: MappedSource, place: str, raw: Mapping[str, Any]) -> PreviewRow:
-    """One raw row beside its record."""
-    record, rejects = map_record(source.mapping, source.schema, raw, place)
-    personal = {name for name, spec in source.schema.fields.items() if spec.pdp != "none"}
-    hidden = {column for field, column in source.mapping.renames.items() if field in personal}
-    hide_all = bool(personal) and not personal <= set(source.mapping.renames)
-    shown = {name: mask(value) if hide_all or name in hidden else value for name, value in raw.items()}
-    mapped = None
-    if record is not None:
-        mapped = {name: mask(value) if name in personal else value for name, value in record.values.items()}
-    return PreviewRow(place, shown, mapped, tuple(rejects), record.warnings if record is not None else ())

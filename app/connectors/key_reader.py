@@ -59,7 +59,11 @@ class KeyReader:
             self._checked = batch.schema
         rejects = [[Reject(raw.place, "", raw.rule, raw.detail)] for raw in batch.rejects]
         found: MappedRecord | None = None
-        for place, row in shaped_rows(self._mapping, batch):
+        for shaped in shaped_rows(self._mapping, batch):
+            if isinstance(shaped, Reject):
+                rejects.append([shaped])
+                continue
+            place, row = shaped
             record, faults = map_record(self._mapping, self._schema, row, place)
             if record is None:
                 rejects.append(faults)

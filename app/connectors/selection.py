@@ -17,6 +17,7 @@ from app.connectors.filters import Filter
 from app.connectors.json_text import parse_json
 from app.connectors.mapping import CompiledMapping
 from app.connectors.mapping.masking import mask
+from app.connectors.mapping.rules import StepReject, detail_en
 from app.connectors.records import MappedRecord, ReadRequest, ReadResult, RecordWarning, Reject
 from app.connectors.residual import compile_predicate
 from app.errors import SourceTimeout
@@ -108,16 +109,19 @@ def raw_rows(batch: RawBatch) -> Iterator[tuple[str, Mapping[str, Any]]]:
         yield place, dict(zip(names, row, strict=True))
 
 
-def shaped_rows(mapping: CompiledMapping, batch: RawBatch) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """The rows after the manifest's `read:` shape."""
+def shaped_rows(mapping: CompiledMapping, batch: RawBatch) -> Iterator[tuple[str, Mapping[str, Any]] | Reject]:
+    """The rows after the manifest's `read:` shape; a reject for one whose `where` has no value (an error cell, a text as number)."""
     shape = mapping.shape
     plain = shape.unpivot is None and shape.where is None and not shape.skip_blank_rows
     for place, row in raw_rows(batch):
         if plain:
             yield place, row
         elif not (shape.skip_blank_rows and all(_blank(value) for value in row.values())):
-            for found in shape.rows(row):
-                yield place, found
+            try:
+                for found in shape.rows(row):
+                    yield place, found
+            except StepReject as reject:
+                yield Reject(place, "", reject.rule, f"/read/where: {detail_en(reject.rule)}")
 
 
 def map_record(
@@ -210,7 +214,11 @@ class Selection:
         self.blank += batch.skipped_blank
         for raw_reject in batch.rejects:
             self._reject([Reject(raw_reject.place, "", raw_reject.rule, raw_reject.detail)])
-        for place, row in shaped_rows(mapping, batch):
+        for shaped in shaped_rows(mapping, batch):
+            if isinstance(shaped, Reject):
+                self._reject([shaped])
+                continue
+            place, row = shaped
             record, rejects = map_record(mapping, self._schema, row, place)
             if record is None:
                 self._reject(rejects)

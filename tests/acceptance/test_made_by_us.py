@@ -69,12 +69,13 @@ async def test_semicolons_cp1252_and_decimal_commas(tmp_path: Path) -> None:
 
 @pytest.mark.anyio
 async def test_nik_kept_as_number_is_rejected_with_the_reason(tmp_path: Path) -> None:
-    """A sheet that holds NIK as numbers: one lost digits, one can be taken with the explicit step, a plain rename takes none."""
+    """A sheet keeps 15 digits of a number: a NIK kept as one is taken neither by its name nor by the explicit step, as text it is."""
     with xlsxwriter.Workbook(str(tmp_path / "warga.xlsx")) as book:
         sheet = book.add_worksheet()
         sheet.write_row(0, 0, ["nik", "nama"])
         sheet.write_row(1, 0, [3320990101900001, "Satu"])
         sheet.write_row(2, 0, [33209901019000019, "Dua"])
+        sheet.write_row(3, 0, ["3320990101900003", "Tiga"])
     plain = dataset(tmp_path, {"nik": "nik", "nama": "nama"}, "penduduk_verifikasi@1", location="warga.xlsx")
     stated = dataset(
         tmp_path,
@@ -86,9 +87,9 @@ async def test_nik_kept_as_number_is_rejected_with_the_reason(tmp_path: Path) ->
     await plain.close()
     await stated.close()
 
-    assert (len(renamed.records), renamed.rejected_rows) == (0, 2)
-    assert [record.values["nik"] for record in converted.records] == ["3320990101900001"]
-    assert [(reject.field, reject.rule) for reject in converted.rejects] == [("nik", "digits_lost")]
+    assert (len(renamed.records), renamed.rejected_rows) == (1, 2)
+    assert [record.values["nik"] for record in converted.records] == ["3320990101900003"]
+    assert [(reject.field, reject.rule) for reject in converted.rejects] == [("nik", "digits_lost")] * 2
     assert "33209901019000019" not in str(renamed.rejects + converted.rejects)
 
 

@@ -11,12 +11,22 @@ import pyarrow as pa
 
 from app.connectors.blocking import Threads, pull
 from app.connectors.capabilities import Capabilities
-from app.connectors.contract import CheckStep, Connector, Discovery, Freshness, RawBatch, RawColumn, ScanRequest
+from app.connectors.cells import CELL_COLUMN, cell_kind
+from app.connectors.contract import (
+    JSON_COLUMN,
+    CheckStep,
+    Connector,
+    Discovery,
+    Freshness,
+    RawBatch,
+    RawColumn,
+    ScanRequest,
+)
 from app.connectors.environment import Environment
 from app.connectors.file.csv_reader import read_csv
 from app.connectors.file.json_reader import read_json
 from app.connectors.file.parquet_reader import read_parquet
-from app.connectors.file.sheets import read_sheet
+from app.connectors.file.sheet import read_sheet, sheets_of
 from app.connectors.file.sniff import require_format
 from app.connectors.file.source import SHEETS, FileSource, place_of
 from app.errors import (
@@ -74,17 +84,42 @@ class FileConnector(Connector, Freshness):
         return steps
 
     async def discover(self, sample_rows: int = 20) -> Discovery:
-        """The columns and the first records."""
+        """The columns and the first records; the sheets of a workbook stand as its tables."""
+        tables, notes = await self._threads.call(self._sheets)
         async for batch in self.scan(ScanRequest()):
             names = batch.schema.names
             rows = list(batch.rows or ())[:sample_rows]
-            json = self._source.kind_of_file in {"json", "ndjson", "geojson"}
             columns = tuple(
-                RawColumn(field.name, "json" if json else _shown(field), field.type) for field in batch.schema
+                RawColumn(field.name, self._shown(field, batch, place), field.type)
+                for place, field in enumerate(batch.schema)
             )
             sample: tuple[dict[str, Any], ...] = tuple(dict(zip(names, row, strict=True)) for row in rows)
-            return Discovery((self._source.location,), columns, sample, _clashes(self._source, names))
-        return Discovery((self._source.location,), ())
+            return Discovery(tables, columns, sample, (*notes, *_clashes(self._source, names)))
+        return Discovery(tables, (), notes=notes)
+
+    def _sheets(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """The tables of the file, and what a reader has to know of them."""
+        source, environment = self._source, self._environment
+        if source.kind_of_file not in SHEETS:
+            return (source.location,), ()
+        path = place_of(environment.root, source.location)
+        require_format(path, source.kind_of_file)
+        chosen, sheets = sheets_of(path, source, environment.cache, environment.limits)
+        notes = [f"sheet {name} is hidden" for name, visible in sheets if not visible]
+        if source.sheet is None and len(sheets) > 1:
+            notes.append(
+                f"the workbook has {len(sheets)} sheets and none is named: {chosen} is read; name it in source.sheet"
+            )
+        return tuple(name for name, _ in sheets), tuple(notes)
+
+    def _shown(self, field: pa.Field[Any], batch: RawBatch, place: int) -> str:
+        """The type of a column as people know it; of a sheet the kinds of its cells in the first batch."""
+        if field.metadata == CELL_COLUMN:
+            kinds = dict.fromkeys(cell_kind(row[place]) for row in batch.rows or ())
+            return ", ".join(kind for kind in kinds if kind != "empty") or "empty"
+        if field.metadata is not None:
+            return "json"
+        return "text" if pa.types.is_string(field.type) else str(field.type)
 
     async def scan(self, request: ScanRequest) -> AsyncIterator[RawBatch]:
         """The records in file order."""
@@ -109,9 +144,7 @@ class FileConnector(Connector, Freshness):
             if source.kind_of_file == "csv":
                 yield from read_csv(path, source, source.location)
             elif source.kind_of_file in SHEETS:
-                yield from read_sheet(
-                    path, source, f"{source.location}, sheet {source.sheet}", environment.cache, environment.limits
-                )
+                yield from read_sheet(path, source, environment.cache, environment.limits)
             elif source.kind_of_file == "parquet":
                 yield from read_parquet(path, source.location, columns, environment.limits)
             else:
@@ -138,7 +171,7 @@ def _clashes(source: FileSource, names: Sequence[str]) -> tuple[str, ...]:
 def project(batch: RawBatch, columns: Sequence[str]) -> RawBatch:
     """The batch with these columns only, in this order. Raises `SourceSchemaMismatch` naming those that are gone."""
     names = batch.schema.names
-    json = bool(names) and all(field.metadata is not None for field in batch.schema)
+    json = bool(names) and all(field.metadata == JSON_COLUMN for field in batch.schema)
     missing = [name for name in columns if name not in names]
     if missing and not json and (len(batch) or names):
         raise SourceSchemaMismatch(f"the source has no column {', '.join(missing)}", field="/fields", missing=missing)
@@ -146,13 +179,6 @@ def project(batch: RawBatch, columns: Sequence[str]) -> RawBatch:
     rows = [tuple(None if place is None else row[place] for place in places) for row in batch.rows or ()]
     schema = pa.schema([batch.schema.field(name) if name in names else pa.field(name, pa.string()) for name in columns])
     return RawBatch(schema, rows=rows, place=batch.place, numbers=batch.numbers, rejects=batch.rejects)
-
-
-def _shown(field: pa.Field[Any]) -> str:
-    """The type as people know it."""
-    if field.metadata is not None:
-        return "json"
-    return "text" if pa.types.is_string(field.type) else str(field.type)
 
 
 def _openable(path: Path) -> None:

@@ -55,7 +55,9 @@ class FileSource(SourceBase):
     encoding: str = Field(default="utf-8", max_length=40, description="utf-8 (a BOM is removed), cp1252, …")
     header: bool | HeaderRows = True
     columns: tuple[str, ...] = Field(default=(), max_length=1000, description="Names where the file has no header row")
-    sheet: int | str = 0
+    sheet: int | str | None = Field(
+        default=None, description="The sheet by its name, or by its place counted from 0; else the first visible one"
+    )
     range: str | None = Field(default=None, description='Cells of a sheet, e.g. "B4:K200"')
     skip: int = Field(
         default=0, ge=0, le=10_000, description="Lines before the header, counted as an editor shows them"

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from app.connectors.cells import ErrorCell
 from app.connectors.mapping.expression import compile_expression
 from app.connectors.mapping.fit import fitting
 from app.connectors.mapping.rules import Nulled, StepReject
@@ -172,7 +173,11 @@ def _reader(name: str) -> Value:
 
         def column(row: Row) -> Any:
             found = row.get(name)
-            return None if isinstance(found, str) and (not found or found.isspace()) else found
+            if isinstance(found, str):
+                return found if found and not found.isspace() else None
+            if isinstance(found, ErrorCell):
+                raise StepReject("cell_error")
+            return found
 
         return column
     steps: list[str | int] = [key or int(index) for key, index in _PATH_STEP.findall(name[1:])]

@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
+from app.connectors.cells import LongNumber
 from app.connectors.mapping.rules import StepReject
 from app.schemas.base import FieldSpec
 
@@ -29,6 +30,8 @@ def _text(value: Any) -> str:
 
 
 def _integer(value: Any) -> int:
+    if isinstance(value, LongNumber) and value.is_integer():
+        return int(value)
     if isinstance(value, bool) or not isinstance(value, int | Decimal):
         raise StepReject("wrong_type")
     if isinstance(value, Decimal) and value != value.to_integral_value():

@@ -12,6 +12,14 @@ RULES: Mapping[str, tuple[str, str]] = {
         "tipe nilai tidak cocok; tambahkan langkah pengubah (number, as_text, date, ...)",
         "the value is of another type than this step or field takes; add a step that converts it (number, as_text, date, ...)",
     ),
+    "cell_error": (
+        "sel berisi galat atau rumus tanpa hasil; perbaiki di berkas sumber",
+        "the cell holds an error or a formula without a stored result; mend it in the file and save it again",
+    ),
+    "percent_cell": (
+        "sel berformat persen; tulis number dengan suffix persen",
+        'the cell is shown as a percentage: number: {suffix: "%"} gives 6.09 for 6.09 %; multiply: 0.01 behind it the fraction',
+    ),
     "not_a_number": (
         "bukan bilangan menurut lambang desimal dan ribuan yang dinyatakan",
         "not a number in the notation that the step states (decimal, thousands, prefix, suffix)",
@@ -42,7 +50,7 @@ RULES: Mapping[str, tuple[str, str]] = {
     "digits_missing": ("jumlah digit tidak sesuai", "the number does not have the stated count of digits"),
     "digits_lost": (
         "bilangan pecahan/terlalu besar: digit mungkin hilang di sumber",
-        "a floating-point number with a fraction or from 2^53 on: digits were lost at the source",
+        "a fraction, a sheet's number from 10^15 on or a float from 2^53 on: its digits were lost; keep identifiers as text",
     ),
     "not_a_coordinate": ("bukan koordinat seperti 4.61 LS", "not a coordinate such as `4.61 LS`"),
     "coordinate_out_of_range": (

@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 import xlsxwriter
 
+from app.connectors.cells import CELL_COLUMN
 from app.connectors.contract import JSON_COLUMN, Connector
 from app.errors import SourceFormatError, SourceMissing, SourcePermissionDenied, SourceSchemaMismatch
 from tests.contract.connectors.suite import PERSON, TEXTS, ConnectorSuite, Fault, Subject, opened
@@ -141,10 +142,14 @@ def _json_schema(*names: str) -> pa.Schema:
     return pa.schema([pa.field(name, pa.string(), metadata=JSON_COLUMN) for name in names])
 
 
+_CELL_SCHEMA = pa.schema([field.with_metadata(CELL_COLUMN) for field in _TEXT_SCHEMA])
+_CELLS = [tuple(cell or None for cell in row) for row in _ROWS]
+"""An empty cell of a sheet says nothing; text stays as it is."""
+
 _CASES = {
     "csv": (_csv, {}, _TEXT_SCHEMA, _ROWS, 1),
-    "xlsx": (_xlsx, {"sheet": "Lembar"}, _TEXT_SCHEMA, _ROWS, 0),
-    "ods": (_ods, {"sheet": "Lembar"}, _TEXT_SCHEMA, _ROWS, 0),
+    "xlsx": (_xlsx, {"sheet": "Lembar"}, _CELL_SCHEMA, _CELLS, 0),
+    "ods": (_ods, {"sheet": "Lembar"}, _CELL_SCHEMA, _CELLS, 0),
     "parquet": (_parquet, {}, _PARQUET_SCHEMA, _PARQUET, 1),
     "json": (_json, {"record_path": "$.hasil[*]"}, _json_schema(*_NAMES), _JSON, 0),
     "ndjson": (_ndjson, {}, _json_schema(*_NAMES), _JSON, 1),

@@ -5,21 +5,13 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
-from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from app.connectors.contract import Connector
-from app.connectors.dataset import MappedSource, ReadRequest, ReadResult
-from app.connectors.environment import Environment, Limits, NetworkPolicy
-from app.connectors.manifest import parse_manifest
-from app.connectors.mapping import compile_mapping
-from app.connectors.mapping.codes import CROSSWALK_SCHEMA, REGION_SCHEMA, InMemoryCodeBook
-from app.connectors.registry import open_connector
 from app.errors import MappingInvalid, SourceFailed, SourceFormatError, SourceRejected
-from app.schemas import registry
+from tests.support.reading import dataset, file, read
 from tests.support.sources import SourceServer
 
 ROWS = [{"id": f"K{number:03d}", "nama": f"Faskes {number}"} for number in range(1, 126)]
@@ -32,54 +24,11 @@ PRICES = {
 FACILITIES = {"kode_faskes": "id", "nama": "nama", "jenis": {"const": "klinik"}}
 
 
-class NoSecrets:
-    def resolve(self, text: str) -> str:
-        return text
-
-
 @pytest.fixture
 def services() -> Iterator[SourceServer]:
     server = SourceServer()
     yield server
     server.close()
-
-
-def environment(folder: Path, *, deadline_seconds: float = 10.0) -> Environment:
-    allowed = NetworkPolicy(networks=(IPv4Network("127.0.0.1/32"),))
-    return Environment(
-        "uji", "uji", folder, folder, NoSecrets(), network=allowed, limits=Limits(deadline_seconds=deadline_seconds)
-    )
-
-
-def dataset(folder: Path, schema: str, source: dict[str, Any], fields: dict[str, Any], **more: Any) -> MappedSource:
-    manifest = parse_manifest(
-        {"connector": "uji-sumber", "agency": "uji", "schema": f"{schema}@1", "source": source, "fields": fields}
-    )
-    found = registry.get(schema)
-    around = environment(folder, **more)
-    codes = InMemoryCodeBook("1", REGION_SCHEMA.empty_table(), CROSSWALK_SCHEMA.empty_table())
-    connector: Connector = open_connector(manifest.source, around)
-    return MappedSource(
-        manifest=manifest,
-        revision=1,
-        schema=found,
-        connector=connector,
-        mapping=compile_mapping(manifest, found, codes),
-        limits=around.limits,
-    )
-
-
-async def read(source: MappedSource) -> ReadResult:
-    try:
-        return await source.read(ReadRequest(limit=1000))
-    finally:
-        await source.close()
-
-
-def file(folder: Path, name: str, content: str | bytes) -> dict[str, Any]:
-    (folder / "inbox").mkdir(exist_ok=True)
-    (folder / "inbox" / name).write_bytes(content.encode() if isinstance(content, str) else content)
-    return {"kind": "file", "location": f"inbox/{name}"}
 
 
 async def test_01_a_quote_that_is_never_closed_is_no_data(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ import sqlglot
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
+from app.connectors.cells import ErrorCell
 from app.connectors.like import compile_like
 from app.connectors.mapping.expression.functions import FUNCTIONS, Unfit, as_number, as_text, convert
 from app.errors import ExpressionForbidden, FieldError
@@ -106,7 +107,7 @@ def _compile(node: exp.Expression, columns: set[str], pointer: str) -> Value:
             _refuse(f"a column stands alone, not as {node.sql()}", pointer)
         name = node.name
         columns.add(name)
-        return lambda row: row.get(name)
+        return _column(name)
     if kind is exp.Literal:
         constant = node.this if node.is_string else _number(node.this)
         return lambda _: constant
@@ -125,6 +126,16 @@ def _compile(node: exp.Expression, columns: set[str], pointer: str) -> Value:
     if kind in (exp.And, exp.Or, exp.Not):
         return _logic(node, sub)
     return _special(node, sub, columns, pointer)
+
+
+def _column(name: str) -> Value:
+    def value(row: Row) -> Any:
+        found = row.get(name)
+        if isinstance(found, ErrorCell):
+            raise Unfit("cell_error")
+        return found
+
+    return value
 
 
 def _special(node: exp.Expression, sub: Callable[[Any], Value], columns: set[str], pointer: str) -> Value:

@@ -21,15 +21,20 @@ def codes(given: Any, context: StepContext) -> Step:
         wrong = [value for value in given.values() if value is not None and value not in spec.enum]
         if wrong:
             context.refuse(f"{wrong[0]} is not in the field's list: {', '.join(spec.enum)}")
-    table = {str(key): value for key, value in given.items()}
+    table = {_key(key): value for key, value in given.items()}
 
     def step(value: Any, _: Row) -> Any:
-        key = squeeze(value) if isinstance(value, str) else str(value)
+        key = squeeze(value) if isinstance(value, str) else _key(value)
         if key not in table:
             raise StepReject("code_unknown")
         return table[key]
 
     return step
+
+
+def _key(value: Any) -> str:
+    """A code as text; true and false as YAML and JSON write them."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def crosswalk(given: Any, context: StepContext) -> Step:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
+from app.connectors.cells import Percent
 from app.connectors.mapping.rules import StepReject
 from app.connectors.mapping.steps.contract import Builder, Row, Step, StepContext
 from app.connectors.mapping.text import trim
@@ -25,7 +26,8 @@ _UNITS: Mapping[tuple[str, str], Decimal] = {
 def number(given: Any, context: StepContext) -> Step:
     """`number: {decimal: ",", thousands: ".", prefix: "Rp", suffix: "km"}`: text to an exact decimal.
 
-    Digits are ASCII. A thousands mark must stand between groups of three. Numbers of the source pass.
+    Digits are ASCII. A thousands mark must stand between groups of three. Numbers of the source pass: the notation is one of text.
+    A cell that the sheet shows as a percentage needs `suffix: "%"` and gives what is shown, 6.09 for 6.09 %.
     """
     options = context.options(given, "decimal", "thousands", "prefix", "suffix")
     point, group = options.get("decimal", "."), options.get("thousands", "")
@@ -42,6 +44,10 @@ def number(given: Any, context: StepContext) -> Step:
             return _finite(Decimal(value))
         if isinstance(value, float):
             return _finite(Decimal(repr(value)))
+        if isinstance(value, Percent):
+            if suffix.strip() != "%":
+                raise StepReject("percent_cell")
+            return value.hundredths
         if not isinstance(value, str):
             raise StepReject("wrong_type")
         found = _bare(trim(value), prefix, suffix)

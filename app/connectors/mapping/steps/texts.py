@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
+from datetime import date, time, timedelta
 from decimal import Decimal
 from typing import Any
 
+from app.connectors.cells import LongNumber, cell_text
 from app.connectors.mapping.rules import StepReject
 from app.connectors.mapping.steps.contract import Builder, Row, Step, StepContext, need_text
 from app.connectors.mapping.text import lower, squeeze, title, trim, upper
@@ -18,6 +21,8 @@ _TEXT: Mapping[str, Callable[[str], str]] = {
     "title": title,
 }
 _EXACT_FLOAT = 2**53
+_SCIENTIFIC = re.compile(r"-?\d(?:[.,]\d+)?[Ee]\+?\d+", re.ASCII)
+"""`3,32001E+15`: what a spreadsheet program writes for a long number; its digits are gone."""
 _SLICE = 2
 
 
@@ -90,45 +95,43 @@ def join(given: Any, context: StepContext) -> Step:
 
 
 def as_text(given: Any, context: StepContext) -> Step:
-    """`as_text: {digits: 16}`: a number of the source as text, zero-padded. A float that lost digits is rejected."""
+    """`as_text: {digits: 16}`: a number of the source as text, zero-padded; dates and times as ISO 8601. Text stays the text it is.
+
+    A number that lost digits is rejected: with a fraction, a floating-point number from 2^53 on, a cell of a sheet from 10^15 on.
+    """
     options = context.options(given, "digits")
     digits = options.get("digits")
     if digits is not None and (not isinstance(digits, int) or not 1 <= digits <= 40):
         context.refuse("digits is how many the identifier has")
 
     def step(value: Any, _: Row) -> Any:
-        if isinstance(value, str):
-            value = _cell_number(value)
-        if isinstance(value, bool):
-            raise StepReject("wrong_type")
-        if isinstance(value, float):
-            if not value.is_integer() or abs(value) >= _EXACT_FLOAT:
-                raise StepReject("digits_lost")
-            value = int(value)
-        if isinstance(value, Decimal):
-            if value != value.to_integral_value():
-                raise StepReject("digits_lost")
-            value = int(value)
-        if not isinstance(value, int):
-            raise StepReject("wrong_type")
-        found = str(value)
+        found = trim(value) if isinstance(value, str) else _plain(value)
         if digits is None:
-            return found
-        if len(found) > digits or value < 0:
+            return found or None
+        if not (found.isascii() and found.isdigit()):
+            raise StepReject("digits_lost" if _SCIENTIFIC.fullmatch(found) else "digits_missing")
+        if len(found) > digits:
             raise StepReject("digits_missing")
         return found.zfill(digits)
 
     return step
 
 
-def _cell_number(value: str) -> int | float:
-    """A numeric cell as the file kind delivers it (`3320011501900001.0`), or digits that are text already."""
-    if value.isascii() and value.isdigit():
-        return int(value)
-    try:
-        return float(value)
-    except ValueError:
-        raise StepReject("not_a_number") from None
+def _plain(value: Any) -> str:
+    """A number without a fraction as its digits, a date or time as ISO 8601."""
+    if isinstance(value, date | time | timedelta):
+        return cell_text(value)
+    if isinstance(value, LongNumber):
+        raise StepReject("digits_lost")
+    if isinstance(value, float):
+        if not value.is_integer() or abs(value) >= _EXACT_FLOAT:
+            raise StepReject("digits_lost")
+    elif isinstance(value, Decimal):
+        if value != value.to_integral_value():
+            raise StepReject("digits_lost")
+    elif not isinstance(value, int) or isinstance(value, bool):
+        raise StepReject("wrong_type")
+    return str(int(value))
 
 
 def boolean(given: Any, context: StepContext) -> Step:

@@ -1,0 +1,86 @@
+"""What a cell of a sheet holds beside text, numbers, truth, dates, times and durations. Pure.
+
+Numbers are `int` where they are whole and below 10^15, else `float`; from 10^15 on they are `LongNumber`, since the programs that
+write sheets keep 15 digits. An empty cell is None.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from typing import Any
+
+CELL_COLUMN = {b"simpul": b"cell"}
+"""Arrow field metadata: Python rows hold cells of a sheet in this column."""
+
+FIRST_LONG = 10**15
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorCell:
+    """A cell without a value: an error (`#N/A`, `#DIV/0!`), or a formula whose result the file does not hold."""
+
+    sign: str
+
+    def __str__(self) -> str:
+        return self.sign
+
+
+@dataclass(frozen=True, slots=True)
+class Percent:
+    """A number that the sheet shows as a percentage: 0.0609 stands in the file, 6.09 % on the screen."""
+
+    share: Decimal
+
+    @property
+    def hundredths(self) -> Decimal:
+        """6.09 for 0.0609."""
+        return self.share.scaleb(2)
+
+    def __str__(self) -> str:
+        return f"{self.hundredths.normalize():f}%"
+
+
+class LongNumber(float):
+    """A number of 10^15 or more: digits behind the fifteenth were lost when the sheet was written."""
+
+    __slots__ = ()
+
+
+def cell_kind(value: Any) -> str:
+    """The kind of a cell as people call it: text, number, percent, date, datetime, time, duration, boolean, error, empty."""
+    if value is None:
+        return "empty"
+    return next(name for kind, name in _KINDS if isinstance(value, kind))
+
+
+def cell_text(value: Any) -> str:
+    """A cell as a person reads it; empty for an empty cell."""
+    if isinstance(value, str):
+        return value
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float):
+        return repr(float(value))
+    if isinstance(value, date | time):
+        return value.isoformat()
+    if isinstance(value, timedelta):
+        return duration_text(value)
+    return str(value)
+
+
+_KINDS: tuple[tuple[type, str], ...] = (
+    (str, "text"), (bool, "boolean"), (int, "number"), (float, "number"), (Percent, "percent"), (datetime, "datetime"),
+    (date, "date"), (time, "time"), (timedelta, "duration"), (ErrorCell, "error"), (object, "text"),
+)  # fmt: skip
+
+
+def duration_text(value: timedelta) -> str:
+    """`36:00:00`: hours without a day's bound, as `[h]:mm:ss` shows them; fractions of a second only where there are some."""
+    sign = "-" if value < timedelta() else ""
+    seconds, micros = divmod(round(abs(value) / timedelta(microseconds=1)), 1_000_000)
+    fraction = f".{micros:06}".rstrip("0") if micros else ""
+    return f"{sign}{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}{fraction}"

@@ -1,0 +1,172 @@
+"""Sheets as raw records: parsed by a child process with its own memory and time limit, kept as lines beside the agency's cache.
+
+Cells keep their kind (`cells.py`): a text cell is text, a numeric cell is that number, an error is an error.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import sys
+import zipfile
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import IO, Any
+
+import orjson
+import pyarrow as pa
+
+from app.connectors.cells import CELL_COLUMN, cell_text
+from app.connectors.contract import RawBatch, RawReject
+from app.connectors.environment import Limits
+from app.connectors.file.sheet.wire import read
+from app.connectors.file.source import FileSource
+from app.connectors.file.table import header_names
+from app.errors import SourceFormatError, SourceMissing, SourceTooLarge
+
+BATCH_ROWS = 5_000
+PARSE_SECONDS = 60
+MOST_RATIO = 200
+_KEPT_FILES = 4
+_LARGE_BYTES = 10_000_000
+_FORM = 2
+"""The form of the parsed lines: files of an older one are not read."""
+
+Numbered = Iterator[tuple[int, list[Any]]]
+
+
+def read_sheet(path: Path, source: FileSource, cache: Path, limits: Limits) -> Iterator[RawBatch]:
+    """The records of one sheet; parsed once for each version of the file."""
+    with parse_sheet(path, source, cache, limits).open("rb") as lines:
+        place = f"{source.location}, sheet {orjson.loads(lines.readline())['sheet']}"
+        rows = _rows(lines, source)
+        names = header_names(source, _texts(rows, source), place)
+        schema = pa.schema([pa.field(name, pa.string(), metadata=CELL_COLUMN) for name in names])
+        rejects: list[RawReject] = []
+        table = _table(rows, source, names, place, rejects)
+        while block := list(islice(table, BATCH_ROWS)):
+            kept, numbers = [row for _, row in block], [number for number, _ in block]
+            yield RawBatch(schema, rows=kept, place=place, numbers=numbers, rejects=rejects.copy())
+            rejects.clear()
+        yield RawBatch(schema, rows=[], place=place, numbers=[], rejects=rejects)
+
+
+def sheets_of(path: Path, source: FileSource, cache: Path, limits: Limits) -> tuple[str, list[tuple[str, bool]]]:
+    """The sheet that is read, and every sheet of the workbook with whether it is visible."""
+    with parse_sheet(path, source, cache, limits).open("rb") as lines:
+        told = orjson.loads(lines.readline())
+    return str(told["sheet"]), [(name, visible) for name, visible in told["sheets"]]
+
+
+def _texts(rows: Numbered, source: FileSource) -> Iterator[tuple[int, list[str]]]:
+    """The rows as text for the header; blank ones above it are no header, unless the header is stated by row numbers."""
+    for number, row in rows:
+        if source.header is not True or not all(_empty(cell) for cell in row):
+            yield number, [cell_text(cell) for cell in row]
+
+
+def _table(
+    rows: Numbered, source: FileSource, names: list[str], place: str, rejects: list[RawReject]
+) -> Iterator[tuple[int, tuple[Any, ...]]]:
+    width = len(names)
+    filled = [names.index(name) for name in source.fill_down if name in names]
+    above: dict[int, Any] = {}
+    for number, cells in rows:
+        if all(_empty(cell) for cell in cells):
+            continue
+        if source.stop_at is not None and cell_text(cells[0]).strip() == source.stop_at:
+            return
+        if len(cells) > width and not all(_empty(cell) for cell in cells[width:]):
+            detail = f"the row has cells behind column {width}, the last one with a name"
+            rejects.append(RawReject(f"{place}, line {number}", "ragged_row", detail))
+            continue
+        row = (cells + [None] * width)[:width]
+        for column in filled:
+            row[column] = above[column] = above.get(column) if _empty(row[column]) else row[column]
+        yield number, tuple(row)
+
+
+def _empty(cell: Any) -> bool:
+    """Whether a cell says nothing. An error says that something is missing."""
+    return cell is None or (isinstance(cell, str) and not cell.strip())
+
+
+def _rows(lines: IO[bytes], source: FileSource) -> Numbered:
+    """The rows of the sheet with their numbers, cut to the range."""
+    cells = source.cells
+    for line in lines:
+        number, row = orjson.loads(line)
+        if number <= source.skip:
+            continue
+        if cells is None:
+            yield number, read(row)
+        elif cells[0] < number <= cells[2] + 1:
+            yield number, read((row + [None] * (cells[3] + 1))[cells[1] : cells[3] + 1])
+
+
+def parse_sheet(path: Path, source: FileSource, cache: Path, limits: Limits) -> Path:
+    """The parsed rows as a file of lines; made by the child process when this version was not parsed yet."""
+    stat = path.stat()
+    mark = f"{_FORM}|{path}|{stat.st_ino}|{stat.st_mtime_ns}|{stat.st_size}|{source.sheet}|{source.kind_of_file}"
+    target = cache / f"sheet-{hashlib.sha256(mark.encode()).hexdigest()[:24]}.jsonl"
+    if target.is_file():
+        return target
+    if source.kind_of_file in {"xlsx", "ods"}:
+        _refuse_bomb(path, limits)
+    fresh = target.with_suffix(f".{id(source)}.part")
+    # -P: this gateway's own code, also where the folder it was started in holds another `app`.
+    command = [sys.executable, "-P", "-m", "app.connectors.file.sheet.parser_child", str(path)]
+    command += [
+        source.kind_of_file,
+        orjson.dumps(source.sheet).decode(),
+        str(fresh),
+        str(limits.parse_memory_bytes),
+        str(limits.bytes),
+    ]
+    try:
+        done = subprocess.run(command, capture_output=True, timeout=PARSE_SECONDS, check=False)  # noqa: S603 - our own module
+    except subprocess.TimeoutExpired:
+        fresh.unlink(missing_ok=True)
+        raise SourceTooLarge(
+            f"the sheet was not parsed within {PARSE_SECONDS} s", limit_seconds=PARSE_SECONDS
+        ) from None
+    if done.returncode != 0:
+        fresh.unlink(missing_ok=True)
+        raise _fault(done.stdout.decode("utf-8", "replace").strip())
+    fresh.replace(target)
+    kept = sorted(cache.glob("sheet-*.jsonl"), key=lambda file: file.stat().st_mtime)
+    for old in kept[:-_KEPT_FILES]:
+        old.unlink(missing_ok=True)
+    return target
+
+
+def _fault(said: str) -> SourceFormatError | SourceMissing | SourceTooLarge:
+    if said.startswith("sheet:"):
+        return SourceMissing(f"the workbook has no such sheet; it has {said[6:]}", field="/source/sheet")
+    if said.startswith("hidden:"):
+        return SourceMissing(
+            f"every sheet of the workbook is hidden: {said[7:]}; name the one to read", field="/source/sheet"
+        )
+    if said.startswith("password:"):
+        return SourceFormatError(
+            "the workbook is protected by a password; save it without one", field="/source/location"
+        )
+    if said.startswith("large:"):
+        return SourceTooLarge("the sheet holds more than the limits allow", field="/source/location")
+    if said.startswith("format:"):
+        return SourceFormatError("the file cannot be read as a spreadsheet", field="/source/format")
+    return SourceTooLarge("the spreadsheet needs more memory than a parser may have", field="/source/location")
+
+
+def _refuse_bomb(path: Path, limits: Limits) -> None:
+    """An archive whose content is out of proportion is refused before it is unpacked."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            size = sum(entry.file_size for entry in archive.infolist())
+    except (zipfile.BadZipFile, OSError):
+        raise SourceFormatError("the file cannot be read as a spreadsheet", field="/source/format") from None
+    if size > limits.bytes or (size > _LARGE_BYTES and size > MOST_RATIO * max(path.stat().st_size, 1)):
+        raise SourceTooLarge(
+            f"unpacked, the sheet has {size} bytes", field="/source/location", limit_bytes=limits.bytes
+        )

@@ -1,0 +1,50 @@
+"""How a cell goes from the child process to the gateway: JSON where JSON has the kind, else `[kind, text]`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from typing import Any
+
+from app.connectors.cells import FIRST_LONG, ErrorCell, LongNumber, Percent
+
+ERROR = "error"
+PERCENT = "percent"
+_READ: Mapping[str, Callable[[str], Any]] = {
+    ERROR: ErrorCell,
+    PERCENT: lambda text: Percent(Decimal(text)),
+    "long": LongNumber,
+    "date": date.fromisoformat,
+    "datetime": datetime.fromisoformat,
+    "time": time.fromisoformat,
+    "duration": lambda text: timedelta(microseconds=int(text)),
+}
+
+
+def written(value: Any) -> Any:
+    """A cell of the parser as JSON can carry it."""
+    if value is None or isinstance(value, str | bool):
+        return value
+    if isinstance(value, int | float):
+        if abs(value) >= FIRST_LONG:
+            return ["long", repr(float(value))]
+        return int(value) if value == int(value) else value
+    if isinstance(value, datetime):
+        return ["datetime", value.isoformat()]
+    if isinstance(value, date):
+        return ["date", value.isoformat()]
+    if isinstance(value, time):
+        return ["time", value.isoformat()]
+    if isinstance(value, timedelta):
+        return ["duration", str(value // timedelta(microseconds=1))]
+    return str(value)
+
+
+def read(row: list[Any]) -> list[Any]:
+    """The cells of a row; changes the list that it is given."""
+    for place, value in enumerate(row):
+        if type(value) is list:
+            kind, text = value
+            row[place] = _READ[kind](text)
+    return row

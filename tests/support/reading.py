@@ -1,0 +1,68 @@
+"""A dataset opened on its own, without a gateway around it: source, mapping, schema, a read."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Network
+from pathlib import Path
+from typing import Any
+
+from app.connectors.contract import Connector
+from app.connectors.dataset import MappedSource, ReadRequest, ReadResult
+from app.connectors.environment import Environment, Limits, NetworkPolicy
+from app.connectors.manifest import parse_manifest
+from app.connectors.mapping import compile_mapping
+from app.connectors.mapping.codes import CROSSWALK_SCHEMA, REGION_SCHEMA, InMemoryCodeBook
+from app.connectors.registry import open_connector
+from app.schemas import registry
+
+
+class NoSecrets:
+    def resolve(self, text: str) -> str:
+        return text
+
+
+def environment(folder: Path, *, deadline_seconds: float = 10.0) -> Environment:
+    allowed = NetworkPolicy(networks=(IPv4Network("127.0.0.1/32"),))
+    return Environment(
+        "uji", "uji", folder, folder, NoSecrets(), network=allowed, limits=Limits(deadline_seconds=deadline_seconds)
+    )
+
+
+def dataset(
+    folder: Path,
+    schema: str,
+    source: dict[str, Any],
+    fields: dict[str, Any],
+    *,
+    read: dict[str, Any] | None = None,
+    **more: Any,
+) -> MappedSource:
+    ref = schema if "@" in schema else f"{schema}@1"
+    document = {"connector": "uji-sumber", "agency": "uji", "schema": ref, "source": source, "fields": fields}
+    manifest = parse_manifest({**document, "read": read or {}})
+    schema = ref.partition("@")[0]
+    found = registry.get(schema)
+    around = environment(folder, **more)
+    codes = InMemoryCodeBook("1", REGION_SCHEMA.empty_table(), CROSSWALK_SCHEMA.empty_table())
+    connector: Connector = open_connector(manifest.source, around)
+    return MappedSource(
+        manifest=manifest,
+        revision=1,
+        schema=found,
+        connector=connector,
+        mapping=compile_mapping(manifest, found, codes),
+        limits=around.limits,
+    )
+
+
+async def read(source: MappedSource) -> ReadResult:
+    try:
+        return await source.read(ReadRequest(limit=1000))
+    finally:
+        await source.close()
+
+
+def file(folder: Path, name: str, content: str | bytes) -> dict[str, Any]:
+    (folder / "inbox").mkdir(exist_ok=True)
+    (folder / "inbox" / name).write_bytes(content.encode() if isinstance(content, str) else content)
+    return {"kind": "file", "location": f"inbox/{name}"}
