@@ -14,17 +14,20 @@ from app.connectors.mapping import compile_mapping
 from app.connectors.mapping.codes import CROSSWALK_SCHEMA, REGION_SCHEMA, InMemoryCodeBook
 from app.connectors.registry import open_connector
 from app.schemas import registry
+from tests.support.mariadb import PASSWORD
 
 
-class NoSecrets:
+class KnownSecrets:
+    """`${secret:PW}` is the password of the test servers; nothing else is known."""
+
     def resolve(self, text: str) -> str:
-        return text
+        return text.replace("${secret:PW}", PASSWORD)
 
 
 def environment(folder: Path, *, deadline_seconds: float = 10.0) -> Environment:
     allowed = NetworkPolicy(networks=(IPv4Network("127.0.0.1/32"),))
     return Environment(
-        "uji", "uji", folder, folder, NoSecrets(), network=allowed, limits=Limits(deadline_seconds=deadline_seconds)
+        "uji", "uji", folder, folder, KnownSecrets(), network=allowed, limits=Limits(deadline_seconds=deadline_seconds)
     )
 
 

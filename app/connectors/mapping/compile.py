@@ -172,12 +172,7 @@ def _reader(name: str) -> Value:
     if not name.startswith("$."):
 
         def column(row: Row) -> Any:
-            found = row.get(name)
-            if isinstance(found, str):
-                return found if found and not found.isspace() else None
-            if isinstance(found, ErrorCell):
-                raise StepReject("cell_error")
-            return found
+            return _said(row.get(name))
 
         return column
     steps: list[str | int] = [key or int(index) for key, index in _PATH_STEP.findall(name[1:])]
@@ -186,14 +181,27 @@ def _reader(name: str) -> Value:
         found: Any = row
         for step in steps:
             if isinstance(step, int):
-                found = found[step] if isinstance(found, list) and step < len(found) else None
+                if not isinstance(found, list):
+                    raise StepReject("not_a_list")
+                found = found[step] if step < len(found) else None
             else:
-                found = found.get(step) if isinstance(found, Mapping) else None
+                if not isinstance(found, Mapping):
+                    raise StepReject("cell_error" if isinstance(found, ErrorCell) else "not_an_object")
+                found = found.get(step)
             if found is None:
                 return None
-        return None if isinstance(found, str) and (not found or found.isspace()) else found
+        return _said(found)
 
     return path
+
+
+def _said(found: Any) -> Any:
+    """A raw value; blank text is null, an error of a sheet a reject."""
+    if isinstance(found, str):
+        return found if found and not found.isspace() else None
+    if isinstance(found, ErrorCell):
+        raise StepReject("cell_error")
+    return found
 
 
 def _each(given: Any, context: StepContext) -> Step:

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from app.connectors.contract import RawBatch
 from app.connectors.requests import AggregateRequest, Measure
-from app.connectors.sql.columns import Table
+from app.connectors.sql.columns import Table, Unreadable
 from app.connectors.sql.render import undeclared
 from app.errors import SourceTooLarge
 
@@ -29,6 +29,8 @@ def finish_groups(rows: Sequence[Sequence[Any]], request: AggregateRequest, tabl
     finished = []
     for row in rows:
         cells = list(row)
+        if any(isinstance(cell, Unreadable) for cell in cells):
+            raise undeclared("a group or measure is a date that no calendar has; the gateway computes it")
         for place in places:
             cells[place] = _exact(cells[place], fields[place])
         finished.append(tuple(cells))

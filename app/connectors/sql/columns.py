@@ -6,7 +6,7 @@ Identifiers in generated text come only from here, that is from the source's own
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from math import isfinite
 from typing import Any, Literal
@@ -62,6 +62,25 @@ class Unreadable:
     detail: str
 
 
+NOT_UTF8 = Unreadable("not_utf8", "the text is not UTF-8; mend it at the source")
+
+
+def documents_of(columns: Iterable[Column], names: Sequence[str]) -> list[Column]:
+    """The columns, those of these names as JSON. Raises `SourceSchemaMismatch` for a name that no text column has."""
+    found = list(columns)
+    places = {column.name: place for place, column in enumerate(found)}
+    for name in names:
+        place = places.get(name)
+        if place is None or found[place].family not in ("text", "json"):
+            raise SourceSchemaMismatch(
+                f"there is no text column {name!r} to read as JSON", field="/source/json_columns"
+            )
+        found[place] = replace(
+            found[place], family="json", arrow_type=ARROW_TYPES["json"], filterable=False, sortable=False
+        )
+    return found
+
+
 class Table:
     """The readable columns of a source in their order, and the sets of them that identify a row."""
 
@@ -100,8 +119,8 @@ def check_of(column: Column) -> Check | None:
     if column.family == "decimal":
         return _decimal_check(column.arrow_type)
     if column.family == "json":
-        return _json
-    if column.family in ("date", "timestamp", "instant"):
+        return json_value
+    if column.family in ("date", "timestamp", "instant") or (column.family == "text" and not column.filterable):
         return _as_is
     return None
 
@@ -187,7 +206,10 @@ def _cut(value: Decimal, scale: int) -> bool:
     return any(digits[-surplus:]) if surplus <= len(digits) else any(digits)
 
 
-def _json(value: Any) -> Any:
+def json_value(value: Any) -> Any:
+    """The document of a JSON text, or `Unreadable`."""
+    if isinstance(value, Unreadable):
+        return value
     try:
         return parse_json(value)
     except JsonFlaw as flaw:

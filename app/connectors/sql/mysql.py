@@ -21,16 +21,20 @@ from app.connectors.filters import Compare, Filter, Literal, Property, all_of
 from app.connectors.requests import AggregateRequest, ScanRequest
 from app.connectors.sql.address import ServerAddress, dial_addresses, resolve_target
 from app.connectors.sql.aggregates import AGGREGATES, finish_groups
-from app.connectors.sql.columns import Check, Column, Table, Unreadable, check_of, finish_rows
+from app.connectors.sql.columns import Check, Column, Table, Unreadable, check_of, documents_of, finish_rows
+from app.connectors.sql.drift import TableChanged, require_types
 from app.connectors.sql.mysql_faults import translated
 from app.connectors.sql.mysql_render import MysqlRenderer
 from app.connectors.sql.mysql_session import Session, Sessions, drop
 from app.connectors.sql.mysql_types import (
     COLUMNS,
+    DRIVER_TYPES,
+    JSON_CHECKS,
     KEYS,
     TABLES,
     catalog_column,
     column_of,
+    json_columns,
     quote,
     result_column,
     unique_keys,
@@ -190,7 +194,20 @@ class MysqlConnector(Connector, Aggregation):
 
     def _read(self, session: Session, request: ScanRequest) -> Iterator[RawBatch]:
         """The rows. A short page is first asked for up to its edge; when that is not whole any more, it is read plainly."""
-        table, origin = self._table or self._describe(session)
+        for last in (False, True):
+            described = self._table or self._describe(session)
+            begun = False
+            try:
+                for batch in self._paged(session, request, *described):
+                    begun = True
+                    yield batch
+                return
+            except TableChanged:
+                self._table = None
+                if begun or last:
+                    raise
+
+    def _paged(self, session: Session, request: ScanRequest, table: Table, origin: str) -> Iterator[RawBatch]:
         edge = self._edge(session, request, table, origin)
         if edge is not None:
             bounded = replace(request, filter=all_of(request.filter, edge))
@@ -236,6 +253,11 @@ class MysqlConnector(Connector, Aggregation):
         first = 1
         while True:
             block = cursor.fetchmany(BATCH_ROWS)
+            try:
+                require_types(block, chosen, DRIVER_TYPES)
+            except TableChanged:
+                cursor.close()
+                raise
             rows, rejects = finish_rows(block, checks, chosen, first, table.label)
             yield RawBatch(schema, rows=rows, place=table.label, rejects=rejects)
             first += len(block)
@@ -268,9 +290,11 @@ class MysqlConnector(Connector, Aggregation):
         if not rows:
             _fetch(session, f"SELECT 1 FROM {shown} LIMIT 0", ())  # noqa: S608 - quoted; tells missing from not allowed
             raise SourceMissing(f"the database has no table {name}", field="/source/table")
-        columns = [column_of(catalog_column(row), zone=source.zone) for row in rows]
+        facts = self._sessions.facts if self._sessions is not None else None
+        checked = _fetch(session, JSON_CHECKS, (schema, name)) if facts is not None and facts.json_checks else []
+        columns = [column_of(catalog_column(row, json_columns(checked)), zone=source.zone) for row in rows]
         keys = [source.key, *unique_keys(_fetch(session, KEYS, (schema, name)))]
-        return Table(f"table {name}", columns, keys), shown
+        return Table(f"table {name}", documents_of(columns, source.json_columns), keys), shown
 
     async def _stage(self, name: str) -> None:
         if name == "dns":
@@ -339,7 +363,7 @@ def _described_query(session: Session, source: SqlSource) -> tuple[Table, str]:
         cursor.execute(f"SELECT * FROM {origin} LIMIT 0", ())  # noqa: S608 - one checked SELECT
         fields = cursor._result.fields  # type: ignore[attr-defined]  # noqa: SLF001 - `description` leaves out the flags
         columns = [column_of(result_column(field), zone=source.zone) for field in fields]
-    return Table("the query", columns, [source.key]), origin
+    return Table("the query", documents_of(columns, source.json_columns), [source.key]), origin
 
 
 def _moment(zone: Any, value: Any) -> Any:

@@ -54,6 +54,11 @@ class ServerFacts:
         return ("max_execution_time", 1000) if self.version >= (5, 7, 8) else None
 
     @property
+    def json_checks(self) -> bool:
+        """A MariaDB that tells its check constraints by table."""
+        return self.maria and self.version >= (10, 2, 22)
+
+    @property
     def lacks(self) -> str:
         """What this server lacks, for the note of a check."""
         missing = [] if self.read_only else ["read-only sessions: give a user that has the SELECT right alone"]

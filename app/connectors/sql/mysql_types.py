@@ -6,14 +6,18 @@ accents and trailing blanks.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
 from typing import Any
 
 import pyarrow as pa
 from pymysql.constants import FIELD_TYPE
 
 from app.connectors.sql.columns import ARROW_TYPES, Column, Family
+from app.connectors.sql.drift import TYPES
 
 _INTEGERS = frozenset({"tinyint", "smallint", "mediumint", "int", "bigint", "year"})
 _TEXTS = frozenset({"char", "varchar", "tinytext", "text", "mediumtext", "longtext"})
@@ -53,6 +57,13 @@ _RESULT_TYPES = {
     FIELD_TYPE.JSON: "json",
 }
 _BINARY_CHARSET = 63
+DRIVER_TYPES: Mapping[Family, tuple[type, ...]] = {
+    **TYPES,
+    "decimal": (Decimal, int),
+    "text": (str, bytes),
+    **dict.fromkeys(("date", "timestamp", "instant"), (date, str)),
+}
+"""What PyMySQL gives for a family: a date that no calendar has is text, an unsigned BIGINT and BIT whole numbers."""
 _UNSIGNED_FLAG = 32
 
 COLUMNS = """
@@ -63,6 +74,10 @@ KEYS = """
 SELECT INDEX_NAME, COLUMN_NAME, NULLABLE, SUB_PART FROM information_schema.STATISTICS
 WHERE TABLE_SCHEMA = COALESCE(%s, DATABASE()) AND TABLE_NAME = %s AND NON_UNIQUE = 0
 """
+JSON_CHECKS = """
+SELECT CHECK_CLAUSE FROM information_schema.CHECK_CONSTRAINTS WHERE CONSTRAINT_SCHEMA = COALESCE(%s, DATABASE()) AND TABLE_NAME = %s
+"""
+_JSON_CHECK = re.compile(r"json_valid\(`((?:[^`]|``)+)`\)", re.IGNORECASE)
 TABLES = """
 SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA = DATABASE() ORDER BY TABLE_NAME LIMIT 1000
 """
@@ -87,12 +102,20 @@ def quote(name: str) -> str:
     return "`" + name.replace("`", "``").replace("%", "%%") + "`"
 
 
-def catalog_column(row: Sequence[Any]) -> CatalogColumn:
-    """One row of `COLUMNS`."""
+def catalog_column(row: Sequence[Any], json: frozenset[str] = frozenset()) -> CatalogColumn:
+    """One row of `COLUMNS`; `json`: the text columns that hold JSON."""
     name, base, shown, nullable, precision, scale, charset, collation = row
+    if name in json:
+        base = shown = "json"
     return CatalogColumn(
         str(name), str(base), str(shown), nullable == "YES", precision, scale, str(charset or ""), str(collation or "")
     )
+
+
+def json_columns(clauses: Sequence[Sequence[Any]]) -> frozenset[str]:
+    """The columns that the rows of `JSON_CHECKS` hold to be JSON: MariaDB's JSON is a LONGTEXT with such a check."""
+    found = (_JSON_CHECK.fullmatch(str(clause)) for clause, *_ in clauses)
+    return frozenset(match[1].replace("``", "`") for match in found if match)
 
 
 def result_column(field: Any) -> CatalogColumn:

@@ -6,7 +6,8 @@ import asyncio
 import contextlib
 import ssl
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing
 from typing import Any, ClassVar
 
 import asyncpg
@@ -20,14 +21,16 @@ from app.connectors.requests import AggregateRequest, ScanRequest
 from app.connectors.sql.address import ServerAddress, ServerTarget, dial_addresses, resolve_target
 from app.connectors.sql.aggregates import AGGREGATES, finish_groups
 from app.connectors.sql.columns import Column, Table, check_of, finish_rows
+from app.connectors.sql.drift import TableChanged, require_types
 from app.connectors.sql.postgres_catalog import load_table, load_tables
-from app.connectors.sql.postgres_faults import translated
+from app.connectors.sql.postgres_codecs import read_as_it_is
+from app.connectors.sql.postgres_faults import changed_under, translated
 from app.connectors.sql.postgres_keys import KeyGroups, key_read
 from app.connectors.sql.postgres_render import PostgresRenderer
 from app.connectors.sql.render import MOST_KEYS, renders
 from app.connectors.sql.source import SqlSource
 from app.connectors.sql.statements import aggregate, tail
-from app.errors import SimpulError, SourceTimeout, SourceUnreachable
+from app.errors import SimpulError, SourceSchemaMismatch, SourceTimeout, SourceUnreachable
 
 BATCH_ROWS = 5_000
 SMALL_ROWS = 1_000
@@ -127,7 +130,7 @@ class PostgresConnector(Connector, KeyRows, Aggregation, Explains):
                 rows = await session.fetch(f"SELECT {names} FROM {origin} LIMIT {int(sample_rows)}")  # noqa: S608 - quoted
         except Exception as error:  # noqa: BLE001 - whatever the driver raises becomes one of our errors
             raise translated(error) from None
-        self._table = (table, origin)
+        await self._describe_as((table, origin))
         columns = tuple(
             RawColumn(column.name, column.source_type, column.arrow_type, column.nullable) for column in table.columns
         )
@@ -135,8 +138,25 @@ class PostgresConnector(Connector, KeyRows, Aggregation, Explains):
         return Discovery(tables, columns, sample)
 
     async def scan(self, request: ScanRequest) -> AsyncIterator[RawBatch]:
-        """The rows. A small read is one prepared statement on a pooled session; a large one a cursor with bounded prefetch."""
-        table, origin = await self._described()
+        """The rows. A table that changed since it was described is described anew and asked once more."""
+        for last in (False, True):
+            table, origin = await self._described()
+            begun = False
+            try:
+                async with aclosing(self._rows(request, table, origin)) as batches:
+                    async for batch in batches:
+                        begun = True
+                        yield batch
+                return
+            except (TableChanged, SourceSchemaMismatch) as changed:
+                await self._changed(table)
+                if begun or last:
+                    raise translated(
+                        changed.cause or changed if isinstance(changed, TableChanged) else changed
+                    ) from None
+
+    async def _rows(self, request: ScanRequest, table: Table, origin: str) -> AsyncGenerator[RawBatch]:
+        """A small read is one prepared statement on a pooled session; a large one a cursor with bounded prefetch."""
         renderer = PostgresRenderer(table.by_name, blank_is_null=request.blank_is_null)
         end = tail(renderer, request)
         text, chosen, schema = self._text(request.columns, end, table, origin)
@@ -152,6 +172,7 @@ class PostgresConnector(Connector, KeyRows, Aggregation, Explains):
                         timeout=_budget(request.deadline),
                     )
                     if request.limit is not None or len(small) <= SMALL_ROWS:
+                        require_types(small, chosen)
                         rows, rejects = finish_rows(small, checks, chosen, 1, table.label)
                         yield RawBatch(schema, rows=rows, place=table.label, rejects=rejects)
                         return
@@ -160,15 +181,25 @@ class PostgresConnector(Connector, KeyRows, Aggregation, Explains):
                     first = 1
                     while True:
                         block = await cursor.fetch(BATCH_ROWS, timeout=_budget(request.deadline))
+                        require_types(block, chosen)
                         rows, rejects = finish_rows(block, checks, chosen, first, table.label)
                         yield RawBatch(schema, rows=rows, place=table.label, rejects=rejects)
                         first += len(block)
                         if len(block) < BATCH_ROWS:
                             return
-        except SimpulError:
+        except (SimpulError, TableChanged):
             raise
         except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+            if changed_under(error):
+                raise TableChanged(error) from None
             raise self._fault(error) from None
+
+    async def _changed(self, table: Table) -> None:
+        """Forgets the table as it was described, and every statement prepared for it."""
+        if self._table is not None and self._table[0] is table:
+            self._table = None
+            if self._pool is not None:
+                await self._pool.expire_connections()
 
     async def text(self, request: ScanRequest) -> str:
         """The statement of a scan."""
@@ -196,9 +227,15 @@ class PostgresConnector(Connector, KeyRows, Aggregation, Explains):
             raise SourceTimeout("the database did not answer before the deadline", step="read")
         try:
             rows = await groups.rows(tuple(value for _, value in key))
+            if rows is None:
+                return None
+            require_types(rows, groups.read.columns)
         except Exception as error:  # noqa: BLE001 - whatever the driver raises becomes one of our errors
+            if changed_under(error):
+                await self._changed(table)
+                return None
             raise self._fault(error) from None
-        return None if rows is None else groups.read.batch(rows, table.label)
+        return groups.read.batch(rows, table.label)
 
     async def close(self) -> None:
         """Closes the pool; queries under way are cancelled."""
@@ -254,7 +291,8 @@ class PostgresConnector(Connector, KeyRows, Aggregation, Explains):
             return self._table
         pool = await self._opened()
         async with self._describing:
-            if self._table is None:
+            found = self._table
+            if found is None:
                 try:
                     async with pool.acquire(timeout=CONNECT_SECONDS) as session:
                         found = await load_table(session, self._source)
@@ -262,10 +300,15 @@ class PostgresConnector(Connector, KeyRows, Aggregation, Explains):
                     raise
                 except Exception as error:  # noqa: BLE001 - whatever the driver raises becomes one of our errors
                     raise translated(error) from None
-                self._texts.clear()
-                await self._forget_keys()
-                self._table = found
-            return self._table
+                await self._describe_as(found)
+            return found
+
+    async def _describe_as(self, found: tuple[Table, str]) -> None:
+        """Takes a description; what was made for another one is forgotten."""
+        if self._table is None or self._table[0].columns != found[0].columns:
+            self._texts.clear()
+            await self._forget_keys()
+        self._table = found
 
     async def _opened(self) -> asyncpg.Pool:
         if self._pool is not None:
@@ -294,6 +337,7 @@ class PostgresConnector(Connector, KeyRows, Aggregation, Explains):
                 max_size=self._environment.limits.concurrency,
                 max_inactive_connection_lifetime=300,
                 statement_cache_size=200,
+                init=read_as_it_is,
                 reset=_nothing,
                 server_settings={
                     "application_name": "simpul",

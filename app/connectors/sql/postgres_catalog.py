@@ -6,7 +6,7 @@ from typing import Any
 
 import asyncpg
 
-from app.connectors.sql.columns import Table
+from app.connectors.sql.columns import Table, documents_of
 from app.connectors.sql.postgres_types import CatalogColumn, column_of
 from app.connectors.sql.query import check_query
 from app.connectors.sql.render import quote
@@ -64,7 +64,7 @@ async def load_table(session: asyncpg.Connection, source: SqlSource) -> tuple[Ta
     rows = await session.fetch(_COLUMNS, relation)
     columns = [column_of(_entry(row), zone=source.zone, utf8=utf8) for row in rows]
     keys = [source.key, *(row[0] for row in await session.fetch(_KEYS, relation))]
-    return Table(f"table {name}", columns, keys), shown
+    return Table(f"table {name}", documents_of(columns, source.json_columns), keys), shown
 
 
 async def _query(session: asyncpg.Connection, source: SqlSource, *, utf8: bool) -> tuple[Table, str]:
@@ -84,7 +84,7 @@ async def _query(session: asyncpg.Connection, source: SqlSource, *, utf8: bool) 
         )
         for part in statement.get_attributes()
     ]
-    return Table("the query", columns, [source.key]), origin
+    return Table("the query", documents_of(columns, source.json_columns), [source.key]), origin
 
 
 def _entry(row: Any) -> CatalogColumn:

@@ -6,6 +6,7 @@ import ssl
 
 import asyncpg
 
+from app.connectors.sql.drift import TableChanged
 from app.errors import (
     SimpulError,
     SourceAuthFailed,
@@ -19,12 +20,28 @@ from app.errors import (
     SourceUnreachable,
 )
 
+_STALE = (
+    asyncpg.InvalidCachedStatementError,
+    asyncpg.exceptions.OutdatedSchemaCacheError,
+    asyncpg.UndefinedColumnError,
+    asyncpg.UndefinedTableError,
+    asyncpg.UndefinedFunctionError,  # text = integer: a column of the condition has another type now
+    asyncpg.DatatypeMismatchError,
+)
+
+
+def changed_under(error: Exception) -> bool:
+    """Whether the fault may come from a table that is not as it was described."""
+    return isinstance(error, (TableChanged, *_STALE)) or type(error) is asyncpg.DataError  # a value of another type
+
 
 def translated(error: BaseException) -> SimpulError:  # noqa: C901, PLR0911 - a table of cases
     """The leaf that says what went wrong at the source."""
     match error:
         case SimpulError():
             return error
+        case TableChanged():
+            return SourceFailed("the table's columns changed while it was read; ask again", field="/source/table")
         case asyncpg.InvalidPasswordError() | asyncpg.InvalidAuthorizationSpecificationError():
             return SourceAuthFailed("the database refused user or password; check the secret", field="/source/url")
         case asyncpg.InvalidCatalogNameError():

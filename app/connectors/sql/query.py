@@ -39,7 +39,10 @@ _FORBIDDEN_FUNCTION = re.compile(
 
 
 def check_query(query: str, dialect: str) -> str:
-    """The query without its closing semicolon. Raises `ValueError` naming what is not allowed; never repeats the text."""
+    """The query without its closing semicolon and comment.
+
+    Raises `ValueError` naming what is not allowed; never repeats the text.
+    """
     if len(query) > MAX_QUERY_CHARACTERS:
         raise ValueError(f"the query is longer than {MAX_QUERY_CHARACTERS} characters")
     if "\x00" in query or "$" in query or "/*!" in query:
@@ -49,7 +52,8 @@ def check_query(query: str, dialect: str) -> str:
     if query.count("/*") > 1 and re.search(r"/\*(?:(?!\*/).)*/\*", query, re.DOTALL):
         raise ValueError("the query nests comments, which dialects read differently")
     try:
-        statements = [tree for tree in sqlglot.parse(query, dialect=dialect) if tree is not None]
+        parsed = sqlglot.parse(query, dialect=dialect)
+        statements = [tree for tree in parsed if tree is not None and not isinstance(tree, exp.Semicolon)]
         tokens = sqlglot.tokenize(query, dialect=dialect)
     except (SqlglotError, RecursionError) as error:
         raise ValueError(f"the query is not readable as one SELECT{_place(error)}") from None
@@ -57,8 +61,9 @@ def check_query(query: str, dialect: str) -> str:
         raise ValueError("the query must be exactly one SELECT")
     _check_tree(statements[0])
     _check_calls([(token.token_type, token.text) for token in tokens])
-    stripped = query.rstrip()
-    return stripped.removesuffix(";")
+    while tokens and tokens[-1].token_type == TokenType.SEMICOLON:
+        tokens.pop()
+    return query[: tokens[-1].end + 1]  # a comment at the end would take the bracket behind the query with it
 
 
 def _check_tree(tree: exp.Expr) -> None:

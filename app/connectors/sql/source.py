@@ -24,6 +24,11 @@ class SqlSource(SourceBase):
     table: str | None = Field(default=None, max_length=200, description="Table or view: name or schema.name")
     query: str | None = Field(default=None, description="One SELECT in the source's dialect")
     key: tuple[str, ...] = Field(default=(), description="Columns that identify a row, where the source declares none")
+    json_columns: tuple[str, ...] = Field(
+        default=(),
+        max_length=100,
+        description="Text columns that hold JSON documents, where the source does not say so",
+    )
     zone: str | None = Field(default=None, description="Time zone of timestamps that carry none, e.g. Asia/Jakarta")
 
     @property

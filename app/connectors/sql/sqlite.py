@@ -31,7 +31,7 @@ from app.connectors.filters import Filter, operators
 from app.connectors.requests import AggregateRequest, ScanRequest
 from app.connectors.sql.address import SqliteAddress
 from app.connectors.sql.aggregates import AGGREGATES, finish_groups
-from app.connectors.sql.columns import Column, Table
+from app.connectors.sql.columns import NOT_UTF8, Column, Table, Unreadable, documents_of, json_value
 from app.connectors.sql.query import check_query
 from app.connectors.sql.render import MOST_KEYS, quote, renders, undeclared
 from app.connectors.sql.source import SqlSource
@@ -50,6 +50,8 @@ from app.errors import (
 BATCH_ROWS = 5_000
 _OPERATORS = frozenset({"=", "<>", "<", "<=", ">", ">=", "in", "like", "isnull", "and", "or"})
 _STEPS_BETWEEN_LOOKS = 10_000
+_UNREAD = (bytes, Unreadable)
+_BLOB = Unreadable("binary", "the cell holds a blob; give it as text in a query, e.g. hex(column)")
 
 
 class SqliteConnector(Connector, Freshness, Aggregation, Explains):
@@ -203,6 +205,7 @@ class SqliteConnector(Connector, Freshness, Aggregation, Explains):
 
     def _discover(self, sample_rows: int) -> Discovery:
         connection = self._connect()
+        connection.text_factory = lambda stored: stored.decode(errors="replace")
         try:
             found = connection.execute("SELECT name FROM sqlite_master WHERE type IN ('table', 'view') ORDER BY name")
             tables = tuple(str(row[0]) for row in found if not str(row[0]).startswith("sqlite_"))
@@ -228,14 +231,16 @@ class SqliteConnector(Connector, Freshness, Aggregation, Explains):
                 raise SourceRejected(str(error), field="/source/query") from None
             cursor = connection.execute(f"SELECT * FROM ({query}) LIMIT 0")  # noqa: S608 - one checked SELECT
             columns = [column_of(str(part[0]), "TEXT") for part in cursor.description]
-            return Table("the query", columns, [self._source.key]), f"({query})"
+            return Table(
+                "the query", documents_of(columns, self._source.json_columns), [self._source.key]
+            ), f"({query})"
         name = self._source.table_parts[1]
         described = connection.execute(f"PRAGMA table_xinfo({quote(name)})").fetchall()
         if not described:
             raise SourceMissing(f"the database has no table {name!r}", field="/source/table")
         columns = [column_of(str(row[1]), str(row[2] or ""), not_null=_never_null(row, described)) for row in described]
         keys = [self._source.key, *_keys(connection, name, described)]
-        return Table(f"table {name}", columns, keys), quote(name)
+        return Table(f"table {name}", documents_of(columns, self._source.json_columns), keys), quote(name)
 
     def _statement(self, request: ScanRequest) -> str:
         with closing(self._connect()) as connection:
@@ -255,14 +260,13 @@ class SqliteConnector(Connector, Freshness, Aggregation, Explains):
             renderer = SqliteRenderer(table.by_name, blank_is_null=request.blank_is_null)
             text = tail(renderer, request)
             names = ", ".join(column.select for column in chosen)
-            cursor = connection.execute(f"SELECT {names} FROM {origin}{text}", renderer.parameters)  # noqa: S608 - bound
+            documents = [place for place, column in enumerate(chosen) if column.family == "json"]
             schema = pa.schema([column.field for column in chosen])
             numbers = count(1)
-            while True:
-                block = cursor.fetchmany(BATCH_ROWS)
+            for block in _blocks(connection, f"SELECT {names} FROM {origin}{text}", renderer.parameters):  # noqa: S608 - bound
+                if documents:
+                    block = [_parsed(row, documents) for row in block]  # noqa: PLW2901 - the same rows, their documents parsed
                 yield _batch(block, chosen, schema, [next(numbers) for _ in block], table.label)
-                if len(block) < BATCH_ROWS:
-                    return
         except sqlite3.Error as error:
             raise _fault(error) from None
         finally:
@@ -294,16 +298,64 @@ def _interrupt(opened: list[sqlite3.Connection]) -> None:
         connection.interrupt()
 
 
+def _blocks(connection: sqlite3.Connection, text: str, parameters: Sequence[Any]) -> Iterator[list[tuple[Any, ...]]]:
+    """Blocks of rows, the last one shorter than the others.
+
+    A text that is no UTF-8 ends the driver's own reading: from there on texts are decoded here, one by one.
+    """
+    connection.execute("BEGIN")
+    cursor = connection.execute(text, parameters)
+    done = 0
+    try:
+        while True:
+            block = cursor.fetchmany(BATCH_ROWS)
+            yield block
+            done += len(block)
+            if len(block) < BATCH_ROWS:
+                return
+    except sqlite3.OperationalError as error:
+        if "decode to UTF-8" not in str(error):
+            raise
+    connection.text_factory = _text
+    cursor = connection.execute(text, parameters)
+    for _ in range(done):
+        cursor.fetchone()
+    while True:
+        block = cursor.fetchmany(BATCH_ROWS)
+        yield block
+        if len(block) < BATCH_ROWS:
+            return
+
+
+def _parsed(row: tuple[Any, ...], documents: Sequence[int]) -> tuple[Any, ...]:
+    """The row with its JSON texts as documents."""
+    cells = list(row)
+    for place in documents:
+        if isinstance(cells[place], str):
+            cells[place] = json_value(cells[place])
+    return tuple(cells)
+
+
+def _text(stored: bytes) -> str | Unreadable:
+    try:
+        return stored.decode()
+    except UnicodeDecodeError:
+        return NOT_UTF8
+
+
 def _batch(
     block: list[tuple[Any, ...]], columns: Sequence[Column], schema: pa.Schema, numbers: list[int], label: str
 ) -> RawBatch:
-    """The rows as they are; a blob is the one thing that no raw type holds."""
+    """The rows as they are; no raw type holds a blob or a text that is no UTF-8."""
     rejects: list[RawReject] = []
-    blobs = [place for place, row in enumerate(block) if any(isinstance(cell, bytes) for cell in row)]
-    for place in blobs:
-        names = [column.name for column, cell in zip(columns, block[place], strict=True) if isinstance(cell, bytes)]
-        rejects.append(RawReject(f"{label}, row {numbers[place]}", "binary", f"column {names[0]!r} holds a blob"))
-    gone = set(blobs)
+    unread = [place for place, row in enumerate(block) if any(isinstance(cell, _UNREAD) for cell in row)]
+    for place in unread:
+        name, cell = next(
+            (column.name, cell) for column, cell in zip(columns, block[place], strict=True) if isinstance(cell, _UNREAD)
+        )
+        flaw = cell if isinstance(cell, Unreadable) else _BLOB
+        rejects.append(RawReject(f"{label}, row {numbers[place]}", flaw.rule, f"column {name!r}: {flaw.detail}"))
+    gone = set(unread)
     rows = [row for place, row in enumerate(block) if place not in gone] if gone else block
     kept = [number for place, number in enumerate(numbers) if place not in gone] if gone else numbers
     return RawBatch(schema, rows=rows, place=label, numbers=kept, rejects=rejects)

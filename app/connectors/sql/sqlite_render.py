@@ -23,7 +23,11 @@ _AFFINITIES: tuple[tuple[tuple[str, ...], Family], ...] = (
 def column_of(name: str, declared: str, *, not_null: bool = False) -> Column:
     """The raw column of a declared type; a type without a known affinity is read as text."""
     upper = declared.upper()
-    family: Family = next((found for words, found in _AFFINITIES if any(word in upper for word in words)), "text")
+    family: Family = (
+        "json"
+        if upper == "JSON"
+        else next((found for words, found in _AFFINITIES if any(word in upper for word in words)), "text")
+    )
     plain = quote(name)
     pushable = family in ("integer", "text")
     numeric = bool(upper) and family == "text" and not any(word in upper for word in _AFFINITIES[1][0])
