@@ -28,7 +28,7 @@ class Settings(BaseSettings):
     region: str = Field(default="33.20", description="Kemendagri code of the region this instance serves")
     bbox: tuple[float, float, float, float] = Field(
         default=(110.0, -7.1, 111.2, -5.6),
-        description="Bounding box of the region, shown by /status: west, south, east, north (CRS84)",
+        description="Bounding box of the region: west, south, east, north (CRS84). Records with a place outside it carry a warning",
     )
     zone: str = Field(default="Asia/Jakarta", description="Time zone of dates that carry none")
     base_url: str = Field(default="http://127.0.0.1:8000", description="Address at which callers reach the gateway")

@@ -1,7 +1,7 @@
-"""What a cell of a sheet holds beside text, numbers, truth, dates, times and durations. Pure.
+"""What a raw cell holds that Python has no type for: errors and percentages of sheets, values that cannot be read. Pure.
 
-Numbers are `int` where they are whole and below 10^15, else `float`; from 10^15 on they are `LongNumber`, since the programs that
-write sheets keep 15 digits. An empty cell is None.
+Numbers of a sheet are `int` where they are whole and below 10^15, else `float`; from 10^15 on they are `LongNumber`, since the
+programs that write sheets keep 15 digits. An empty cell is None.
 """
 
 from __future__ import annotations
@@ -46,6 +46,20 @@ class LongNumber(float):
     """A number of 10^15 or more: digits behind the fifteenth were lost when the sheet was written."""
 
     __slots__ = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """Stands in a row for a value that has no place in the raw type (`infinity` as a date, a number in a text column)."""
+
+    rule: str
+    detail: str
+
+
+NOT_UTF8 = Unreadable("not_utf8", "the text is not UTF-8; mend it at the source")
+NOT_FINITE = Unreadable("not_finite", "the number is NaN or infinite; make it null at the source")
+DATE_BEYOND = Unreadable("date_out_of_range", "the year is before 1 or behind 9999; mend it at the source")
+TIME_TOO_FINE = Unreadable("time_too_fine", "the time has digits behind the microsecond; round it at the source")
 
 
 def cell_kind(value: Any) -> str:

@@ -85,7 +85,7 @@ class MappedSource:
         ordered = ordered_read(self.schema, self.mapping, self.connector, request, scan)
         if ordered is not None:
             return await self._read_ordered(request, wanted, ordered, pushed)
-        selection = Selection(self.schema, request, wanted)
+        selection = Selection(self.schema, request, wanted, self.mapping.around)
         async for batch in self._batches(scan):
             await selection.take(self.mapping, batch)
         return selection.result(pushed, datetime.now(UTC))
@@ -95,7 +95,7 @@ class MappedSource:
     ) -> ReadResult:
         """As many rows as are asked for, more only where rejects and residual leave too few."""
         for most in ordered.attempts():
-            selection = Selection(self.schema, request, wanted)
+            selection = Selection(self.schema, request, wanted, self.mapping.around)
             exhausted = True
             for scan in ordered.scans:
                 rows = 0
@@ -124,7 +124,7 @@ class MappedSource:
         if kept is not None:
             yield kept.select(request, request.filter)
             return
-        selection = Selection(self.schema, request, request.filter)
+        selection = Selection(self.schema, request, request.filter, self.mapping.around)
         await self.connector.learn()
         scan = scan_request(self.mapping, self.connector, request, request.filter, self.manifest.fields)
         pushed = _pushed(request, scan)
@@ -135,7 +135,7 @@ class MappedSource:
 
     async def read_all(self, deadline: float | None, most: int) -> ReadResult | None:
         """Every valid record, None when there are more than `most`."""
-        selection = Selection(self.schema, ReadRequest(limit=most), TRUE)
+        selection = Selection(self.schema, ReadRequest(limit=most), TRUE, self.mapping.around)
         async for batch in self._batches(ScanRequest(deadline=deadline)):
             await selection.take(self.mapping, batch)
             if selection.overflown:

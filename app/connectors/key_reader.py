@@ -86,7 +86,7 @@ class KeyReader:
             return []
         if request.filter is not TRUE and compile_predicate(request.filter)(record.values) is not True:
             return []
-        soft = soft_warnings(self._schema, record.values)
+        soft = soft_warnings(self._schema, record.values, self._mapping.around)
         if soft:
             more = tuple(RecordWarning(item.field, item.code, item.detail_id, item.detail_en) for item in soft)
             record.warnings = record.warnings + more

@@ -21,9 +21,10 @@ from app.connectors.mapping.rules import StepReject, detail_en
 from app.connectors.records import MappedRecord, ReadRequest, ReadResult, RecordWarning, Reject
 from app.connectors.residual import compile_predicate
 from app.errors import SourceTimeout
+from app.schemas.geometry import right_handed
 from app.schemas.registry import SchemaDef
 from app.schemas.validation import validate_row
-from app.schemas.warnings import soft_warnings
+from app.schemas.warnings import NOWHERE, TEXTS, Surroundings, soft_warnings
 
 SAMPLE_REJECTS = 1000
 _INLINE_ROWS = 200
@@ -131,6 +132,11 @@ def map_record(
     mapped = mapping.map_row(raw)
     if mapped.rejects:
         return None, [Reject(place, field, rule, detail, shown) for field, rule, detail, shown in mapped.rejects]
+    for name in mapping.geometries:
+        turned = right_handed(mapped.values[name])
+        if turned is not None:
+            mapped.values[name] = turned
+            mapped.warnings.append((name, "geometry_turned", *TEXTS["geometry_turned"]))
     model, failures = validate_row(schema, mapped.values)
     if model is None:
         return None, [
@@ -151,8 +157,9 @@ def duplicate_key(schema: SchemaDef, record: MappedRecord, place: str) -> Reject
 class Selection:
     """The best `limit` records met so far, and what was rejected."""
 
-    def __init__(self, schema: SchemaDef, request: ReadRequest, wanted: Filter) -> None:
+    def __init__(self, schema: SchemaDef, request: ReadRequest, wanted: Filter, around: Surroundings = NOWHERE) -> None:
         self._schema = schema
+        self._around = around
         self._request = request
         self._holds = compile_predicate(wanted)
         self._place = place_function(schema, request.order)
@@ -196,7 +203,7 @@ class Selection:
 
     def _result(self, records: list[MappedRecord], pushed: tuple[str, ...], as_of: datetime) -> ReadResult:
         for record in records:
-            found = soft_warnings(self._schema, record.values)
+            found = soft_warnings(self._schema, record.values, self._around)
             if found:
                 more = tuple(RecordWarning(item.field, item.code, item.detail_id, item.detail_en) for item in found)
                 record.warnings = record.warnings + more

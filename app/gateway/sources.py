@@ -112,7 +112,7 @@ class Opener:
             revision=revision,
             schema=schema,
             connector=open_connector(manifest.source, environment),
-            mapping=compile_mapping(manifest, schema, codes),
+            mapping=compile_mapping(manifest, schema, codes, zone=self._settings.zone, bbox=self._settings.bbox),
             limits=environment.limits,
         )
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar
 
 from app.schemas.base import SchemaMeta, SharedPart, SharedSchema, SoftRule, spec
 from app.schemas.constraints import ItemsRule
@@ -42,6 +43,27 @@ class HargaTiket(SharedPart):
     )
 
 
+def _prices_clear(values: Mapping[str, Any]) -> bool:
+    """Whether every price that is written with a digit has its amount."""
+    for price in values["harga_tiket"]:
+        given = price if isinstance(price, Mapping) else vars(price)
+        if given.get("rupiah") is None and any(sign.isdigit() for sign in given.get("teks_asli") or ""):
+            return False
+    return True
+
+
+_PRICE_RULES = (
+    SoftRule(
+        field="harga_tiket",
+        code="price_unclear",
+        needs=("harga_tiket",),
+        holds=_prices_clear,
+        detail_id="teks harga memuat angka yang tidak pasti merupakan harga; jumlahnya dikosongkan",
+        detail_en="the text holds a number that may be no price; its amount is null",
+    ),
+)
+
+
 class DestinasiWisata(SharedSchema):
     """One destination."""
 
@@ -61,7 +83,7 @@ class DestinasiWisata(SharedSchema):
         produsen_data="Dinas Pariwisata dan Kebudayaan",
         level_penyajian="Destinasi (titik)",
     )
-    soft_rules: ClassVar[tuple[SoftRule, ...]] = POSITION_RULES
+    soft_rules: ClassVar[tuple[SoftRule, ...]] = (*POSITION_RULES, *_PRICE_RULES)
 
     id: Pengenal = spec("Pengenal", "Identifier", "Pengenal di sumber", "Identifier in the source", example="20")
     nama: Nama = spec("Nama", "Name", "Nama destinasi", "Name of the destination", example="Taman Nasional Karimunjawa")

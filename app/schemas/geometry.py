@@ -1,12 +1,14 @@
 """Area geometries: the rule that a GeoJSON Polygon or MultiPolygon must hold, and its form as text in Arrow.
 
-Winding order is not judged (RFC 7946 asks readers not to refuse it), nor is self-intersection.
+A hole outside its shell, a line that crosses itself, parts that overlap are faults. Winding order is not judged (RFC 7946 asks
+readers not to refuse it); `right_handed` mends it.
 """
 
 from __future__ import annotations
 
 import json
-from itertools import chain
+from collections.abc import Iterator
+from itertools import chain, pairwise
 from typing import Any
 
 MOST_POSITIONS = 100_000
@@ -29,7 +31,45 @@ def geometry_fault(value: Any) -> str | None:
         return "geometry_structure"
     if sum(map(len, rings)) > MOST_POSITIONS:
         return "geometry_size"
-    return next((fault for ring in rings if (fault := _ring_fault(ring))), None)
+    return next((fault for ring in rings if (fault := _ring_fault(ring))), None) or _shape_fault(value)
+
+
+def _shape_fault(value: dict[str, Any]) -> str | None:
+    from shapely.geometry import shape  # noqa: PLC0415 - GEOS and numpy are loaded by the first geometry
+
+    return None if shape(value).is_valid else "geometry_invalid"
+
+
+def positions(value: dict[str, Any]) -> Iterator[list[float]]:
+    """Every position of a valid geometry."""
+    polygons = [value["coordinates"]] if value["type"] == "Polygon" else value["coordinates"]
+    return chain.from_iterable(chain.from_iterable(polygons))
+
+
+def right_handed(value: Any) -> dict[str, Any] | None:
+    """The geometry with shells counter-clockwise and holes clockwise (RFC 7946, 3.1.6); None where it is so already or is no geometry."""
+    try:
+        single = value["type"] == "Polygon"
+        polygons = [value["coordinates"]] if single else value["coordinates"]
+        turned = [
+            [ring[::-1] if _area(ring) * (-1 if place else 1) < 0 else ring for place, ring in enumerate(polygon)]
+            for polygon in polygons
+        ]
+    except (TypeError, KeyError, ValueError, IndexError):
+        return None
+    if turned == polygons:
+        return None
+    return {**value, "coordinates": turned[0] if single else turned}
+
+
+def _area(ring: list[Any]) -> float:
+    """Twice the signed area, relative to the first position; positive where the ring runs counter-clockwise."""
+    west, south = ring[0]
+    return float(
+        sum(
+            (x - west) * (ahead - south) - (further - west) * (y - south) for (x, y), (further, ahead) in pairwise(ring)
+        )
+    )
 
 
 def _filled_lists(value: Any) -> bool:

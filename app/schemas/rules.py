@@ -36,6 +36,7 @@ RULES: Mapping[str, str] = {
     "geometry_structure": "the coordinates are not nested as GeoJSON says for this type (RFC 7946, section 3.1)",
     "geometry_position": "a position is two numbers, longitude then latitude, in degrees",
     "geometry_range": "longitude lies in -180..180 and latitude in -90..90; are the axes swapped?",
+    "geometry_invalid": "the geometry is not valid: a line crosses itself, a hole lies outside its shell, or parts overlap",
     "geometry_ring": "a ring has at least four positions and ends where it starts",
     "geometry_size": "the geometry holds more positions than the schema allows; simplify it",
     "parent_mismatch": "kode_induk is not the parent of kode",

@@ -5,7 +5,7 @@ A finding of a semantic type is declared here; one over several fields in the en
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -13,6 +13,7 @@ from typing import Any
 from app.schemas import identifiers as ids
 from app.schemas.base import rule_applies
 from app.schemas.definition import SchemaDef
+from app.schemas.geometry import positions
 
 _Finder = Callable[[str, Collection[str] | None], str | None]
 
@@ -20,6 +21,14 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "region_unknown": (
         "kode wilayah tidak ada dalam daftar yang dimuat; mungkin dihapus atau belum dimuat",
         "the region code is not in the loaded list; it may be abolished or not loaded yet",
+    ),
+    "outside_region": (
+        "letak berada di luar kotak batas daerah instans ini (SIMPUL_BBOX)",
+        "the place lies outside the bounding box of this instance's region (SIMPUL_BBOX)",
+    ),
+    "geometry_turned": (
+        "arah putar cincin poligon dibetulkan: batas luar berlawanan arah jarum jam, lubang searah (RFC 7946)",
+        "the direction of a ring was mended: shells run counter-clockwise, holes clockwise (RFC 7946)",
     ),
     "nik_region_unknown": (
         "enam digit pertama NIK bukan kecamatan yang dikenal; kode lama tetap sah",
@@ -53,13 +62,27 @@ class Warning:  # noqa: A001 - the name that a record's `_warnings` carries; the
     detail_en: str
 
 
-def soft_warnings(
-    schema: SchemaDef, values: Mapping[str, Any], *, known_regions: Collection[str] | None = None
-) -> list[Warning]:
+Box = tuple[float, float, float, float]
+"""West, south, east, north (CRS84)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What an instance knows of its region: the loaded Kemendagri codes, dotted, and its bounding box; None: nothing."""
+
+    regions: Collection[str] | None = None
+    bbox: Box | None = None
+
+
+NOWHERE = Surroundings()
+
+
+def soft_warnings(schema: SchemaDef, values: Mapping[str, Any], around: Surroundings = NOWHERE) -> list[Warning]:
     """Findings about the values of a valid record. Null fields have none.
 
-    `known_regions` are the loaded Kemendagri codes, dotted; without them only the province is judged.
+    Without loaded codes only the province is judged, without a box no place is.
     """
+    known_regions = around.regions
     found: list[Warning] = []
     for name, many, finder in _finders(schema):
         value = values.get(name)
@@ -70,10 +93,26 @@ def soft_warnings(
             found += [Warning(name, code, *TEXTS[code]) for code in sorted(filter(None, codes))]
         elif (code := finder(value, known_regions)) is not None:
             found.append(Warning(name, code, *TEXTS[code]))
+    if around.bbox is not None:
+        found += [
+            Warning(parts[-1], "outside_region", *TEXTS["outside_region"])
+            for parts in schema.places.values()
+            if not _within(around.bbox, [values.get(part) for part in parts])
+        ]
     for rule in schema.model.soft_rules:
         if rule_applies(rule, values) and not rule.holds(values):
             found.append(Warning(rule.field, rule.code, rule.detail_id, rule.detail_en))
     return found
+
+
+def _within(box: Box, place: Sequence[Any]) -> bool:
+    """Whether a point (longitude, latitude) or every position of a geometry lies in the box; true for what is null."""
+    west, south, east, north = box
+    if any(part is None for part in place):
+        return True
+    if len(place) > 1:
+        return bool(west <= place[0] <= east and south <= place[1] <= north)
+    return all(west <= lng <= east and south <= lat <= north for lng, lat in positions(place[0]))
 
 
 @cache
@@ -95,8 +134,11 @@ def _region_or_other(kode: str, known: Collection[str] | None) -> str | None:
 
 
 def _nik(nik: str, known: Collection[str] | None) -> str | None:
-    kecamatan = f"{nik[:2]}.{nik[2:4]}.{nik[4:6]}"
-    return None if (nik[:2] in ids.PROVINCES if known is None else kecamatan in known) else "nik_region_unknown"
+    """Judged by the list only within regencies that the list holds: people are born everywhere, lists are often of one regency."""
+    regency = f"{nik[:2]}.{nik[2:4]}"
+    listed = known is not None and regency in known
+    fine = f"{regency}.{nik[4:6]}" in (known or ()) if listed else nik[:2] in ids.PROVINCES
+    return None if fine else "nik_region_unknown"
 
 
 def _judged(fine: Callable[[str], bool], code: str) -> _Finder:

@@ -11,9 +11,10 @@ from app.connectors.dataset import MappedSource, ReadRequest, ReadResult
 from app.connectors.environment import Environment, Limits, NetworkPolicy
 from app.connectors.manifest import parse_manifest
 from app.connectors.mapping import compile_mapping
-from app.connectors.mapping.codes import CROSSWALK_SCHEMA, REGION_SCHEMA, InMemoryCodeBook
+from app.connectors.mapping.codes import CROSSWALK_SCHEMA, REGION_SCHEMA, CodeBook, InMemoryCodeBook
 from app.connectors.registry import open_connector
 from app.schemas import registry
+from app.schemas.warnings import Box
 from tests.support.mariadb import PASSWORD
 
 
@@ -38,6 +39,8 @@ def dataset(
     fields: dict[str, Any],
     *,
     read: dict[str, Any] | None = None,
+    codes: CodeBook | None = None,
+    bbox: Box | None = None,
     **more: Any,
 ) -> MappedSource:
     ref = schema if "@" in schema else f"{schema}@1"
@@ -46,14 +49,14 @@ def dataset(
     schema = ref.partition("@")[0]
     found = registry.get(schema)
     around = environment(folder, **more)
-    codes = InMemoryCodeBook("1", REGION_SCHEMA.empty_table(), CROSSWALK_SCHEMA.empty_table())
+    codes = codes or InMemoryCodeBook("1", REGION_SCHEMA.empty_table(), CROSSWALK_SCHEMA.empty_table())
     connector: Connector = open_connector(manifest.source, around)
     return MappedSource(
         manifest=manifest,
         revision=1,
         schema=found,
         connector=connector,
-        mapping=compile_mapping(manifest, found, codes),
+        mapping=compile_mapping(manifest, found, codes, bbox=bbox),
         limits=around.limits,
     )
 

@@ -34,7 +34,7 @@ _MIME_FORMATS = {
     "application/pdf": "PDF",
     "application/json": "JSON",
 }
-_OWN_COLUMNS = frozenset({"_id", "rank"})
+_OWN_COLUMNS = frozenset({"_id"})
 
 
 class CkanConnector(Connector):

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from app.connectors.cells import DATE_BEYOND, NOT_FINITE, NOT_UTF8, TIME_TOO_FINE, Unreadable
 from app.connectors.contract import JSON_COLUMN, RawBatch, RawReject
 from app.connectors.environment import Limits
 from app.errors import SourceFormatError, SourceSchemaMismatch, SourceTooLarge
@@ -22,6 +23,8 @@ BATCH_ROWS = 5_000
 MOST_COLUMNS = 2_000
 _THRIFT_BYTES = 16_777_216
 _MOST_DIGITS = 38
+_NANO_MICROS = 2**63 // 1000
+"""Microseconds from 1970 within which nanoseconds are counted in 64 bits."""
 
 
 def read_parquet(path: Path, place: str, columns: Sequence[str] | None, limits: Limits) -> Iterator[RawBatch]:
@@ -30,7 +33,20 @@ def read_parquet(path: Path, place: str, columns: Sequence[str] | None, limits: 
         with pq.ParquetFile(path, thrift_string_size_limit=_THRIFT_BYTES, pre_buffer=False) as file:
             _check_size(file, place, limits)
             names = _chosen(file.schema_arrow, columns, place)
-            yield from _batches(file, names, place)
+            old = _int96(file)
+            if not old:
+                yield from _batches(file, names, place)
+                return
+            # As nanoseconds, the default, INT96 times before 1678 and behind 2261 become others; as microseconds finer digits are cut.
+            with pq.ParquetFile(
+                path, thrift_string_size_limit=_THRIFT_BYTES, pre_buffer=False, coerce_int96_timestamp_unit="us"
+            ) as coarse:
+                yield from _batches(
+                    coarse,
+                    names,
+                    place,
+                    fine=file.iter_batches(batch_size=BATCH_ROWS, columns=[name for name in names if name in old]),
+                )
     except (pa.ArrowException, OSError) as error:
         if isinstance(error, PermissionError):
             raise
@@ -63,7 +79,16 @@ def _chosen(schema: pa.Schema, columns: Sequence[str] | None, place: str) -> lis
     return list(columns)
 
 
-def _batches(file: pq.ParquetFile, names: list[str], place: str) -> Iterator[RawBatch]:
+def _int96(file: pq.ParquetFile) -> frozenset[str]:
+    """The columns whose times are in the old form of 96 bits."""
+    columns = (file.schema.column(place) for place in range(len(file.schema)))
+    return frozenset(column.path for column in columns if column.physical_type == "INT96")
+
+
+def _batches(
+    file: pq.ParquetFile, names: list[str], place: str, fine: Iterator[pa.RecordBatch] | None = None
+) -> Iterator[RawBatch]:
+    """`fine`: the same batches with the INT96 columns alone, in nanoseconds."""
     kinds = [_kind(file.schema_arrow.field(name).type) for name in names]
     schema = pa.schema(
         [
@@ -73,7 +98,17 @@ def _batches(file: pq.ParquetFile, names: list[str], place: str) -> Iterator[Raw
     )
     first = 1
     for batch in file.iter_batches(batch_size=BATCH_ROWS, columns=names):
-        cells = [_cells(batch.column(name), kind, name, place) for name, kind in zip(names, kinds, strict=True)]
+        finer = next(fine) if fine is not None else None
+        cells = [
+            _cells(
+                batch.column(name),
+                kind,
+                name,
+                place,
+                finer.column(name) if finer and name in finer.schema.names else None,
+            )
+            for name, kind in zip(names, kinds, strict=True)
+        ]
         rows = list(zip(*cells, strict=True)) if cells else []
         yield _checked(RawBatch(schema, rows=rows, place=place, numbers=range(first, first + len(rows))))
         first += len(rows)
@@ -102,43 +137,77 @@ def _kind(found: pa.DataType) -> pa.DataType | None:
     return next((kind for holds, kind in rules if holds(found)), pa.string())
 
 
-def _cells(column: Any, kind: pa.DataType | None, name: str, place: str) -> list[Any]:
+def _cells(column: Any, kind: pa.DataType | None, name: str, place: str, fine: Any = None) -> list[Any]:
+    """The values of a column; `Unreadable` stands for what no Python value holds exactly."""
     if kind is None:
-        return list(column.to_pylist())
+        return _listed(column)
     if (
         pa.types.is_binary(column.type)
         or pa.types.is_large_binary(column.type)
         or pa.types.is_fixed_size_binary(column.type)
     ):
         return [None if value is None else value.hex() for value in column.to_pylist()]
+    if pa.types.is_timestamp(kind):
+        return _times(column, kind, fine)
+    if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+        return _listed(column)
     try:
-        return list(pc.cast(column, kind, safe=True).to_pylist())
+        values = _listed(pc.cast(column, kind, safe=True))
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
         raise SourceFormatError(
             f"{place}: the column {name!r} ({column.type}) cannot be read exactly as {kind}", field="/source/location"
         ) from None
+    if pa.types.is_floating(kind) and not pc.all(pc.is_finite(column)).as_py():
+        return [NOT_FINITE if value is not None and not isfinite(value) else value for value in values]
+    return values
+
+
+def _times(column: Any, kind: pa.DataType, fine: Any) -> list[Any]:
+    """Moments in microseconds. One with finer digits is unreadable; `fine`: an INT96 column in nanoseconds."""
+    micros = pc.cast(column, kind, safe=False)
+    values = _listed(micros)
+    if fine is not None:
+        nanos, counted = pc.cast(fine, pa.int64()).to_pylist(), pc.cast(micros, pa.int64()).to_pylist()
+    elif column.type.unit == "ns":
+        nanos, counted = pc.cast(column, pa.int64()).to_pylist(), pc.cast(micros, pa.int64()).to_pylist()
+    else:
+        return values
+    return [
+        TIME_TOO_FINE if count is not None and abs(count) < _NANO_MICROS and nano != count * 1000 else value
+        for value, nano, count in zip(values, nanos, counted, strict=True)
+    ]
+
+
+def _listed(column: Any) -> list[Any]:
+    """Python values; cell by cell where one of them is none: a year behind 9999, a text that is no UTF-8."""
+    try:
+        return list(column.to_pylist())
+    except (OverflowError, ValueError):
+        return [_value(column[place]) for place in range(len(column))]
+
+
+def _value(cell: Any) -> Any:
+    try:
+        return cell.as_py()
+    except UnicodeDecodeError:
+        return NOT_UTF8
+    except (OverflowError, ValueError):
+        return DATE_BEYOND
 
 
 def _checked(batch: RawBatch) -> RawBatch:
-    """The batch without the rows that hold NaN or infinity; they are rejects with their number."""
-    places = [place for place, field in enumerate(batch.schema) if pa.types.is_floating(field.type)]
+    """The batch without the rows that hold an unreadable value; they are rejects with their number."""
     rows, numbers = batch.rows or [], batch.numbers or []
-    wrong = {
-        index: place
-        for index, row in enumerate(rows)
-        for place in places
-        if row[place] is not None and not isfinite(row[place])
-    }
+    wrong = {index for index, row in enumerate(rows) if any(type(cell) is Unreadable for cell in row)}
     if not wrong:
         return batch
-    batch.rejects = [
-        RawReject(
-            f"{batch.place}, line {numbers[index]}",
-            "not_finite",
-            f"column {batch.schema.names[place]!r}: the number is NaN or infinite",
+    for index in sorted(wrong):
+        name, flaw = next(
+            pair for pair in zip(batch.schema.names, rows[index], strict=True) if type(pair[1]) is Unreadable
         )
-        for index, place in wrong.items()
-    ]
+        batch.rejects.append(
+            RawReject(f"{batch.place}, line {numbers[index]}", flaw.rule, f"column {name!r}: {flaw.detail}")
+        )
     batch.rows = [row for index, row in enumerate(rows) if index not in wrong]
     batch.numbers = [number for index, number in enumerate(numbers) if index not in wrong]
     return batch

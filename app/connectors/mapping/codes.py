@@ -5,7 +5,7 @@ Loading and storing of the lists live in the catalogue.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -44,6 +44,9 @@ class CodeBook(Protocol):
 
     def region(self, code: str) -> RegionRow | None:
         """The region with this dotted Kemendagri code."""
+
+    def known_regions(self) -> Collection[str]:
+        """The dotted Kemendagri codes of the loaded list."""
 
     def lookup_name(self, name: str, parent: str | None, level: str) -> list[str]:
         """Codes of the regions of a level with this name at or below `parent`: none, one or many (= no match)."""
@@ -101,6 +104,10 @@ class InMemoryCodeBook:
     def region(self, code: str) -> RegionRow | None:
         """See CodeBook."""
         return self._regions.get(code)
+
+    def known_regions(self) -> Collection[str]:
+        """See CodeBook."""
+        return self._regions.keys()
 
     def lookup_name(self, name: str, parent: str | None, level: str) -> list[str]:
         """See CodeBook."""

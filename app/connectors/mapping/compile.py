@@ -14,6 +14,7 @@ from app.connectors.mapping.expression import compile_expression
 from app.connectors.mapping.fit import fitting
 from app.connectors.mapping.rules import Nulled, StepReject
 from app.connectors.mapping.steps import STEPS
+from app.connectors.mapping.steps.chain import check_chain
 from app.connectors.mapping.steps.contract import Row, Step, StepContext
 from app.schemas.base import FieldSpec
 
@@ -67,7 +68,11 @@ def _branch(given: Mapping[str, Any], context: StepContext, spec: FieldSpec | No
         value = expression.value
     else:
         value = _from(given["from"], context.at("from"))
-    return _stepped(value, [_step(key, given[key], context) for key in given if key not in _BESIDE and key != source])
+    names = [key for key in given if key not in _BESIDE and key != source]
+    steps = [_step(key, given[key], context) for key in names]
+    if source != "when" or names:
+        check_chain(source, given[source], [(key, given[key]) for key in names], context)
+    return _stepped(value, steps)
 
 
 def _months(given: Mapping[str, Any], context: StepContext) -> str:
@@ -213,6 +218,7 @@ def _each(given: Any, context: StepContext) -> Step:
         return _each_object(given["fields"], context.at("fields"), item)
     inside = StepContext(context.pointer, context.codes, context.zone, context.months, item, context.columns)
     steps = [_step(name, options, inside) for name, options in given.items()]
+    check_chain("each", None, list(given.items()), inside)
 
     def values(value: Any, row: Row) -> Any:
         if not isinstance(value, list):

@@ -85,6 +85,19 @@ def _object(value: Any) -> Any:
     raise StepReject("not_an_object")
 
 
+def _geometry(value: Any) -> Any:
+    """A GeoJSON object as the source gives it; its exact numbers become the doubles that coordinates are."""
+    if not isinstance(value, Mapping):
+        raise StepReject("not_an_object")
+    return {name: _doubles(part) for name, part in value.items()}
+
+
+def _doubles(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_doubles(part) for part in value]
+    return float(value) if isinstance(value, Decimal) else value
+
+
 _FITS: Mapping[str, Fit] = {
     "text": _text,
     "integer": _integer,
@@ -95,5 +108,5 @@ _FITS: Mapping[str, Fit] = {
     "datetime": _moment,
     "list": _list,
     "object": _object,
-    "geometry": _object,
+    "geometry": _geometry,
 }

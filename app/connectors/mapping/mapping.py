@@ -14,6 +14,7 @@ from app.connectors.mapping.masking import mask
 from app.connectors.mapping.rules import Nulled, StepReject, detail_en, detail_id
 from app.connectors.mapping.steps.contract import StepContext
 from app.schemas.registry import SchemaDef
+from app.schemas.warnings import NOWHERE, Box, Surroundings
 
 DEFAULT_ZONE = "Asia/Jakarta"
 
@@ -61,6 +62,10 @@ class CompiledMapping:
     shape: Shape
     raw_columns: frozenset[str]
     renames: Mapping[str, str]
+    around: Surroundings = NOWHERE
+    """What warnings about the records are judged by."""
+    geometries: tuple[str, ...] = ()
+    """The mapped fields that hold a geometry."""
 
     @property
     def all_columns(self) -> bool:
@@ -72,14 +77,17 @@ class CompiledMapping:
         return sorted(self.raw_columns - set(names))
 
     def map_row(self, row: Mapping[str, Any]) -> MappedRow:
-        """The values of one shaped row. Every field that rejects is told, not only the first."""
+        """The values of one shaped row. Every field that rejects is told, not only the first.
+
+        A part of the key is never nulled: records of different keys would become one.
+        """
         mapped = MappedRow({})
         values = mapped.values
         for compiled in self.fields:
             try:
                 values[compiled.name] = compiled.value(row)
             except StepReject as reject:
-                if compiled.nulls or isinstance(reject, Nulled):
+                if (compiled.nulls or isinstance(reject, Nulled)) and compiled.name not in self.schema.meta.key:
                     values[compiled.name] = None
                     note = f"nulled: {reject.rule}"
                     mapped.warnings.append(
@@ -92,9 +100,12 @@ class CompiledMapping:
 
 
 def compile_mapping(
-    manifest: Manifest, schema: SchemaDef, codes: CodeBook, *, zone: str = DEFAULT_ZONE
+    manifest: Manifest, schema: SchemaDef, codes: CodeBook, *, zone: str = DEFAULT_ZONE, bbox: Box | None = None
 ) -> CompiledMapping:
-    """The compiled mapping; raises `MappingInvalid` or `ExpressionForbidden` with the place in the manifest."""
+    """The compiled mapping; raises `MappingInvalid` or `ExpressionForbidden` with the place in the manifest.
+
+    `bbox`: the region of the instance; places outside it are warned of.
+    """
     columns: set[str] = set()
     fields = []
     for name, given in manifest.fields.items():
@@ -115,4 +126,6 @@ def compile_mapping(
         shape=Shape(read.skip_blank_rows, read.unpivot, where),
         raw_columns=frozenset(columns - made),
         renames={field.name: field.rename for field in fields if field.rename is not None},
+        around=Surroundings(codes.known_regions() or None, bbox),
+        geometries=tuple(field.name for field in fields if schema.fields[field.name].kind == "geometry"),
     )

@@ -8,9 +8,10 @@ from typing import Any
 
 import pyarrow as pa
 
+from app.connectors.cells import Unreadable
 from app.connectors.contract import RawBatch
 from app.connectors.requests import AggregateRequest, Measure
-from app.connectors.sql.columns import Table, Unreadable
+from app.connectors.sql.columns import Table
 from app.connectors.sql.render import undeclared
 from app.errors import SourceTooLarge
 

@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 import pyarrow as pa
 
+from app.connectors.cells import NOT_FINITE, Unreadable
 from app.connectors.contract import JSON_COLUMN, RawReject
 from app.connectors.json_text import JsonFlaw, json_cell, parse_json
 from app.errors import SourceSchemaMismatch
@@ -52,17 +53,6 @@ class Column:
     def field(self) -> pa.Field[Any]:
         """The Arrow field of the raw schema. Never marked as non-null: a source's promise is not ours."""
         return pa.field(self.name, self.arrow_type, metadata=JSON_COLUMN if self.family == "json" else None)
-
-
-@dataclass(frozen=True, slots=True)
-class Unreadable:
-    """Stands in a row for a value that has no place in the raw type (`infinity` as a date, a number in a text column)."""
-
-    rule: str
-    detail: str
-
-
-NOT_UTF8 = Unreadable("not_utf8", "the text is not UTF-8; mend it at the source")
 
 
 def documents_of(columns: Iterable[Column], names: Sequence[str]) -> list[Column]:
@@ -175,7 +165,7 @@ def _as_is(value: Any) -> Any:
 
 def _finite(value: Any) -> Any:
     if isinstance(value, float) and not isfinite(value):
-        return Unreadable("not_finite", "the number is NaN or infinite; make it NULL at the source")
+        return NOT_FINITE
     return value
 
 
@@ -186,7 +176,7 @@ def _decimal_check(arrow_type: Any) -> Check:
         if not isinstance(value, Decimal):
             return value
         if not value.is_finite():
-            return Unreadable("not_finite", "the number is NaN or infinite; make it NULL at the source")
+            return NOT_FINITE
         exponent = value.as_tuple().exponent
         if value.adjusted() >= whole_digits or (isinstance(exponent, int) and -exponent > scale and _cut(value, scale)):
             return Unreadable(

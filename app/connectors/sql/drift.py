@@ -7,7 +7,8 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
-from app.connectors.sql.columns import Column, Family, Unreadable
+from app.connectors.cells import Unreadable
+from app.connectors.sql.columns import Column, Family
 
 
 class TableChanged(Exception):

@@ -15,13 +15,14 @@ import pyarrow as pa
 
 from app.connectors.blocking import Threads, pull
 from app.connectors.capabilities import Capabilities
+from app.connectors.cells import Unreadable
 from app.connectors.contract import Aggregation, CheckStep, Connector, Discovery, RawBatch, RawColumn
 from app.connectors.environment import Environment
 from app.connectors.filters import Compare, Filter, Literal, Property, all_of
 from app.connectors.requests import AggregateRequest, ScanRequest
 from app.connectors.sql.address import ServerAddress, dial_addresses, resolve_target
 from app.connectors.sql.aggregates import AGGREGATES, finish_groups
-from app.connectors.sql.columns import Check, Column, Table, Unreadable, check_of, documents_of, finish_rows
+from app.connectors.sql.columns import Check, Column, Table, check_of, documents_of, finish_rows
 from app.connectors.sql.drift import TableChanged, require_types
 from app.connectors.sql.mysql_faults import translated
 from app.connectors.sql.mysql_render import MysqlRenderer

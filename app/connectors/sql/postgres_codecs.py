@@ -11,7 +11,7 @@ from typing import Any
 
 import asyncpg
 
-from app.connectors.sql.columns import NOT_UTF8, Unreadable
+from app.connectors.cells import DATE_BEYOND, NOT_UTF8, Unreadable
 
 _FIRST_DAY = date(2000, 1, 1).toordinal()
 _MOST_DAYS = date.max.toordinal() - _FIRST_DAY
@@ -22,7 +22,6 @@ _LEAST_MICROS = (datetime.min - _EPOCH) // timedelta(microseconds=1)  # noqa: DT
 _ENDLESS_DAYS = frozenset({2**31 - 1, -(2**31)})
 _ENDLESS_MICROS = frozenset({2**63 - 1, -(2**63)})
 _ENDLESS = Unreadable("date_infinite", "the date is infinity; make it NULL at the source, or state a real date there")
-_BEYOND = Unreadable("date_out_of_range", "the year is before 1 or behind 9999; mend it at the source")
 
 
 async def read_as_it_is(session: asyncpg.Connection) -> None:
@@ -54,7 +53,7 @@ def _day(parts: tuple[int]) -> date | Unreadable:
     days = parts[0]
     if _LEAST_DAYS <= days <= _MOST_DAYS:
         return date.fromordinal(days + _FIRST_DAY)
-    return _ENDLESS if days in _ENDLESS_DAYS else _BEYOND
+    return _ENDLESS if days in _ENDLESS_DAYS else DATE_BEYOND
 
 
 def _moments(*, zoned: bool) -> tuple[Callable[[datetime], tuple[int]], Callable[[tuple[int]], datetime | Unreadable]]:
@@ -68,6 +67,6 @@ def _moments(*, zoned: bool) -> tuple[Callable[[datetime], tuple[int]], Callable
         micros = parts[0]
         if _LEAST_MICROS <= micros <= _MOST_MICROS:
             return epoch + timedelta(microseconds=micros)
-        return _ENDLESS if micros in _ENDLESS_MICROS else _BEYOND
+        return _ENDLESS if micros in _ENDLESS_MICROS else DATE_BEYOND
 
     return encode, decode

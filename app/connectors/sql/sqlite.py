@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from app.connectors.blocking import Threads, pull
 from app.connectors.capabilities import Capabilities
+from app.connectors.cells import NOT_UTF8, Unreadable
 from app.connectors.contract import (
     Aggregation,
     CheckStep,
@@ -31,7 +32,7 @@ from app.connectors.filters import Filter, operators
 from app.connectors.requests import AggregateRequest, ScanRequest
 from app.connectors.sql.address import SqliteAddress
 from app.connectors.sql.aggregates import AGGREGATES, finish_groups
-from app.connectors.sql.columns import NOT_UTF8, Column, Table, Unreadable, documents_of, json_value
+from app.connectors.sql.columns import Column, Table, documents_of, json_value
 from app.connectors.sql.query import check_query
 from app.connectors.sql.render import MOST_KEYS, quote, renders, undeclared
 from app.connectors.sql.source import SqlSource

@@ -106,7 +106,7 @@ def test_verification_with_agreements_of_two_providers_asks_which(
             "fields": {
                 "nik": {"const": "3320990101900001"},
                 "nama": "nama",
-                "tanggal_lahir": {"const": "1990-01-01"},
+                "tanggal_lahir": {"const": "1990-01-01", "date": "iso"},
                 "status_dasar": {"const": "HIDUP"},
             },
         }

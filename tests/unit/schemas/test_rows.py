@@ -15,7 +15,7 @@ from app.schemas import registry
 from app.schemas.arrow import decimal_text, decimal_texts
 from app.schemas.rules import RULES
 from app.schemas.validation import RowFailure, validate_row
-from app.schemas.warnings import TEXTS, soft_warnings
+from app.schemas.warnings import TEXTS, Surroundings, soft_warnings
 from app.schemas.wire import wire_values
 from tests.unit.schemas.hostile import example_row, rows_of_schema
 
@@ -92,7 +92,7 @@ def test_what_is_no_row_at_all_is_a_failure_and_no_crash(values):
 
 def codes(schema_name, known_regions=None, **changes: object):
     schema = registry.get(schema_name)
-    found = soft_warnings(schema, example_row(schema) | changes, known_regions=known_regions)
+    found = soft_warnings(schema, example_row(schema) | changes, Surroundings(known_regions))
     return [(one.field, one.code) for one in found]
 
 
@@ -121,7 +121,8 @@ def test_a_nik_is_never_rejected_for_its_region_or_birth_date():
     assert codes("penduduk_verifikasi", **born) == [("tanggal_lahir", "nik_birth_date_mismatch")]
     assert codes("penduduk_verifikasi", nik="5420994101900001") == [("nik", "nik_region_unknown")]
     assert codes("penduduk_verifikasi", known_regions={"33.20.99"}) == []
-    assert codes("penduduk_verifikasi", known_regions={"33.20.10"}) == [
+    assert codes("penduduk_verifikasi", known_regions={"33.21", "33.21.01", "33.20.99"}) == []
+    assert codes("penduduk_verifikasi", known_regions={"33.20", "33.20.10"}) == [
         ("nik", "nik_region_unknown"),
         ("kode_wilayah", "region_unknown"),
     ]

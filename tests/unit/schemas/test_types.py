@@ -10,7 +10,7 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from app.schemas import types
-from app.schemas.geometry import geometry_text, geometry_value
+from app.schemas.geometry import geometry_text, geometry_value, right_handed
 
 EDGES = [dt.datetime(1, 1, 1), dt.datetime(9999, 12, 31, 23)]  # noqa: DTZ001 - each test gives them a zone
 JEPARA = [[110.6, -6.6], [110.7, -6.6], [110.7, -6.5], [110.6, -6.6]]
@@ -164,9 +164,48 @@ def test_areas_are_polygons_in_the_right_axis_order(value, rule):
 
 
 def test_areas_survive_their_way_through_text():
-    area = {"type": "MultiPolygon", "coordinates": [[JEPARA], [JEPARA, JEPARA]]}
+    east = [[111.0, -6.6], [111.4, -6.6], [111.4, -6.2], [111.0, -6.2], [111.0, -6.6]]
+    hole = [[111.1, -6.5], [111.1, -6.4], [111.2, -6.4], [111.1, -6.5]]
+    area = {"type": "MultiPolygon", "coordinates": [[JEPARA], [east, hole]]}
     assert taken(types.GeometriWilayah, area) == area
     assert geometry_value(geometry_text(area)) == area
+
+
+BOX = [[110, -7], [111, -7], [111, -6], [110, -6], [110, -7]]
+HOLE = [[110.2, -6.8], [110.2, -6.6], [110.4, -6.6], [110.2, -6.8]]
+
+
+@pytest.mark.parametrize(
+    "coordinates",
+    [
+        [[[110, -7], [111, -6], [111, -7], [110, -6], [110, -7]]],  # a bow-tie
+        [BOX, [[x + 5, y] for x, y in HOLE]],  # a hole outside its shell
+        [BOX, HOLE, [[110.3, -6.7], [110.3, -6.5], [110.5, -6.5], [110.3, -6.7]]],  # holes that overlap
+        [[[110, -7], [111, -7], [110, -7], [110, -7]]],  # no area
+    ],
+)
+def test_areas_that_are_no_area_are_refused(coordinates):
+    assert rule_of(types.GeometriWilayah, {"type": "Polygon", "coordinates": coordinates}) == "geometry_invalid"
+    twice = {"type": "MultiPolygon", "coordinates": [[BOX], [BOX]]}
+    assert rule_of(types.GeometriWilayah, twice) == "geometry_invalid"
+
+
+def test_rings_are_turned_to_the_right_hand_and_only_those_that_need_it():
+    right = {"type": "Polygon", "coordinates": [BOX, HOLE]}
+    assert right_handed(right) is None
+    assert right_handed({"type": "Polygon", "coordinates": [BOX[::-1], HOLE]}) == right
+    assert right_handed({"type": "Polygon", "coordinates": [BOX, HOLE[::-1]]}) == right
+    many = {"type": "MultiPolygon", "coordinates": [[BOX[::-1], HOLE[::-1]]]}
+    assert right_handed(many) == {"type": "MultiPolygon", "coordinates": [[BOX, HOLE]]}
+    for value in (
+        None,
+        5,
+        {},
+        {"type": "Polygon"},
+        {"type": "Polygon", "coordinates": [[]]},
+        {"type": "Polygon", "coordinates": [["a"]]},
+    ):
+        assert right_handed(value) is None
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{", "null", "[" * 100_000, '"' + "x" * (9 * 1024 * 1024) + '"'])

@@ -7,12 +7,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from app.connectors.mapping.rules import StepReject
+from app.connectors.mapping.rupiah import amounts
 from app.connectors.mapping.steps.contract import Builder, Row, Step, StepContext, need_text
 from app.connectors.mapping.text import squeeze
 
 MOST_ITEMS = 10_000
-_AMOUNT = re.compile(r"(?<![\w.,])(?:Rp\.?\s*)?(\d{1,3}(?:\.\d{3})+|(?<=Rp)\d+|(?<=Rp )\d+)(?![\d.,]*\d)")
-_FREE = re.compile(r"\bgratis\b", re.IGNORECASE)
 _ROMAN = {
     "I": 1,
     "II": 2,
@@ -54,19 +53,17 @@ def list_(given: Any, context: StepContext) -> Step:
 
 
 def prices(given: Any, context: StepContext) -> Step:
-    """`prices: {currency: rupiah}`: every amount written with dots of thousands (or after Rp) in a free text, in order.
+    """`prices: {currency: rupiah}`: every amount in a free text, in order: Rp 5.000, Rp10,000, Rp130k, 25 ribu, 1,5 juta.
 
-    Each price keeps the whole text in `teks_asli`; what it is for is not guessed. "Gratis" is an amount of 0.
+    Each price keeps the whole text in `teks_asli`; what it is for is not guessed. "Gratis" is an amount of 0. A number that may be no
+    price (16.000 pengunjung) is an amount of null, with the warning `price_unclear`.
     """
     if context.options(given, "currency").get("currency") != "rupiah":
         context.refuse("prices needs currency: rupiah")
 
     def step(value: Any, _: Row) -> Any:
         text = squeeze(need_text(value))
-        amounts = [int(found.replace(".", "")) for found in _AMOUNT.findall(text)]
-        if _FREE.search(text):
-            amounts.append(0)
-        return [{"rupiah": amount, "teks_asli": text} for amount in amounts] or [{"rupiah": None, "teks_asli": text}]
+        return [{"rupiah": amount, "teks_asli": text} for amount in amounts(text) or [None]]
 
     return step
 
