@@ -253,6 +253,12 @@ class MappingInvalid(ManifestInvalid):
     code = "mapping_invalid"
 
 
+class MappingRejects(SimpulError):
+    """A check mapped the source, and more of its records are rejected than the manifest accepts, or a path leads nowhere."""
+
+    code = "mapping_rejects"
+
+
 class ExpressionForbidden(ManifestInvalid):
     code = "expression_forbidden"
 

@@ -71,6 +71,11 @@ class Settings(BaseSettings):
     parse_memory_bytes: int = Field(
         default=1_073_741_824, description="Memory limit of a spreadsheet-parsing subprocess"
     )
+    check_rows: int = Field(default=1_000_000, ge=1, description="Most records that a check maps")
+    check_seconds: float = Field(default=20.0, gt=0, description="Longest time that a check maps records")
+    check_reject_share: float = Field(
+        default=0.1, ge=0, le=1, description="Above this share of rejected records a check asks for accept_rejects"
+    )
     quarantine_rows: int = Field(default=1000, ge=0, description="Rejected records kept per connector")
 
     # exchange log

@@ -95,10 +95,16 @@ async def put_connector(connector: str, request: Request) -> Response:
 
 @router.post("/{connector}/check", summary="Check the source")
 async def check_connector(connector: str, request: Request) -> Response:
-    """Goes through dns, tcp, tls, auth, permission, read and columns; each fault names the manifest field and what to do."""
+    """Goes through dns, tcp, tls, auth, permission, read, columns and map; each fault names the manifest field and what to do.
+
+    The last stage maps the whole source (up to `check_rows` and `check_seconds`, `bounded` says so): records read, mapped, rejected by
+    rule with places, the share of nulls of each field, duplicate keys, columns found, paths never found. It fails when everything is
+    rejected, or more than the manifest's `accept_rejects`.
+    """
     found = await work.check(services(request), exchange(request), connector)
     steps = [work.step_document(step) for step in found.steps]
-    return answer({"connector": connector, "revision": found.revision, "passed": found.passed, "steps": steps})
+    document = {"connector": connector, "revision": found.revision, "passed": found.passed, "steps": steps}
+    return answer({**document, "mapping": found.mapping})
 
 
 @router.post("/{connector}/discover", summary="Look at the source")

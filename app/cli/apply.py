@@ -62,13 +62,18 @@ def read_documents(folder: Path) -> Iterator[dict[str, Any]]:
         try:
             for document in load_all_yaml(file.read_text("utf-8")):
                 if document is not None:
-                    found.append({**document, "_file": file})
+                    found.append({**_kind_of(document), **document, "_file": file})
         except (OSError, yaml.YAMLError, TypeError) as error:
             fail(f"{file}: {error}")
     for document in found:
         if document.get("kind") not in _ORDER:
             fail(f"{document['_file']}: kind is one of {', '.join(_ORDER)}")
     yield from sorted(found, key=lambda document: _ORDER.index(document["kind"]))
+
+
+def _kind_of(document: dict[str, Any]) -> dict[str, str]:
+    """A manifest says what it is by its members, as it does for PUT /v1/connectors."""
+    return {"kind": "connector"} if "connector" in document and "source" in document else {}
 
 
 def apply_documents(
@@ -127,7 +132,7 @@ def _connector(remote: Remote, body: dict[str, Any], outcome: Outcome, *, dry_ru
         outcome.failed.append(name)
         return f"! connector {name}: {refusal(answer)}"
     state = answer.json()
-    if not state["created"] and state["state"] == "published":
+    if not state["created"] and (state["state"] == "published" or not body.get("fields")):
         return f"  connector {name} as before (revision {state['revision']})"
     outcome.changed += 1
     report = remote.call("POST", f"/v1/connectors/{name}/check").json()
@@ -136,8 +141,13 @@ def _connector(remote: Remote, body: dict[str, Any], outcome: Outcome, *, dry_ru
         outcome.failed.append(name)
         problem = wrong["problem"]
         return f"! connector {name} revision {state['revision']}: {wrong['name']} {wrong['field']}: {problem['detail']}"
+    mark = "+" if before is None else "~"
+    if not body.get("fields"):
+        return (
+            f"{mark} connector {name} revision {state['revision']} is a draft: its source answers, fields are missing"
+        )
     remote.call("POST", f"/v1/connectors/{name}/publish", json={"revision": state["revision"]})
-    return f"{'+' if before is None else '~'} connector {name} revision {state['revision']} published"
+    return f"{mark} connector {name} revision {state['revision']} published"
 
 
 def _agreement(remote: Remote, body: dict[str, Any], outcome: Outcome, *, dry_run: bool) -> str:

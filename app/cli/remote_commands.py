@@ -69,8 +69,12 @@ def check_connector(name: str, url: Url = None, profile: Profile = None, as_json
         show(report)
     else:
         for step in report["steps"]:
-            detail = "" if step["ok"] else f"  {step['field']}: {step['problem']['detail']}"
-            say(f"{'ok  ' if step['ok'] else 'FAIL'} {step['name']:<11} {step['elapsed_ms']:>8} ms{detail}")
+            detail = f"  {step['note']}" if step["ok"] else f"  {step['field']}: {step['problem']['detail']}"
+            say(f"{'ok  ' if step['ok'] else 'FAIL'} {step['name']:<11} {step['elapsed_ms']:>8} ms{detail.rstrip()}")
+        for reject in (report["mapping"] or {}).get("rejects", ()):
+            say(
+                f"     {reject['records']:>8} {reject['field'] or 'row'}: {reject['rule']} ({'; '.join(reject['places'])})"
+            )
     if not report["passed"]:
         raise typer.Exit(1)
 

@@ -5,6 +5,7 @@ Sits on a connector and a compiled mapping; knows nothing of callers, grants or 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Hashable
 from contextlib import aclosing
 from dataclasses import replace
@@ -18,11 +19,12 @@ from app.connectors.keeping import Keeper
 from app.connectors.key_reader import KeyReader
 from app.connectors.manifest import Manifest
 from app.connectors.mapping import CompiledMapping
-from app.connectors.preview import preview_row
+from app.connectors.preview import Previewer
 from app.connectors.pushdown import Ordered, ordered_read, scan_request
 from app.connectors.records import MappedRecord, PreviewRow, ReadRequest, ReadResult, RecordWarning, Reject
 from app.connectors.requests import ScanRequest
-from app.connectors.selection import Selection, shaped_rows
+from app.connectors.selection import Selection
+from app.connectors.trial import Trial, Trier
 from app.errors import SourceSchemaMismatch, SourceTooLarge
 from app.schemas.registry import SchemaDef
 
@@ -143,17 +145,27 @@ class MappedSource:
         return selection.result((), datetime.now(UTC))
 
     async def preview(self, rows: int = 20) -> list[PreviewRow]:
-        """The first `rows` raw records with what becomes of each; values of personal fields are masked."""
+        """The first `rows` raw records with what becomes of each, rejected ones too; what is personal is masked."""
         shown: list[PreviewRow] = []
-        async for batch in self._batches(ScanRequest()):
-            for shaped in shaped_rows(self.mapping, batch):
-                if isinstance(shaped, Reject):
-                    shown.append(PreviewRow(shaped.place, {}, None, (shaped,), ()))
-                else:
-                    shown.append(preview_row(self.mapping, self.schema, *shaped))
-                if len(shown) >= rows:
-                    return shown
+        previewer = Previewer(self.schema, self.mapping)
+        async with aclosing(self._batches(ScanRequest())) as batches:
+            async for batch in batches:
+                for row in previewer.rows(batch):
+                    shown.append(row)
+                    if len(shown) >= rows:
+                        return shown
         return shown
+
+    async def trial(self, rows: int, seconds: float) -> Trial:
+        """The mapping tried on the whole source, at most this many records and seconds. Raises `SourceError` leaves."""
+        await self.connector.learn()
+        trier = Trier(self.manifest, self.schema, self.mapping, rows, seconds)
+        scan = scan_request(self.mapping, self.connector, ReadRequest(), TRUE, self.manifest.fields)
+        async with aclosing(self._batches(scan)) as batches:
+            async for batch in batches:
+                if not await asyncio.to_thread(trier.take, batch):
+                    break
+        return trier.done()
 
     async def version(self) -> str | None:
         """The source's freshness mark, None where it has none."""

@@ -64,7 +64,7 @@ class KeyReader:
                 rejects.append([shaped])
                 continue
             place, row = shaped
-            record, faults = map_record(self._mapping, self._schema, row, place)
+            record, faults = map_record(self._mapping, self._schema, row, place, keyed=batch.numbers is None)
             if record is None:
                 rejects.append(faults)
             elif record.key == key:

@@ -27,6 +27,9 @@ _DEPTH = 24
 _SLUG = r"^[a-z0-9][a-z0-9-]{1,62}$"
 
 
+DOCUMENT_KIND = "connector"
+
+
 class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -68,6 +71,9 @@ class Manifest(_Part):
     read: ReadShape = ReadShape()
     fields: Mapping[str, Any] = Field(default_factory=dict)
     freshness: Freshness | None = None
+    accept_rejects: float | None = Field(
+        default=None, ge=0, lt=1, description="Share of rejected records with which a check still passes, e.g. 0.3"
+    )
 
 
 def parse_manifest(document: str | Mapping[str, Any], *, draft: bool = False) -> Manifest:
@@ -76,7 +82,9 @@ def parse_manifest(document: str | Mapping[str, Any], *, draft: bool = False) ->
     Raises `ManifestInvalid` with one place a fault: unknown key with the nearest known one, wrong type, unknown schema.
     `draft`: a source alone is enough.
     """
-    given = _with_record_path(_load(document) if isinstance(document, str) else dict(document))
+    given = _with_record_path(load_manifest(document) if isinstance(document, str) else dict(document))
+    if given.get("kind") == DOCUMENT_KIND:  # as it stands among the documents of `simpul apply`
+        del given["kind"]
     faults: list[FieldError] = []
     source = _source(given.get("source"), faults)
     manifest: Manifest | None = None
@@ -103,7 +111,7 @@ def _with_record_path(given: dict[str, Any]) -> dict[str, Any]:
         and "record_path" not in source
     ):
         return {**given, "source": {**source, "record_path": read["record_path"]}}
-    return given
+    return dict(given)
 
 
 def canonical_manifest(manifest: Manifest) -> str:
@@ -118,8 +126,8 @@ def manifest_digest(manifest: Manifest) -> str:
     return hashlib.sha256(canonical_manifest(manifest).encode()).hexdigest()
 
 
-def _load(text: str) -> dict[str, Any]:
-    """YAML or JSON, bounded in bytes and depth."""
+def load_manifest(text: str) -> dict[str, Any]:
+    """The document of a YAML or JSON text, bounded in bytes and depth. Raises `ManifestInvalid`."""
     if len(text.encode("utf-8", "surrogatepass")) > MANIFEST_BYTES:
         raise ManifestInvalid(f"a manifest has at most {MANIFEST_BYTES} bytes", limit_bytes=MANIFEST_BYTES)
     try:

@@ -1,31 +1,73 @@
-"""One raw record beside what the mapping makes of it, for the steward: personal values masked, the rest as the source holds it."""
+"""Raw records beside what the mapping makes of them, for the steward: personal values masked, the rest as the source holds it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from app.connectors.cells import ErrorCell, LongNumber, Percent, cell_text
+from app.connectors.contract import RawBatch
 from app.connectors.mapping import CompiledMapping
 from app.connectors.mapping.masking import mask
-from app.connectors.records import PreviewRow
-from app.connectors.selection import map_record
+from app.connectors.personal import masked_where_personal
+from app.connectors.records import PreviewRow, Reject
+from app.connectors.selection import duplicate_key, map_record, shaped_rows
 from app.schemas.registry import SchemaDef
 
 _LEAST, _MOST = -(2**63), 2**64 - 1
 
 
-def preview_row(mapping: CompiledMapping, schema: SchemaDef, place: str, raw: Mapping[str, Any]) -> PreviewRow:
-    """One raw row beside its record."""
-    record, rejects = map_record(mapping, schema, raw, place)
-    personal = {name for name, spec in schema.fields.items() if spec.pdp != "none"}
-    hidden = {column for field, column in mapping.renames.items() if field in personal}
-    hide_all = bool(personal) and not personal <= set(mapping.renames)
-    shown = {name: mask(value) if hide_all or name in hidden else shown_raw(value) for name, value in raw.items()}
-    mapped = None
-    if record is not None:
-        mapped = {name: mask(value) if name in personal else value for name, value in record.values.items()}
-    return PreviewRow(place, shown, mapped, tuple(rejects), record.warnings if record is not None else ())
+class Previewer:
+    """Shows the records of one source in their order, rejected ones among them.
+
+    Masked: columns that a personal field is made of, and what looks personal in the others, mapped or not.
+    """
+
+    def __init__(self, schema: SchemaDef, mapping: CompiledMapping) -> None:
+        self._schema = schema
+        self._mapping = mapping
+        self._personal = {name for name, spec in schema.fields.items() if spec.pdp != "none"}
+        self._hidden = {column for field in mapping.fields if field.name in self._personal for column in field.columns}
+        self._keys: set[str] = set()
+
+    def rows(self, batch: RawBatch) -> Iterator[PreviewRow]:
+        """The records of a batch; those that could not even be read stand where their line is."""
+        waiting = [(_number(raw.place), Reject(raw.place, "", raw.rule, raw.detail)) for raw in batch.rejects]
+        keyed = batch.numbers is None
+        for shaped in shaped_rows(self._mapping, batch):
+            if isinstance(shaped, Reject):
+                yield PreviewRow(shaped.place, {}, None, (shaped,), ())
+                continue
+            here = _number(shaped[0])
+            while waiting and here is not None and (before := waiting[0][0]) is not None and before < here:
+                yield _unread(waiting.pop(0)[1])
+            yield self._row(*shaped, keyed=keyed)
+        for _, reject in waiting:
+            yield _unread(reject)
+
+    def _row(self, place: str, raw: Mapping[str, Any], *, keyed: bool) -> PreviewRow:
+        record, rejects = map_record(self._mapping, self._schema, raw, place, keyed=keyed)
+        shown = {
+            name: mask(value) if name in self._hidden else shown_raw(masked_where_personal(value, name))
+            for name, value in raw.items()
+        }
+        if record is None:
+            return PreviewRow(place, shown, None, tuple(rejects), ())
+        if record.key in self._keys:
+            return PreviewRow(place, shown, None, (duplicate_key(self._schema, record, place),), ())
+        self._keys.add(record.key)
+        mapped = {name: mask(value) if name in self._personal else value for name, value in record.values.items()}
+        return PreviewRow(place, shown, mapped, (), record.warnings)
+
+
+def _unread(reject: Reject) -> PreviewRow:
+    return PreviewRow(reject.place, {}, None, (reject,), ())
+
+
+def _number(place: str) -> int | None:
+    """The line, row or record that a place ends with."""
+    tail = place.rpartition(" ")[2]
+    return int(tail) if tail.isdecimal() else None
 
 
 def shown_raw(value: Any) -> Any:

@@ -119,18 +119,21 @@ def shaped_rows(mapping: CompiledMapping, batch: RawBatch) -> Iterator[tuple[str
             yield place, row
         elif not (shape.skip_blank_rows and all(_blank(value) for value in row.values())):
             try:
-                for found in shape.rows(row):
-                    yield place, found
+                yield from shape.rows(row, place)
             except StepReject as reject:
                 yield Reject(place, "", reject.rule, f"/read/where: {detail_en(reject.rule)}")
 
 
 def map_record(
-    mapping: CompiledMapping, schema: SchemaDef, raw: Mapping[str, Any], place: str
+    mapping: CompiledMapping, schema: SchemaDef, raw: Mapping[str, Any], place: str, *, keyed: bool = False
 ) -> tuple[MappedRecord | None, list[Reject]]:
-    """The record of one shaped row, or every reason why it is none."""
+    """The record of one shaped row, or every reason why it is none.
+
+    `keyed`: the source has no lines; a rejected row stands at its key.
+    """
     mapped = mapping.map_row(raw)
     if mapped.rejects:
+        place = place + mapping.key_text(raw) if keyed else place
         return None, [Reject(place, field, rule, detail, shown) for field, rule, detail, shown in mapped.rejects]
     for name in mapping.geometries:
         turned = right_handed(mapped.values[name])
@@ -139,6 +142,7 @@ def map_record(
             mapped.warnings.append((name, "geometry_turned", *TEXTS["geometry_turned"]))
     model, failures = validate_row(schema, mapped.values)
     if model is None:
+        place = place + mapping.key_text(raw) if keyed else place
         return None, [
             Reject(place, failure.field, failure.rule, failure.detail, mask(mapped.values.get(failure.field)))
             for failure in failures
@@ -221,12 +225,13 @@ class Selection:
         self.blank += batch.skipped_blank
         for raw_reject in batch.rejects:
             self._reject([Reject(raw_reject.place, "", raw_reject.rule, raw_reject.detail)])
+        keyed = batch.numbers is None
         for shaped in shaped_rows(mapping, batch):
             if isinstance(shaped, Reject):
                 self._reject([shaped])
                 continue
             place, row = shaped
-            record, rejects = map_record(mapping, self._schema, row, place)
+            record, rejects = map_record(mapping, self._schema, row, place, keyed=keyed)
             if record is None:
                 self._reject(rejects)
             elif self._new(record, place):

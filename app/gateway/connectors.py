@@ -5,6 +5,8 @@ Each is an exchange or an admin action: its intent is durable before the store o
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,10 +20,11 @@ from app.catalog import agencies, connectors, reports
 from app.catalog.connectors import ConnectorRecord, PutOutcome, Revision, Submission
 from app.connectors.contract import CheckStep, Connector, Discovery
 from app.connectors.dataset import PreviewRow
-from app.connectors.manifest import Manifest, canonical_manifest, manifest_digest, parse_manifest
+from app.connectors.manifest import Manifest, canonical_manifest, load_manifest, manifest_digest, parse_manifest
 from app.connectors.mapping import compile_mapping
 from app.connectors.mapping.skeleton import suggest_skeleton
-from app.errors import FieldError, ManifestInvalid, SimpulError, SourceSchemaMismatch, StateConflict
+from app.connectors.trial import Trial
+from app.errors import FieldError, ManifestInvalid, MappingRejects, SimpulError, SourceSchemaMismatch, StateConflict
 from app.gateway.exchange import Exchange
 from app.gateway.state import State
 from app.schemas import registry
@@ -36,6 +39,8 @@ class Checked:
 
     revision: int
     steps: Sequence[CheckStep]
+    mapping: Mapping[str, Any] | None = None
+    """What came of mapping the source (`Trial.document`, and the columns found); None where it did not come to that."""
 
     @property
     def passed(self) -> bool:
@@ -56,9 +61,9 @@ async def act(state: State, exchange: Exchange, change: Callable[[AsyncConnectio
 async def put(
     state: State, exchange: Exchange, connector: str, document: str | Mapping[str, Any], *, if_match: str | None
 ) -> tuple[PutOutcome, Manifest]:
-    """Registers a manifest as a new revision (or finds that the latest says the same). A source alone is a draft."""
-    draft = isinstance(document, Mapping) and "fields" not in document
-    manifest = parse_manifest(document, draft=draft) if not isinstance(document, str) else _parse_text(document)
+    """Registers a manifest as a new revision (or finds that the latest says the same). One without `fields` is a draft."""
+    given = load_manifest(document) if isinstance(document, str) else document
+    manifest = parse_manifest(given, draft="fields" not in given)
     if manifest.connector != connector:
         place = FieldError("/connector", "differs_from_path", f"the path says {connector}")
         raise ManifestInvalid("the manifest names another connector than the path", errors=[place])
@@ -83,23 +88,95 @@ async def put(
 
 
 async def check(state: State, exchange: Exchange, connector: str) -> Checked:
-    """Goes through dns, tcp, tls, auth, permission, read, columns; a passed check moves a draft to checked."""
+    """Goes through dns, tcp, tls, auth, permission, read, columns, map; a passed check moves a draft to checked.
+
+    The last stage maps the whole source, up to `check_rows` records and `check_seconds`.
+    """
     record, revision, manifest = await _latest(state, exchange, connector)
     exchange.decide(allow=True, rule="role")
     await exchange.intend(state.log)
     source = await _open(state, manifest)
+    columns: list[str] = []
     try:
         steps = list(await source.check())
         if all(step.error is None for step in steps) and manifest.fields:
-            steps.append(await _columns(state, source, manifest))
+            steps.append(await _columns(state, source, manifest, columns))
     finally:
         await source.close()
-    found = Checked(revision.revision, steps)
-    document = {"steps": [step_document(step) for step in steps]}
+    trial: Trial | None = None
+    if all(step.error is None for step in steps) and manifest.fields:
+        step, trial = await _tried(state, manifest, revision)
+        steps.append(step)
+    mapping = None if trial is None else {**trial.document(tuple(manifest.fields)), "columns": columns}
+    found = Checked(revision.revision, steps, mapping)
+    document = {"steps": [step_document(step) for step in steps], "mapping": mapping}
     async with state.database.begin() as connection:
         await reports.record_check(connection, record.id, revision.revision, passed=found.passed, report=document)
     await state.refresh()
     return found
+
+
+async def _tried(state: State, manifest: Manifest, revision: Revision) -> tuple[CheckStep, Trial | None]:
+    """The stage `map`: fails where nothing is a record, too much is rejected, or a path is found in no record."""
+    started, settings = time.perf_counter(), state.settings
+    dataset = state.opener.dataset(manifest, revision.revision, state.agency(manifest.agency), state.codes)
+    trial: Trial | None = None
+    error: SimpulError | None = None
+    try:
+        trial = await dataset.trial(settings.check_rows, settings.check_seconds)
+        error = _verdict(trial, manifest.accept_rejects, settings.check_reject_share)
+    except SimpulError as caught:
+        error = caught
+    finally:
+        await dataset.close()
+    note = _summary(trial) if trial is not None else ""
+    return CheckStep("map", (time.perf_counter() - started) * 1000, error, "/fields", note), trial
+
+
+def _verdict(trial: Trial, accepted: float | None, asked_above: float) -> MappingRejects | None:
+    """Why the trial fails the check, None where it does not."""
+    if trial.absent:
+        detail = "; ".join(
+            f"{path.text} ({path.pointer}) stands in none of {trial.rows} records" for path in trial.absent
+        )
+        faults = [
+            FieldError(path.pointer, "path_never_found", f"{path.text} stands in no record") for path in trial.absent
+        ]
+        return MappingRejects(detail, errors=faults)
+    if not trial.rejected:
+        return None
+    said = " ".join([_most_frequent(trial), *trial.hints])
+    if trial.mapped == 0:
+        return MappingRejects(f"every one of {trial.rows} records is rejected. {said}", rejected=trial.rejected)
+    most = asked_above if accepted is None else accepted
+    if trial.reject_share <= most:
+        return None
+    ask = f"mend the source or the mapping, or state accept_rejects: {_rounded_up(trial.reject_share)} in the manifest"
+    return MappingRejects(
+        f"{trial.rejected} of {trial.rows} records are rejected ({trial.reject_share:.1%}, at most {most:.1%} are accepted): "
+        f"{ask}. {said}",
+        rejected=trial.rejected,
+    )
+
+
+def _most_frequent(trial: Trial) -> str:
+    worst = max(trial.rejects.values(), key=lambda found: found.records)
+    place = f" at {worst.places[0]}" if worst.places else ""
+    return (
+        f"Most often {worst.field or 'the row'}: {worst.rule} ({worst.records} records, first{place}: {worst.detail})."
+    )
+
+
+def _rounded_up(share: float) -> float:
+    return math.ceil(share * 100) / 100
+
+
+def _summary(trial: Trial) -> str:
+    end = {"rows": "; not all: the bound of rows was reached", "seconds": "; not all: the bound of time was reached"}
+    told = (
+        f"{trial.rows} records read, {trial.mapped} mapped, {trial.rejected} rejected{end.get(trial.bounded or '', '')}"
+    )
+    return "; ".join([told, *trial.hints])
 
 
 async def discover(state: State, exchange: Exchange, connector: str) -> tuple[Discovery, Mapping[str, Any]]:
@@ -196,18 +273,18 @@ async def _open(state: State, manifest: Manifest) -> Connector:
     return state.opener.connector(manifest, agency)
 
 
-async def _columns(state: State, source: Connector, manifest: Manifest) -> CheckStep:
-    """The last stage: every raw column that the mapping needs stands at the source."""
+async def _columns(state: State, source: Connector, manifest: Manifest, names: list[str]) -> CheckStep:
+    """Every raw column that the mapping needs stands at the source; `names` takes the columns that were found."""
     started = datetime.now(UTC)
     error: SimpulError | None = None
     mapping = compile_mapping(manifest, registry.get(manifest.schema_ref or ""), state.codes)
     try:
         found = await source.discover(sample_rows=1)
-        missing = mapping.check_columns([column.name for column in found.columns])
+        names += [column.name for column in found.columns]
+        missing = mapping.check_columns(names)
         if missing:
-            names = ", ".join(missing)
             error = SourceSchemaMismatch(
-                f"the source has no column {names}; mend /fields or the source", columns=missing
+                f"the source has no column {', '.join(missing)}; mend /fields or the source", columns=missing
             )
     except SimpulError as caught:
         error = caught
@@ -219,13 +296,3 @@ def _note(exchange: Exchange, manifest: Manifest) -> None:
     exchange.providers = (manifest.agency,)
     if manifest.schema_ref:
         exchange.schemas = (manifest.schema_ref.partition("@")[0],)
-
-
-def _parse_text(document: str) -> Manifest:
-    """YAML or JSON text; without `fields` it is a draft."""
-    try:
-        return parse_manifest(document)
-    except ManifestInvalid as error:
-        if any(place.pointer == "/fields" and place.code == "missing" for place in error.errors):
-            return parse_manifest(document, draft=True)
-        raise

@@ -101,6 +101,11 @@ class RunningGateway:
             self._admin = (self.session(*self._credential), time.monotonic())
         return self._admin[0]
 
+    @property
+    def credential(self) -> tuple[str, str]:
+        """Client and secret of the walidata."""
+        return self._credential
+
     def session(self, client_id: str, secret: str) -> httpx.Client:
         """A client with a token of this credential."""
         session = self._client()

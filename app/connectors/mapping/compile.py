@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -12,6 +11,7 @@ from typing import Any
 from app.connectors.cells import ErrorCell
 from app.connectors.mapping.expression import compile_expression
 from app.connectors.mapping.fit import fitting
+from app.connectors.mapping.paths import PATH, is_path, steps_of
 from app.connectors.mapping.rules import Nulled, StepReject
 from app.connectors.mapping.steps import STEPS
 from app.connectors.mapping.steps.chain import check_chain
@@ -19,35 +19,37 @@ from app.connectors.mapping.steps.contract import Row, Step, StepContext
 from app.schemas.base import FieldSpec
 
 Value = Callable[[Row], Any]
-_PATH = re.compile(r"\$((?:\.[^.\[\]]+|\[\d+\])+)")
-_PATH_STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+)\]")
 _BESIDE = frozenset({"from", "else", "months", "if"})
 _SOURCES = ("from", "const", "expr", "when")
 
 
 @dataclass(frozen=True, slots=True)
 class CompiledField:
-    """One field: how its value is made from a raw row, whether a reject nulls it, the raw column when it is a plain rename."""
+    """One field: how its value is made from a raw row, whether a reject nulls it, the raw column when it is a plain rename.
+
+    `columns`: the raw columns that it is made of.
+    """
 
     name: str
     value: Value
     nulls: bool
     rename: str | None
+    columns: frozenset[str] = frozenset()
 
 
 def compile_field(name: str, given: Any, spec: FieldSpec, context: StepContext) -> CompiledField:
     """The compiled mapping of one schema field; raises `MappingInvalid` or `ExpressionForbidden`."""
     if isinstance(given, str):
-        context.columns.add(_first(given))
-        return CompiledField(
-            name, _fitted(_reader(given), spec), nulls=False, rename=given if given[:2] != "$." else None
-        )
+        whole = None if is_path(given) else given
+        value = _fitted(_reader(given), spec)
+        return CompiledField(name, value, nulls=False, rename=whole, columns=frozenset({_first(given)}))
     if not isinstance(given, Mapping):
         context.refuse("a field is the name of a raw column, or a mapping with from and steps")
     value = _branch(given, context, spec)
     nulls = _otherwise(given, context) == "null"
     plain = given.get("from") if set(given) == {"from"} and isinstance(given.get("from"), str) else None
-    return CompiledField(name, _fitted(value, spec), nulls=nulls, rename=plain)
+    plain = None if plain is not None and is_path(plain) else plain
+    return CompiledField(name, _fitted(value, spec), nulls=nulls, rename=plain, columns=frozenset(context.columns))
 
 
 def _branch(given: Mapping[str, Any], context: StepContext, spec: FieldSpec | None) -> Value:
@@ -161,7 +163,7 @@ def _from(given: Any, context: StepContext) -> Value:
         return lambda row: [reader(row) for reader in readers]
     if not isinstance(given, str) or not given:
         context.refuse("from is a raw column, a path such as $.location.latitude, or a list of them")
-    if given.startswith("$.") and _PATH.fullmatch(given) is None:
+    if is_path(given) and PATH.fullmatch(given) is None:
         context.refuse("a path is written $.a.b[0]")
     context.columns.add(_first(given))
     return _reader(given)
@@ -169,18 +171,18 @@ def _from(given: Any, context: StepContext) -> Value:
 
 def _first(name: str) -> str:
     """The raw column that a name or path begins with."""
-    return _PATH_STEP.findall(name[1:])[0][0] if name.startswith("$.") else name
+    return str(steps_of(name)[0]) if is_path(name) else name
 
 
 def _reader(name: str) -> Value:
     """Reads a column; blank text is null (an empty cell says nothing)."""
-    if not name.startswith("$."):
+    if not is_path(name):
 
         def column(row: Row) -> Any:
             return _said(row.get(name))
 
         return column
-    steps: list[str | int] = [key or int(index) for key, index in _PATH_STEP.findall(name[1:])]
+    steps = steps_of(name)
 
     def path(row: Row) -> Any:
         found: Any = row

@@ -17,6 +17,7 @@ from app.schemas.registry import SchemaDef
 from app.schemas.warnings import NOWHERE, Box, Surroundings
 
 DEFAULT_ZONE = "Asia/Jakarta"
+_MOST_SHOWN = 60
 
 
 @dataclass(slots=True)
@@ -37,20 +38,20 @@ class Shape:
     unpivot: Unpivot | None
     where: Expression | None
 
-    def rows(self, row: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-        """The rows that one raw row becomes; none where `where` is not true."""
-        for found in self._unpivoted(row):
+    def rows(self, row: Mapping[str, Any], place: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+        """The rows that one raw row becomes, each with its place; none where `where` is not true."""
+        for where, found in self._unpivoted(row, place):
             if self.where is None or self.where.value(found) is True:
-                yield found
+                yield where, found
 
-    def _unpivoted(self, row: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    def _unpivoted(self, row: Mapping[str, Any], place: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
         if self.unpivot is None:
-            yield row
+            yield place, row
             return
         kept = {name: row.get(name) for name in self.unpivot.keep}
         for name, value in row.items():
             if name not in kept:
-                yield {**kept, self.unpivot.name: name, self.unpivot.value: value}
+                yield f"{place}, column {name}", {**kept, self.unpivot.name: name, self.unpivot.value: value}
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +72,16 @@ class CompiledMapping:
     def all_columns(self) -> bool:
         """Whether every raw column is needed (their names become values)."""
         return self.shape.unpivot is not None
+
+    def key_text(self, row: Mapping[str, Any]) -> str:
+        """Where a row without a line stands: the raw columns of its key, `, kode F1`; masked where they are personal."""
+        shown = []
+        for name in self.schema.meta.key:
+            column = self.renames.get(name)
+            if column is not None and row.get(column) is not None:
+                value = row[column]
+                shown.append(f"{column} {mask(value) if self.schema.fields[name].pdp != 'none' else _short(value)}")
+        return f", {', '.join(shown)}" if shown else ""
 
     def check_columns(self, names: Iterable[str]) -> list[str]:
         """The raw columns that the mapping needs and the source does not have."""
@@ -99,6 +110,11 @@ class CompiledMapping:
         return mapped
 
 
+def _short(value: Any) -> str:
+    text = str(value)
+    return text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}…"
+
+
 def compile_mapping(
     manifest: Manifest, schema: SchemaDef, codes: CodeBook, *, zone: str = DEFAULT_ZONE, bbox: Box | None = None
 ) -> CompiledMapping:
@@ -110,8 +126,9 @@ def compile_mapping(
     fields = []
     for name, given in manifest.fields.items():
         spec = schema.fields[name]
-        here = StepContext(f"/fields/{name}", codes, zone, spec=spec, columns=columns)
-        fields.append(compile_field(name, given, spec, here))
+        compiled = compile_field(name, given, spec, StepContext(f"/fields/{name}", codes, zone, spec=spec))
+        columns |= compiled.columns
+        fields.append(compiled)
     read = manifest.read
     where = compile_expression(read.where, "/read/where") if read.where is not None else None
     made: set[str] = set()

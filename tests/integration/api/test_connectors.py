@@ -78,7 +78,7 @@ def test_messy_file_is_quarantined_with_lines(gateway: RunningGateway, tmp_path:
         "kode,nama,jenis\nA1,Satu,puskesmas\nA2,Dua\nA1,Lagi,puskesmas\nA3,,puskesmas\nA4,Empat,warung\n", "utf-8"
     )
     gateway.upload("dinkes", file)
-    gateway.publish(facility_manifest("messy", "dinkes", "inbox/kotor.csv"))
+    gateway.publish({**facility_manifest("messy", "dinkes", "inbox/kotor.csv"), "accept_rejects": 0.8})
     reader = gateway.client("client", "rsud")
     page = reader.get("/v1/records/fasilitas-kesehatan", params={"agencies": "dinkes"}).json()
     source = next(source for source in page["sources"] if source["dataset"] == "messy")

@@ -269,9 +269,38 @@ async def _(at: At) -> None:
     await at.client.put("/v1/agencies/dinkes/files/inbox/faskes.csv", content=FACILITIES.encode())
     await at.client.put("/v1/connectors/dinkes-faskes", json=facility_manifest("dinkes-faskes", "dinkes"))
     await at.client.post("/v1/connectors/dinkes-faskes/check")
-    await at.client.post("/v1/connectors/dinkes-faskes/publish")
+    await at.client.post("/v1/connectors/dinkes-faskes/publish", json={"unchecked": True})
     answer = await at.get(LIST)
     assert answer.json()["sources"][0]["problem"]["code"] == "source_too_large"
+
+
+async def checked(at: At, rows: str) -> dict[str, Any]:
+    """The check of the three facilities and these rows."""
+    await at.session("client")
+    await at.client.put("/v1/agencies/dinkes/files/inbox/faskes.csv", content=(FACILITIES + rows).encode())
+    await at.client.put("/v1/connectors/dinkes-faskes", json=facility_manifest("dinkes-faskes", "dinkes"))
+    report = (await at.client.post("/v1/connectors/dinkes-faskes/check")).json()
+    assert isinstance(report, dict)
+    return report
+
+
+@effect("check_rows", 2)
+async def _(at: At) -> None:
+    report = await checked(at, "")
+    assert (report["passed"], report["mapping"]["rows"], report["mapping"]["bounded"]) == (True, 2, "rows")
+
+
+@effect("check_seconds", 1e-9)
+async def _(at: At) -> None:
+    report = await checked(at, "")
+    assert (report["passed"], report["mapping"]["rows"], report["mapping"]["bounded"]) == (True, 0, "seconds")
+
+
+@effect("check_reject_share", 0.5)
+async def _(at: At) -> None:
+    report = await checked(at, "P8,,puskesmas\n")
+    assert (report["passed"], report["mapping"]["rejected"]) == (True, 1)
+    assert not (await checked(at, "P6,,puskesmas\nP7,,puskesmas\nP8,,puskesmas\nP9,,puskesmas\n"))["passed"]
 
 
 @effect("source_bytes", 1024)
@@ -309,7 +338,7 @@ async def _(at: At) -> None:
     await at.session("client")
     rows = FACILITIES + "P7,,puskesmas\nP8,,puskesmas\nP9,,puskesmas\n"
     await at.client.put("/v1/agencies/dinkes/files/inbox/faskes.csv", content=rows.encode())
-    await at.publish(facility_manifest("dinkes-faskes", "dinkes"))
+    await at.publish({**facility_manifest("dinkes-faskes", "dinkes"), "accept_rejects": 0.6})
     assert (await at.get(LIST)).json()["sources"][0]["rejected_rows"] == 3
     assert len((await at.get("/v1/connectors/dinkes-faskes/quarantine")).json()["items"]) == 1
 
