@@ -33,6 +33,7 @@ from app.federation.executor import Runtime
 from app.gateway.access import Gate
 from app.gateway.exchange import Names
 from app.gateway.jobs import JobRunner
+from app.gateway.notes import Notes
 from app.gateway.sources import Opener, SourcePool
 from app.gateway.state import State
 from app.settings import INSTANCE_FILE, Settings
@@ -104,6 +105,7 @@ def _state(
         catalog=CatalogSnapshot(stamp=-1),
         codes=empty_code_book(),
         usage_rate=RateLimiter(settings.subject_usage_per_minute),
+        notes=Notes(database, settings.quarantine_rows, metrics.store_failures.inc),
     )
 
 

@@ -214,9 +214,11 @@ async def get_revision(connector: str, revision: int, request: Request) -> Respo
 
 @router.get("/{connector}/quarantine", summary="Rejected records")
 async def read_quarantine(connector: str, request: Request) -> Response:
-    """Where each rejected record stands (file, sheet, line), which field broke which rule, and a masked value.
+    """Where each rejected record stands (file, sheet, line; the key of a database's row), which fields broke which rules, masked values.
 
-    Reading it is an exchange of its own in the log.
+    `rejected_rows` and `rules` count what the reads of the current revision and version of the source rejected (`whole`: every record
+    was counted); `items` are the kept ones, one a record. A read that rejects nothing clears it. Reading it is an exchange of its own
+    in the log.
     """
     given = only_parameters(request, "limit", "after")
     limit, after = _rows(given.get("limit", "100"), most=_QUARANTINE_ROWS), _number(given.get("after", "0"))
@@ -225,9 +227,9 @@ async def read_quarantine(connector: str, request: Request) -> Response:
     under_way.decide(allow=True, rule="role")
     under_way.providers = (record.agency,)
     under_way.datasets = (DatasetUse(connector, record.active_revision or record.latest_revision),)
+    await state.notes.flush()
     async with state.database.read() as connection:
         page = await quarantine.read_quarantine(connection, connector, limit=limit, after=after)
-        rules = await quarantine.count_rules(connection, connector)
     under_way.rows = len(page.items)
     document = {
         "items": [asdict(item) for item in page.items],
@@ -235,24 +237,33 @@ async def read_quarantine(connector: str, request: Request) -> Response:
         "rejected_rows": page.rejected_rows,
         "revision": page.revision,
         "at": page.at,
-        "rules": [asdict(rule) for rule in rules],
+        "whole": page.whole,
+        "rules": [asdict(rule) for rule in page.rules],
     }
     return answer(document)
 
 
 @router.get("/{connector}/health", summary="Health of a connector")
 async def get_health(connector: str, request: Request) -> Response:
-    """Whether it is open, its circuit, the last success and the last error."""
+    """Whether it is open, its circuit and the fault that opened it, the last success and the last error.
+
+    A new revision or upload closes the circuit.
+    """
     only_parameters(request)
     state = services(request)
     record = await work.owned(state, principal(request), connector)
     opened = state.sources.get(connector)
+    mark = (opened.revision, await opened.source.version()) if opened is not None else None
+    circuit = state.runtime.circuit(connector, mark)
+    cause = state.runtime.cause(connector)
+    await state.notes.flush()
     async with state.database.read() as connection:
         noted = (await reports.read_health(connection)).get(connector)
     document = {
         "connector": connector,
         "state": record.state,
-        "circuit": state.runtime.circuit(connector),
+        "circuit": circuit,
+        "circuit_cause": {"code": cause.code, "detail": cause.detail} if cause else None,
         "problem": {"code": opened.error.code, "detail": opened.error.detail} if opened and opened.error else None,
         "last_success_at": noted.last_success_at if noted else None,
         "last_error": noted.last_error if noted else None,

@@ -6,11 +6,12 @@ Does not live here: deciding what is rejected (`app/connectors`); nothing here e
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import delete, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.catalog import tables
@@ -19,8 +20,8 @@ from app.database import storable, upsert
 
 
 @dataclass(frozen=True, slots=True)
-class QuarantinedReject:
-    """One reject and when it was seen. `seq` is its place in the list."""
+class QuarantinedRecord:
+    """One rejected record and when it was seen. `seq` is its place in the list; `field` to `masked` are its first fault."""
 
     seq: int
     revision: int
@@ -29,92 +30,144 @@ class QuarantinedReject:
     rule: str
     detail: str
     masked: str
+    faults: Sequence[Mapping[str, str]]
     first_seen: datetime
     last_seen: datetime
 
 
 @dataclass(frozen=True, slots=True)
-class QuarantinePage:
-    """A page of the kept rejects. `rejected_rows` is what the last read counted, kept or not; None: never read."""
+class RuleCount:
+    """How many records break one rule on one field."""
 
-    items: tuple[QuarantinedReject, ...]
+    field: str
+    rule: str
+    records: int
+
+
+@dataclass(frozen=True, slots=True)
+class QuarantinePage:
+    """A page of the kept records. `rejected_rows` and `rules` count what was rejected, kept or not; None: never read.
+
+    `whole`: every record of the source was counted; else only those that partial reads met.
+    """
+
+    items: tuple[QuarantinedRecord, ...]
     next_after: int | None
     rejected_rows: int | None
+    rules: tuple[RuleCount, ...]
+    whole: bool
     revision: int | None
     at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
-class RuleCount:
-    """How many of the kept rejects break one rule on one field."""
+class Rejected:
+    """What one read of a connector rejected: a sample, the true counts, and whether it saw every record.
 
-    field: str
-    rule: str
-    rejects: int
+    `version`: the source's own mark of freshness, None where it has none.
+    """
+
+    connector: str
+    revision: int
+    version: str | None
+    whole: bool
+    records: int
+    by_rule: Mapping[tuple[str, str], int]
+    sample: Sequence[Reject]
 
 
-async def record_rejects(
-    connection: AsyncConnection,
-    connector_id: str,
-    revision: int,
-    rejects: Sequence[Reject],
-    total: int,
-    *,
-    limit_rows: int = 1000,
-    complete: bool = False,
-) -> None:
-    """Merges what one read rejected; rejects of other revisions go, the newest `limit_rows` stay.
+async def record_rejects(connection: AsyncConnection, found: Rejected, *, limit_rows: int = 1000) -> None:
+    """Takes over what a read rejected; the newest `limit_rows` records stay, those of other revisions and versions go.
 
-    `total` is the number of rejected rows of that read. `complete`: the read saw every row, so rejects that it did not
-    meet are healed and go too.
+    A read of the whole source replaces what stood there: a clean one clears it. A partial one adds what it met.
     """
     moment = datetime.now(UTC)
-    table = tables.quarantine_reject
+    table, totals = tables.quarantine_reject, tables.quarantine_total
+    mine = table.c.connector == found.connector
     # first the row of the total: two reads of one connector then queue up here and cannot deadlock below
-    counted = {"connector": connector_id, "revision": revision, "rejected_rows": total, "at": moment}
-    await upsert(connection, tables.quarantine_total, [counted])
-    mine = table.c.connector == connector_id
-    await connection.execute(delete(table).where(mine, table.c.revision != revision))
-    rows = {_digest(reject): reject for reject in rejects[:limit_rows]}
-    values = [
-        {
-            "connector": connector_id,
-            "digest": digest,
-            "revision": revision,
-            "place": storable(reject.place),
-            "field": storable(reject.field),
-            "rule": storable(reject.rule),
-            "detail": storable(reject.detail),
-            "masked": storable(reject.masked),
-            "first_seen": moment,
-            "last_seen": moment,
-        }
-        for digest, reject in rows.items()
-    ]
-    await upsert(connection, table, values, keys=("connector", "digest"), keep=("first_seen",))
-    if complete:
+    await upsert(
+        connection,
+        totals,
+        [{"connector": found.connector, "revision": 0, "rejected_rows": 0, "at": moment}],
+        keep=_KEPT,
+    )
+    before = (
+        await connection.execute(select(totals).where(totals.c.connector == found.connector).with_for_update())
+    ).one()
+    same = (before.revision, before.version) == (found.revision, found.version)
+    if not same:
+        await connection.execute(delete(table).where(mine))
+    rules = {(str(field), str(rule)): int(records) for field, rule, records in before.rules} if same else {}
+    records, whole = found.records, found.whole
+    if found.whole or not same:
+        rules = dict(found.by_rule)
+    else:
+        rules.update({key: max(count, rules.get(key, 0)) for key, count in found.by_rule.items()})
+        records, whole = max(records, before.rejected_rows), before.whole
+    counted = {
+        "revision": found.revision,
+        "version": found.version,
+        "whole": whole,
+        "rejected_rows": records,
+        "rules": [[field, rule, count] for (field, rule), count in rules.items()],
+        "at": moment,
+    }
+    await connection.execute(update(totals).where(totals.c.connector == found.connector).values(**counted))
+    await upsert(
+        connection, table, list(_rows(found, moment, limit_rows)), keys=("connector", "digest"), keep=("first_seen",)
+    )
+    if found.whole:
         await connection.execute(delete(table).where(mine, table.c.last_seen < moment))
     newest = select(table.c.seq).where(mine).order_by(table.c.last_seen.desc(), table.c.seq).limit(limit_rows)
     await connection.execute(delete(table).where(mine, table.c.seq.not_in(newest)))
 
 
+_KEPT = ("revision", "rejected_rows", "at")
+
+
+def _rows(found: Rejected, moment: datetime, limit_rows: int) -> Iterator[dict[str, Any]]:
+    """One row a place, its faults in their order."""
+    by_place: dict[str, list[Reject]] = {}
+    for reject in found.sample:
+        if reject.place in by_place or len(by_place) < limit_rows:
+            by_place.setdefault(reject.place, []).append(reject)
+    for place, rejects in by_place.items():
+        faults = [
+            {name: storable(getattr(reject, name)) for name in ("field", "rule", "detail", "masked")}
+            for reject in rejects
+        ]
+        yield {
+            "connector": found.connector,
+            "digest": hashlib.sha256(place.encode("utf-8", "surrogatepass")).hexdigest()[:32],
+            "revision": found.revision,
+            "place": storable(place),
+            **faults[0],
+            "faults": faults,
+            "first_seen": moment,
+            "last_seen": moment,
+        }
+
+
 async def read_quarantine(
     connection: AsyncConnection, connector_id: str, *, limit: int = 100, after: int = 0
 ) -> QuarantinePage:
-    """The kept rejects behind `after`, in the order in which they were first met."""
+    """The kept records behind `after`, in the order in which they were first met."""
     table = tables.quarantine_reject
-    names = [table.c[name] for name in QuarantinedReject.__slots__]
+    names = [table.c[name] for name in QuarantinedRecord.__slots__]
     chosen = select(*names).where(table.c.connector == connector_id, table.c.seq > after)
     rows = (await connection.execute(chosen.order_by(table.c.seq).limit(limit + 1))).mappings().all()
-    items = tuple(QuarantinedReject(**row) for row in rows[:limit])
+    items = tuple(QuarantinedRecord(**row) for row in rows[:limit])
     totals = tables.quarantine_total
     counted = (await connection.execute(select(totals).where(totals.c.connector == connector_id))).one_or_none()
+    rules = [RuleCount(*parts) for parts in counted.rules] if counted else []
     return QuarantinePage(
-        items,
-        items[-1].seq if len(rows) > limit else None,
-        counted.rejected_rows if counted else None,
-        counted.revision if counted else None,
-        counted.at if counted else None,
+        items=items,
+        next_after=items[-1].seq if len(rows) > limit else None,
+        rejected_rows=counted.rejected_rows if counted else None,
+        rules=tuple(sorted(rules, key=lambda count: (-count.records, count.field, count.rule))),
+        whole=bool(counted.whole) if counted else False,
+        revision=counted.revision if counted else None,
+        at=counted.at if counted else None,
     )
 
 
@@ -128,20 +181,3 @@ async def forget_copies(connection: AsyncConnection, connectors: Sequence[str]) 
         gone = await connection.execute(delete(table).where(table.c.connector.in_(connectors), *more))
         found[name] = gone.rowcount
     return found
-
-
-async def count_rules(connection: AsyncConnection, connector_id: str) -> list[RuleCount]:
-    """Kept rejects by field and rule, the most frequent first."""
-    table = tables.quarantine_reject
-    statement = (
-        select(table.c.field, table.c.rule, func.count().label("rejects"))
-        .where(table.c.connector == connector_id)
-        .group_by(table.c.field, table.c.rule)
-    )
-    counts = [RuleCount(**row) for row in (await connection.execute(statement)).mappings()]
-    return sorted(counts, key=lambda count: (-count.rejects, count.field, count.rule))
-
-
-def _digest(reject: Reject) -> str:
-    parts = f"{reject.place}\0{reject.field}\0{reject.rule}"
-    return hashlib.sha256(parts.encode("utf-8", "surrogatepass")).hexdigest()[:32]

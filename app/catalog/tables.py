@@ -5,7 +5,19 @@ SQL over them stands in the sibling modules, one per subject. No table here is r
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Boolean, CheckConstraint, Column, ForeignKey, Index, Integer, String, Table, Text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    String,
+    Table,
+    Text,
+    false,
+)
 
 from app.database import BigKey, Json, UtcTime, metadata
 
@@ -81,7 +93,7 @@ quarantine_reject = Table(
     metadata,
     Column("seq", BigKey, primary_key=True, autoincrement=True),
     Column("connector", String(63), ForeignKey("connector.id"), nullable=False),
-    Column("digest", String(32), nullable=False),  # of place, field and rule: the same reject seen again is one row
+    Column("digest", String(32), nullable=False),  # of the place: one row a rejected record, also when it is seen again
     Column("revision", Integer, nullable=False),
     Column("place", Text, nullable=False),
     Column("field", Text, nullable=False),
@@ -90,6 +102,7 @@ quarantine_reject = Table(
     Column("masked", Text, nullable=False),
     Column("first_seen", UtcTime, nullable=False),
     Column("last_seen", UtcTime, nullable=False),
+    Column("faults", Json, nullable=False, server_default="[]"),  # every (field, rule, detail, masked) of the record
     Index(None, "connector", "digest", unique=True),
 )
 
@@ -100,6 +113,11 @@ quarantine_total = Table(
     Column("revision", Integer, nullable=False),
     Column("rejected_rows", BigInteger, nullable=False),
     Column("at", UtcTime, nullable=False),
+    Column("version", Text),  # the source's own mark of freshness; what another version was rejected for is gone
+    Column(
+        "whole", Boolean, nullable=False, server_default=false()
+    ),  # whether every record was counted, or those of parts
+    Column("rules", Json, nullable=False, server_default="[]"),  # [field, rule, records]: counts, not the kept examples
 )
 
 change_mark = Table(

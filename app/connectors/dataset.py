@@ -81,6 +81,7 @@ class MappedSource:
         kept = await self._kept.table(request.deadline)
         if kept is not None:
             return kept.select(request, wanted)
+        version = await self.version()
         await self.connector.learn()
         scan = scan_request(self.mapping, self.connector, request, wanted, self.manifest.fields)
         pushed = _pushed(request, scan)
@@ -90,7 +91,9 @@ class MappedSource:
         selection = Selection(self.schema, request, wanted, self.mapping.around)
         async for batch in self._batches(scan):
             await selection.take(self.mapping, batch)
-        return selection.result(pushed, datetime.now(UTC))
+        result = selection.result(pushed, datetime.now(UTC))
+        result.whole, result.version = scan.filter is None, version
+        return result
 
     async def _read_ordered(
         self, request: ReadRequest, wanted: Filter, ordered: Ordered, pushed: tuple[str, ...]
@@ -120,13 +123,15 @@ class MappedSource:
     async def stream(self, request: ReadRequest) -> AsyncGenerator[ReadResult]:
         """Every wanted record, batch by batch in the source's own order: nothing is sorted, cut or kept.
 
-        `rejected_rows` and `rejects` of a batch are those of the whole read so far.
+        `rejected_rows`, `by_rule` and `rejects` of a batch are those of the read so far; the last one is empty and tells whether
+        every record was read.
         """
         kept = await self._kept.table(request.deadline)
         if kept is not None:
             yield kept.select(request, request.filter)
             return
         selection = Selection(self.schema, request, request.filter, self.mapping.around)
+        version = await self.version()
         await self.connector.learn()
         scan = scan_request(self.mapping, self.connector, request, request.filter, self.manifest.fields)
         pushed = _pushed(request, scan)
@@ -134,15 +139,21 @@ class MappedSource:
             async for batch in batches:
                 await selection.take(self.mapping, batch)
                 yield selection.drain(pushed, datetime.now(UTC))
+        end = selection.drain(pushed, datetime.now(UTC))
+        end.whole, end.version = scan.filter is None, version
+        yield end
 
     async def read_all(self, deadline: float | None, most: int) -> ReadResult | None:
         """Every valid record, None when there are more than `most`."""
+        version = await self.version()
         selection = Selection(self.schema, ReadRequest(limit=most), TRUE, self.mapping.around)
         async for batch in self._batches(ScanRequest(deadline=deadline)):
             await selection.take(self.mapping, batch)
             if selection.overflown:
                 return None
-        return selection.result((), datetime.now(UTC))
+        result = selection.result((), datetime.now(UTC))
+        result.whole, result.version = True, version
+        return result
 
     async def preview(self, rows: int = 20) -> list[PreviewRow]:
         """The first `rows` raw records with what becomes of each, rejected ones too; what is personal is masked."""

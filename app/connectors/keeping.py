@@ -14,7 +14,7 @@ from typing import Protocol
 from app.connectors.contract import Connector, Freshness
 from app.connectors.filters import TRUE, Filter
 from app.connectors.manifest import Manifest
-from app.connectors.records import MappedRecord, ReadRequest, ReadResult, Reject
+from app.connectors.records import MappedRecord, ReadRequest, ReadResult
 from app.connectors.residual import compile_predicate
 from app.connectors.selection import after_place, place_function
 from app.errors import SourceError
@@ -48,8 +48,7 @@ class KeptTable:
         self._schema = schema
         self._records = result.records
         self._by_key = {record.key: record for record in result.records}
-        self._rejected = result.rejected_rows
-        self._rejects: list[Reject] = result.rejects
+        self._all = result
 
     def select(self, request: ReadRequest, wanted: Filter) -> ReadResult:
         """The records that a read asks for."""
@@ -58,8 +57,11 @@ class KeptTable:
         more = limit is not None and len(found) > limit
         return ReadResult(
             records=found[:limit],
-            rejected_rows=self._rejected,
-            rejects=self._rejects,
+            rejected_rows=self._all.rejected_rows,
+            rejects=self._all.rejects,
+            by_rule=self._all.by_rule,
+            whole=True,
+            version=self._all.version,
             pushed=("kept",),
             as_of=self.as_of,
             stale=self.stale,

@@ -6,10 +6,12 @@ Used only to mask what a steward is shown and where a rejected row stands; nothi
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Any
 
-from app.connectors.mapping.masking import mask
+from app.connectors.masking import mask
 
+_MOST_SHOWN = 60
 _NAMES = re.compile(
     r"(?:^|_)(?:nik|no_?ktp|ktp|no_?kk|nokk|kk|nip|nuptk|npwp|nama_(?:ibu|ayah|wali|lengkap|pemilik|pasien|orang_?tua)"
     r"|tgl_?lahir|tanggal_?lahir|tempat_?lahir|telepon|telp|tlp|no_?hp|hp|handphone|ponsel|wa|whatsapp|email|e_mail|surel"
@@ -35,6 +37,16 @@ def looks_personal(value: Any) -> bool:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return False
     return 10**15 <= abs(value) < 10**18
+
+
+def key_text(pairs: Iterable[tuple[str, Any]]) -> str:
+    """Where a row without a line stands: `, kode F1`, parts that are null left out, personal ones masked; empty without parts."""
+    shown = []
+    for name, value in pairs:
+        if value is not None:
+            text = str(masked_where_personal(value, name))
+            shown.append(f"{name} {text if len(text) <= _MOST_SHOWN else text[:_MOST_SHOWN] + '…'}")
+    return f", {', '.join(shown)}" if shown else ""
 
 
 def masked_where_personal(value: Any, name: str = "") -> Any:

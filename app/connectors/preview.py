@@ -8,7 +8,7 @@ from typing import Any
 from app.connectors.cells import ErrorCell, LongNumber, Percent, cell_text
 from app.connectors.contract import RawBatch
 from app.connectors.mapping import CompiledMapping
-from app.connectors.mapping.masking import mask
+from app.connectors.masking import mask
 from app.connectors.personal import masked_where_personal
 from app.connectors.records import PreviewRow, Reject
 from app.connectors.selection import duplicate_key, map_record, shaped_rows

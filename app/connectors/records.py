@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -60,7 +60,8 @@ class ReadRequest:
 class ReadResult:
     """At most `limit` valid records in order. `pushed` names the work the source did: columns, filter, order, limit, key.
 
-    `rejected_rows` counts raw records that were not valid in what was read; `rejects` holds a bounded sample of them.
+    `rejected_rows` counts raw records that were not valid in what was read, `by_rule` how many broke each rule (field, rule);
+    `rejects` holds a bounded sample of them. `whole`: every record of the source was read. `version`: the source's mark of freshness.
     """
 
     records: list[MappedRecord]
@@ -71,6 +72,9 @@ class ReadResult:
     stale: bool = False
     more: bool = False
     skipped_blank: int = 0
+    by_rule: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    whole: bool = False
+    version: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

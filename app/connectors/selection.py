@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from functools import total_ordering
@@ -16,8 +17,8 @@ from app.connectors.contract import JSON_COLUMN, RawBatch
 from app.connectors.filters import Filter
 from app.connectors.json_text import parse_json
 from app.connectors.mapping import CompiledMapping
-from app.connectors.mapping.masking import mask
 from app.connectors.mapping.rules import StepReject, detail_en
+from app.connectors.masking import mask
 from app.connectors.records import MappedRecord, ReadRequest, ReadResult, RecordWarning, Reject
 from app.connectors.residual import compile_predicate
 from app.errors import SourceTimeout
@@ -173,6 +174,7 @@ class Selection:
         self._cut = False
         self.rejected = 0
         self.rejects: list[Reject] = []
+        self.by_rule: Counter[tuple[str, str]] = Counter()
         self.blank = 0
 
     @property
@@ -219,6 +221,7 @@ class Selection:
             as_of=as_of,
             more=self._cut,
             skipped_blank=self.blank,
+            by_rule=self.by_rule,
         )
 
     def _take(self, mapping: CompiledMapping, batch: RawBatch) -> None:
@@ -269,6 +272,7 @@ class Selection:
 
     def _reject(self, rejects: list[Reject]) -> None:
         self.rejected += 1
+        self.by_rule.update((reject.field, reject.rule) for reject in rejects)
         if len(self.rejects) < SAMPLE_REJECTS:
             self.rejects += rejects
 

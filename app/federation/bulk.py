@@ -26,13 +26,12 @@ from app.errors import (
     FieldForbidden,
     PartialAnswerRefused,
     SimpulError,
-    SourceCircuitOpen,
     SourceFailed,
     SourceRejected,
     SourceSchemaMismatch,
     SourceTimeout,
 )
-from app.federation.executor import NO_FAULT_OF_SOURCE, Runtime, source_documents
+from app.federation.executor import NO_FAULT_OF_SOURCE, Runtime, admitted, mark_of, source_documents
 from app.federation.masks import Masker
 from app.federation.query import Answer, DatasetRef, Grant, Query, SourceStatus, Status
 from app.schemas.arrow import batch_of
@@ -113,8 +112,8 @@ class BulkRead:
         """One dataset. Faults end the leg and stand in its status."""
         breaker = self._runtime.guards.breaker(ref.dataset)
         started = time.perf_counter()
-        if not breaker.allow():
-            status.status, status.problem = "open_circuit", SourceCircuitOpen("the source is being rested; ask again")
+        if not await admitted(breaker, ref):
+            status.status, status.problem = "open_circuit", breaker.refusal()
             return
         try:
             async with (
@@ -127,17 +126,20 @@ class BulkRead:
                         yield part
         except SimpulError as error:
             status.status, status.problem = _named(error), error
-            (breaker.release if isinstance(error, NO_FAULT_OF_SOURCE) else breaker.fail)()
+            if isinstance(error, NO_FAULT_OF_SOURCE):
+                breaker.release()
+            else:
+                breaker.fail(error, await mark_of(ref))
         except TimeoutError:
             status.status, status.problem = "timeout", SourceTimeout(f"{ref.agency} did not answer in time")
-            breaker.fail()
+            breaker.fail(status.problem, await mark_of(ref))
         except (asyncio.CancelledError, GeneratorExit):
             breaker.release()
             raise
         except Exception as error:
             log.exception("leg_failed", dataset=ref.dataset, kind=type(error).__name__, exc_info=error)
             status.status, status.problem = "unavailable", SourceFailed("the gateway could not read this source")
-            breaker.fail()
+            breaker.fail(status.problem, await mark_of(ref))
         else:
             breaker.succeed()
         status.elapsed_ms = round((time.perf_counter() - started) * 1000, 1)
@@ -154,9 +156,7 @@ class BulkRead:
         if ref.grant is not None and ref.grant.masks:
             masker = Masker(ref.grant.masks, key=self._runtime.mask_key, agreement=ref.grant.agreement)
             records = [masker.masked(record) for record in records]
-        status.rejected_rows = result.rejected_rows
-        status.rejects = result.rejects
-        status.pushed, status.as_of = result.pushed, result.as_of
+        status.note(result)
         status.rows += len(result.records)
         if result.stale:
             status.status = "stale"

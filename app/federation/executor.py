@@ -23,7 +23,6 @@ from app.errors import (
     PartialAnswerRefused,
     RecordNotFound,
     SimpulError,
-    SourceCircuitOpen,
     SourceDnsFailed,
     SourceFailed,
     SourceRejected,
@@ -32,7 +31,7 @@ from app.errors import (
     SourceTimeout,
     SourceUnreachable,
 )
-from app.federation.breaker import Guards
+from app.federation.breaker import Breaker, CircuitState, Guards, Mark
 from app.federation.masks import Masker
 from app.federation.merge import merge
 from app.federation.paging import Part, next_position, start_of
@@ -71,9 +70,17 @@ class Runtime:
         """The same for one request."""
         return Runtime(self.guards, deadline, self.planner, self.mask_key)
 
-    def circuit(self, connector: str) -> str:
-        """State of a connector's circuit, for its health."""
-        return self.guards.breaker(connector).state
+    def circuit(self, connector: str, mark: Mark | None = None) -> CircuitState:
+        """State of a connector's circuit, for its health. `mark`: the source as it is now, which may not be the one that failed."""
+        breaker = self.guards.breaker(connector)
+        if mark is not None:
+            breaker.renew(mark)
+        return breaker.state
+
+    def cause(self, connector: str) -> SimpulError | None:
+        """The fault for which a circuit is open, None while it is closed."""
+        breaker = self.guards.breaker(connector)
+        return breaker.cause if breaker.state != "closed" else None
 
 
 @dataclass(slots=True)
@@ -125,11 +132,8 @@ async def _run(query: Query, leg: _Leg, runtime: Runtime) -> None:
     """Runs one leg. Never raises but when it is cancelled."""
     breaker = runtime.guards.breaker(leg.ref.dataset)
     started = time.perf_counter()
-    if not breaker.allow():
-        leg.status.status = "open_circuit"
-        leg.status.problem = SourceCircuitOpen(
-            "the source failed repeatedly and is being rested; it is tried again by itself"
-        )
+    if not await admitted(breaker, leg.ref):
+        leg.status.status, leg.status.problem = "open_circuit", breaker.refusal()
         return
     try:
         result = await _read(query, leg.scan, runtime)
@@ -138,18 +142,28 @@ async def _run(query: Query, leg: _Leg, runtime: Runtime) -> None:
         if isinstance(error, NO_FAULT_OF_SOURCE):
             breaker.release()
         else:
-            breaker.fail()
+            breaker.fail(error, await mark_of(leg.ref))
     except asyncio.CancelledError:
         breaker.release()
         raise
     except Exception as error:
         log.exception("leg_failed", dataset=leg.ref.dataset, kind=type(error).__name__, exc_info=error)
         leg.status.status, leg.status.problem = "unavailable", SourceFailed("the gateway could not read this source")
-        breaker.fail()
+        breaker.fail(leg.status.problem, await mark_of(leg.ref))
     else:
         breaker.succeed()
         _take(leg, result, runtime)
     leg.status.elapsed_ms = round((time.perf_counter() - started) * 1000, 1)
+
+
+async def mark_of(ref: DatasetRef) -> Mark:
+    """What the source is now."""
+    return ref.revision, await ref.source.version()
+
+
+async def admitted(breaker: Breaker, ref: DatasetRef) -> bool:
+    """Whether the source may be asked: its circuit is closed, a probe is due, or it is not the source that failed."""
+    return breaker.allow() or breaker.renew(await mark_of(ref))
 
 
 async def _read(query: Query, scan: Scan, runtime: Runtime) -> ReadResult:
@@ -190,10 +204,7 @@ def request_of(query: Query, scan: Scan, deadline: float | None) -> ReadRequest:
 def _take(leg: _Leg, result: ReadResult, runtime: Runtime) -> None:
     status, ref, scan = leg.status, leg.ref, leg.scan
     status.status = "stale" if result.stale else "ok"
-    status.rejected_rows = result.rejected_rows
-    status.rejects = result.rejects
-    status.pushed = result.pushed
-    status.as_of = result.as_of
+    status.note(result)
     leg.more = result.more
     records = result.records
     if scan.masks:

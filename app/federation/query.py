@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
-from app.connectors.dataset import MappedRecord, MappedSource, Reject
+from app.connectors.dataset import MappedRecord, MappedSource, ReadResult, Reject
 from app.connectors.filters import TRUE, Filter
 from app.errors import SimpulError
 from app.schemas.registry import SchemaDef
@@ -97,6 +97,16 @@ class SourceStatus:
     problem: SimpulError | None = None
     revision: int = 0
     rejects: list[Reject] = field(default_factory=list)
+    by_rule: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    whole: bool = False
+    """Every record of the source was read: what it did not reject is healed."""
+    version: str | None = None
+
+    def note(self, result: ReadResult) -> None:
+        """What a read (so far) rejected, and of which version of the source."""
+        self.rejected_rows, self.rejects, self.by_rule = result.rejected_rows, result.rejects, result.by_rule
+        self.whole, self.version = result.whole, result.version
+        self.pushed, self.as_of = result.pushed, result.as_of
 
 
 @dataclass(slots=True)

@@ -168,7 +168,7 @@ def _most_frequent(trial: Trial) -> str:
 
 
 def _rounded_up(share: float) -> float:
-    return math.ceil(share * 100) / 100
+    return min(math.ceil(share * 10_000) / 10_000, 0.9999)
 
 
 def _summary(trial: Trial) -> str:

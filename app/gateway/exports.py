@@ -102,12 +102,12 @@ async def write_whole(
     except SimpulError as error:
         note_read(exchange, read)
         error.legs = error.legs or read.statuses
-        await records.note_sources(state, read.statuses)
+        records.note_sources(state, read.statuses)
         raise
     finally:
         await asyncio.to_thread(writer.close)
     note_read(exchange, read)
-    await records.note_sources(state, read.statuses)
+    records.note_sources(state, read.statuses)
     return Made(spool, read.complete, read.rows, wanted)
 
 

@@ -98,14 +98,14 @@ async def match(
             read.finish()
     except SimpulError as error:
         exchange.sources = error.legs = merged_statuses(reads)
-        await records.note_sources(state, exchange.sources)
+        records.note_sources(state, exchange.sources)
         raise
     exchange.sources = merged_statuses(reads)
     exchange.complete = all(read.complete for read in reads)
     exchange.rejected = sum(status.rejected_rows for status in exchange.sources)
     exchange.fields = keys.fields
     exchange.rows = await asyncio.to_thread(_write, exchange, matching, keys, spool)
-    await records.note_sources(state, exchange.sources)
+    records.note_sources(state, exchange.sources)
     return Made(spool, bool(exchange.complete), exchange.rows, exports.Wanted("json"))
 
 

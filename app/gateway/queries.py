@@ -97,11 +97,11 @@ async def answer(
     except SimpulError as error:
         _note(exchange, statement.bound, loader.reads, 0)
         error.legs = error.legs or exchange.sources
-        await records.note_sources(state, exchange.sources)
+        records.note_sources(state, exchange.sources)
         raise
     count = sum(batch.num_rows for batch in batches)
     _note(exchange, statement.bound, loader.reads, count)
-    await records.note_sources(state, exchange.sources)
+    records.note_sources(state, exchange.sources)
     summary = Summary(
         sources=source_documents(exchange.sources),
         complete=bool(exchange.complete),

@@ -9,14 +9,9 @@ import difflib
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-
-import structlog
 
 from app.access.decisions import Decision, Operation
 from app.audit.entry import DatasetUse
-from app.catalog import quarantine, reports
-from app.catalog.reports import Health
 from app.connectors.filters import properties
 from app.errors import FieldError, LookupOnly, SimpulError, ValidationFailed
 from app.federation import cursor
@@ -28,11 +23,6 @@ from app.gateway.exchange import Exchange
 from app.gateway.sources import Opened
 from app.gateway.state import State
 from app.schemas.registry import SchemaDef
-
-log = structlog.get_logger("simpul.records")
-
-_ANSWERED = frozenset({"ok", "stale"})
-_FAILED = frozenset({"timeout", "unavailable", "rejected", "open_circuit", "schema_mismatch"})
 
 
 async def read(
@@ -106,10 +96,10 @@ async def run(state: State, exchange: Exchange, query: Query, refs: Sequence[Dat
         answer = await execute(query, refs, state.runtime.until(deadline))
     except SimpulError as error:
         exchange.sources = _legs(error)
-        await note_sources(state, exchange.sources)
+        note_sources(state, exchange.sources)
         raise
     note_answer(exchange, answer)
-    await note_sources(state, answer.sources)
+    note_sources(state, answer.sources)
     return answer
 
 
@@ -122,35 +112,11 @@ def note_answer(exchange: Exchange, answer: Answer) -> None:
     exchange.sources = answer.sources
 
 
-async def note_sources(state: State, sources: Sequence[SourceStatus]) -> None:
-    """Keeps the rejects that the reads met (quarantine) and what failed (health). Never fails an answer."""
-    noted = [source for source in sources if source.rejects or source.status in _FAILED]
+def note_sources(state: State, sources: Sequence[SourceStatus]) -> None:
+    """Counts what each source did, and notes the rejects that the reads met (quarantine) and how they ended (health)."""
     for source in sources:
         state.metrics.count_scan(source.agency, source.status, source.elapsed_ms / 1000)
-    if not noted:
-        return
-    moment = datetime.now(UTC)
-    try:
-        async with state.database.begin() as connection:
-            for source in noted:
-                if source.status in _ANSWERED:
-                    await quarantine.record_rejects(
-                        connection,
-                        source.dataset,
-                        source.revision,
-                        source.rejects,
-                        source.rejected_rows,
-                        limit_rows=state.settings.quarantine_rows,
-                    )
-            failed = [source for source in noted if source.status in _FAILED]
-            notes = [
-                Health(source.dataset, None, source.problem.code if source.problem else source.status, moment)
-                for source in failed
-            ]
-            await reports.record_health(connection, notes)
-    except SimpulError as error:
-        state.metrics.store_failures.inc()
-        log.exception("sources_not_noted", code=error.code, datasets=[source.dataset for source in noted])
+    state.notes.take(sources)
 
 
 def _decide(

@@ -63,6 +63,10 @@ class BrokenSource(MappedSource):
         """Raises why the dataset could not be opened."""
         yield await self.read(request)
 
+    async def version(self) -> str | None:
+        """There is nothing to have one."""
+        return None
+
     async def close(self) -> None:
         """Nothing was opened."""
 

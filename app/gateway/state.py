@@ -31,6 +31,7 @@ from app.errors import AgencyUnknown, StoreUnavailable
 from app.federation.executor import Runtime
 from app.gateway.access import Gate
 from app.gateway.exchange import Names
+from app.gateway.notes import Notes
 from app.gateway.plans import PlanCache
 from app.gateway.sources import Opener, Published, SourcePool
 from app.settings import Settings
@@ -89,6 +90,7 @@ class State:
     catalog: CatalogSnapshot
     codes: InMemoryCodeBook
     usage_rate: RateLimiter
+    notes: Notes
     under_way: UnderWay = field(default_factory=UnderWay)
     stamps: Mapping[str, int] = field(default_factory=dict)
     plans: PlanCache = field(default_factory=PlanCache)
@@ -140,13 +142,16 @@ class State:
             await asyncio.sleep(POLL_SECONDS)
             try:
                 await self.refresh()
+                await self.notes.follow()
             except StoreUnavailable as error:
                 log.warning("state_not_refreshed", code=error.code)
             except Exception as error:
                 log.exception("state_not_refreshed", kind=type(error).__name__, exc_info=error)
 
     async def close(self) -> None:
-        """Closes sources, log and store, in this order; may be called twice."""
+        """Writes what was noted, closes sources, log and store, in this order; may be called twice."""
+        with contextlib.suppress(Exception):
+            await self.notes.flush()
         with contextlib.suppress(Exception):
             await self.sources.close()
         await self.log.close()

@@ -109,7 +109,7 @@ async def verify(
         exchange.rows = 0
         return Verification("tidak_ditemukan", {}, None, None)
     note_answer(exchange, answer)
-    await note_sources(state, answer.sources)
+    note_sources(state, answer.sources)
     if len(answer.records) > 1:
         raise AllSourcesFailed(f"{datasets[0].agency} holds this {subject} more than once; it must mend its register")
     exchange.subjects.append(Subject(subject, number, "compared"))

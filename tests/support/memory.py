@@ -45,6 +45,10 @@ class MemorySource(MappedSource):
         self.held[found.key] = found
         return found.key
 
+    async def version(self) -> str | None:
+        """Memory has no mark of freshness."""
+        return None
+
     async def read(self, request: ReadRequest) -> ReadResult:
         """As `MappedSource.read`."""
         self.asked.append(request)

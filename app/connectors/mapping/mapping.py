@@ -10,14 +10,14 @@ from app.connectors.manifest import Manifest, Unpivot
 from app.connectors.mapping.codes import CodeBook
 from app.connectors.mapping.compile import CompiledField, compile_field
 from app.connectors.mapping.expression import Expression, compile_expression
-from app.connectors.mapping.masking import mask
 from app.connectors.mapping.rules import Nulled, StepReject, detail_en, detail_id
 from app.connectors.mapping.steps.contract import StepContext
+from app.connectors.masking import mask
+from app.connectors.personal import key_text
 from app.schemas.registry import SchemaDef
 from app.schemas.warnings import NOWHERE, Box, Surroundings
 
 DEFAULT_ZONE = "Asia/Jakarta"
-_MOST_SHOWN = 60
 
 
 @dataclass(slots=True)
@@ -75,13 +75,10 @@ class CompiledMapping:
 
     def key_text(self, row: Mapping[str, Any]) -> str:
         """Where a row without a line stands: the raw columns of its key, `, kode F1`; masked where they are personal."""
-        shown = []
-        for name in self.schema.meta.key:
-            column = self.renames.get(name)
-            if column is not None and row.get(column) is not None:
-                value = row[column]
-                shown.append(f"{column} {mask(value) if self.schema.fields[name].pdp != 'none' else _short(value)}")
-        return f", {', '.join(shown)}" if shown else ""
+        columns = [(name, self.renames.get(name)) for name in self.schema.meta.key]
+        known = [(name, column, row.get(column)) for name, column in columns if column is not None]
+        personal = {name for name, _ in columns if self.schema.fields[name].pdp != "none"}
+        return key_text((column, mask(value) if name in personal else value) for name, column, value in known)
 
     def check_columns(self, names: Iterable[str]) -> list[str]:
         """The raw columns that the mapping needs and the source does not have."""
@@ -108,11 +105,6 @@ class CompiledMapping:
                     shown = mask(row.get(compiled.rename)) if compiled.rename else ""
                     mapped.rejects.append((compiled.name, reject.rule, detail_en(reject.rule), shown))
         return mapped
-
-
-def _short(value: Any) -> str:
-    text = str(value)
-    return text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}…"
 
 
 def compile_mapping(

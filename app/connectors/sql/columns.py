@@ -16,6 +16,7 @@ import pyarrow as pa
 from app.connectors.cells import NOT_FINITE, Unreadable
 from app.connectors.contract import JSON_COLUMN, RawReject
 from app.connectors.json_text import JsonFlaw, json_cell, parse_json
+from app.connectors.personal import key_text
 from app.errors import SourceSchemaMismatch
 
 Family = Literal["text", "integer", "float", "decimal", "boolean", "date", "timestamp", "instant", "json"]
@@ -74,13 +75,24 @@ def documents_of(columns: Iterable[Column], names: Sequence[str]) -> list[Column
 class Table:
     """The readable columns of a source in their order, and the sets of them that identify a row."""
 
-    def __init__(self, label: str, columns: Iterable[Column], keys: Iterable[Iterable[str]] = ()) -> None:
+    def __init__(
+        self, label: str, columns: Iterable[Column], keys: Iterable[Iterable[str]] = (), named_by: Iterable[str] = ()
+    ) -> None:
+        """`named_by`: columns that name a row for people where no key is certain (a primary key of SQLite may be null)."""
         self.label = label
         self.columns = tuple(columns)
         self.by_name = {column.name: column for column in self.columns}
         self.keys = tuple(dict.fromkeys(frozenset(key) for key in keys if key))
+        self._names = (*self.keys, *(frozenset(part) for part in (tuple(named_by),) if part))
         self.filterable = frozenset(column.name for column in self.columns if column.filterable)
         self.sortable = frozenset(column.name for column in self.columns if column.sortable)
+
+    def place(self, columns: Sequence[Column], cells: Sequence[Any], number: int) -> str:
+        """Where a row stands: at its key where the columns that were read have one, else its position in this read."""
+        named = {column.name: cell for column, cell in zip(columns, cells, strict=True)}
+        key = next((key for key in self._names if key <= named.keys()), frozenset())
+        pairs = [(name, named[name]) for name in sorted(key) if not isinstance(named[name], Unreadable | bytes)]
+        return self.label + (key_text(pairs) or f", row {number} of this read")
 
     def choose(self, names: Sequence[str] | None) -> tuple[Column, ...]:
         """The columns of these names in this order; `SourceSchemaMismatch` names those that are gone."""
@@ -120,9 +132,9 @@ def finish_rows(
     checks: Sequence[tuple[int, Check]],
     columns: Sequence[Column],
     first: int,
-    place: str,
+    table: Table,
 ) -> tuple[list[tuple[Any, ...]], list[RawReject]]:
-    """Applies the checks; a row with an unreadable cell becomes a `RawReject` that names its position, not its values."""
+    """Applies the checks; a row with an unreadable cell becomes a `RawReject` that names its key (or its position), not its values."""
     if not checks:
         return [tuple(row) for row in rows], []
     good: list[tuple[Any, ...]] = []
@@ -135,7 +147,8 @@ def finish_rows(
                 value = cells[position] = check(value)
                 if isinstance(value, Unreadable):
                     name = columns[position].name
-                    rejects.append(RawReject(f"{place}, row {number}", value.rule, f"column {name!r}: {value.detail}"))
+                    place = table.place(columns, cells, number)
+                    rejects.append(RawReject(place, value.rule, f"column {name!r}: {value.detail}"))
                     break
         else:
             good.append(tuple(cells))

@@ -259,7 +259,7 @@ class MysqlConnector(Connector, Aggregation):
             except TableChanged:
                 cursor.close()
                 raise
-            rows, rejects = finish_rows(block, checks, chosen, first, table.label)
+            rows, rejects = finish_rows(block, checks, chosen, first, table)
             yield RawBatch(schema, rows=rows, place=table.label, rejects=rejects)
             first += len(block)
             if len(block) < BATCH_ROWS:

@@ -173,7 +173,7 @@ class PostgresConnector(Connector, KeyRows, Aggregation, Explains):
                     )
                     if request.limit is not None or len(small) <= SMALL_ROWS:
                         require_types(small, chosen)
-                        rows, rejects = finish_rows(small, checks, chosen, 1, table.label)
+                        rows, rejects = finish_rows(small, checks, chosen, 1, table)
                         yield RawBatch(schema, rows=rows, place=table.label, rejects=rejects)
                         return
                 async with session.transaction(readonly=True):
@@ -182,7 +182,7 @@ class PostgresConnector(Connector, KeyRows, Aggregation, Explains):
                     while True:
                         block = await cursor.fetch(BATCH_ROWS, timeout=_budget(request.deadline))
                         require_types(block, chosen)
-                        rows, rejects = finish_rows(block, checks, chosen, first, table.label)
+                        rows, rejects = finish_rows(block, checks, chosen, first, table)
                         yield RawBatch(schema, rows=rows, place=table.label, rejects=rejects)
                         first += len(block)
                         if len(block) < BATCH_ROWS:
@@ -235,7 +235,7 @@ class PostgresConnector(Connector, KeyRows, Aggregation, Explains):
                 await self._changed(table)
                 return None
             raise self._fault(error) from None
-        return groups.read.batch(rows, table.label)
+        return groups.read.batch(rows, table)
 
     async def close(self) -> None:
         """Closes the pool; queries under way are cancelled."""

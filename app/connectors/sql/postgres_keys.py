@@ -35,10 +35,10 @@ class KeyRead:
     checks: tuple[tuple[int, Check], ...]
     schema: pa.Schema
 
-    def batch(self, rows: Rows, place: str) -> RawBatch:
+    def batch(self, rows: Rows, table: Table) -> RawBatch:
         """The rows of one key as the scan gives them."""
-        good, rejects = finish_rows(rows, self.checks, self.columns, 1, place)
-        return RawBatch(self.schema, rows=good, place=place, rejects=rejects)
+        good, rejects = finish_rows(rows, self.checks, self.columns, 1, table)
+        return RawBatch(self.schema, rows=good, place=table.label, rejects=rejects)
 
 
 def key_read(table: Table, origin: str, columns: Sequence[str] | None, names: Sequence[str]) -> KeyRead | None:

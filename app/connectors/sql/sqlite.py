@@ -241,7 +241,8 @@ class SqliteConnector(Connector, Freshness, Aggregation, Explains):
             raise SourceMissing(f"the database has no table {name!r}", field="/source/table")
         columns = [column_of(str(row[1]), str(row[2] or ""), not_null=_never_null(row, described)) for row in described]
         keys = [self._source.key, *_keys(connection, name, described)]
-        return Table(f"table {name}", documents_of(columns, self._source.json_columns), keys), quote(name)
+        primary = [str(row[1]) for row in described if row[5]]
+        return Table(f"table {name}", documents_of(columns, self._source.json_columns), keys, primary), quote(name)
 
     def _statement(self, request: ScanRequest) -> str:
         with closing(self._connect()) as connection:
@@ -267,7 +268,7 @@ class SqliteConnector(Connector, Freshness, Aggregation, Explains):
             for block in _blocks(connection, f"SELECT {names} FROM {origin}{text}", renderer.parameters):  # noqa: S608 - bound
                 if documents:
                     block = [_parsed(row, documents) for row in block]  # noqa: PLW2901 - the same rows, their documents parsed
-                yield _batch(block, chosen, schema, [next(numbers) for _ in block], table.label)
+                yield _batch(block, chosen, schema, [next(numbers) for _ in block], table)
         except sqlite3.Error as error:
             raise _fault(error) from None
         finally:
@@ -345,21 +346,22 @@ def _text(stored: bytes) -> str | Unreadable:
 
 
 def _batch(
-    block: list[tuple[Any, ...]], columns: Sequence[Column], schema: pa.Schema, numbers: list[int], label: str
+    block: list[tuple[Any, ...]], columns: Sequence[Column], schema: pa.Schema, numbers: list[int], table: Table
 ) -> RawBatch:
     """The rows as they are; no raw type holds a blob or a text that is no UTF-8."""
     rejects: list[RawReject] = []
     unread = [place for place, row in enumerate(block) if any(isinstance(cell, _UNREAD) for cell in row)]
     for place in unread:
+        row = block[place]
         name, cell = next(
-            (column.name, cell) for column, cell in zip(columns, block[place], strict=True) if isinstance(cell, _UNREAD)
+            (column.name, cell) for column, cell in zip(columns, row, strict=True) if isinstance(cell, _UNREAD)
         )
         flaw = cell if isinstance(cell, Unreadable) else _BLOB
-        rejects.append(RawReject(f"{label}, row {numbers[place]}", flaw.rule, f"column {name!r}: {flaw.detail}"))
+        where = table.place(columns, row, numbers[place])
+        rejects.append(RawReject(where, flaw.rule, f"column {name!r}: {flaw.detail}"))
     gone = set(unread)
     rows = [row for place, row in enumerate(block) if place not in gone] if gone else block
-    kept = [number for place, number in enumerate(numbers) if place not in gone] if gone else numbers
-    return RawBatch(schema, rows=rows, place=label, numbers=kept, rejects=rejects)
+    return RawBatch(schema, rows=rows, place=table.label, rejects=rejects)
 
 
 def _fault(error: sqlite3.Error) -> SimpulError:

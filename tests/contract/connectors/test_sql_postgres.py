@@ -206,10 +206,10 @@ class TestPostgres(ConnectorSuite):
         ]
         rejects = [reject for batch in batches for reject in batch.rejects]
         assert [(reject.rule, reject.place) for reject in rejects] == [
-            ("not_finite", "table bebas, row 2"),
-            ("decimal_range", "table bebas, row 3"),
-            ("decimal_range", "table bebas, row 5"),
-            ("not_finite", "table bebas, row 7"),
+            ("not_finite", "table bebas, row 2 of this read"),
+            ("decimal_range", "table bebas, row 3 of this read"),
+            ("decimal_range", "table bebas, row 5 of this read"),
+            ("not_finite", "table bebas, row 7 of this read"),
         ]
         assert "1e" not in "".join(reject.detail for reject in rejects)
 

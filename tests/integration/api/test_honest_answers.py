@@ -109,6 +109,7 @@ def test_verification_with_agreements_of_two_providers_asks_which(
                 "tanggal_lahir": {"const": "1990-01-01", "date": "iso"},
                 "status_dasar": {"const": "HIDUP"},
             },
+            "accept_rejects": 0.7,
         }
     )
     terms = {

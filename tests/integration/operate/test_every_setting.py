@@ -488,6 +488,8 @@ async def test_every_metric_moves(tmp_path: Path, template: Path, monkeypatch: p
         with monkeypatch.context() as patched:
             patched.setattr(at.state.database, "begin", unavailable)
             assert (await at.get(LIST)).status_code == 503
+            with pytest.raises(StoreUnavailable):
+                await at.state.notes.flush()
         look()
         with monkeypatch.context() as patched:
             patched.setattr(at.state.log._store, "commit", broken)
