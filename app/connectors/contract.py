@@ -47,6 +47,8 @@ class RawBatch:
     numbers: Sequence[int] | None = None
     rejects: list[RawReject] = field(default_factory=list)
     skipped_blank: int = 0
+    notes: list[str] = field(default_factory=list)
+    """What the steward has to know of the source as a whole (a mark that was never met); told by check."""
 
     def __len__(self) -> int:
         if self.rows is not None:

@@ -10,7 +10,7 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping
-from typing import Any, get_args
+from typing import Annotated, Any, get_args
 
 import orjson
 import yaml
@@ -49,6 +49,9 @@ class ReadShape(_Part):
     skip_blank_rows: bool = False
     unpivot: Unpivot | None = None
     where: str | None = Field(default=None, max_length=2048)
+    missing: tuple[Annotated[str, Field(min_length=1, max_length=40)], ...] = Field(
+        default=(), max_length=50, description='Texts that mean "no value" in every column, e.g. ["-", "–", "..."]'
+    )
 
 
 class Freshness(_Part):

@@ -100,6 +100,7 @@ class Trier:
         """Goes through a batch; false when a bound is reached."""
         found = self.found
         found.skipped_blank += batch.skipped_blank
+        found.hints += batch.notes
         for raw in batch.rejects:
             self._reject([Reject(raw.place, "", raw.rule, raw.detail)], None)
         keyed = batch.numbers is None
@@ -119,7 +120,7 @@ class Trier:
     def done(self) -> Trial:
         """What was found."""
         self.found.absent = self._paths if self.found.rows else []
-        self.found.hints = self._dates.hints()
+        self.found.hints += self._dates.hints()
         return self.found
 
     def _row(self, place: str, row: Mapping[str, Any], *, keyed: bool) -> None:

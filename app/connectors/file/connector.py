@@ -178,7 +178,9 @@ def project(batch: RawBatch, columns: Sequence[str]) -> RawBatch:
     places = [names.index(name) if name in names else None for name in columns]
     rows = [tuple(None if place is None else row[place] for place in places) for row in batch.rows or ()]
     schema = pa.schema([batch.schema.field(name) if name in names else pa.field(name, pa.string()) for name in columns])
-    return RawBatch(schema, rows=rows, place=batch.place, numbers=batch.numbers, rejects=batch.rejects)
+    return RawBatch(
+        schema, rows=rows, place=batch.place, numbers=batch.numbers, rejects=batch.rejects, notes=batch.notes
+    )
 
 
 def _openable(path: Path) -> None:

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from app.connectors.contract import RawBatch, RawReject
 from app.connectors.file.source import NO_QUOTE, FileSource
-from app.connectors.file.table import header_names
+from app.connectors.file.table import Ending, header_names
 from app.errors import SourceFormatError
 
 BATCH_ROWS = 5_000
@@ -88,14 +88,14 @@ def _unreadable(place: str, first: int, last: int, said: str) -> SourceFormatErr
 def _batches(
     rows: Iterator[tuple[int, list[str]]], schema: pa.Schema, source: FileSource, place: str, rejects: list[RawReject]
 ) -> Iterator[RawBatch]:
-    width = len(schema.names)
+    width, ending = len(schema.names), Ending(source, schema.names, place)
     filled = [schema.names.index(name) for name in source.fill_down if name in schema.names]
     above: dict[int, str] = {}
     batch = RawBatch(schema, rows=[], place=place, numbers=[])
     kept: list[tuple[str, ...]] = []
     numbers: list[int] = []
     for line, row in rows:
-        if source.stop_at is not None and row and row[0].strip() == source.stop_at:
+        if source.stop_at is not None and ending.here(row):
             break
         if len(row) != width:
             detail = f"the row has {len(row)} cells, the header has {width}"
@@ -113,4 +113,5 @@ def _batches(
             batch, kept, numbers = RawBatch(schema, place=place), [], []
     batch.rejects += rejects
     batch.rows, batch.numbers = kept, numbers
+    batch.notes += ending.notes()
     yield batch

@@ -38,6 +38,14 @@ class HeaderRows(BaseModel):
     rows: tuple[int, ...] = Field(min_length=1, max_length=10)
 
 
+class StopAt(BaseModel):
+    """The cell that ends a table: this text in this column."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    column: str = Field(min_length=1, max_length=200)
+    text: str = Field(min_length=1, max_length=500)
+
+
 class FileSource(SourceBase):
     """A file under the agency's folder. What a sheet made for people needs (header rows, range, stop mark) is stated here."""
 
@@ -63,8 +71,9 @@ class FileSource(SourceBase):
         default=0, ge=0, le=10_000, description="Lines before the header, counted as an editor shows them"
     )
     fill_down: tuple[str, ...] = Field(default=(), description="Columns whose blank cells repeat the cell above")
-    stop_at: str | None = Field(
-        default=None, description="The first cell of the row at which the table ends, e.g. JUMLAH"
+    stop_at: str | StopAt | None = Field(
+        default=None,
+        description="A text that ends the table where any cell of a row is it, e.g. JUMLAH; {column, text}: in that column",
     )
     record_path: str | None = Field(default=None, max_length=500, description="Where the records of a JSON file are")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from app.connectors.file.source import FileSource, HeaderRows
+from app.connectors.file.source import FileSource, HeaderRows, StopAt
 from app.errors import SourceFormatError
 
 MOST_COLUMNS = 2_000
@@ -58,3 +58,36 @@ def _distinct(names: list[str], place: str) -> list[str]:
         detail = f"{place}: the column {twice[0]!r} stands twice; give names with header: false and columns"
         raise SourceFormatError(detail, field="/source/header", columns=twice)
     return named
+
+
+class Ending:
+    """Where a table ends: the row that holds the stated mark. A mark that is never met is told."""
+
+    def __init__(self, source: FileSource, names: Sequence[str], place: str) -> None:
+        self._mark = source.stop_at
+        self._column: int | None = None
+        self._place = place
+        self.met = False
+        if isinstance(self._mark, StopAt):
+            if self._mark.column not in names:
+                detail = f"{place}: there is no column {self._mark.column!r} for stop_at"
+                raise SourceFormatError(detail, field="/source/stop_at/column")
+            self._column = names.index(self._mark.column)
+
+    def here(self, cells: Sequence[str]) -> bool:
+        """Whether the table ends before this row; its cells as text."""
+        if self._mark is None:
+            return False
+        if isinstance(self._mark, StopAt):
+            cell = cells[self._column] if self._column is not None and self._column < len(cells) else ""
+            self.met = cell.strip() == self._mark.text
+        else:
+            self.met = any(cell.strip() == self._mark for cell in cells)
+        return self.met
+
+    def notes(self) -> list[str]:
+        """What a reader has to know when the table was read to its end."""
+        if self._mark is None or self.met:
+            return []
+        said = self._mark.text if isinstance(self._mark, StopAt) else self._mark
+        return [f"{self._place}: stop_at {said!r} was met in no row; everything was read"]

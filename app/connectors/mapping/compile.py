@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
@@ -40,15 +40,15 @@ class CompiledField:
 def compile_field(name: str, given: Any, spec: FieldSpec, context: StepContext) -> CompiledField:
     """The compiled mapping of one schema field; raises `MappingInvalid` or `ExpressionForbidden`."""
     if isinstance(given, str):
-        whole = None if is_path(given) else given
-        value = _fitted(_reader(given), spec)
+        whole = None if is_path(given) or context.missing else given
+        value = _fitted(_reader(given, context.missing), spec)
         return CompiledField(name, value, nulls=False, rename=whole, columns=frozenset({_first(given)}))
     if not isinstance(given, Mapping):
         context.refuse("a field is the name of a raw column, or a mapping with from and steps")
     value = _branch(given, context, spec)
     nulls = _otherwise(given, context) == "null"
     plain = given.get("from") if set(given) == {"from"} and isinstance(given.get("from"), str) else None
-    plain = None if plain is not None and is_path(plain) else plain
+    plain = None if context.missing or (plain is not None and is_path(plain)) else plain
     return CompiledField(name, _fitted(value, spec), nulls=nulls, rename=plain, columns=frozenset(context.columns))
 
 
@@ -58,7 +58,7 @@ def _branch(given: Mapping[str, Any], context: StepContext, spec: FieldSpec | No
     if len(named) != 1:
         context.refuse(f"write exactly one of {', '.join(_SOURCES)}")
     source = named[0]
-    context = StepContext(context.pointer, context.codes, context.zone, _months(given, context), spec, context.columns)
+    context = replace(context, months=_months(given, context), spec=spec)
     if source == "when":
         value = _when(given["when"], context.at("when"), spec)
     elif source == "const":
@@ -158,7 +158,7 @@ def _when(given: Any, context: StepContext, spec: FieldSpec | None) -> Value:
 def _from(given: Any, context: StepContext) -> Value:
     """A raw column, a nested path (`$.location.latitude`), or a list of them for `join`."""
     if isinstance(given, list) and given and all(isinstance(name, str) for name in given):
-        readers = [_reader(name) for name in given]
+        readers = [_reader(name, context.missing) for name in given]
         context.columns.update(_first(name) for name in given)
         return lambda row: [reader(row) for reader in readers]
     if not isinstance(given, str) or not given:
@@ -166,7 +166,7 @@ def _from(given: Any, context: StepContext) -> Value:
     if is_path(given) and PATH.fullmatch(given) is None:
         context.refuse("a path is written $.a.b[0]")
     context.columns.add(_first(given))
-    return _reader(given)
+    return _reader(given, context.missing)
 
 
 def _first(name: str) -> str:
@@ -174,14 +174,24 @@ def _first(name: str) -> str:
     return str(steps_of(name)[0]) if is_path(name) else name
 
 
-def _reader(name: str) -> Value:
-    """Reads a column; blank text is null (an empty cell says nothing)."""
-    if not is_path(name):
+def _reader(name: str, missing: frozenset[str]) -> Value:
+    """Reads a column; blank text is null (an empty cell says nothing), and so is a text that the manifest says means no value."""
+    read = _path_reader(name) if is_path(name) else _column_reader(name)
+    if not missing:
+        return read
 
-        def column(row: Row) -> Any:
-            return _said(row.get(name))
+    def unmarked(row: Row) -> Any:
+        found = read(row)
+        return None if isinstance(found, str) and found.strip() in missing else found
 
-        return column
+    return unmarked
+
+
+def _column_reader(name: str) -> Value:
+    return lambda row: _said(row.get(name))
+
+
+def _path_reader(name: str) -> Value:
     steps = steps_of(name)
 
     def path(row: Row) -> Any:
@@ -218,7 +228,7 @@ def _each(given: Any, context: StepContext) -> Step:
     item = context.spec.item if context.spec is not None else None
     if "fields" in given:
         return _each_object(given["fields"], context.at("fields"), item)
-    inside = StepContext(context.pointer, context.codes, context.zone, context.months, item, context.columns)
+    inside = replace(context, spec=item)
     steps = [_step(name, options, inside) for name, options in given.items()]
     check_chain("each", None, list(given.items()), inside)
 
@@ -243,7 +253,7 @@ def _each_object(fields: Any, context: StepContext, item: FieldSpec | None) -> S
     unknown = [name for name in fields if name not in item.parts]
     if unknown:
         context.refuse(f"no member {unknown[0]}; members: {', '.join(item.parts)}")
-    inner = StepContext(context.pointer, context.codes, context.zone, context.months, None, set())
+    inner = replace(context, spec=None, columns=set())
     compiled = [compile_field(name, given, item.parts[name], inner.at(name)) for name, given in fields.items()]
 
     def objects(value: Any, _: Row) -> Any:

@@ -116,9 +116,12 @@ def compile_mapping(
     """
     columns: set[str] = set()
     fields = []
+    missing = frozenset(manifest.read.missing)
     for name, given in manifest.fields.items():
         spec = schema.fields[name]
-        compiled = compile_field(name, given, spec, StepContext(f"/fields/{name}", codes, zone, spec=spec))
+        compiled = compile_field(
+            name, given, spec, StepContext(f"/fields/{name}", codes, zone, spec=spec, missing=missing)
+        )
         columns |= compiled.columns
         fields.append(compiled)
     read = manifest.read

@@ -15,7 +15,7 @@ import psycopg
 import pytest
 
 from app.connectors.dataset import MappedSource, ReadRequest
-from app.connectors.filters import Compare, Literal, Property
+from app.connectors.filters import Compare, IsNull, Literal, Property
 from app.errors import SourceSchemaMismatch
 from tests.support.mariadb import USER, admin, fresh_database
 from tests.support.reading import dataset, read
@@ -340,3 +340,25 @@ async def test_a_query_of_a_steward_for_mariadb_may_end_in_a_comment(
         }
         found = await read(dataset(tmp_path, "fasilitas_kesehatan", source, FACILITIES))
     assert [record.values["nama"] for record in found.records] == ["Klinik # Satu"]
+
+
+async def test_marks_that_mean_no_value_never_change_what_the_database_is_asked(
+    postgres: psycopg.Connection, postgres_url: str, tmp_path: Path
+) -> None:
+    postgres.execute("CREATE TABLE f (kode text primary key, nama text not null, alamat text)")
+    postgres.execute(
+        "INSERT INTO f SELECT 'F' || g, 'Klinik', CASE g % 3 WHEN 0 THEN '-' WHEN 1 THEN 'Jalan ' || g END FROM generate_series(1, 9) g"
+    )
+    source = {"kind": "sql", "url": postgres_url, "table": "f"}
+    opened = dataset(
+        tmp_path, "fasilitas_kesehatan", source, {**FACILITIES, "alamat": "alamat"}, read={"missing": ["-"]}
+    )
+
+    async def keys(**request: Any) -> list[str]:
+        return [record.values["kode_faskes"] for record in (await opened.read(ReadRequest(**request))).records]
+
+    assert await keys(filter=IsNull(Property("alamat"))) == ["F2", "F3", "F5", "F6", "F8", "F9"]
+    assert await keys(filter=Compare("=", Property("alamat"), Literal("-"))) == []
+    assert await keys(order=(("alamat", False),), limit=4) == ["F1", "F4", "F7", "F2"]
+    assert await keys(key="F3", limit=1) == ["F3"]
+    await opened.close()

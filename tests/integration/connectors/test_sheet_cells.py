@@ -217,3 +217,44 @@ async def test_a_sheet_whose_parts_are_broken_is_told(tmp_path: Path, kind: str)
     path.write_bytes(path.read_bytes()[:-200])
     with pytest.raises(SourceFormatError, match="cannot be read as a spreadsheet"):
         await read(dataset(tmp_path, "statistik_indikator", source, {**INDICATORS, "nilai": "Nilai"}))
+
+
+TOTAL = [["Tahun", "Indikator", "Nilai"], [2021, "ipm", 1], [2022, "ipm", 2], [None, "JUMLAH", 3], [2023, "ipm", 9]]
+
+
+@pytest.mark.parametrize("mark", ["JUMLAH", {"column": "Indikator", "text": "JUMLAH"}, "3"])
+async def test_a_table_ends_where_any_cell_or_that_of_a_column_is_the_mark(
+    tmp_path: Path, kind: str, mark: Any
+) -> None:
+    source = {**made(tmp_path, kind, TOTAL), "stop_at": mark}
+    opened = dataset(tmp_path, "statistik_indikator", source, {**INDICATORS, "nilai": "Nilai"})
+    trial = await opened.trial(1_000, 60.0)
+    assert values(await read(opened)) == {2021: 1, 2022: 2}
+    assert (trial.rows, trial.hints) == (2, [])
+
+
+@pytest.mark.parametrize("mark", ["TOTAL", {"column": "Tahun", "text": "JUMLAH"}])
+async def test_a_mark_that_is_never_met_is_told(tmp_path: Path, kind: str, mark: Any) -> None:
+    source = {**made(tmp_path, kind, [row for row in TOTAL if row[0]]), "stop_at": mark}
+    opened = dataset(tmp_path, "statistik_indikator", source, {**INDICATORS, "nilai": "Nilai"})
+    trial = await opened.trial(1_000, 60.0)
+    await opened.close()
+    said = mark if isinstance(mark, str) else mark["text"]
+    assert trial.hints == [f"inbox/a.{kind}, sheet Data: stop_at {said!r} was met in no row; everything was read"]
+    wrong = dataset(
+        tmp_path,
+        "statistik_indikator",
+        {**source, "stop_at": {"column": "Tiada", "text": "x"}},
+        {**INDICATORS, "nilai": "Nilai"},
+    )
+    with pytest.raises(SourceFormatError, match="no column 'Tiada' for stop_at"):
+        await read(wrong)
+
+
+async def test_marks_that_mean_no_value_are_null_in_every_column(tmp_path: Path, kind: str) -> None:
+    rows = [[2021, "ipm", "-"], [2022, "ipm", " – "], [2023, "ipm", "..."], [2024, "ipm", 4], [2025, "-", 5]]
+    source = made(tmp_path, kind, [HEADER, *rows])
+    fields = {**INDICATORS, "nilai": {"from": "Nilai", "number": {}}}
+    found = await read(dataset(tmp_path, "statistik_indikator", source, fields, read={"missing": ["-", "–", "..."]}))
+    assert values(found) == {2021: None, 2022: None, 2023: None, 2024: 4}
+    assert rules(found) == [(f"inbox/a.{kind}, sheet Data, line 6", "kode_indikator", "missing")]

@@ -22,7 +22,7 @@ from app.connectors.contract import RawBatch, RawReject
 from app.connectors.environment import Limits
 from app.connectors.file.sheet.wire import read
 from app.connectors.file.source import FileSource
-from app.connectors.file.table import header_names
+from app.connectors.file.table import Ending, header_names
 from app.errors import SourceFormatError, SourceMissing, SourceTooLarge
 
 BATCH_ROWS = 5_000
@@ -44,12 +44,13 @@ def read_sheet(path: Path, source: FileSource, cache: Path, limits: Limits) -> I
         names = header_names(source, _texts(rows, source), place)
         schema = pa.schema([pa.field(name, pa.string(), metadata=CELL_COLUMN) for name in names])
         rejects: list[RawReject] = []
-        table = _table(rows, source, names, place, rejects)
+        ending = Ending(source, names, place)
+        table = _table(rows, source, names, place, rejects, ending)
         while block := list(islice(table, BATCH_ROWS)):
             kept, numbers = [row for _, row in block], [number for number, _ in block]
             yield RawBatch(schema, rows=kept, place=place, numbers=numbers, rejects=rejects.copy())
             rejects.clear()
-        yield RawBatch(schema, rows=[], place=place, numbers=[], rejects=rejects)
+        yield RawBatch(schema, rows=[], place=place, numbers=[], rejects=rejects, notes=ending.notes())
 
 
 def sheets_of(path: Path, source: FileSource, cache: Path, limits: Limits) -> tuple[str, list[tuple[str, bool]]]:
@@ -67,7 +68,7 @@ def _texts(rows: Numbered, source: FileSource) -> Iterator[tuple[int, list[str]]
 
 
 def _table(
-    rows: Numbered, source: FileSource, names: list[str], place: str, rejects: list[RawReject]
+    rows: Numbered, source: FileSource, names: list[str], place: str, rejects: list[RawReject], ending: Ending
 ) -> Iterator[tuple[int, tuple[Any, ...]]]:
     width = len(names)
     filled = [names.index(name) for name in source.fill_down if name in names]
@@ -75,7 +76,7 @@ def _table(
     for number, cells in rows:
         if all(_empty(cell) for cell in cells):
             continue
-        if source.stop_at is not None and cell_text(cells[0]).strip() == source.stop_at:
+        if source.stop_at is not None and ending.here([cell_text(cell) for cell in cells]):
             return
         if len(cells) > width and not all(_empty(cell) for cell in cells[width:]):
             detail = f"the row has cells behind column {width}, the last one with a name"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NoReturn
 
 from app.connectors.mapping.codes import CodeBook
@@ -26,10 +26,12 @@ class StepContext:
     months: str = "id"
     spec: FieldSpec | None = None
     columns: set[str] = field(default_factory=set)
+    missing: frozenset[str] = frozenset()
+    """Texts that mean "no value"."""
 
     def at(self, name: str) -> StepContext:
         """The same context one member deeper."""
-        return StepContext(f"{self.pointer}/{name}", self.codes, self.zone, self.months, self.spec, self.columns)
+        return replace(self, pointer=f"{self.pointer}/{name}")
 
     def refuse(self, detail: str) -> NoReturn:
         """A fault of the manifest at this place."""
