@@ -13,9 +13,9 @@ from decimal import Decimal
 from itertools import accumulate
 from typing import Any
 
+from app.schemas.numbers import MOST_CHARACTERS, NumberBeyond, exact_number
+
 MAX_DEPTH = 64
-MAX_NUMBER_CHARACTERS = 400
-MAX_EXPONENT = 400
 _STRINGS = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _NOT_BRACKETS = re.compile(r"[^\[\]{}]+")
 _STEPS = {"[": 1, "{": 1, "]": -1, "}": -1}
@@ -110,19 +110,15 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return members
 
 
-def _integer(text: str) -> int:
-    if len(text) > MAX_NUMBER_CHARACTERS:
-        raise JsonFlaw("json_number", f"a number has more than {MAX_NUMBER_CHARACTERS} characters")
-    return int(text)
+def _number(text: str) -> int | Decimal:
+    try:
+        return exact_number(text, MOST_CHARACTERS)
+    except NumberBeyond as beyond:
+        raise JsonFlaw("json_number", str(beyond)) from None
 
 
 def _decimal(text: str) -> Decimal:
-    if len(text) > MAX_NUMBER_CHARACTERS:
-        raise JsonFlaw("json_number", f"a number has more than {MAX_NUMBER_CHARACTERS} characters")
-    number = Decimal(text)
-    if abs(number.adjusted()) > MAX_EXPONENT:
-        raise JsonFlaw("json_number", f"a number has an exponent beyond {MAX_EXPONENT}")
-    return number
+    return Decimal(_number(text))
 
 
 def _constant(name: str) -> Any:
@@ -130,5 +126,5 @@ def _constant(name: str) -> Any:
 
 
 _DECODER = json.JSONDecoder(
-    object_pairs_hook=_object, parse_int=_integer, parse_float=_decimal, parse_constant=_constant, strict=True
+    object_pairs_hook=_object, parse_int=_number, parse_float=_decimal, parse_constant=_constant, strict=True
 )

@@ -21,6 +21,7 @@ from app.connectors.source import Duration, SourceBase
 from app.connectors.yaml_text import load_yaml
 from app.errors import FieldError, ManifestInvalid, SchemaUnknown
 from app.schemas import registry
+from app.schemas.numbers import NumberBeyond, exact_number
 
 MANIFEST_BYTES = 262_144
 _DEPTH = 24
@@ -134,7 +135,9 @@ def load_manifest(text: str) -> dict[str, Any]:
     if len(text.encode("utf-8", "surrogatepass")) > MANIFEST_BYTES:
         raise ManifestInvalid(f"a manifest has at most {MANIFEST_BYTES} bytes", limit_bytes=MANIFEST_BYTES)
     try:
-        found = json.loads(text) if text.lstrip().startswith("{") else load_yaml(text)
+        found = json.loads(text, parse_int=exact_number) if text.lstrip().startswith("{") else load_yaml(text)
+    except NumberBeyond as beyond:
+        raise ManifestInvalid(str(beyond), errors=[FieldError("", "malformed", str(beyond))]) from None
     except (yaml.YAMLError, json.JSONDecodeError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         line = mark.line + 1 if mark is not None else getattr(error, "lineno", 0)

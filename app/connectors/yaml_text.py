@@ -11,6 +11,8 @@ from typing import Any
 
 import yaml
 
+from app.schemas.numbers import MOST_DIGITS
+
 
 class _Loader(yaml.SafeLoader):
     """SafeLoader with distinct keys and the scalar rules of YAML 1.2's core schema."""
@@ -25,7 +27,17 @@ class _Loader(yaml.SafeLoader):
             seen.add(name)
         return super().construct_mapping(node, deep=deep)
 
+    def construct_number(self, node: Any) -> Any:
+        """A number whose digits are bounded before one is made of them."""
+        if len(str(node.value)) > MOST_DIGITS:
+            raise yaml.MarkedYAMLError(
+                problem=f"a number has at most {MOST_DIGITS} digits", problem_mark=node.start_mark
+            )
+        return super().construct_yaml_int(node) if node.tag.endswith(":int") else super().construct_yaml_float(node)
 
+
+for _kind in ("int", "float"):
+    _Loader.add_constructor(f"tag:yaml.org,2002:{_kind}", _Loader.construct_number)
 _DROPPED = frozenset({"tag:yaml.org,2002:bool", "tag:yaml.org,2002:timestamp"})
 _Loader.yaml_implicit_resolvers = {
     first: [(tag, pattern) for tag, pattern in resolvers if tag not in _DROPPED]

@@ -6,7 +6,7 @@ import difflib
 import hashlib
 import re
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
 
 from app.connectors.filters import (
@@ -24,6 +24,7 @@ from app.federation.filter_shape import filter_shape
 from app.federation.filter_typing import mismatch, typed, typed_value
 from app.federation.query import Partial, Query, SortKey
 from app.schemas.base import FieldSpec
+from app.schemas.numbers import NumberBeyond, exact_number
 from app.schemas.registry import SchemaDef
 
 MOST_ROWS = 1000
@@ -192,18 +193,14 @@ def _equality(schema: SchemaDef, name: str, value: str) -> Filter:
 
 def _from_text(spec: FieldSpec, text: str, place: str) -> Any:
     """The value of a `field=value` parameter."""
-    try:
+    if spec.kind in {"integer", "decimal", "number"}:
+        try:
+            number = exact_number(text)
+        except NumberBeyond:
+            mismatch(spec, "a number with a decimal point, without a long exponent", place)
         if spec.kind == "integer":
-            return (
-                int(text)
-                if text.strip("+-").isascii() and text.strip("+-").isdigit()
-                else mismatch(spec, "a whole number", place)
-            )
-        if spec.kind in {"decimal", "number"}:
-            number = Decimal(text)
-            return number if number.is_finite() else mismatch(spec, "a finite number", place)
-    except (InvalidOperation, ValueError):
-        mismatch(spec, "a number with a decimal point", place)
+            return number if isinstance(number, int) else mismatch(spec, "a whole number", place)
+        return Decimal(number)
     if spec.kind == "boolean":
         return _TRUE_WORDS[text] if text in _TRUE_WORDS else mismatch(spec, "true or false", place)
     return typed_value(spec, text)

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import json
 import re
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any, NoReturn
 
 from app.connectors.filters import Filter
 from app.errors import FieldError, FilterMalformed
 from app.federation import cql2_text, cql2_tree
-from app.federation.cql2_lexer import MAX_DEPTH, MAX_OPERATORS, exact_number, malformed, too_complex
+from app.federation.cql2_lexer import MAX_DEPTH, MAX_OPERATORS, malformed, too_complex
+from app.schemas.numbers import exact_decimal, exact_number
 
 MAX_JSON_CHARACTERS = 16_384
 """CQL2-JSON says the same as 2,048 characters of text in several times the space."""
@@ -58,7 +59,7 @@ def _loaded(text: str) -> Any:
         return json.loads(text, parse_float=exact_number, parse_int=exact_number, parse_constant=_no_constant)
     except json.JSONDecodeError as error:
         detail = f"the filter is not JSON at line {error.lineno}, character {error.colno}: {error.msg}"
-    except (InvalidOperation, ValueError):
+    except ValueError:
         detail = "the filter holds a number that is not finite or has too many digits"
     raise FilterMalformed(detail, errors=[FieldError("/filter", "filter_malformed", detail)])
 
@@ -95,7 +96,7 @@ class _Counter:
 
     def _exact(self, number: float) -> Decimal:
         try:
-            return Decimal(exact_number(repr(number)))
-        except (InvalidOperation, ValueError):
+            return exact_decimal(repr(number))
+        except ValueError:
             detail = "the filter holds a number that is not finite"
             raise FilterMalformed(detail, errors=[FieldError("/filter", "filter_malformed", detail)]) from None

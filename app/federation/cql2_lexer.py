@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
 from typing import NoReturn
 
 from app.errors import FieldError, FilterMalformed, FilterTooComplex, OperatorUnsupported
@@ -12,7 +11,6 @@ from app.errors import FieldError, FilterMalformed, FilterTooComplex, OperatorUn
 MAX_TEXT_CHARACTERS = 2048
 MAX_DEPTH = 32
 MAX_OPERATORS = 64
-MAX_NUMBER_DIGITS = 60
 ALLOWED = (
     "= <> < <= > >=, + - * / % div ^, AND, OR, NOT, IN, BETWEEN, LIKE, IS NULL, CASEI, ACCENTI, DATE('…'), TIMESTAMP('…'), "
     "INTERVAL('…', '…'), T_AFTER and the other relations of time, S_INTERSECTS with BBOX, POINT, POLYGON, "
@@ -79,18 +77,6 @@ def tokens_of(text: str) -> list[Token]:
     tokens = _tokens(text)
     _bounds(tokens)
     return tokens
-
-
-def exact_number(text: str) -> int | Decimal:
-    """The number as written: an int where it has neither point nor exponent. Raises InvalidOperation beyond bounds."""
-    if text.lstrip("+-").isdigit():
-        if len(text) > MAX_NUMBER_DIGITS:
-            raise InvalidOperation
-        return int(text)
-    number = Decimal(text)
-    if not number.is_finite() or len(number.as_tuple().digits) > MAX_NUMBER_DIGITS or abs(number.adjusted()) > 400:
-        raise InvalidOperation
-    return number
 
 
 def _tokens(text: str) -> list[Token]:

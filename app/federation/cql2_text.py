@@ -5,11 +5,11 @@ Numbers are exact. Which operators and types fit together is judged in `cql2_tre
 
 from __future__ import annotations
 
-from decimal import InvalidOperation
 from typing import Any, NoReturn
 
-from app.federation.cql2_lexer import MAX_NUMBER_DIGITS, Token, exact_number, malformed, tokens_of, unsupported
+from app.federation.cql2_lexer import Token, malformed, tokens_of, unsupported
 from app.federation.cql2_regions import FUNCTIONS as REGION_FUNCTIONS
+from app.schemas.numbers import MOST_DIGITS, NumberBeyond, exact_number
 
 _OR, _AND, _NOT, _COMPARISON, _SUM, _PRODUCT, _POWER, _SIGN = range(1, 9)
 _BINARY = {
@@ -225,8 +225,8 @@ class _Parser:
     def _number(self, token: Token, sign: str = "") -> Any:
         try:
             return exact_number(sign + token.text)
-        except (InvalidOperation, ValueError):
-            detail = f"the number is not finite or has more than {MAX_NUMBER_DIGITS} digits"
+        except NumberBeyond:
+            detail = f"the number is not finite or has more than {MOST_DIGITS} digits"
             malformed(self._text, token.start, detail)
 
     def _token(self) -> Token | None:

@@ -13,6 +13,7 @@ from typing import Any
 
 from app.errors import CursorInvalid
 from app.federation.query import Answer, Query
+from app.schemas.numbers import exact_decimal
 
 _SIGNATURE_BYTES = 16
 _MOST_CHARACTERS = 8192
@@ -87,7 +88,7 @@ def _unpacked(value: Any) -> Any:
         case {"d": str(text)}:
             return date.fromisoformat(text)
         case {"n": str(text)}:
-            return Decimal(text)
+            return exact_decimal(text)
         case {"f": str(text)}:
             return float.fromhex(text)
         case list():

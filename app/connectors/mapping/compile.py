@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from decimal import Decimal
 from typing import Any
 
 from app.connectors.cells import ErrorCell
@@ -17,6 +16,7 @@ from app.connectors.mapping.steps import STEPS
 from app.connectors.mapping.steps.chain import check_chain
 from app.connectors.mapping.steps.contract import Row, Step, StepContext
 from app.schemas.base import FieldSpec
+from app.schemas.numbers import exact_decimal
 
 Value = Callable[[Row], Any]
 _BESIDE = frozenset({"from", "else", "months", "if"})
@@ -62,7 +62,7 @@ def _branch(given: Mapping[str, Any], context: StepContext, spec: FieldSpec | No
     if source == "when":
         value = _when(given["when"], context.at("when"), spec)
     elif source == "const":
-        constant = Decimal(str(given["const"])) if isinstance(given["const"], float) else given["const"]
+        constant = exact_decimal(repr(given["const"])) if isinstance(given["const"], float) else given["const"]
         value = _constant(constant)
     elif source == "expr":
         expression = compile_expression(given["expr"], f"{context.pointer}/expr")

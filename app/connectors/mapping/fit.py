@@ -10,6 +10,7 @@ from typing import Any
 from app.connectors.cells import LongNumber
 from app.connectors.mapping.rules import StepReject
 from app.schemas.base import FieldSpec
+from app.schemas.numbers import NumberBeyond, bounded, whole
 
 Fit = Callable[[Any], Any]
 
@@ -34,19 +35,26 @@ def _integer(value: Any) -> int:
         return int(value)
     if isinstance(value, bool) or not isinstance(value, int | Decimal):
         raise StepReject("wrong_type")
-    if isinstance(value, Decimal) and value != value.to_integral_value():
+    if isinstance(value, int):
+        return value
+    try:
+        found = whole(value)
+    except NumberBeyond:
+        raise StepReject("number_out_of_range") from None
+    if found is None:
         raise StepReject("not_whole")
-    return int(value)
+    return found
 
 
 def _decimal(value: Any) -> Decimal:
     """A binary float is taken by its shortest decimal form, which is what its source shows."""
     if isinstance(value, bool) or not isinstance(value, int | Decimal | float):
         raise StepReject("wrong_type")
-    found = Decimal(repr(value)) if isinstance(value, float) else Decimal(value)
-    if not found.is_finite():
-        raise StepReject("not_finite")
-    return found
+    try:
+        return bounded(Decimal(repr(value)) if isinstance(value, float) else Decimal(value))
+    except NumberBeyond:
+        finite = isinstance(value, int) or Decimal(value).is_finite()
+        raise StepReject("number_out_of_range" if finite else "not_finite") from None
 
 
 def _number(value: Any) -> float:

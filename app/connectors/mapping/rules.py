@@ -27,6 +27,7 @@ RULES: Mapping[str, tuple[str, str]] = {
     "not_whole": ("bukan bilangan bulat", "a whole number is needed and the value has a fraction"),
     "not_finite": ("bukan bilangan berhingga", "NaN and infinity are no values"),
     "number_out_of_range": ("bilangan terlalu besar", "the number is too large for the field"),
+    "text_too_long": ("teks hasil terlalu panjang", "the expression would make a text of more than 100,000 characters"),
     "number_too_precise": (
         "pecahan lebih panjang dari yang disimpan",
         "the fraction has more digits than the field keeps",

@@ -30,6 +30,7 @@ from app.federation.sql.refusals import (
     SqlTooComplex,
     SqlTooLong,
 )
+from app.schemas.numbers import NumberBeyond, exact_number
 from app.schemas.wilayah import LEVELS
 
 TEXT_BYTES: Final = 16_384
@@ -121,6 +122,13 @@ def _check_depth(tree: exp.Expr) -> None:
             waiting.append((child, depth if type(child) is type(node) and isinstance(node, exp.Binary) else depth + 1))
 
 
+def _check_number(text: str) -> None:
+    try:
+        exact_number(text)
+    except NumberBeyond as beyond:
+        raise SqlMalformed(f"a number is not read: {beyond}") from None
+
+
 def _check_node(node: exp.Expr) -> None:
     name = type(node).__name__
     if isinstance(node, exp.Select) and not node.expressions:
@@ -129,6 +137,8 @@ def _check_node(node: exp.Expr) -> None:
         )
     if isinstance(node, exp.With) and node.args.get("recursive"):
         raise SqlRecursive("WITH RECURSIVE is not taken")
+    if isinstance(node, exp.Literal) and not node.is_string:
+        _check_number(str(node.this))
     if isinstance(node, exp.Anonymous):
         _check_own(node)
         return

@@ -10,7 +10,6 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from sqlglot import exp
@@ -26,6 +25,7 @@ from app.federation.sql.overlaps import question, table_checks
 from app.federation.sql.refusals import SqlMalformed
 from app.federation.sql.shape import SOURCE_COLUMNS
 from app.schemas.base import FieldSpec
+from app.schemas.numbers import exact_decimal, whole
 from app.schemas.registry import SchemaDef
 
 _BOUND_IN = (exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE, exp.In, exp.Between, exp.Like, exp.ILike)
@@ -244,9 +244,10 @@ def _value(node: Any, spec: FieldSpec) -> Any:
         if spec.kind == "date":
             return date.fromisoformat(text) if node.is_string and len(text) == 10 else None
         if spec.kind in {"integer", "decimal"} and not node.is_string:
-            number = Decimal(text)
-            return int(number) if number == number.to_integral_value() else number
-    except (ValueError, InvalidOperation):
+            number = exact_decimal(text)
+            integer = whole(number)
+            return number if integer is None else integer
+    except ValueError:
         return None
     return None
 

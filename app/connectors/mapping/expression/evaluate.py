@@ -8,7 +8,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from decimal import Decimal, DivisionByZero, InvalidOperation
+from decimal import Decimal, DivisionByZero, InvalidOperation, Overflow
 from typing import Any, NoReturn
 
 import sqlglot
@@ -17,8 +17,17 @@ from sqlglot.errors import SqlglotError
 
 from app.connectors.cells import ErrorCell
 from app.connectors.like import compile_like
-from app.connectors.mapping.expression.functions import FUNCTIONS, Unfit, as_number, as_text, convert
+from app.connectors.mapping.expression.functions import (
+    FUNCTIONS,
+    Unfit,
+    as_decimal,
+    as_number,
+    as_text,
+    convert,
+    joined,
+)
 from app.errors import ExpressionForbidden, FieldError
+from app.schemas.numbers import NumberBeyond, bounded, exact_number
 
 MOST_CHARACTERS = 2048
 MOST_NODES = 200
@@ -109,7 +118,7 @@ def _compile(node: exp.Expression, columns: set[str], pointer: str) -> Value:
         columns.add(name)
         return _column(name)
     if kind is exp.Literal:
-        constant = node.this if node.is_string else _number(node.this)
+        constant = node.this if node.is_string else _number(node.this, pointer)
         return lambda _: constant
     if kind is exp.Null:
         return lambda _: None
@@ -186,8 +195,11 @@ def _arguments(node: exp.Expression) -> list[exp.Expression]:
     return found
 
 
-def _number(text: str) -> int | Decimal:
-    return int(text) if text.isdigit() else Decimal(text)
+def _number(text: str, pointer: str) -> int | Decimal:
+    try:
+        return exact_number(text)
+    except NumberBeyond as beyond:
+        _refuse(f"a number is not read: {beyond}", pointer)
 
 
 def _pair(left: Any, right: Any) -> tuple[Any, Any]:
@@ -218,9 +230,11 @@ def _arithmetic(apply: Callable[[Any, Any], Any], left: Value, right: Value) -> 
         if first is None or second is None:
             return None
         try:
-            return apply(Decimal(as_number(first)), Decimal(as_number(second)))
+            return bounded(apply(as_decimal(first), as_decimal(second)))
         except (DivisionByZero, InvalidOperation, ZeroDivisionError):
             raise Unfit("not_a_number") from None
+        except (NumberBeyond, Overflow):
+            raise Unfit("number_out_of_range") from None
 
     return value
 
@@ -291,4 +305,4 @@ def _case(node: exp.Case, sub: Callable[[Any], Value]) -> Value:
 
 
 def _joined(left: Any, right: Any) -> Any:
-    return None if left is None or right is None else as_text(left) + as_text(right)
+    return None if left is None or right is None else joined(as_text(left), as_text(right))

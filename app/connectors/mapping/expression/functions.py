@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import date, datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Context, Decimal, InvalidOperation
 from typing import Any
 
 from app.connectors.mapping.rules import StepReject
 from app.connectors.mapping.text import lower, trim, upper
+from app.schemas.numbers import MOST_CHARACTERS, NumberBeyond, bounded, exact_number
 
 MOST_TEXT = 100_000
+_MOST_PLACES = 100
+_ROUNDING = Context(prec=600)
 
 
 class Unfit(StepReject):
@@ -33,18 +36,29 @@ def as_text(value: Any) -> str:
 
 
 def as_number(value: Any) -> int | Decimal:
-    """A value as exact number; text must be a plain decimal notation."""
+    """A value as exact number within bounds; text must be a plain decimal notation."""
     if isinstance(value, bool):
         raise Unfit("wrong_type")
-    if isinstance(value, int | Decimal):
+    if isinstance(value, int):
         return value
     try:
-        found = Decimal(repr(value) if isinstance(value, float) else str(value).strip())
-    except InvalidOperation:
-        raise Unfit("not_a_number") from None
-    if not found.is_finite():
-        raise Unfit("not_finite")
-    return found
+        if isinstance(value, Decimal):
+            return bounded(value)
+        return exact_number(repr(value) if isinstance(value, float) else str(value).strip(), MOST_CHARACTERS)
+    except NumberBeyond:
+        raise Unfit("not_finite" if isinstance(value, float) else "not_a_number") from None
+
+
+def as_decimal(value: Any) -> Decimal:
+    """The same as a Decimal."""
+    return Decimal(as_number(value))
+
+
+def joined(*texts: str) -> str:
+    """The texts one behind the other, at most `MOST_TEXT` characters."""
+    if sum(map(len, texts)) > MOST_TEXT:
+        raise Unfit("text_too_long")
+    return "".join(texts)
 
 
 def convert(value: Any, target: str) -> Any:
@@ -99,7 +113,23 @@ def _pad(text: Any, width: Any, fill: Any) -> str:
 
 
 def _rounded(value: Any, digits: Any = 0) -> Decimal:
-    return Decimal(as_number(value)).quantize(Decimal(1).scaleb(-_whole(digits)))
+    places = _whole(digits)
+    if not -_MOST_PLACES <= places <= _MOST_PLACES:
+        raise Unfit("number_out_of_range")
+    try:
+        return as_decimal(value).quantize(Decimal(1).scaleb(-places), context=_ROUNDING)
+    except InvalidOperation:
+        raise Unfit("number_out_of_range") from None
+
+
+def _replaced(text: Any, old: Any, new: Any) -> str:
+    """Every `old` by `new`; what would become too long is not made."""
+    value, gone, put = as_text(text), as_text(old), as_text(new)
+    if not gone:
+        return value
+    if len(value) + value.count(gone) * (len(put) - len(gone)) > MOST_TEXT:
+        raise Unfit("text_too_long")
+    return value.replace(gone, put)
 
 
 def _coalesce(*values: Any) -> Any:
@@ -107,7 +137,7 @@ def _coalesce(*values: Any) -> Any:
 
 
 def _concat(*values: Any) -> str:
-    return "".join(as_text(value) for value in values if value is not None)
+    return joined(*(as_text(value) for value in values if value is not None))
 
 
 _ANY = tuple(range(1, 21))
@@ -121,7 +151,7 @@ FUNCTIONS: Mapping[str, tuple[Callable[..., Any], tuple[int, ...]]] = {
     "left": (_strict(lambda text, count: as_text(text)[: max(_whole(count), 0)]), (2,)),
     "right": (_strict(lambda text, count: as_text(text)[-_whole(count) :] if _whole(count) > 0 else ""), (2,)),
     "replace": (
-        _strict(lambda text, old, new: as_text(text).replace(as_text(old), as_text(new)) if old else as_text(text)),
+        _strict(_replaced),
         (3,),
     ),
     "split_part": (_strict(_split_part), (3,)),

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
 
 from app.connectors.cells import Percent
 from app.connectors.mapping.rules import StepReject
 from app.connectors.mapping.steps.contract import Builder, Row, Step, StepContext
 from app.connectors.mapping.text import trim
+from app.schemas.numbers import NumberBeyond, exact_decimal
 
 _MOST_CHARACTERS = 60
 _UNITS: Mapping[tuple[str, str], Decimal] = {
@@ -80,12 +81,12 @@ def _finite(value: Decimal) -> Decimal:
 
 def multiply(given: Any, context: StepContext) -> Step:
     """`multiply: 0.000001`: exact decimal multiplication."""
-    try:
-        factor = Decimal(str(given))
-    except InvalidOperation:
+    if isinstance(given, bool) or not isinstance(given, int | float | str):
         context.refuse("multiply is a number")
-    if isinstance(given, bool) or not factor.is_finite():
-        context.refuse("multiply is a finite number")
+    try:
+        factor = exact_decimal(repr(given) if isinstance(given, float) else str(given))
+    except NumberBeyond as beyond:
+        context.refuse(f"multiply is a finite number: {beyond}")
 
     def step(value: Any, _: Row) -> Any:
         if isinstance(value, bool) or not isinstance(value, int | float | Decimal):

@@ -12,6 +12,7 @@ from app.connectors.cells import LongNumber, cell_text
 from app.connectors.mapping.rules import StepReject
 from app.connectors.mapping.steps.contract import Builder, Row, Step, StepContext, need_text
 from app.connectors.mapping.text import lower, squeeze, title, trim, upper
+from app.schemas.numbers import NumberBeyond, whole
 
 _TEXT: Mapping[str, Callable[[str], str]] = {
     "trim": trim,
@@ -127,7 +128,11 @@ def _plain(value: Any) -> str:
         if not value.is_integer() or abs(value) >= _EXACT_FLOAT:
             raise StepReject("digits_lost")
     elif isinstance(value, Decimal):
-        if value != value.to_integral_value():
+        try:
+            found = whole(value)
+        except NumberBeyond:
+            raise StepReject("number_out_of_range") from None
+        if found is None:
             raise StepReject("digits_lost")
     elif not isinstance(value, int) or isinstance(value, bool):
         raise StepReject("wrong_type")
