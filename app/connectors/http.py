@@ -24,6 +24,7 @@ from httpx_aiohttp import AiohttpTransport
 from app.connectors.environment import Environment, NetworkPolicy
 from app.connectors.json_text import JsonFlaw, decode_json_bytes, parse_json
 from app.connectors.network import HttpAddress, canonical_host, resolve_allowed
+from app.connectors.tls import verified
 from app.errors import (
     NetworkForbidden,
     SimpulError,
@@ -185,6 +186,7 @@ class HttpSource:
             def session() -> aiohttp.ClientSession:
                 connector = aiohttp.TCPConnector(
                     resolver=_PolicyResolver(policy),
+                    ssl=verified(),
                     limit=limits.concurrency,
                     ttl_dns_cache=10,
                     use_dns_cache=True,
@@ -196,8 +198,9 @@ class HttpSource:
             timeout = httpx.Timeout(limits.deadline_seconds, connect=CONNECT_SECONDS)
             self._client = httpx.AsyncClient(
                 headers=packings,
-                transport=AiohttpTransport(client=session),
+                transport=AiohttpTransport(client=session, verify=verified(), trust_env=False),
                 timeout=timeout,
+                verify=verified(),
                 trust_env=False,
                 follow_redirects=False,
             )

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from typing import Literal
+from urllib.parse import parse_qsl, urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from app.connectors.credentials import credential_name, is_reference
 from app.connectors.json_records import check_path
 from app.connectors.network import HttpAddress
 from app.connectors.source import SourceBase
@@ -34,7 +36,7 @@ class RestAuth(_Part):
     @field_validator("password", "token", "value", "client_secret")
     @classmethod
     def _referred(cls, text: str) -> str:
-        if text and not (text.startswith("${") and text.endswith("}")):
+        if text and not is_reference(text):
             raise ValueError("a secret never stands in a manifest: store it and write ${secret:NAME}")
         return text
 
@@ -80,7 +82,24 @@ class RestSource(SourceBase):
             HttpAddress.of(url)
         except NetworkForbidden as error:
             raise ValueError(error.detail) from None
+        named = next(
+            (name for name, _ in parse_qsl(urlsplit(url).query, keep_blank_values=True) if credential_name(name)), None
+        )
+        if named is not None:
+            raise ValueError(
+                f"the parameter {named[:60]} is a credential: use auth: {{kind: api_key, place: query}} with ${{secret:NAME}}"
+            )
         return url
+
+    @field_validator("headers", "params")
+    @classmethod
+    def _no_literal_secret(cls, given: dict[str, str]) -> dict[str, str]:
+        for name, value in given.items():
+            if credential_name(name) and not is_reference(value):
+                raise ValueError(
+                    f"{name[:60]} is a credential: store it as a secret and write ${{secret:NAME}}, or use auth"
+                )
+        return given
 
     @field_validator("record_path")
     @classmethod

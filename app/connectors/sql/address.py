@@ -74,12 +74,12 @@ def parse_url(url: str) -> ServerAddress | SqliteAddress:
 
 
 def resolve_target(address: ServerAddress, environment: Environment) -> ServerTarget:
-    """The address with its references replaced. Raises `SecretUnknown`, or `ValueError` for a port that is no number."""
+    """The address with the references of its credential replaced. Raises `SecretUnknown`."""
     resolve = environment.secrets.resolve
     return ServerTarget(
-        host=resolve(address.host),
-        port=int(resolve(address.port)),
-        database=resolve(address.database),
+        host=address.host,
+        port=int(address.port),
+        database=address.database,
         user=resolve(address.user),
         password=resolve(address.password),
         sslmode=address.sslmode,
@@ -124,6 +124,9 @@ def _server(url: str, dialect: Dialect, default_port: int) -> ServerAddress:
         raise ValueError("the address names no user: scheme://user:${secret:NAME}@host:port/database")
     if not database or "/" in database:
         raise ValueError("the address names no database: scheme://user:${secret:NAME}@host:port/database")
+    for part, text in (("host", show(host)), ("port", show(port)), ("database", database)):
+        if "${" in text:
+            raise ValueError(f"the {part} is written out: references stand for user and password alone")
     password = show(password)
     if password and not _REFERENCE.fullmatch(password):
         raise ValueError("a password never stands in a manifest: store it as a secret and write ${secret:NAME}")

@@ -20,11 +20,19 @@ from pymysql.cursors import SSCursor
 
 from app.connectors.sql.address import ServerTarget
 from app.connectors.sql.mysql_faults import translated
+from app.connectors.tls import unverified, verified
 
 CONNECT_SECONDS = 5.0
 _IDLE_SECONDS = 60.0
 _VERSION = re.compile(r"(?:5\.5\.5-)?(\d+)\.(\d+)\.(\d+)")
-Session = pymysql.connections.Connection
+
+
+class Session(pymysql.connections.Connection):
+    """A connection whose TLS is made of what is passed to it."""
+
+    def _create_ssl_ctx(self, sslp: Any) -> ssl.SSLContext:
+        """The context that was passed; where the driver would make one for `prefer` (with SSLKEYLOGFILE), ours."""
+        return sslp if isinstance(sslp, ssl.SSLContext) else unverified()
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,5 +170,5 @@ def _execute(session: Session, statement: str) -> None:
 def _tls(mode: str) -> dict[str, Any]:
     """`verify-full` and `require` verify the certificate against the system's authorities; `prefer` takes TLS where there is any."""
     if mode in ("verify-full", "verify-ca", "require"):
-        return {"ssl": ssl.create_default_context()}
+        return {"ssl": verified()}
     return {"ssl_disabled": True} if mode == "disable" else {}

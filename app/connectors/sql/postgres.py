@@ -30,6 +30,7 @@ from app.connectors.sql.postgres_render import PostgresRenderer
 from app.connectors.sql.render import MOST_KEYS, renders
 from app.connectors.sql.source import SqlSource
 from app.connectors.sql.statements import aggregate, tail
+from app.connectors.tls import made, unverified
 from app.errors import SimpulError, SourceSchemaMismatch, SourceTimeout, SourceUnreachable
 
 BATCH_ROWS = 5_000
@@ -323,31 +324,44 @@ class PostgresConnector(Connector, KeyRows, Aggregation, Explains):
         target = self._target()
         addresses = await dial_addresses(target, self._environment)
         milliseconds = round(self._environment.limits.deadline_seconds * 1000)
+        attempts = [unverified(), False] if target.sslmode == "prefer" else [_ssl(target.sslmode, target.host)]
         try:
-            return await asyncpg.create_pool(
-                host=addresses[0],
-                port=target.port,
-                user=target.user,
-                password=target.password or None,
-                database=target.database,
-                ssl=_ssl(target.sslmode, target.host),
-                passfile="/dev/null/none",  # no file: passwords come from sealed secrets alone
-                timeout=CONNECT_SECONDS,
-                min_size=1,
-                max_size=self._environment.limits.concurrency,
-                max_inactive_connection_lifetime=300,
-                statement_cache_size=200,
-                init=read_as_it_is,
-                reset=_nothing,
-                server_settings={
-                    "application_name": "simpul",
-                    "default_transaction_read_only": "on",
-                    "statement_timeout": str(milliseconds),
-                    "idle_in_transaction_session_timeout": str(2 * milliseconds),
-                    "search_path": '"$user", public',
-                    "TimeZone": "UTC",
-                },
-            )
+            while True:
+                try:
+                    return await asyncpg.create_pool(
+                        host=addresses[0],
+                        port=target.port,
+                        user=target.user,
+                        password=target.password,  # an empty one is one: None would mean PGPASSWORD or ~/.pgpass
+                        database=target.database,
+                        ssl=attempts.pop(0),
+                        direct_tls=False,
+                        target_session_attrs="any",
+                        service="none",
+                        servicefile="/dev/null",
+                        krbsrvname="postgres",
+                        gsslib="gssapi",
+                        timeout=CONNECT_SECONDS,
+                        min_size=1,
+                        max_size=self._environment.limits.concurrency,
+                        max_inactive_connection_lifetime=300,
+                        statement_cache_size=200,
+                        init=read_as_it_is,
+                        reset=_nothing,
+                        server_settings={
+                            "application_name": "simpul",
+                            "default_transaction_read_only": "on",
+                            "statement_timeout": str(milliseconds),
+                            "idle_in_transaction_session_timeout": str(2 * milliseconds),
+                            "search_path": '"$user", public',
+                            "TimeZone": "UTC",
+                        },
+                    )
+                except ConnectionError as error:
+                    if (
+                        type(error) is not ConnectionError or not attempts
+                    ):  # the server has no TLS: `prefer` goes on without
+                        raise
         except Exception as error:  # noqa: BLE001 - whatever the driver raises becomes one of our errors
             raise translated(error) from None
 
@@ -374,14 +388,17 @@ class _NamedContext(ssl.SSLContext):
         return super().wrap_bio(incoming, outgoing, *options, **{**named, "server_hostname": self.name})
 
 
-def _ssl(mode: str, host: str) -> ssl.SSLContext | str | bool:
-    """`verify-full` and `require` verify certificate and name against the system's authorities; `disable` uses none."""
-    if mode in ("verify-full", "verify-ca", "require"):
-        context = _NamedContext(ssl.PROTOCOL_TLS_CLIENT)
-        context.load_default_certs()
-        context.name = host
-        return context
-    return "prefer" if mode == "prefer" else False
+def _ssl(mode: str, host: str) -> ssl.SSLContext | bool:
+    """`verify-full` and `require` verify certificate and name against the system's authorities; `disable` uses no TLS.
+
+    Always a context or False: of a mode's name asyncpg makes a context with the certificates and settings that it finds in the
+    environment and in the home folder.
+    """
+    if mode == "disable":
+        return False
+    context = made(_NamedContext)
+    context.name = host  # type: ignore[attr-defined]
+    return context
 
 
 def _stage(error: SimpulError, name: str) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import os
 import sys
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from typing import Any, Final, Self
 
 import pyarrow as pa
 
+from app.children import bare_environment
 from app.federation.sql.refusals import SqlFailed, SqlMemoryExceeded, SqlTimeExceeded, SqlValueNotFinite
 from app.federation.sql.worker import FRAME
 
@@ -42,15 +42,11 @@ class SqlWorker:
         self._process: asyncio.subprocess.Process | None = None
 
     async def __aenter__(self) -> Self:
-        environment = {
-            name: os.environ[name] for name in ("PATH", "LANG", "TMPDIR", "SYSTEMROOT") if name in os.environ
-        }
-        environment["PYTHONPATH"] = os.pathsep.join(entry for entry in sys.path if entry)
         # -P: this gateway's own code, also where the folder it was started in holds another `app`.
         self._process = await asyncio.create_subprocess_exec(
             sys.executable, "-P", "-c", _WORKER,
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
-            env=environment, limit=_PIPE_BYTES, start_new_session=True,
+            env=bare_environment(), limit=_PIPE_BYTES, start_new_session=True,
         )  # fmt: skip
         await self._send(b"S", json.dumps({"memory_bytes": MEMORY_BYTES, "temp_bytes": TEMP_BYTES}).encode())
         return self

@@ -17,6 +17,7 @@ from typing import IO, Any
 import orjson
 import pyarrow as pa
 
+from app.children import bare_environment
 from app.connectors.cells import CELL_COLUMN, cell_text
 from app.connectors.contract import RawBatch, RawReject
 from app.connectors.environment import Limits
@@ -126,7 +127,14 @@ def parse_sheet(path: Path, source: FileSource, cache: Path, limits: Limits) -> 
         str(limits.bytes),
     ]
     try:
-        done = subprocess.run(command, capture_output=True, timeout=PARSE_SECONDS, check=False)  # noqa: S603 - our own module
+        done = subprocess.run(  # noqa: S603 - our own module
+            command,
+            capture_output=True,
+            timeout=PARSE_SECONDS,
+            check=False,
+            env=bare_environment(),
+            stdin=subprocess.DEVNULL,
+        )
     except subprocess.TimeoutExpired:
         fresh.unlink(missing_ok=True)
         raise SourceTooLarge(
