@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import zipfile
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import openpyxl
 import pytest
+import xlsxwriter
 
 from app.connectors.cells import ErrorCell, LongNumber, Percent
 from app.connectors.dataset import ReadResult
@@ -127,6 +130,34 @@ async def test_04_an_error_is_a_reject_and_never_null(tmp_path: Path, kind: str)
     assert rules(found) == [(f"{place} {line}", "nilai", "cell_error") for line in (2, 3, 4)]
     nulled = await indicators(tmp_path, kind, rows, {"from": "Nilai", "number": {}, "else": "null"})
     assert [record.warnings[0].code for record in nulled.records if record.warnings] == ["cell_error"] * 3
+
+
+async def test_04_a_formula_that_openpyxl_wrote_has_no_result_and_one_that_gives_an_empty_text_has(
+    tmp_path: Path,
+) -> None:
+    book = openpyxl.Workbook()
+    for row in (HEADER, [2021, "ipm", "=1+1"], [2022, "ipm", 2], [2023, "ipm", "=1/0"]):
+        book.active.append(row)
+    (tmp_path / "inbox").mkdir()
+    book.save(tmp_path / "inbox" / "a.xlsx")
+    with xlsxwriter.Workbook(tmp_path / "inbox" / "b.xlsx") as written:
+        sheet = written.add_worksheet()
+        for place, row in enumerate((HEADER, [2021, "ipm"], [2022, "ipm", 2])):
+            sheet.write_row(place, 0, row)
+        sheet.write_formula(1, 2, '=""', None, "kosong")
+    with zipfile.ZipFile(tmp_path / "inbox" / "b.xlsx") as archive:
+        parts = {entry: archive.read(entry).replace(b"<v>kosong</v>", b"<v></v>") for entry in archive.namelist()}
+    with zipfile.ZipFile(tmp_path / "inbox" / "b.xlsx", "w") as archive:
+        for entry, content in parts.items():
+            archive.writestr(entry, content)
+    found = []
+    for name in ("a", "b"):
+        source = {"kind": "file", "location": f"inbox/{name}.xlsx"}
+        found.append(await read(dataset(tmp_path, "statistik_indikator", source, {**INDICATORS, "nilai": "Nilai"})))
+    assert [(values(one), [rule for _, _, rule in rules(one)]) for one in found] == [
+        ({2022: 2}, ["cell_error", "cell_error"]),
+        ({2021: None, 2022: 2}, []),
+    ]
 
 
 async def test_04_an_error_is_never_filled_from_above_and_fills_nothing(tmp_path: Path, kind: str) -> None:

@@ -104,7 +104,7 @@ class _Pass:
         self._row = self._column = -1
         self._kind: str | None = None
         self._style: str | None = None
-        self._formula = self._stored = False
+        self._formula = self._stored = self._inside = False
         self._sign: list[str] = []
 
     def marks(self, stream: IO[bytes]) -> Marks:
@@ -125,7 +125,10 @@ class _Pass:
             self._formula = self._stored = False
             self._sign.clear()
         elif name == "v":
-            self._stored = True
+            self._inside = True
+            self._stored = (
+                self._kind == "str"
+            )  # an empty text is a result; elsewhere an empty <v/> says that there is none
         elif name == "f":
             self._formula = True
         elif name == "row":
@@ -133,11 +136,16 @@ class _Pass:
             self._row, self._column = (int(number) - 1 if number else self._row + 1), -1
 
     def _text(self, text: str) -> None:
-        if self._kind == "e" and self._stored:
-            self._sign.append(text)
+        if self._inside:
+            self._stored = True
+            if self._kind == "e":
+                self._sign.append(text)
 
     def _end(self, tag: str) -> None:
-        if _local(tag) != "c":
+        name = _local(tag)
+        if name == "v":
+            self._inside = False
+        if name != "c":
             return
         if self._kind == "e":
             self._marks[self._row][self._column] = error("".join(self._sign))
