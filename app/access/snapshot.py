@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import date
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -42,6 +42,21 @@ class AccessSnapshot:
             for agreement in self.agreements.values()
             if agreement.concerns(principal) and agreement.state_on(today) == "active"
         ]
+
+    def without(self, agencies: Collection[str]) -> AccessSnapshot:
+        """The same while these agencies are disabled: their clients are, and no agreement of theirs grants anything."""
+        if not agencies:
+            return self
+        clients = {
+            name: replace(client, disabled=True) if client.agency in agencies else client
+            for name, client in self.clients.items()
+        }
+        agreements = [
+            agreement
+            for agreement in self.agreements.values()
+            if agreement.terms.provider not in agencies and agreement.terms.consumer not in agencies
+        ]
+        return make_snapshot(self.stamp, clients.values(), agreements, self.purposes.values())
 
 
 def make_snapshot(

@@ -16,6 +16,7 @@ from app.api.wire import AgencyBody, AgencyChange
 from app.catalog import agencies, files
 from app.catalog.agencies import Agency
 from app.catalog.inbox import Inbox
+from app.errors import StateConflict
 from app.gateway.connectors import act
 
 router = APIRouter(prefix="/v1/agencies", tags=["catalogue"])
@@ -65,9 +66,15 @@ async def get_agency(agency: str, request: Request) -> Response:
     "/{agency}", summary="Change an agency", openapi_extra=json_body("AgencyChange", {"contact": "0291-591234"})
 )
 async def change_agency(agency: str, request: Request) -> Response:
-    """For the walidata: names, contact, allowed networks, or `disabled`. Absent members stay as they are."""
+    """For the walidata: names, contact, allowed networks, or `disabled`. Absent members stay as they are.
+
+    While an agency is disabled its clients get no tokens, the tokens they hold are dead within a second, its agreements grant nothing
+    and its datasets are not asked.
+    """
     body = read_model(request, AgencyChange)
     given = dict(body.model_dump(exclude_unset=True).items())
+    if body.disabled and principal(request).agency == agency:
+        raise StateConflict("the agency of your own credential cannot be disabled by it: nobody could enable it again")
     changes = {name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}
     under_way = exchange(request)
     under_way.detail["agency"], under_way.detail["changed"] = agency, sorted(changes)

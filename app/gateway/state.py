@@ -15,9 +15,10 @@ from typing import Any
 import structlog
 
 from app.access.credentials import SecretVerifier
-from app.access.keys import load_keys
+from app.access.keys import KeySet, load_keys
 from app.access.rates import RateLimiter
 from app.access.sealing import Seal
+from app.access.snapshot import AccessSnapshot
 from app.access.snapshot import load_snapshot as load_access
 from app.access.source_secrets import SecretStore
 from app.audit.log import ExchangeLog
@@ -93,6 +94,10 @@ class State:
     notes: Notes
     under_way: UnderWay = field(default_factory=UnderWay)
     stamps: Mapping[str, int] = field(default_factory=dict)
+    granted: AccessSnapshot = field(default_factory=lambda: AccessSnapshot(stamp=-1))
+    """Clients and agreements as they stand in the store; what holds while agencies are disabled is `access.snapshot`."""
+    keys: KeySet = field(default_factory=lambda: KeySet(()))
+    disabled: frozenset[str] = frozenset()
     plans: PlanCache = field(default_factory=PlanCache)
     background: Any = None
     """The runner of jobs (`gateway/jobs.py`), which itself works with this state."""
@@ -114,9 +119,7 @@ class State:
                 if not moved and self.stamps:
                     return
                 if "access" in moved or not self.stamps:
-                    snapshot = await load_access(connection)
-                    self.access.issuer.install(await load_keys(connection, self.seal), snapshot)
-                    self.access.snapshot = snapshot
+                    self.granted, self.keys = await load_access(connection), await load_keys(connection, self.seal)
                 if "codes" in moved or not self.stamps:
                     regions, crosswalk = await code_tables(connection)
                     self.codes = InMemoryCodeBook(str(stamps.get("codes", 0)), regions, crosswalk)
@@ -124,6 +127,11 @@ class State:
                     await self.secrets.refresh(connection)
                 self.catalog = await load_catalog(connection)
             catalog = self.catalog
+            disabled = frozenset(agency.id for agency in catalog.agencies.values() if agency.disabled)
+            if "access" in moved or disabled != self.disabled or not self.stamps:
+                self.disabled = disabled
+                self.access.snapshot = self.granted.without(disabled)
+                self.access.issuer.install(self.keys, self.access.snapshot)
             published = [
                 Published(catalog.agencies[found.agency], found)
                 for datasets in catalog.datasets.values()

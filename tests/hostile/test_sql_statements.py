@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from app.federation.sql.guard import guarded
-from app.federation.sql.refusals import SqlRefused
+from app.federation.sql.refusals import SqlRefused, SqlTableUnknown
 from app.schemas import registry
 
 SCHEMAS = frozenset(schema.name for schema in registry.all_schemas())
@@ -152,3 +152,34 @@ def test_each_kind_has_its_code(statement: str, code: str) -> None:
         guarded(statement, SCHEMAS)
 
     assert caught.value.code == code
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "SELECT nama FROM wilayah WHERE EXISTS (WITH t AS (SELECT 1 AS a) SELECT a FROM t) AND EXISTS (SELECT 1 FROM t)",
+        "SELECT nama FROM wilayah WHERE EXISTS (SELECT 1 FROM t) AND EXISTS (WITH t AS (SELECT 1 AS a) SELECT a FROM t)",
+        "SELECT a FROM (WITH t AS (SELECT 1 AS a) SELECT a FROM t) x UNION ALL SELECT a FROM t",
+        "WITH a AS (SELECT n FROM b), b AS (SELECT 1 AS n) SELECT n FROM a",
+        "WITH a AS (SELECT n FROM a) SELECT n FROM a",
+        "WITH a AS (WITH b AS (SELECT 1 AS n) SELECT n FROM b) SELECT a.n FROM a JOIN b ON a.n = b.n",
+    ],
+)
+def test_hostile_34_a_with_name_is_seen_only_where_it_is_in_scope(statement: str) -> None:
+    with pytest.raises(SqlTableUnknown):
+        guarded(statement, SCHEMAS)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "WITH t AS (SELECT nama FROM wilayah) SELECT nama FROM t WHERE EXISTS (SELECT 1 FROM t u WHERE u.nama = t.nama)",
+        "WITH a AS (SELECT 1 AS n), b AS (SELECT n FROM a) SELECT n FROM b",
+        "WITH a AS (SELECT 1 AS n) SELECT n FROM a UNION ALL SELECT n FROM a",
+        "SELECT x.n FROM (WITH a AS (SELECT 1 AS n) SELECT n FROM a) x",
+        "WITH a AS (SELECT 1 AS n), b AS (WITH c AS (SELECT n FROM a) SELECT n FROM c) SELECT n FROM b",
+        "WITH T AS (SELECT 1 AS n) SELECT n FROM t",
+    ],
+)
+def test_with_names_in_scope_are_taken(statement: str) -> None:
+    assert guarded(statement, SCHEMAS)

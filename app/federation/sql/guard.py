@@ -64,7 +64,7 @@ def guarded(text: str, schemas: frozenset[str]) -> exp.Query:
     for node in nodes:
         _check_node(node)
         if isinstance(node, exp.Table):
-            _check_table(node, schemas, tables)
+            _check_table(node, schemas)
         elif isinstance(node, exp.Join):
             _check_join(node)
     return tree
@@ -193,14 +193,30 @@ def _function(name: str) -> SqlFunctionForbidden:
     return SqlFunctionForbidden(f"the function {name[:64]!r} is not on the list{hint}", function=name[:64])
 
 
-def _check_table(node: exp.Table, schemas: frozenset[str], tables: set[str]) -> None:
+def _visible(node: exp.Expr, name: str) -> bool:
+    """Whether a WITH query of this name can be seen from here: one of an enclosing query; inside its WITH only those written before."""
+    part: exp.Expr | None = node
+    inside: exp.Expr | None = None
+    while part is not None:
+        if isinstance(part, exp.CTE):
+            inside = part
+        elif isinstance(part, exp.Query):
+            written = part.ctes
+            before = written[: next((place for place, one in enumerate(written) if one is inside), len(written))]
+            if any(one.alias.lower() == name for one in before):
+                return True
+        part = part.parent
+    return False
+
+
+def _check_table(node: exp.Table, schemas: frozenset[str]) -> None:
     given = {part for part, value in node.args.items() if value not in (None, False, [])}
     name = node.name.lower()
     if not isinstance(node.this, exp.Identifier) or given - _TABLE_PARTS:
         raise SqlTableUnknown(
             "FROM takes plain names of schemas: no catalogs, files, functions or samples", table=name[:64]
         )
-    if name not in schemas and name not in tables:
+    if name not in schemas and not _visible(node, name):
         near = difflib.get_close_matches(name[:64], sorted(schemas), n=3)
         hint = f"did you mean {', '.join(near)}?" if near else "GET /v1/schemas lists the schemas"
         raise SqlTableUnknown(f"there is no schema {name[:64]!r}; {hint}", table=name[:64], closest=near)

@@ -1,0 +1,98 @@
+"""Authority is asked where it is used: a disabled agency does nothing more, within a second, and others do nothing under it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.integration.api.conftest import facility_manifest, gateway, services
+from tests.support.gateway import RunningGateway
+
+__all__ = ["gateway", "services"]
+LIST = "/v1/records/fasilitas-kesehatan"
+
+
+def within_a_second(ask: Callable[[], httpx.Response], status: int) -> httpx.Response:
+    """The first answer of this status."""
+    ends = time.monotonic() + 1.0
+    while (answer := ask()).status_code != status and time.monotonic() < ends:
+        time.sleep(0.02)
+    assert answer.status_code == status, answer.text
+    return answer
+
+
+def disable(gateway: RunningGateway, agency: str, *, disabled: bool) -> None:
+    answer = gateway.admin.patch(f"/v1/agencies/{agency}", json={"disabled": disabled})
+    assert answer.status_code == 200, answer.text
+
+
+@pytest.fixture
+def agency(gateway: RunningGateway) -> Any:
+    """An agency that holds a client, a steward and a connector; enabled again behind the test."""
+    name = f"uji-mati-{time.monotonic_ns() % 10**9}"
+    gateway.agency(name)
+    yield name
+    disable(gateway, name, disabled=False)
+
+
+def made(gateway: RunningGateway, agency: str, role: str) -> tuple[str, str]:
+    body = {"agency": agency, "role": role, "name": "Uji", "id": f"k-{role}-{time.monotonic_ns()}"}
+    answer = gateway.admin.post("/v1/clients", json=body).json()
+    return answer["client_id"], answer["client_secret"]
+
+
+def test_hostile_35_a_disabled_agency_gets_no_tokens_and_those_it_has_are_dead(
+    gateway: RunningGateway, agency: str
+) -> None:
+    credential = made(gateway, agency, "client")
+    client, steward = gateway.session(*credential), gateway.session(*made(gateway, agency, "steward"))
+    assert client.get(LIST).status_code == 200
+    assert steward.put(f"/v1/agencies/{agency}/files/a.csv", content=b"kode,nama\nF1,Satu\n").status_code == 201
+    disable(gateway, agency, disabled=True)
+    within_a_second(lambda: client.get(LIST), 401)
+    assert steward.put(f"/v1/agencies/{agency}/files/b.csv", content=b"kode\n").status_code == 401
+    manifest = facility_manifest(f"{agency}-f", agency)
+    assert steward.put(f"/v1/connectors/{agency}-f", json=manifest).status_code == 401
+    refused = httpx.post(f"{gateway.url}/oauth/token", data={"grant_type": "client_credentials"}, auth=credential)
+    assert (refused.status_code, refused.json()["error"]) == (401, "invalid_client")
+    disable(gateway, agency, disabled=False)
+    within_a_second(lambda: client.get(LIST), 200)
+
+
+def test_hostile_35_agreements_of_a_disabled_agency_grant_nothing(gateway: RunningGateway, agency: str) -> None:
+    terms = {
+        "id": f"pks-{agency}",
+        "provider": agency,
+        "consumer": "rsud",
+        "schema": "penduduk_verifikasi",
+        "fields": ["*"],
+        "purposes": ["pelayanan_kesehatan"],
+        "basis": "UU 17/2023",
+        "valid_from": "2026-01-01",
+        "valid_until": "2030-12-31",
+    }
+    assert gateway.admin.post("/v1/agreements", json=terms).status_code == 201
+    for _ in range(2):
+        gateway.admin.post(f"/v1/agreements/pks-{agency}/approve")
+    reader = gateway.client("client", "rsud")
+
+    def held() -> list[str]:
+        return [found.get("agreement") for found in reader.get("/v1/access").json()["items"]]
+
+    assert f"pks-{agency}" in held()
+    disable(gateway, agency, disabled=True)
+    ends = time.monotonic() + 1.0
+    while f"pks-{agency}" in held() and time.monotonic() < ends:
+        time.sleep(0.02)
+    assert f"pks-{agency}" not in held()
+    disable(gateway, agency, disabled=False)
+    assert f"pks-{agency}" in held()
+
+
+def test_hostile_35_nobody_locks_the_own_door_for_ever(gateway: RunningGateway) -> None:
+    answer = gateway.admin.patch("/v1/agencies/diskominfo", json={"disabled": True})
+    assert (answer.status_code, answer.json()["code"]) == (409, "state_conflict")
