@@ -5,8 +5,9 @@ FastAPI's own body parsing is not used: the order of checks (403 before 415, 413
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 import orjson
@@ -15,13 +16,15 @@ from pydantic import BaseModel, ValidationError
 
 from app.api.dependencies import exchange
 from app.audit.shape import EXCHANGE_OPS
-from app.errors import BodyTooLarge, FieldError, MalformedJson, UnsupportedMediaType, ValidationFailed
+from app.errors import BodyTooLarge, FieldError, MalformedJson, SimpulError, UnsupportedMediaType, ValidationFailed
 
 JSON = "application/json"
 _ASKED_BYTES = 65_536
+_INLINE_BYTES = 65_536
 _FIRST_LINE_CHARACTERS = 2_000
 _PURPOSE_CHARACTERS = 64
 Model = TypeVar("Model", bound=BaseModel)
+Found = TypeVar("Found")
 
 
 def raw_body(request: Request) -> bytes:
@@ -54,6 +57,23 @@ def read_json(request: Request) -> Any:
         raise MalformedJson(f"the JSON is nested deeper than {limit} levels", limit_depth=limit)
     _note_asked(request, document, body)
     return document
+
+
+async def apart(request: Request, read: Callable[[], Found]) -> Callable[[], Found]:
+    """What gives the result of `read` (or its refusal) when it is asked for; a large body is read in a thread, so that others go on."""
+    body = request.state.body
+    if not isinstance(body, bytes) or len(body) <= _INLINE_BYTES:
+        return read
+    try:
+        found = await asyncio.to_thread(read)
+    except SimpulError as error:
+        refusal = error
+
+        def refuse() -> Found:
+            raise refusal
+
+        return refuse
+    return lambda: found
 
 
 def read_text(request: Request) -> str:

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Request, Response
-from pydantic import Field, SkipValidation, ValidationError
+from pydantic import Field, SkipValidation
 
 from app.api import record_docs as docs
-from app.api.bodies import media_type, places, purpose_in_body, read_model, read_text
+from app.api.bodies import apart, media_type, purpose_in_body, read_model, read_text
 from app.api.dependencies import exchange, only_parameters, services
 from app.api.formats import VARY, only_json, prefers
 from app.api.jobs import accepted
@@ -32,6 +32,7 @@ from app.schemas.registry import SchemaDef
 
 MOST_KEYS = 1_000_000
 _MOST_CHARACTERS = 2000
+_MOST_NAME = 100
 _Key = Annotated[str, Field(max_length=_MOST_CHARACTERS)]
 
 
@@ -39,7 +40,7 @@ class MatchItem(Wire):
     """One key, and values that its record should have."""
 
     key: _Key = Field(description="Key of the record", examples=["P3320010101"])
-    values: dict[Annotated[str, Field(max_length=100)], _Key] = Field(
+    values: dict[Annotated[str, Field(max_length=_MOST_NAME)], _Key] = Field(
         default_factory=dict,
         description="Field to value, compared exactly and normalised",
         examples=[{"nama": "Puskesmas Jepara"}],
@@ -68,9 +69,8 @@ def match_routes(router: APIRouter, schema: SchemaDef) -> None:
         only_json(request)
         purpose_in_body(request)
         strict = not prefers(request, "partial=allow")
-        asked, keys = matching.authorise(
-            state, under_way, schema, lambda: _keys(request, schema), "never" if strict else "allow"
-        )
+        keys_of = await apart(request, lambda: _keys(request, schema))
+        asked, keys = matching.authorise(state, under_way, schema, keys_of, "never" if strict else "allow")
         if prefers(request, "respond-async"):
 
             async def run(own: Exchange, kept: Spool, progress: Progress) -> Made:
@@ -142,17 +142,27 @@ def _keys(request: Request, schema: SchemaDef) -> Keys:
 
 
 def _wanted(item: Any) -> Wanted:
+    """One key; what does not fit is told beside it. Written out: a model of each of a million keys would take seconds."""
     if isinstance(item, str) and len(item) <= _MOST_CHARACTERS:
         return Wanted(item)
     if not isinstance(item, dict):
         rule = f"a key is a text of at most {_MOST_CHARACTERS} characters, or an object of key and values"
         return Wanted(item, problem=rule)
-    try:
-        found = MatchItem.model_validate(item)
-    except ValidationError as error:
-        first = places(error, item)[0]
-        return Wanted(item.get("key"), problem=f"{first.pointer or 'the item'}: {first.detail}")
-    return Wanted(found.key, found.values)
+    key, values = item.get("key"), item.get("values", {})
+    problem = None
+    if not isinstance(key, str) or len(key) > _MOST_CHARACTERS:
+        problem = f"/key: a text of at most {_MOST_CHARACTERS} characters is needed"
+    elif not isinstance(values, dict):
+        problem = "/values: an object of field to text is needed"
+    elif unknown := next((name for name in item if name not in ("key", "values")), None):
+        problem = f"/{unknown[:_MOST_NAME]}: only key and values are known"
+    elif wrong := next((name for name, value in values.items() if not _fits(name, value)), None):
+        problem = f"/values/{wrong[:_MOST_NAME]}: a text of at most {_MOST_CHARACTERS} characters is needed"
+    return Wanted(key, problem=problem) if problem else Wanted(key, values)
+
+
+def _fits(name: str, value: Any) -> bool:
+    return len(name) <= _MOST_NAME and isinstance(value, str) and len(value) <= _MOST_CHARACTERS
 
 
 def _from_csv(text: str, schema: SchemaDef) -> tuple[list[Wanted], tuple[str, ...]]:

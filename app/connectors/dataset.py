@@ -80,7 +80,7 @@ class MappedSource:
             wanted = all_of(*_key_filter(self.schema, request.key), wanted)
         kept = await self._kept.table(request.deadline)
         if kept is not None:
-            return kept.select(request, wanted)
+            return await kept.answer(request, wanted)
         version = await self.version()
         await self.connector.learn()
         scan = scan_request(self.mapping, self.connector, request, wanted, self.manifest.fields)
@@ -128,7 +128,7 @@ class MappedSource:
         """
         kept = await self._kept.table(request.deadline)
         if kept is not None:
-            yield kept.select(request, request.filter)
+            yield await kept.answer(request, request.filter)
             return
         selection = Selection(self.schema, request, request.filter, self.mapping.around)
         version = await self.version()

@@ -45,6 +45,7 @@ MOST_HOPS = 5
 MOST_WAITS = 20
 _LEAST_WAIT_SECONDS = 0.05
 CONNECT_SECONDS = 5.0
+INLINE_BYTES = 131_072
 _PACKINGS = frozenset({"", "identity", "gzip", "x-gzip", "deflate"})
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _STATUS: Mapping[int, type[SimpulError]] = {
@@ -218,6 +219,13 @@ def joined(url: str, reference: str) -> str:
 def merged(url: str, params: Mapping[str, str]) -> str:
     """The address with these parameters beside those that it has; one of the same name takes the place of the old."""
     return str(httpx.URL(url).copy_merge_params(dict(params))) if params else url
+
+
+async def document_of(answer: httpx.Response) -> Any:
+    """The body as JSON; a large one is parsed in a thread, so that others go on."""
+    if len(answer.content) <= INLINE_BYTES:
+        return json_of(answer)
+    return await asyncio.to_thread(json_of, answer)
 
 
 def json_of(answer: httpx.Response) -> Any:

@@ -36,6 +36,7 @@ class Readable(Protocol):
 
 
 MOST_RECORDS = 50_000
+_INLINE_RECORDS = 1_000
 
 
 class KeptTable:
@@ -49,6 +50,13 @@ class KeptTable:
         self._records = result.records
         self._by_key = {record.key: record for record in result.records}
         self._all = result
+
+    async def answer(self, request: ReadRequest, wanted: Filter) -> ReadResult:
+        """The records that a read asks for; where many have to be looked at, in a thread, so that others go on."""
+        looks = request.key is None and (wanted != TRUE or bool(request.order) or request.after is not None)
+        if looks and len(self._records) > _INLINE_RECORDS:
+            return await asyncio.to_thread(self.select, request, wanted)
+        return self.select(request, wanted)
 
     def select(self, request: ReadRequest, wanted: Filter) -> ReadResult:
         """The records that a read asks for."""

@@ -20,7 +20,7 @@ from app.connectors.file.json_reader import read_json
 from app.connectors.file.sniff import require_bytes
 from app.connectors.file.source import FileSource
 from app.connectors.filters import Compare, Filter, Literal, Property, conjuncts
-from app.connectors.http import HttpSource, json_of
+from app.connectors.http import HttpSource, document_of
 from app.connectors.json_records import json_batch
 from app.connectors.rest.connector import check_http
 from app.errors import CapabilityUndeclared, SourceFormatError, SourceMissing, SourceRejected
@@ -162,7 +162,7 @@ class CkanConnector(Connector):
         if self._source.api_key:
             headers["authorization"] = self._environment.secrets.resolve(self._source.api_key)
         url = f"{self._source.url}/api/3/action/{action}"
-        document = json_of(await self._http.get(url, deadline=deadline, headers=headers, params=params))
+        document = await document_of(await self._http.get(url, deadline=deadline, headers=headers, params=params))
         if not isinstance(document, dict) or document.get("success") is not True:
             raise SourceRejected(f"the portal refused {action}", field="/source/url")
         return document.get("result")

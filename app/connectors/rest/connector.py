@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import date, datetime
@@ -15,7 +16,7 @@ from app.connectors.contract import CheckStep, Connector, Discovery, RawBatch, R
 from app.connectors.environment import Environment
 from app.connectors.file.connector import project
 from app.connectors.filters import Compare, Filter, Literal, Property, Value, conjuncts
-from app.connectors.http import HttpSource, json_of, merged
+from app.connectors.http import HttpSource, document_of, merged
 from app.connectors.json_records import json_batch, records_at
 from app.connectors.network import HttpAddress, resolve_allowed
 from app.connectors.rest.paging import PagedReading
@@ -30,6 +31,7 @@ from app.errors import (
 )
 
 MOST_PAGES = 10_000
+_INLINE_RECORDS = 1_000
 
 
 class RestConnector(Connector):
@@ -75,9 +77,12 @@ class RestConnector(Connector):
         params = {**self._source.params, **self._pushed(request.filter)}
         first = 1
         async for records in self._pages(params, request.deadline):
-            batch = json_batch(records, "record", range(first, first + len(records)))
+            numbers = range(first, first + len(records))
             first += len(records)
-            yield batch if request.columns is None else project(batch, request.columns)
+            if len(records) <= _INLINE_RECORDS:
+                yield _batch(records, numbers, request.columns)
+            else:
+                yield await asyncio.to_thread(_batch, records, numbers, request.columns)
 
     async def close(self) -> None:
         """Closes the connections."""
@@ -109,7 +114,7 @@ class RestConnector(Connector):
                 if not reading.behind_the_end:
                     raise
                 return
-            document = json_of(answer)
+            document = await document_of(answer)
             _refuse_errors(document)
             records = records_at(document, self._source.record_path)
             if records or reading.begins:
@@ -151,13 +156,20 @@ class RestConnector(Connector):
         auth, resolve = self._source.auth, self._environment.secrets.resolve
         form = {"grant_type": "client_credentials", **({"scope": auth.scope} if auth.scope else {})}
         credentials = (resolve(auth.client_id), resolve(auth.client_secret))
-        answer = json_of(await self._http.send("POST", auth.token_url, deadline=deadline, data=form, auth=credentials))
+        answer = await document_of(
+            await self._http.send("POST", auth.token_url, deadline=deadline, data=form, auth=credentials)
+        )
         if not isinstance(answer, dict) or not isinstance(answer.get("access_token"), str):
             raise SourceAuthFailed("the token endpoint gave no access_token", field="/source/auth")
         lifetime = str(answer.get("expires_in"))
         seconds = int(lifetime) if lifetime.isascii() and lifetime.isdigit() and len(lifetime) < 9 else 60
         self._token = (answer["access_token"], time.monotonic() + max(seconds - 30, 5))
         return self._token[0]
+
+
+def _batch(records: list[Any], numbers: Sequence[int], columns: Sequence[str] | None) -> RawBatch:
+    batch = json_batch(records, "record", numbers)
+    return batch if columns is None else project(batch, columns)
 
 
 async def check_http(url: str, environment: Environment, first: Any) -> list[CheckStep]:
