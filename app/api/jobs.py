@@ -12,7 +12,7 @@ from app.api.dependencies import exchange, principal, services
 from app.catalog.jobs import Job
 from app.federation.exports import FORMS
 from app.gateway.exchange import Exchange
-from app.gateway.jobs import JobRunner, Run, policy_of
+from app.gateway.jobs import JobRunner, Run, grants_of, policy_of
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 
@@ -40,10 +40,16 @@ def _runner(request: Request) -> JobRunner:
 async def accepted(request: Request, form: str, run: Run) -> Response:
     """202 with the address of a new job for an authorised question."""
     state, under_way = services(request), exchange(request)
+    grants = grants_of(state, under_way, under_way.op)
     facts = {
         "purpose": under_way.assertions.purpose,
         "agreement": under_way.assertions.agreement,
-        "policy": policy_of(state, under_way, under_way.op),
+        "grants": grants,
+        "policy": policy_of(grants),
+        "providers": list(under_way.providers),
+        "datasets": [[used.dataset, used.revision] for used in under_way.datasets],
+        "held": under_way.agreement,
+        "stated": under_way.purpose,
     }
     new = await _runner(request).submit(under_way, form, facts, run)
     headers = {

@@ -52,6 +52,8 @@ def make_backup(folder: Path, target: Path, keys: Path | None) -> Backup:
     """
     if not (folder / INSTANCE_FILE).is_file():
         raise InstanceMissing(f"{folder} holds no instance")
+    if absent := next((name for name in _DATABASES if not (folder / name).is_file()), None):
+        raise InstanceMissing(f"{folder} has no {absent} yet: it was never served, there is nothing to back up")
     for path in (target, keys):
         if path is not None and path.exists():
             raise Conflict(f"{path} exists already; a backup is never overwritten")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import typer
 
 from app.cli import apply, backups, demo, instance, logs, remote_commands, witness
@@ -52,5 +54,6 @@ for name, group in remote_commands.GROUPS.items():
 
 
 def main() -> None:
-    """Entry point of the console script."""
+    """Entry point of the console script. What any command writes is for this user alone."""
+    os.umask(0o077)
     app()

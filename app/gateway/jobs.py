@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -22,7 +22,7 @@ from app.access.decisions import Operation
 from app.access.principals import Principal
 from app.access.sealing import Sealed
 from app.audit.commitments import BodyCommitment
-from app.audit.entry import uuid7
+from app.audit.entry import DatasetUse, uuid7
 from app.catalog import jobs
 from app.catalog.jobs import Job
 from app.errors import (
@@ -59,6 +59,9 @@ class Progress:
     rows: int = 0
     sources: list[SourceStatus] | None = None
 
+
+_LOOK_SECONDS = 0.5
+_CHANGED = "what you may see has changed since this job was accepted; ask again"
 
 Run = Callable[[Exchange, Spool, Progress], Awaitable[Made]]
 
@@ -146,10 +149,15 @@ class JobRunner:
         asserted = replace(
             exchange.assertions, purpose=found.facts.get("purpose"), agreement=found.facts.get("agreement")
         )
-        if policy_of(self._state, replace(exchange, assertions=asserted), found.op) != found.facts.get("policy"):
+        grants = grants_of(self._state, replace(exchange, assertions=asserted), found.op)
+        if policy_of(grants) != found.facts.get("policy"):
             exchange.decide(allow=False, rule="grants_changed")
             raise AccessDenied("what you may see has changed since this job ran; ask again", rule="grants_changed")
         exchange.decide(allow=True, rule="job_result")
+        exchange.assertions = asserted
+        exchange.providers = tuple(found.facts.get("providers", ()))
+        exchange.datasets = tuple(DatasetUse(name, revision) for name, revision in found.facts.get("datasets", ()))
+        exchange.agreement, exchange.purpose = found.facts.get("held"), found.facts.get("stated")
         exchange.rows, exchange.fields = found.rows, tuple(found.facts.get("fields", ()))
         exchange.complete = found.facts.get("complete")
         key = self._state.seal.open(Sealed(found.sealed_key, found.nonce or b"", found.key_id or ""), "job", found.id)
@@ -169,19 +177,26 @@ class JobRunner:
     async def _run(self, new: Job, exchange: Exchange, run: Run) -> None:
         """One job from its turn to its end. Every end is in the table and in the log."""
         progress = Progress()
-        beat = asyncio.create_task(self._beat(new.id, progress, asyncio.current_task()))
+        beat = asyncio.create_task(self._beat(new, exchange, progress, asyncio.current_task()))
         path = self._path(new.id)
         spool = Spool(self._state.spool, memory_bytes=0, most_bytes=self._state.settings.answer_spool_bytes, path=path)
         try:
             async with self._turn:
+                if self._lost(new, exchange):
+                    raise AccessDenied(_CHANGED, rule="grants_changed")
                 await self._change(new.id, state="running")
                 made = await run(exchange, spool, progress)
                 await self._finish(new, exchange, made)
         except asyncio.CancelledError:
-            await asyncio.shield(
-                self._fail(new, exchange, path, "job_cancelled", "cancelled, or the gateway stopped", 499)
-            )
+            told = ("job_cancelled", "cancelled, or the gateway stopped", 499)
+            if self._lost(new, exchange):
+                exchange.decide(allow=False, rule="grants_changed")
+                told = ("access_denied", _CHANGED, 403)
+            await asyncio.shield(self._fail(new, exchange, path, *told))
             raise
+        except AccessDenied as error:
+            exchange.decide(allow=False, rule="grants_changed")
+            await self._fail(new, exchange, path, error.code, error.detail, 403)
         except SimpulError as error:
             await self._fail(new, exchange, path, error.code, error.detail, 500)
         except Exception as error:
@@ -236,15 +251,29 @@ class JobRunner:
         async with self._state.database.begin() as connection:
             return await jobs.change(connection, job_id, seen_at=datetime.now(UTC), **values)
 
-    async def _beat(self, job_id: str, progress: Progress, task: asyncio.Task[None] | None) -> None:
-        """Shows that the job lives, and how far it is; ends it when it was cancelled on another replica."""
+    async def _beat(self, new: Job, exchange: Exchange, progress: Progress, task: asyncio.Task[None] | None) -> None:
+        """Shows that the job lives, and how far it is; ends it when it was cancelled on another replica, or what it was granted is gone."""
+        beats = 0
         while True:
-            await asyncio.sleep(_BEAT_SECONDS)
+            await asyncio.sleep(_LOOK_SECONDS)
+            if self._lost(new, exchange) and task is not None:
+                task.cancel()
+                return
+            beats += 1
+            if beats * _LOOK_SECONDS < _BEAT_SECONDS:
+                continue
+            beats = 0
             with suppress(SimpulError):
-                known = await self._change(job_id, rows=progress.rows, sources=_documents(progress.sources or ()))
+                known = await self._change(new.id, rows=progress.rows, sources=_documents(progress.sources or ()))
                 if not known and task is not None:
                     task.cancel()
                     return
+
+    def _lost(self, new: Job, exchange: Exchange) -> bool:
+        """Whether a grant under which the job was accepted is another one now, or gone. Datasets that came since take no part."""
+        now = grants_of(self._state, exchange, new.op)
+        served = {opened.dataset for name in new.schemas for opened in self._state.sources.of_schema(name)}
+        return any(now.get(name) != digest for name, digest in new.facts.get("grants", {}).items() if name in served)
 
     async def _sweep(self) -> None:
         while True:
@@ -272,18 +301,31 @@ class _Kept(Spool):
         yield from read_spooled(self._kept, self.key)
 
 
-def policy_of(state: State, exchange: Exchange, op: str) -> str:
-    """What the caller is granted now on the schemas of the exchange, as a digest: a result made under other grants is not released."""
+def grants_of(state: State, exchange: Exchange, op: str) -> dict[str, str]:
+    """What the caller is granted now on each dataset of the exchange's schemas, as digests; empty once the client is disabled."""
+    client = state.access.snapshot.clients.get(exchange.principal.client_id)
+    if client is None or client.disabled:
+        return {}
     operation: Operation = "sql" if op == "sql" else "export"
-    found = []
+    found = {}
     for name in exchange.schemas:
         schema = registry.get(name)
         for opened in state.sources.of_schema(name):
             decision = state.access.decide(exchange.principal, schema, opened.agency, operation, exchange.assertions)
-            found.append(
-                (opened.dataset, decision.allow, sorted(decision.fields), decision.agreement, decision.row_filter)
+            granted = (
+                decision.allow,
+                sorted(decision.fields),
+                decision.agreement,
+                decision.row_filter,
+                sorted(decision.masks.items()),
             )
-    return hashlib.sha256(repr(sorted(found, key=repr)).encode()).hexdigest()
+            found[opened.dataset] = hashlib.sha256(repr(granted).encode()).hexdigest()[:32]
+    return found
+
+
+def policy_of(grants: Mapping[str, str]) -> str:
+    """All grants as one digest: a result made under other ones is not released."""
+    return hashlib.sha256(repr(sorted(grants.items())).encode()).hexdigest()
 
 
 def _documents(sources: Any) -> list[dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 
 from tests.integration.api.conftest import facility_manifest, gateway, services
 from tests.support.gateway import RunningGateway
+from tests.support.sources import SourceServer
 
 __all__ = ["gateway", "services"]
 LIST = "/v1/records/fasilitas-kesehatan"
@@ -96,3 +98,45 @@ def test_hostile_35_agreements_of_a_disabled_agency_grant_nothing(gateway: Runni
 def test_hostile_35_nobody_locks_the_own_door_for_ever(gateway: RunningGateway) -> None:
     answer = gateway.admin.patch("/v1/agencies/diskominfo", json={"disabled": True})
     assert (answer.status_code, answer.json()["code"]) == (409, "state_conflict")
+
+
+def test_hostile_37_a_job_ends_when_its_authority_does(
+    gateway: RunningGateway, services: SourceServer, agency: str
+) -> None:
+    client = gateway.session(*made(gateway, agency, "client"))
+    route, asked, release = services.routes["/rs"], threading.Event(), threading.Event()
+
+    def slow(_query: dict[str, str], _headers: dict[str, str]) -> tuple[int, str, bytes]:
+        asked.set()
+        release.wait(20)
+        return 200, "application/json", b'{"data": []}'
+
+    services.routes["/rs"] = slow
+    try:
+        address = client.get(LIST, params={"f": "csv"}, headers={"prefer": "respond-async"}).headers["location"]
+        assert asked.wait(20)
+        disable(gateway, agency, disabled=True)
+        time.sleep(1.5)
+        disable(gateway, agency, disabled=False)
+        within_a_second(lambda: client.get(LIST, params={"agencies": "dinkes"}), 200)
+        found = client.get(address).json()
+    finally:
+        release.set()
+        services.routes["/rs"] = route
+    assert (found["state"], found["problem"]["code"]) == ("failed", "access_denied")
+    assert client.get(f"{address}/result").json()["code"] == "state_conflict"
+
+
+def test_hostile_37_who_fetches_a_result_is_seen_by_the_provider(gateway: RunningGateway, agency: str) -> None:
+    client = gateway.session(*made(gateway, agency, "client"))
+    address = client.get(LIST, params={"f": "csv"}, headers={"prefer": "respond-async"}).headers["location"]
+    ends = time.monotonic() + 20
+    while client.get(address).json()["state"] != "done" and time.monotonic() < ends:
+        time.sleep(0.05)
+    fetched = client.get(f"{address}/result")
+    assert fetched.status_code == 200
+    shown = gateway.client("auditor", "rsud").get(f"/v1/exchanges/{fetched.headers['exchange-id']}")
+    assert shown.status_code == 200, shown.text
+    outcome = shown.json()["entries"][-1]
+    assert (outcome["op"], outcome["kind"]) == ("job.result", "outcome")
+    assert {used["dataset"] for used in outcome["datasets"]} >= {"dinkes-faskes", "rsud-rs"}
