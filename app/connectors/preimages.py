@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from app.connectors.filters import Compare, Filter, In, Like, Literal, Or, Property
+from app.connectors.mapping.paths import is_path
 
 _PLAIN_TEXT = frozenset({"trim", "squeeze"})
 
@@ -21,7 +22,7 @@ def preimages(node: Filter, fields: Mapping[str, Any]) -> Iterator[Filter]:
         return
     name, values = wanted
     given = fields.get(name)
-    if not isinstance(given, Mapping) or not isinstance(given.get("from"), str) or given["from"].startswith("$."):
+    if not isinstance(given, Mapping) or not isinstance(given.get("from"), str) or is_path(given["from"]):
         return
     raws = _raw_values(given, values)
     if not raws:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
@@ -42,15 +43,15 @@ def _holding(check: ValueCheck) -> Callable[[Any], Any]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TypeRule:
+class TypeRule(ABC):
     """What every rule has: the semantic name (`Nik`) and what the value is made of."""
 
     semantic: str
     kind: Kind = "text"
 
+    @abstractmethod
     def json_schema(self) -> dict[str, Any]:
         """JSON Schema of a value on the wire, bounded in every direction."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

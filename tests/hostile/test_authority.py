@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.integration.api.conftest import facility_manifest, gateway, services
+from tests.integration.api.conftest import agree, facility_manifest, gateway, services
 from tests.support.gateway import RunningGateway
 from tests.support.sources import SourceServer
 
@@ -66,20 +66,7 @@ def test_hostile_35_a_disabled_agency_gets_no_tokens_and_those_it_has_are_dead(
 
 
 def test_hostile_35_agreements_of_a_disabled_agency_grant_nothing(gateway: RunningGateway, agency: str) -> None:
-    terms = {
-        "id": f"pks-{agency}",
-        "provider": agency,
-        "consumer": "rsud",
-        "schema": "penduduk_verifikasi",
-        "fields": ["*"],
-        "purposes": ["pelayanan_kesehatan"],
-        "basis": "UU 17/2023",
-        "valid_from": "2026-01-01",
-        "valid_until": "2030-12-31",
-    }
-    assert gateway.admin.post("/v1/agreements", json=terms).status_code == 201
-    for _ in range(2):
-        gateway.admin.post(f"/v1/agreements/pks-{agency}/approve")
+    agree(gateway, f"pks-{agency}", agency)
     reader = gateway.client("client", "rsud")
 
     def held() -> list[str]:

@@ -167,6 +167,11 @@ def _ods(path: Path, rows: Rows, name: str, hidden: str | None, left: int, top: 
         f'</office:automatic-styles><office:body><office:spreadsheet>{first}<table:table table:name="{name}">{above}{body}</table:table>'
         "</office:spreadsheet></office:body></office:document-content>"
     )
+    pack_ods(path, content)
+
+
+def pack_ods(path: Path, content: str) -> None:
+    """The content as an ODS document."""
     kind = "application/vnd.oasis.opendocument.spreadsheet"
     manifest = (
         '<manifest:manifest xmlns:manifest="urn:oasis:names:tc:opendocument:xmlns:manifest:1.0">'

@@ -10,7 +10,7 @@ from typing import Any
 from app.connectors.cells import ErrorCell
 from app.connectors.mapping.expression import compile_expression
 from app.connectors.mapping.fit import fitting
-from app.connectors.mapping.paths import PATH, is_path, steps_of
+from app.connectors.mapping.paths import is_path, sound, steps_of
 from app.connectors.mapping.rules import Nulled, StepReject
 from app.connectors.mapping.steps import STEPS
 from app.connectors.mapping.steps.chain import check_chain
@@ -41,7 +41,7 @@ def compile_field(name: str, given: Any, spec: FieldSpec, context: StepContext) 
     """The compiled mapping of one schema field; raises `MappingInvalid` or `ExpressionForbidden`."""
     if isinstance(given, str):
         whole = None if is_path(given) or context.missing else given
-        value = _fitted(_reader(given, context.missing), spec)
+        value = _fitted(_one(given, context), spec)
         return CompiledField(name, value, nulls=False, rename=whole, columns=frozenset({_first(given)}))
     if not isinstance(given, Mapping):
         context.refuse("a field is the name of a raw column, or a mapping with from and steps")
@@ -158,15 +158,19 @@ def _when(given: Any, context: StepContext, spec: FieldSpec | None) -> Value:
 def _from(given: Any, context: StepContext) -> Value:
     """A raw column, a nested path (`$.location.latitude`), or a list of them for `join`."""
     if isinstance(given, list) and given and all(isinstance(name, str) for name in given):
-        readers = [_reader(name, context.missing) for name in given]
-        context.columns.update(_first(name) for name in given)
+        readers = [_one(name, context) for name in given]
         return lambda row: [reader(row) for reader in readers]
     if not isinstance(given, str) or not given:
         context.refuse("from is a raw column, a path such as $.location.latitude, or a list of them")
-    if is_path(given) and PATH.fullmatch(given) is None:
-        context.refuse("a path is written $.a.b[0]")
-    context.columns.add(_first(given))
-    return _reader(given, context.missing)
+    return _one(given, context)
+
+
+def _one(name: str, context: StepContext) -> Value:
+    """One column or path; the raw column that it begins with is noted."""
+    if is_path(name) and not sound(name):
+        context.refuse("a path is written $.a.b[0], a member with other signs $['a.b']")
+    context.columns.add(_first(name))
+    return _reader(name, context.missing)
 
 
 def _first(name: str) -> str:

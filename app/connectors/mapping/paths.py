@@ -1,4 +1,4 @@
-"""The nested paths (`$.lokasi.lat`) of a mapping, and whether they lead anywhere in a raw record."""
+"""The nested paths (`$.lokasi.lat`, `$['@id'].teks[0]`) of a mapping, and whether they lead anywhere in a raw record."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-PATH = re.compile(r"\$((?:\.[^.\[\]]+|\[\d+\])+)")
-_STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+)\]")
+_MEMBER = r"\.[^.\[\]]+|\['[^']+'\]"
+_PATH = re.compile(rf"\$(?:{_MEMBER})(?:{_MEMBER}|\[\d+\])*")
+_STEP = re.compile(r"\.([^.\[\]]+)|\['([^']+)'\]|\[(\d+)\]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +34,18 @@ class Path:
 
 
 def is_path(name: str) -> bool:
-    """Whether a name in `from` is a path."""
-    return name.startswith("$.")
+    """Whether a name in `from` is meant as a path; one that is none then is a fault (`sound`)."""
+    return name.startswith(("$.", "$["))
+
+
+def sound(path: str) -> bool:
+    """Whether a path is written as one: a member of the record, then members and places."""
+    return _PATH.fullmatch(path) is not None
 
 
 def steps_of(path: str) -> tuple[str | int, ...]:
-    """The members and places that a path goes through."""
-    return tuple(name or int(place) for name, place in _STEP.findall(path[1:]))
+    """The members and places that a sound path goes through."""
+    return tuple(plain or quoted or int(place) for plain, quoted, place in _STEP.findall(path[1:]))
 
 
 def paths_of(fields: Mapping[str, Any]) -> list[Path]:

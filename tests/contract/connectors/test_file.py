@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
-import zipfile
 from collections.abc import AsyncIterator
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -21,6 +20,7 @@ from app.connectors.cells import CELL_COLUMN
 from app.connectors.contract import JSON_COLUMN, Connector
 from app.errors import SourceFormatError, SourceMissing, SourcePermissionDenied, SourceSchemaMismatch
 from tests.contract.connectors.suite import PERSON, TEXTS, ConnectorSuite, Fault, Subject, opened
+from tests.support.workbooks import pack_ods
 
 _PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 100
 _NAMES = ("kode", "nama", "nilai")
@@ -80,15 +80,7 @@ def _ods(path: Path) -> None:
         f"<?xml version='1.0' encoding='UTF-8'?><office:document-content{names} office:version='1.2'><office:body><office:spreadsheet>"
         f"<table:table table:name='Lembar'>{table}</table:table></office:spreadsheet></office:body></office:document-content>"
     )
-    kind = "application/vnd.oasis.opendocument.spreadsheet"
-    manifest = (
-        "<manifest:manifest xmlns:manifest='urn:oasis:names:tc:opendocument:xmlns:manifest:1.0'>"
-        f"<manifest:file-entry manifest:full-path='/' manifest:media-type='{kind}'/></manifest:manifest>"
-    )
-    with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr("mimetype", kind)
-        archive.writestr("content.xml", content)
-        archive.writestr("META-INF/manifest.xml", manifest)
+    pack_ods(path, content)
 
 
 _PARQUET_SCHEMA = pa.schema(

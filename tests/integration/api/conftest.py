@@ -59,9 +59,14 @@ def furnish(gateway: RunningGateway, folder: Path, services: SourceServer) -> No
             },
         }
     )
+    agree(gateway, "pks-1", "disdukcapil")
+
+
+def agree(gateway: RunningGateway, agreement: str, provider: str) -> None:
+    """An active agreement under which rsud verifies persons at a provider."""
     terms = {
-        "id": "pks-1",
-        "provider": "disdukcapil",
+        "id": agreement,
+        "provider": provider,
         "consumer": "rsud",
         "schema": "penduduk_verifikasi",
         "fields": ["*"],
@@ -72,7 +77,7 @@ def furnish(gateway: RunningGateway, folder: Path, services: SourceServer) -> No
     }
     assert gateway.admin.post("/v1/agreements", json=terms).status_code == 201
     for _ in range(2):
-        assert gateway.admin.post("/v1/agreements/pks-1/approve").status_code == 200
+        assert gateway.admin.post(f"/v1/agreements/{agreement}/approve").status_code == 200
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])

@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from app.schemas.registry import get
+from tests.integration.api.conftest import agree
 from tests.support.gateway import RunningGateway
 from tests.support.sources import SourceServer
 
@@ -112,20 +113,7 @@ def test_verification_with_agreements_of_two_providers_asks_which(
             "accept_rejects": 0.7,
         }
     )
-    terms = {
-        "id": "pks-2",
-        "provider": "dinkes",
-        "consumer": "rsud",
-        "schema": "penduduk_verifikasi",
-        "fields": ["*"],
-        "purposes": ["pelayanan_kesehatan"],
-        "basis": "UU 17/2023",
-        "valid_from": "2026-01-01",
-        "valid_until": "2030-12-31",
-    }
-    assert gateway.admin.post("/v1/agreements", json=terms).status_code == 201
-    for _ in range(2):
-        assert gateway.admin.post("/v1/agreements/pks-2/approve").status_code == 200
+    agree(gateway, "pks-2", "dinkes")
     try:
         both = reader.post(VERIFY, json=PERSON, headers=WHY)
         chosen = reader.post(VERIFY, json=PERSON, headers={**WHY, "Simpul-Agreement": "pks-1"})

@@ -206,3 +206,23 @@ async def test_a_member_called_rank_is_no_column_of_the_portal(tmp_path: Path) -
     finally:
         services.close()
     assert [record.values["nama"] for record in found.records] == ["Satu"]
+
+
+async def test_members_with_dots_and_other_signs_are_reached_by_a_path(tmp_path: Path) -> None:
+    found = [{"@id": {"a.b": ["F1"]}, "nama lengkap": {"x": "Satu"}}]
+    fields = {
+        "kode_faskes": "$['@id']['a.b'][0]",
+        "nama": {"from": "$['nama lengkap'].x"},
+        "jenis": {"const": "klinik"},
+    }
+    result = await records(tmp_path, "fasilitas_kesehatan", found, fields)
+    assert [(record.values["kode_faskes"], record.values["nama"]) for record in result.records] == [("F1", "Satu")]
+
+
+@pytest.mark.parametrize("path", ["$.a..b", "$[0].a", "$.a[x]", "$['a", "$.a b[", "$.", "$[a]"])
+@pytest.mark.parametrize(
+    "form", [lambda path: path, lambda path: {"from": path}, lambda path: {"from": [path], "list": "first"}]
+)
+def test_a_path_that_is_none_is_refused_in_every_form(tmp_path: Path, path: str, form: Any) -> None:
+    with pytest.raises(MappingInvalid, match="a path is written"):
+        dataset(tmp_path, "fasilitas_kesehatan", file(tmp_path, "a.json", "[]"), {**FACILITY, "nama": form(path)})

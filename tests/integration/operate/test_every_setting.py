@@ -150,6 +150,15 @@ async def _(at: At) -> None:
 @effect("bbox", (109.0, -8.0, 112.0, -5.0))
 async def _(at: At) -> None:
     assert (await at.get("/status")).json()["bbox"] == [109.0, -8.0, 112.0, -5.0]
+    await at.session("client")
+    rows = "kode,nama,lat,lng\nP1,Di dalam,-7.9,111.9\nP2,Di luar,-8.1,111.9\n"
+    await at.client.put("/v1/agencies/dinkes/files/inbox/faskes.csv", content=rows.encode())
+    places = {name: {"from": name, "number": {}} for name in ("lat", "lng")}
+    fields = {"kode_faskes": "kode", "nama": "nama", **places}
+    await at.publish({**facility_manifest("dinkes-faskes", "dinkes"), "fields": fields})
+    items = (await at.get(LIST)).json()["items"]
+    told = {item["kode_faskes"]: [warning["code"] for warning in item.get("_warnings", [])] for item in items}
+    assert ["outside_region" in told[kode] for kode in ("P1", "P2")] == [False, True]
 
 
 @effect("zone", "Asia/Jayapura")
