@@ -71,7 +71,13 @@ class KeyReader:
                 if found is None:
                     found = record
                 else:
-                    rejects.append([duplicate_key(self._schema, record, place)])
+                    rejects.append(
+                        [
+                            duplicate_key(
+                                self._schema, record, self._mapping.place_of(row, place, keyed=batch.numbers is None)
+                            )
+                        ]
+                    )
         return ReadResult(
             records=self._wanted(found, request),
             rejected_rows=len(rejects),

@@ -46,7 +46,8 @@ class Previewer:
             yield _unread(reject)
 
     def _row(self, place: str, raw: Mapping[str, Any], *, keyed: bool) -> PreviewRow:
-        record, rejects = map_record(self._mapping, self._schema, raw, place, keyed=keyed)
+        place = self._mapping.place_of(raw, place, keyed=keyed)
+        record, rejects = map_record(self._mapping, self._schema, raw, place)
         shown = {
             name: mask(value) if name in self._hidden else shown_raw(masked_where_personal(value, name))
             for name, value in raw.items()

@@ -122,7 +122,8 @@ def shaped_rows(mapping: CompiledMapping, batch: RawBatch) -> Iterator[tuple[str
             try:
                 yield from shape.rows(row, place)
             except StepReject as reject:
-                yield Reject(place, "", reject.rule, f"/read/where: {detail_en(reject.rule)}")
+                where = mapping.place_of(row, place, keyed=batch.numbers is None)
+                yield Reject(where, "", reject.rule, f"/read/where: {detail_en(reject.rule)}")
 
 
 def map_record(
@@ -134,7 +135,7 @@ def map_record(
     """
     mapped = mapping.map_row(raw)
     if mapped.rejects:
-        place = place + mapping.key_text(raw) if keyed else place
+        place = mapping.place_of(raw, place, keyed=keyed)
         return None, [Reject(place, field, rule, detail, shown) for field, rule, detail, shown in mapped.rejects]
     for name in mapping.geometries:
         turned = right_handed(mapped.values[name])
@@ -143,7 +144,7 @@ def map_record(
             mapped.warnings.append((name, "geometry_turned", *TEXTS["geometry_turned"]))
     model, failures = validate_row(schema, mapped.values)
     if model is None:
-        place = place + mapping.key_text(raw) if keyed else place
+        place = mapping.place_of(raw, place, keyed=keyed)
         return None, [
             Reject(place, failure.field, failure.rule, failure.detail, mask(mapped.values.get(failure.field)))
             for failure in failures
@@ -237,14 +238,16 @@ class Selection:
             record, rejects = map_record(mapping, self._schema, row, place, keyed=keyed)
             if record is None:
                 self._reject(rejects)
-            elif self._new(record, place):
+            elif self._new(record):
                 self._offer(record)
+            else:  # a second record of one key is rejected, not dropped silently
+                place = mapping.place_of(row, place, keyed=keyed)
+                self._reject([duplicate_key(self._schema, record, place)])
 
-    def _new(self, record: MappedRecord, place: str) -> bool:
-        """Whether this key was not met before in this read; a second record of one key is rejected, not dropped silently."""
+    def _new(self, record: MappedRecord) -> bool:
+        """Whether this key was not met before in this read."""
         mark = hash(record.key)
         if mark in self._keys:
-            self._reject([duplicate_key(self._schema, record, place)])
             return False
         if len(self._keys) < _KEYS_REMEMBERED:
             self._keys.add(mark)

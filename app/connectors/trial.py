@@ -133,6 +133,7 @@ class Trier:
         mark = hash(record.key)
         if mark in self._keys:
             self.found.duplicate_keys += 1
+            place = self._mapping.place_of(row, place, keyed=keyed)
             self._reject([duplicate_key(self._schema, record, place)], None)
             return
         self._keys.add(mark)
@@ -141,7 +142,8 @@ class Trier:
         values = record.values
         self.found.nulls.update([name for name in self._fields if values[name] is None])
         if record.warnings:
-            self.found.nulled.update((warning.field, warning.code) for warning in record.warnings)
+            told = ((warning.field, warning.code) for warning in record.warnings if values[warning.field] is None)
+            self.found.nulled.update(told)
 
     def _reject(self, rejects: list[Reject], row: Mapping[str, Any] | None) -> None:
         self.found.rows += 1

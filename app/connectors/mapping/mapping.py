@@ -73,12 +73,14 @@ class CompiledMapping:
         """Whether every raw column is needed (their names become values)."""
         return self.shape.unpivot is not None
 
-    def key_text(self, row: Mapping[str, Any]) -> str:
-        """Where a row without a line stands: the raw columns of its key, `, kode F1`; masked where they are personal."""
+    def place_of(self, row: Mapping[str, Any], place: str, *, keyed: bool) -> str:
+        """Where a rejected row stands: at its line; where the source has none (`keyed`) at its key, masked where that is personal."""
+        if not keyed:
+            return place
         columns = [(name, self.renames.get(name)) for name in self.schema.meta.key]
         known = [(name, column, row.get(column)) for name, column in columns if column is not None]
         personal = {name for name, _ in columns if self.schema.fields[name].pdp != "none"}
-        return key_text((column, mask(value) if name in personal else value) for name, column, value in known)
+        return place + key_text((column, mask(value) if name in personal else value) for name, column, value in known)
 
     def check_columns(self, names: Iterable[str]) -> list[str]:
         """The raw columns that the mapping needs and the source does not have."""

@@ -144,6 +144,33 @@ def test_a_rejected_row_of_a_database_stands_at_its_key(gateway: RunningGateway,
     retire(gateway, "uji-kunci")
 
 
+def test_rows_of_a_database_that_are_rejected_for_their_key_or_by_where_are_entries_of_their_own(
+    gateway: RunningGateway, tmp_path: Path
+) -> None:
+    with contextlib.closing(sqlite3.connect(tmp_path / "asal2.db")) as connection:
+        connection.execute("CREATE TABLE f (kode TEXT, nama TEXT, jenis TEXT, urut TEXT)")
+        rows = [(f"F{n}", "K", "klinik", str(n)) for n in range(1, 9)]
+        connection.executemany(
+            "INSERT INTO f VALUES (?, ?, ?, ?)",
+            [*rows, *rows[:2], ("G1", "K", "klinik", "x"), ("G2", "K", "klinik", "y")],
+        )
+        connection.commit()
+    upload(gateway, tmp_path, "uji-kembar.db", (tmp_path / "asal2.db").read_bytes())
+    document = {**facility_manifest("uji-kembar", "dinkes"), "read": {"where": "urut > 0"}, "accept_rejects": 0.5}
+    gateway.publish({**document, "source": {"kind": "sql", "url": "sqlite:inbox/uji-kembar.db", "table": "f"}})
+    assert leg(gateway, "uji-kembar")["rejected_rows"] == 4
+    found = {item["place"]: item["rule"] for item in quarantine(gateway, "uji-kembar")["items"]}
+    assert found == {
+        "table f, kode F1": "duplicate_key",
+        "table f, kode F2": "duplicate_key",
+        "table f, kode G1": "not_a_number",
+        "table f, kode G2": "not_a_number",
+    }
+    shown = gateway.admin.post("/v1/connectors/uji-kembar/preview").json()["items"]
+    assert [row["place"] for row in shown if row["mapped"] is not None] == [f"table f, kode F{n}" for n in range(1, 9)]
+    retire(gateway, "uji-kembar")
+
+
 def test_health_tells_when_a_source_last_answered(gateway: RunningGateway, tmp_path: Path) -> None:
     publish(gateway, tmp_path, "uji-sehat", "kode,nama,jenis\nF1,Satu,klinik\n")
     assert health(gateway, "uji-sehat")["last_success_at"] is None
