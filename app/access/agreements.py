@@ -24,6 +24,8 @@ from app.errors import AgencyForbidden, Conflict, NotFound, RoleForbidden, State
 State = Literal["proposed", "approved", "active", "ended", "revoked"]
 EffectiveState = Literal["proposed", "approved", "active", "ended", "revoked", "expired", "not_yet_valid"]
 ALL_FIELDS: Final = "*"
+SEES_ALL: Final = frozenset({"admin", "supervisor"})
+_UNKNOWN: Final = "No agreement {!r} is one of yours; GET /v1/agreements lists them."
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +110,7 @@ async def approve(
     connection: AsyncConnection, agreement_id: str, principal: Principal, now: datetime, *, today: date
 ) -> Agreement:
     """The next signature: the provider's (its steward, or an admin for it), then the walidata's (an admin): active."""
-    agreement = await get_agreement(connection, agreement_id)
+    agreement = await visible_agreement(connection, agreement_id, principal)
     state = agreement.state_on(today)
     if state == "proposed":
         _may(principal, "approve for the provider", agreement.terms.provider)
@@ -130,7 +132,7 @@ async def end(
     connection: AsyncConnection, agreement_id: str, principal: Principal, now: datetime, *, reason: str | None = None
 ) -> Agreement:
     """End before the last day, or withdraw a proposal; by a steward of either side or an admin."""
-    agreement = await get_agreement(connection, agreement_id)
+    agreement = await visible_agreement(connection, agreement_id, principal)
     _may(principal, "end", agreement.terms.provider, agreement.terms.consumer)
     return await _close(connection, agreement, "ended", principal, now, reason)
 
@@ -139,7 +141,7 @@ async def revoke(
     connection: AsyncConnection, agreement_id: str, principal: Principal, now: datetime, *, reason: str
 ) -> Agreement:
     """Take it back at once; by the provider's steward or an admin. Acts within a second on every replica."""
-    agreement = await get_agreement(connection, agreement_id)
+    agreement = await visible_agreement(connection, agreement_id, principal)
     _may(principal, "revoke", agreement.terms.provider)
     return await _close(connection, agreement, "revoked", principal, now, reason)
 
@@ -149,8 +151,16 @@ async def get_agreement(connection: AsyncConnection, agreement_id: str) -> Agree
     found = await connection.execute(sa.select(tables.agreement).where(tables.agreement.c.id == agreement_id))
     row = found.mappings().one_or_none()
     if row is None:
-        raise NotFound(f"No agreement {agreement_id!r}.")
+        raise NotFound(_UNKNOWN.format(agreement_id))
     return _agreement(row)
+
+
+async def visible_agreement(connection: AsyncConnection, agreement_id: str, principal: Principal) -> Agreement:
+    """One agreement of the caller's agency (any for the walidata and the supervisor); one of others is as unknown as none."""
+    found = await get_agreement(connection, agreement_id)
+    if principal.role not in SEES_ALL and principal.agency not in {found.terms.provider, found.terms.consumer}:
+        raise NotFound(_UNKNOWN.format(agreement_id))
+    return found
 
 
 async def list_agreements(

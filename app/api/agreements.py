@@ -17,7 +17,7 @@ from app.access.terms import check_terms
 from app.api.bodies import answer, read_model
 from app.api.dependencies import exchange, json_body, only_parameters, principal, services
 from app.api.wire import AgreementBody, ReasonBody
-from app.errors import AgencyForbidden, FieldError, FilterMalformed, ValidationFailed
+from app.errors import FieldError, FilterMalformed, ValidationFailed
 from app.federation.cql2 import parse_filter
 from app.federation.masks import mask_fault
 from app.gateway.access import facts_of
@@ -39,7 +39,6 @@ _EXAMPLE = {
     "valid_from": "2026-01-01",
     "valid_until": "2026-12-31",
 }
-_SEES_ALL = frozenset({"admin", "supervisor"})
 
 
 @router.get("/purposes", summary="Purposes")
@@ -76,7 +75,7 @@ async def list_agreements(request: Request) -> Response:
     only_parameters(request)
     state, caller = services(request), principal(request)
     async with state.database.read() as connection:
-        agency = None if caller.role in _SEES_ALL else caller.agency
+        agency = None if caller.role in agreements.SEES_ALL else caller.agency
         found = await agreements.list_agreements(connection, agency=agency)
     return answer({"items": [_document(agreement, _today(state)) for agreement in found]})
 
@@ -123,9 +122,7 @@ async def get_agreement(agreement: str, request: Request) -> Response:
     only_parameters(request)
     state, caller = services(request), principal(request)
     async with state.database.read() as connection:
-        found = await agreements.get_agreement(connection, agreement)
-    if caller.role not in _SEES_ALL and caller.agency not in {found.terms.provider, found.terms.consumer}:
-        raise AgencyForbidden("this agreement is between other agencies", rule="other_agency")
+        found = await agreements.visible_agreement(connection, agreement, caller)
     return answer(_document(found, _today(state)))
 
 

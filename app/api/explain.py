@@ -6,9 +6,10 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
+from app.access.principals import Principal
 from app.api import record_docs as docs
 from app.api.bodies import answer, purpose_in_body, read_json
-from app.api.dependencies import exchange, only_parameters, services
+from app.api.dependencies import exchange, only_parameters, principal, services
 from app.api.formats import only_json
 from app.errors import FieldError, ValidationFailed
 from app.federation.aggregate_binder import bind_aggregation
@@ -94,17 +95,22 @@ def _names(body: dict[str, Any], name: str) -> tuple[str, ...] | None:
     return None if body.get(name) is None else tuple(body[name])
 
 
-def _document(found: Explained) -> dict[str, Any]:
+def _document(found: Explained, caller: Principal) -> dict[str, Any]:
     scan, shown, problem = found.scan, found.outline, found.problem
+    steward = caller.role == "admin" or (caller.role == "steward" and caller.agency == scan.ref.agency)
+    hidden = found.own_text and not steward
+    why = [*scan.why, *(shown.why if shown is not None else ())]
+    if hidden:
+        why.append(f"the text stands on a SELECT of {scan.ref.agency}, which its stewards see")
     return {
         "agency": scan.ref.agency,
         "dataset": scan.ref.dataset,
         "status": scan.left_out or ("ok" if shown is not None else "unavailable"),
-        "text": "\n".join(shown.texts) if shown is not None else None,
+        "text": "\n".join(shown.texts) if shown is not None and not hidden else None,
         "pushed": shown.pushed if shown is not None else (),
         "residual": shown.residual if shown is not None else (),
         "exact": shown is not None and shown.exact,
-        "why": [*scan.why, *(shown.why if shown is not None else ())],
+        "why": why,
         "row_filter": scan.row_filter is not None,
         "masked": sorted(scan.masks),
         "withheld": scan.withheld,
@@ -132,7 +138,10 @@ def _document(found: Explained) -> dict[str, Any]:
     },
 )
 async def explain_question(request: Request) -> Response:
-    """Decided and planned as a real read; per dataset the text sent, what the source does, what stays here, and why."""
+    """Decided and planned as a real read; per dataset the text sent, what the source does, what stays here, and why.
+
+    A SELECT that a provider wrote itself (`query:` of its manifest) is shown to its stewards alone.
+    """
     only_json(request)
     purpose_in_body(request)
     body = _body(request)
@@ -140,4 +149,4 @@ async def explain_question(request: Request) -> Response:
     aggregated = body.get("aggregates") is not None or body.get("group_by") is not None
     rows = MOST_RECORDS if aggregated else None
     found = await explain(services(request), exchange(request), schema, rows, lambda: _raw(request, body, schema))
-    return answer({"sources": [_document(one) for one in found]})
+    return answer({"sources": [_document(one, principal(request)) for one in found]})

@@ -5,7 +5,9 @@ A comparison with the remembered state is one step (`seq`); everything that move
 
 from __future__ import annotations
 
+import asyncio
 import hmac
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -32,13 +34,12 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """One record that moved. `steps`: the last step of each field. `new_key`: it goes on under this key."""
+    """One record that moved. `new_key`: it goes on under this key."""
 
     key: str
     seq: int
     present: bool
     new_key: str | None
-    steps: Mapping[str, int]
 
 
 async def remember(
@@ -56,7 +57,34 @@ async def remember(
     await connection.execute(select(tables.connector.c.id).where(tables.connector.c.id == connector).with_for_update())
     known = {row.key: row for row in await connection.execute(select(table).where(_mine(connector, scope)))}
     last = max((row.seq for row in known.values()), default=0)
-    step, rows = last + 1, dict[str, dict[str, Any]]()
+    changed = await asyncio.to_thread(_compared, known, records, last + 1, frozenset(key_fields), secret)
+    for start in range(0, len(changed), BATCH_ROWS):
+        rows = changed[start : start + BATCH_ROWS]
+        await upsert(connection, table, [{"connector": connector, "scope": scope, **row} for row in rows])
+    return last + 1 if changed else last
+
+
+async def moved_since(
+    connection: AsyncConnection, connector: str, scope: str, place: Place, most: int
+) -> Sequence[Moved]:
+    """The records that moved behind a place, by step and key; at most `most`."""
+    table = tables.change_mark
+    behind = or_(table.c.seq > place.seq, and_(table.c.seq == place.seq, table.c.key > place.key))
+    columns = (table.c.key, table.c.seq, table.c.present, table.c.new_key)
+    asked: Select[Any] = select(*columns).where(_mine(connector, scope), behind, table.c.seq > place.base)
+    found = await connection.execute(asked.order_by(table.c.seq, table.c.key).limit(most))
+    return [Moved(row.key, row.seq, row.present, row.new_key) for row in found]
+
+
+def _compared(
+    known: Mapping[str, Any],
+    records: Mapping[str, Mapping[str, Any]],
+    step: int,
+    key_fields: frozenset[str],
+    secret: bytes,
+) -> list[dict[str, Any]]:
+    """The rows that moved."""
+    rows = dict[str, dict[str, Any]]()
     for key, values in records.items():
         digests = {name: _digest(secret, name, value) for name, value in values.items()}
         before = known.get(key)
@@ -68,47 +96,41 @@ async def remember(
             for name, digest in digests.items()
         }
         content = "".join(digest for name, digest in sorted(digests.items()) if name not in key_fields)
-        rows[key] = _row(connector, scope, key, step, moved, _digest(secret, "", content), present=True)
-    fresh: dict[str, list[str]] = {}
-    for key, row in rows.items():
-        if key not in known or not known[key].present:
-            fresh.setdefault(row["content"], []).append(key)
-    gone = [old for key, old in known.items() if old.present and key not in records]
-    for old in gone:
-        rows[old.key] = _row(connector, scope, old.key, step, old.fields, old.content, present=False)
-        heirs = fresh.get(old.content, [])
-        if len(heirs) == 1 and sum(one.content == old.content for one in gone) == 1:
-            rows[old.key]["new_key"] = heirs[0]
-    changed = list(rows.values())
-    for start in range(0, len(changed), BATCH_ROWS):
-        await upsert(connection, table, changed[start : start + BATCH_ROWS])
-    return step if changed else last
+        rows[key] = _row(key, step, moved, _digest(secret, "", content), present=True)
+    heirs = _heirs(known, records, rows)
+    for key, old in known.items():
+        if old.present and key not in records:
+            rows[key] = _row(key, step, old.fields, old.content, present=False)
+            rows[key]["new_key"] = heirs.get(key)
+    return list(rows.values())
 
 
-async def moved_since(
-    connection: AsyncConnection, connector: str, scope: str, place: Place, most: int
-) -> Sequence[Moved]:
-    """The records that moved behind a place, by step and key; at most `most`."""
-    table = tables.change_mark
-    behind = or_(table.c.seq > place.seq, and_(table.c.seq == place.seq, table.c.key > place.key))
-    asked: Select[Any] = select(table).where(_mine(connector, scope), behind, table.c.seq > place.base)
-    found = await connection.execute(asked.order_by(table.c.seq, table.c.key).limit(most))
-    return [
-        Moved(row.key, row.seq, row.present, row.new_key, {name: step for name, (_, step) in row.fields.items()})
-        for row in found
-    ]
+def _heirs(
+    known: Mapping[str, Any], records: Mapping[str, Any], rows: Mapping[str, Mapping[str, Any]]
+) -> dict[str, str]:
+    """The keys under which gone records go on: exactly one record held this content before, and exactly one, a new one, does now.
+
+    What a reader sees of few fields is often the same for many records: then nobody can say which of them goes on where.
+    """
+    before = Counter(old.content for old in known.values() if old.present)
+    now: dict[str, list[str]] = {}
+    for key in records:
+        now.setdefault(rows[key]["content"] if key in rows else known[key].content, []).append(key)
+    found = {}
+    for key, old in known.items():
+        if old.present and key not in records and before[old.content] == 1:
+            match now.get(old.content):
+                case [heir] if heir not in known or not known[heir].present:
+                    found[key] = heir
+    return found
 
 
 def _mine(connector: str, scope: str) -> Any:
     return and_(tables.change_mark.c.connector == connector, tables.change_mark.c.scope == scope)
 
 
-def _row(
-    connector: str, scope: str, key: str, step: int, fields: Mapping[str, Any], content: str, *, present: bool
-) -> dict[str, Any]:
+def _row(key: str, step: int, fields: Mapping[str, Any], content: str, *, present: bool) -> dict[str, Any]:
     return {
-        "connector": connector,
-        "scope": scope,
         "key": key,
         "seq": step,
         "present": present,

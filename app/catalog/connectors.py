@@ -220,9 +220,14 @@ async def get_connector(connection: AsyncConnection, connector_id: str, *, lock:
     """The connector; `ConnectorUnknown` when there is none. `lock` keeps its row until the transaction ends."""
     row = await _row(connection, connector_id, lock=lock)
     if row is None:
-        message = f"no connector has the id {connector_id[:63]}; GET /v1/connectors lists them"
-        raise ConnectorUnknown(message, connector=connector_id)
+        raise unknown(connector_id)
     return _record(row)
+
+
+def unknown(connector_id: str) -> ConnectorUnknown:
+    """The same words for one that is not there and one that the caller is not to know of."""
+    message = f"no connector has the id {connector_id[:63]}; GET /v1/connectors lists them"
+    return ConnectorUnknown(message, connector=connector_id)
 
 
 async def list_connectors(connection: AsyncConnection, agency: str | None = None) -> list[ConnectorRecord]:

@@ -32,8 +32,8 @@ from app.errors import (
     SourceTimeout,
 )
 from app.federation.executor import NO_FAULT_OF_SOURCE, Runtime, admitted, mark_of, source_documents
-from app.federation.masks import Masker
-from app.federation.query import Answer, DatasetRef, Grant, Query, SourceStatus, Status
+from app.federation.masks import Cut, visible
+from app.federation.query import Answer, DatasetRef, Query, SourceStatus, Status
 from app.schemas.arrow import batch_of
 from app.schemas.base import SharedPart
 from app.schemas.registry import SchemaDef
@@ -152,23 +152,17 @@ class BulkRead:
     async def _part(self, ref: DatasetRef, status: SourceStatus, result: ReadResult) -> Part:
         granted = visible(ref.grant)
         fields = tuple(name for name in self.fields if name in granted)
-        records = result.records
-        if ref.grant is not None and ref.grant.masks:
-            masker = Masker(ref.grant.masks, key=self._runtime.mask_key, agreement=ref.grant.agreement)
-            records = [masker.masked(record) for record in records]
         status.note(result)
         status.rows += len(result.records)
         if result.stale:
             status.status = "stale"
-        batch = await asyncio.to_thread(part_batch, self.query.schema, records, fields)
+        batch = await asyncio.to_thread(self._batch, ref, result.records, fields)
         return Part(batch, ref.agency, ref.dataset, result.as_of, fields)
 
-
-def visible(grant: Grant | None) -> frozenset[str]:
-    """The fields of which something may be seen: all that is granted but what the mask `hide` takes away."""
-    if grant is None:
-        return frozenset()
-    return grant.fields - {name for name, mask in grant.masks.items() if mask == "hide"}
+    def _batch(self, ref: DatasetRef, records: Sequence[MappedRecord], fields: tuple[str, ...]) -> pa.RecordBatch:
+        if ref.grant is not None:
+            records = Cut(self.query.schema, ref.grant, self._runtime.mask_key).records(records)
+        return part_batch(self.query.schema, records, fields)
 
 
 def part_batch(schema: SchemaDef, records: Sequence[MappedRecord], fields: tuple[str, ...]) -> pa.RecordBatch:

@@ -1,4 +1,7 @@
-"""Signed opaque cursors: the place of the last record given, bound to the question and the policy. Never an offset."""
+"""Sealed cursors: the place of the last record given, bound to the question and the policy. Never an offset, and nothing to read.
+
+AES-256-GCM under a key of its own. The nonce is a keyed digest of the place, so that one page has one cursor, the same each time.
+"""
 
 from __future__ import annotations
 
@@ -11,11 +14,14 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
 from app.errors import CursorInvalid
 from app.federation.query import Answer, Query
 from app.schemas.numbers import exact_decimal
 
-_SIGNATURE_BYTES = 16
+_NONCE_BYTES = 12
 _MOST_CHARACTERS = 8192
 _IDENTITY = 3
 """Behind the sort values stand agency, dataset, key."""
@@ -26,7 +32,9 @@ def make_token(key: bytes, purpose: str, bound: str, place: list[Any]) -> str:
     payload = json.dumps([_packed(value) for value in place], separators=(",", ":"), ensure_ascii=False).encode(
         "utf-8", "surrogatepass"
     )
-    return base64.urlsafe_b64encode(_sign(key, purpose, bound, payload) + payload).rstrip(b"=").decode()
+    bound_to = f"{purpose}\0{bound}\0".encode()
+    nonce = hmac.digest(key, b"cursor-nonce\0" + bound_to + payload, "sha256")[:_NONCE_BYTES]
+    return base64.urlsafe_b64encode(nonce + _cipher(key).encrypt(nonce, payload, bound_to)).rstrip(b"=").decode()
 
 
 def open_token(key: bytes, purpose: str, bound: str, token: str) -> list[Any]:
@@ -35,11 +43,10 @@ def open_token(key: bytes, purpose: str, bound: str, token: str) -> list[Any]:
         if len(token) > _MOST_CHARACTERS:
             raise ValueError
         raw = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
-        signature, payload = raw[:_SIGNATURE_BYTES], raw[_SIGNATURE_BYTES:]
-        if not hmac.compare_digest(signature, _sign(key, purpose, bound, payload)):
-            raise ValueError
+        bound_to = f"{purpose}\0{bound}\0".encode()
+        payload = _cipher(key).decrypt(raw[:_NONCE_BYTES], raw[_NONCE_BYTES:], bound_to)
         return [_unpacked(value) for value in json.loads(payload.decode("utf-8", "surrogatepass"))]
-    except (ValueError, binascii.Error):
+    except (ValueError, binascii.Error, InvalidTag):
         detail = "this cursor is not one of this gateway for this very question; start again at the first page"
         raise CursorInvalid(detail) from None
 
@@ -62,8 +69,8 @@ def following(key: bytes, answer: Answer, bound: str) -> str | None:
     return make_token(key, "records", bound, [list(answer.after), *owed])
 
 
-def _sign(key: bytes, purpose: str, bound: str, payload: bytes) -> bytes:
-    return hmac.digest(key, f"{purpose}\0{bound}\0".encode() + payload, "sha256")[:_SIGNATURE_BYTES]
+def _cipher(key: bytes) -> AESGCM:
+    return AESGCM(hmac.digest(key, b"cursor-seal", "sha256"))
 
 
 def _packed(value: Any) -> Any:

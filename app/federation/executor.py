@@ -32,18 +32,19 @@ from app.errors import (
     SourceUnreachable,
 )
 from app.federation.breaker import Breaker, CircuitState, Guards, Mark
-from app.federation.masks import Masker
+from app.federation.masks import Cut
 from app.federation.merge import merge
 from app.federation.paging import Part, next_position, start_of
 from app.federation.plan import Scan
 from app.federation.planner import Planner
-from app.federation.query import Answer, AnswerRecord, DatasetRef, Query, SourceStatus, Status
+from app.federation.query import Answer, AnswerRecord, DatasetRef, Grant, Query, SourceStatus, Status
 from app.settings import Settings
 
 log = structlog.get_logger("simpul.federation")
 
 _RESERVE_SECONDS = 0.25
 _RETRY_SECONDS = 0.1
+_INLINE_RECORDS = 1_000
 _ANSWERED = frozenset({"ok", "stale"})
 _ASKED_AND_FAILED = frozenset({"timeout", "unavailable", "rejected", "open_circuit", "schema_mismatch"})
 _ASKED = _ANSWERED | _ASKED_AND_FAILED
@@ -152,7 +153,7 @@ async def _run(query: Query, leg: _Leg, runtime: Runtime) -> None:
         breaker.fail(leg.status.problem, await mark_of(leg.ref))
     else:
         breaker.succeed()
-        _take(leg, result, runtime)
+        await _take(query, leg, result, runtime)
     leg.status.elapsed_ms = round((time.perf_counter() - started) * 1000, 1)
 
 
@@ -201,17 +202,20 @@ def request_of(query: Query, scan: Scan, deadline: float | None) -> ReadRequest:
     )
 
 
-def _take(leg: _Leg, result: ReadResult, runtime: Runtime) -> None:
+async def _take(query: Query, leg: _Leg, result: ReadResult, runtime: Runtime) -> None:
     status, ref, scan = leg.status, leg.ref, leg.scan
     status.status = "stale" if result.stale else "ok"
     status.note(result)
     leg.more = result.more
-    records = result.records
-    if scan.masks:
-        agreement = ref.grant.agreement if ref.grant is not None else None
-        masker = Masker(scan.masks, key=runtime.mask_key, agreement=agreement)
-        records = [masker.masked(record) for record in records]
-    leg.records = [AnswerRecord(record, ref.agency, ref.dataset, result.as_of, scan.fields) for record in records]
+    if ref.grant is None:
+        return
+
+    def answered(grant: Grant) -> list[AnswerRecord]:
+        records = Cut(query.schema, grant, runtime.mask_key).records(result.records)
+        return [AnswerRecord(record, ref.agency, ref.dataset, result.as_of, scan.fields) for record in records]
+
+    many = len(result.records) > _INLINE_RECORDS
+    leg.records = await asyncio.to_thread(answered, ref.grant) if many else answered(ref.grant)
 
 
 def _absent(query: Query, datasets: Sequence[DatasetRef]) -> list[_Leg]:

@@ -1,4 +1,4 @@
-"""Masks of agreements: what of a value its reader may see. Applied to every value before anything is made of it.
+"""What of a dataset's records its reader may see: cut to the grant, then masked, before anything is made of them.
 
 hide: nothing · hash: a keyed tag, the same for the same value under one agreement · last4: the last four characters ·
 year-only: the first day of the year · region-only: the code of the regency.
@@ -7,12 +7,15 @@ year-only: the first day of the year · region-only: the code of the regency.
 from __future__ import annotations
 
 import hmac
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime
 from typing import Any
 
 from app.connectors.records import MappedRecord
+from app.federation.query import Grant
 from app.schemas.base import FieldSpec
+from app.schemas.registry import SchemaDef
+from app.schemas.warnings import fields_judged
 
 REGENCY_PARTS = 2
 TAG_BYTES = 16
@@ -32,21 +35,44 @@ def mask_fault(spec: FieldSpec, mask: str, key: tuple[str, ...]) -> str | None:
     return None
 
 
-class Masker:
-    """Masks the records of one dataset under one grant."""
+def visible(grant: Grant | None) -> frozenset[str]:
+    """The fields of which something may be seen: all that is granted but what the mask `hide` takes away."""
+    if grant is None:
+        return frozenset()
+    return grant.fields - {name for name, mask in grant.masks.items() if mask == "hide"}
 
-    def __init__(self, masks: Mapping[str, str], *, key: bytes, agreement: str | None) -> None:
-        scope = f"simpul-mask/1\0{agreement or ''}\0".encode()
-        self._masks = [(name, _masking(name, mask, key, scope)) for name, mask in masks.items()]
 
-    def masked(self, record: MappedRecord) -> MappedRecord:
-        """A copy of the record with masked values; findings about masked fields go too. The record itself may be shared."""
-        values = dict(record.values)
+class Cut:
+    """Cuts the records of one dataset to one grant: what is not granted is not there when they are compared, merged or written.
+
+    A finding stays only where every field that it was judged by is seen as it is.
+    """
+
+    def __init__(self, schema: SchemaDef, grant: Grant, mask_key: bytes) -> None:
+        shown = visible(grant)
+        scope = f"simpul-mask/1\0{grant.agreement or ''}\0".encode()
+        self._masks = [
+            (name, _masking(name, how, mask_key, scope)) for name, how in grant.masks.items() if name in shown
+        ]
+        self._whole = not self._masks and shown >= schema.fields.keys()
+        self._names = tuple(name for name in schema.fields if name in shown)
+        self._plain = shown - grant.masks.keys()
+        self._judged = fields_judged(schema)
+
+    def records(self, records: Sequence[MappedRecord]) -> Sequence[MappedRecord]:
+        """The cut records, copies of the given ones (which may be shared); the same ones where the grant takes nothing away."""
+        return records if self._whole else [self._cut(record) for record in records]
+
+    def _cut(self, record: MappedRecord) -> MappedRecord:
+        found = record.values
+        values = {name: found[name] for name in self._names if name in found}
         for name, mask in self._masks:
             if values.get(name) is not None:
                 values[name] = mask(values[name])
-        hidden = {name for name, _ in self._masks}
-        warnings = tuple(warning for warning in record.warnings if warning.field not in hidden)
+        warnings = record.warnings
+        if warnings:
+            plain, judged = self._plain, self._judged
+            warnings = tuple(one for one in warnings if judged.get((one.field, one.code), {one.field}) <= plain)
         return MappedRecord(record.key, values, warnings)
 
 

@@ -1,6 +1,7 @@
 """The change feed: each dataset is read as a list would be, compared with what is remembered, and what moved is given.
 
-A reader sees a change only when a field that it may see moved: a hidden field tells nothing, not even that it changed.
+The records are cut to the grant before they are compared, and readers of the same cut share what is remembered: a hidden field
+tells nothing, not that it changed and not by it which record goes on under another key.
 """
 
 from __future__ import annotations
@@ -87,15 +88,16 @@ async def _of_dataset(
     secret: bytes,
 ) -> tuple[list[Change], Place, bool]:
     """The visible changes of one dataset, the place behind them, and whether there are more."""
-    scope, values = _scope(grant), {key: found.record.values for key, found in held.items()}
-    key_fields = ref.source.schema.meta.key
+    schema = ref.source.schema
+    scope, values = _scope(schema, grant), {key: found.record.values for key, found in held.items()}
+    key_fields = schema.meta.key
     items: list[Change] = []
     async with state.database.begin() as connection:
         last = await changes.remember(connection, ref.dataset, scope, values, key_fields=key_fields, secret=secret)
         while True:
             found = await changes.moved_since(connection, ref.dataset, scope, place, changes.BATCH_ROWS)
             for moved in found:
-                if not _visible(moved, grant, place.base):
+                if not moved.present and place.base == 0:  # who starts now never had it
                     place = replace(place, seq=moved.seq, key=moved.key)
                     continue
                 if len(items) >= room:
@@ -106,17 +108,12 @@ async def _of_dataset(
                 return items, Place(last, last, ""), False
 
 
-def _visible(moved: Moved, grant: Grant, base: int) -> bool:
-    if not moved.present:
-        return base > 0  # who starts now never had it
-    return any(step > base for name, step in moved.steps.items() if name in grant.fields)
-
-
-def _scope(grant: Grant) -> str:
-    """Readers of the same rows under the same masks share what is remembered."""
-    if grant.row_filter is None and not grant.masks:
+def _scope(schema: SchemaDef, grant: Grant) -> str:
+    """Readers of the same rows and fields under the same masks share what is remembered."""
+    if grant.row_filter is None and not grant.masks and grant.fields >= schema.fields.keys():
         return "open"
-    text = repr((grant.row_filter, sorted(grant.masks.items()), grant.agreement if grant.masks else None))
+    cut = (sorted(grant.fields), sorted(grant.masks.items()), grant.agreement if grant.masks else None)
+    text = repr((grant.row_filter, cut))
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 

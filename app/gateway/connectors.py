@@ -234,9 +234,17 @@ async def move(
 
 
 async def owned(state: State, principal: Principal, connector: str) -> ConnectorRecord:
-    """The connector, if the caller's agency owns it (or the caller is an admin)."""
+    """The connector, if the caller's agency owns it (or the caller is an admin).
+
+    `AgencyForbidden` for another agency's that is published, which everybody sees; one that is not is as unknown as none.
+    """
     async with state.database.read() as connection:
-        record = await connectors.get_connector(connection, connector)
+        return _own(principal, await connectors.get_connector(connection, connector))
+
+
+def _own(principal: Principal, record: ConnectorRecord) -> ConnectorRecord:
+    if principal.role != "admin" and principal.agency != record.agency and not record.state.serves:
+        raise connectors.unknown(record.id)
     require_agency(principal, record.agency)
     return record
 
@@ -258,8 +266,7 @@ def step_document(step: CheckStep) -> dict[str, Any]:
 
 async def _latest(state: State, exchange: Exchange, connector: str) -> tuple[ConnectorRecord, Revision, Manifest]:
     async with state.database.read() as connection:
-        record = await connectors.get_connector(connection, connector)
-        require_agency(exchange.principal, record.agency)
+        record = _own(exchange.principal, await connectors.get_connector(connection, connector))
         revision = await connectors.get_revision(connection, connector, record.latest_revision)
     manifest = parse_manifest(revision.manifest, draft=revision.schema_ref is None)
     _note(exchange, manifest)

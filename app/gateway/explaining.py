@@ -21,11 +21,12 @@ from app.schemas.registry import SchemaDef
 
 @dataclass(frozen=True, slots=True)
 class Explained:
-    """One dataset: how it would be read, or why it would not be."""
+    """One dataset: how it would be read, or why it would not be. `own_text`: the text holds a SELECT of the provider."""
 
     scan: Scan
     outline: Outline | None
     problem: SimpulError | None
+    own_text: bool = False
 
 
 async def explain(
@@ -58,4 +59,6 @@ async def _one(query: Query, scan: Scan) -> Explained:
         return Explained(scan, None, SourceTimeout(f"{scan.ref.agency} did not answer within {seconds:.3g} s"))
     except SimpulError as error:
         return Explained(scan, None, error)
-    return Explained(scan, shown, None)
+    return Explained(
+        scan, shown, None, own_text=isinstance(getattr(scan.ref.source.manifest.source, "query", None), str)
+    )

@@ -105,6 +105,14 @@ def soft_warnings(schema: SchemaDef, values: Mapping[str, Any], around: Surround
     return found
 
 
+@cache
+def fields_judged(schema: SchemaDef) -> Mapping[tuple[str, str], frozenset[str]]:
+    """The fields that a finding (field, code) over several of them was judged by: who sees the finding learns of each."""
+    found = {(rule.field, rule.code): frozenset({rule.field, *rule.needs}) for rule in schema.model.soft_rules}
+    found |= {(parts[-1], "outside_region"): frozenset(parts) for parts in schema.places.values()}
+    return found
+
+
 def _within(box: Box, place: Sequence[Any]) -> bool:
     """Whether a point (longitude, latitude) or every position of a geometry lies in the box; true for what is null."""
     west, south, east, north = box

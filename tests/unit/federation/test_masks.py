@@ -13,8 +13,8 @@ from app.errors import FieldForbidden
 from app.federation.breaker import Guards
 from app.federation.bulk import BulkRead
 from app.federation.executor import Runtime, execute
-from app.federation.masks import Masker, mask_fault
-from app.federation.query import Query, SortKey
+from app.federation.masks import Cut, mask_fault
+from app.federation.query import Grant, Query, SortKey
 from app.federation.writers import write_json
 from app.schemas import registry
 from tests.support.memory import FACILITIES, MemorySource, ref_of
@@ -24,8 +24,9 @@ ALL = {"nama": "last4", "kode_wilayah": "region-only", "alamat": "hash", "email_
 
 
 def masked(mask: str, value: Any, *, agreement: str = "pks-1", key: bytes = b"k" * 32) -> Any:
-    record = MappedRecord("K", {"field": value})
-    return Masker({"field": mask}, key=key, agreement=agreement).masked(record).values["field"]
+    record = MappedRecord("K", {"nama": value})
+    grant = Grant(frozenset({"nama"}), masks={"nama": mask}, agreement=agreement)
+    return Cut(FACILITIES, grant, key).records([record])[0].values.get("nama")
 
 
 @pytest.mark.parametrize(
@@ -61,7 +62,8 @@ def test_hash_is_the_same_within_one_agreement_only() -> None:
 def test_record_itself_stays_as_it_was_and_findings_of_masked_fields_go() -> None:
     record = MappedRecord("K", {"nama": "Puskesmas Satu"}, (RecordWarning("nama", "odd", "aneh", "odd"),))
 
-    hidden = Masker({"nama": "last4"}, key=b"k", agreement=None).masked(record)
+    grant = Grant(frozenset(FACILITIES.fields), masks={"nama": "last4"})
+    hidden = Cut(FACILITIES, grant, b"k").records([record])[0]
 
     assert record.values["nama"] == "Puskesmas Satu"
     assert (hidden.values["nama"], hidden.warnings) == ("**********Satu", ())
