@@ -19,7 +19,7 @@ from app.audit.shape import EXCHANGE_OPS
 from app.errors import BodyTooLarge, FieldError, MalformedJson, SimpulError, UnsupportedMediaType, ValidationFailed
 
 JSON = "application/json"
-_ASKED_BYTES = 65_536
+_ASKED_BYTES = 16_384
 _INLINE_BYTES = 65_536
 _FIRST_LINE_CHARACTERS = 2_000
 _PURPOSE_CHARACTERS = 64

@@ -19,6 +19,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api.capture import CHUNK_BYTES, Capture, read_whole
+from app.api.in_the_log import fault_told, request_shape
 from app.api.policy import GOVERNED, RouteRule, methods_of, rule_for
 from app.api.problems import problem_body, problem_headers
 from app.api.watch import Watch
@@ -210,7 +211,7 @@ class _Call:
     @staticmethod
     def _nobody_there(capture: Capture, exchange: Exchange, reason: str) -> None:
         capture.replace(_CLIENT_GONE, {}, b"")
-        exchange.detail["error"] = reason
+        exchange.fault["error"] = reason
 
     async def _close_whatever_happens(self, capture: Capture, exchange: Exchange) -> None:
         """Closes in a task of its own, which a cancellation of this one does not reach."""
@@ -222,15 +223,15 @@ class _Call:
     def _open(self, rule: RouteRule | None) -> Exchange:
         scope = self.scope
         client = scope.get("client")
-        query = scope["query_string"].decode("latin-1")
         return Exchange(
             op=rule.op if rule else "route.unknown",
             closing="outcome" if rule is None or rule.recording == "none" else rule.recording,
             principal=scope["state"]["principal"],
             names=self.services.names,
             address=client[0] if client else "",
-            request_line=f"{scope.get('simpul.method', scope['method'])} {scope['path']}"
-            + (f"?{query}" if query else ""),
+            request=request_shape(
+                scope.get("simpul.method", scope["method"]), self.template, scope["query_string"].decode("latin-1")
+            ),
             assertions=Assertions(
                 purpose=self.header(b"simpul-purpose"),
                 agreement=self.header(b"simpul-agreement"),
@@ -289,13 +290,13 @@ class _Call:
             return caught
         if isinstance(caught, TimeoutError):
             return RequestTimeout()
-        log.error("unexpected_fault", kind=type(caught).__name__, path=self.scope["path"], exc_info=caught)
+        log.error("unexpected_fault", kind=type(caught).__name__, route=self.template, exc_info=caught)
         return SimpulError("an unexpected fault in the gateway; nothing was released", retryable=False)
 
     def _fail(self, capture: Capture, error: SimpulError) -> None:
         exchange = self.exchange
         if exchange is not None:
-            exchange.detail["error"] = f"{error.code}: {error.detail}"
+            exchange.fault = fault_told(error)
             if isinstance(error, AccessDenied):
                 exchange.decide(allow=False, rule=str(error.facts.get("rule", error.code)))
         status, body = self._problem(error)

@@ -1,4 +1,4 @@
-"""Deleting details and tags on each store, in one durable transaction. Which ones and why: `erasing.py`."""
+"""Deleting details and tags, and sealing details, on each store, in one durable transaction. Which and why: `erasing.py`, `details.py`."""
 
 from __future__ import annotations
 
@@ -11,18 +11,28 @@ import asyncpg
 from app.audit.erased import Span
 
 Erase = Callable[[Sequence[Span], Sequence[bytes]], Awaitable[tuple[int, int]]]
+SealedDetail = tuple[int, bytes, bytes]
+"""Index, the plain detail, the sealed one."""
+
+_SEAL_SQLITE = "UPDATE exchange_detail SET detail = ?3 WHERE idx = ?1 AND detail = ?2"
+_SEAL_POSTGRES = "UPDATE exchange_detail SET detail = $3 WHERE idx = $1 AND detail = $2"
 
 
 class Eraser:
     """`DetailEraser` of a store."""
 
-    def __init__(self, run: Erase) -> None:
-        """`run`: does it where the store writes."""
+    def __init__(self, run: Erase, seal: Callable[[Sequence[SealedDetail]], Awaitable[None]]) -> None:
+        """`run`, `seal`: do it where the store writes."""
         self._run = run
+        self._seal = seal
 
     async def erase(self, spans: Sequence[Span], tags: Sequence[bytes]) -> tuple[int, int]:
         """See `DetailEraser.erase`."""
         return await self._run(spans, tags)
+
+    async def seal(self, details: Sequence[SealedDetail]) -> None:
+        """See `DetailEraser.seal`."""
+        await self._seal(details)
 
 
 def erase_sqlite(connection: apsw.Connection, spans: Sequence[Span], tags: Sequence[bytes]) -> tuple[int, int]:
@@ -62,3 +72,18 @@ async def erase_postgres(
             list(tags),
         )
     return int(details.split()[-1]), int(gone.split()[-1])
+
+
+def seal_sqlite(connection: apsw.Connection, details: Sequence[SealedDetail]) -> None:
+    """What stood plain is overwritten in the file too."""
+    connection.pragma("secure_delete", 1)
+    with connection:
+        connection.executemany(_SEAL_SQLITE, details)
+    with suppress(apsw.BusyError):
+        connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+
+
+async def seal_postgres(connection: asyncpg.Connection[asyncpg.Record], details: Sequence[SealedDetail]) -> None:
+    """What stood plain stays in the files until the server's vacuum."""
+    async with connection.transaction():
+        await connection.executemany(_SEAL_POSTGRES, details)

@@ -9,11 +9,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import orjson
+
 from app.audit.candidates import placeholders
 from app.audit.entry import Caller, Entry, Gateway, Record, uuid7
 from app.audit.erased import Span, entry_spans, spans_of, spans_text
 from app.audit.log import ExchangeLog
-from app.audit.opening import restored
 from app.audit.store import LogReader
 
 BATCH_ENTRIES = 5000
@@ -139,7 +140,10 @@ async def receivers(reader: LogReader, indexes: Sequence[int]) -> set[str]:
 async def recorded_erasures(reader: LogReader) -> list[tuple[int, list[Span]]]:
     """Every erasure entry with its spans, oldest first."""
     rows = await reader.fetch(ERASURES)
-    return [(int(idx), entry_spans(restored(bytes(entry), detail), None)) for idx, entry, detail in rows]
+    return [
+        (int(idx), entry_spans(orjson.loads(bytes(entry)), orjson.loads(bytes(detail or b"{}"))))
+        for idx, entry, detail in rows
+    ]
 
 
 ERASURES = (

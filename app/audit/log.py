@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from app.audit.checkpoint import Checkpoint
+from app.audit.details import DetailKeys, seal_standing
 from app.audit.entry import Gateway, Record
 from app.audit.keys import KEY_FOLDER, load_signer
 from app.audit.opening import check_extension, close_orphans, last_signed
@@ -18,7 +19,7 @@ from app.audit.store import Committed, DetailEraser, LogReader, LogStore
 from app.audit.subjects import SubjectKeys
 from app.audit.witnessing import Witnessing, WitnessRules, WitnessState
 from app.audit.writer import GroupWriter
-from app.errors import LogUnavailable
+from app.errors import LogError, LogUnavailable
 from app.telemetry import Metrics
 
 _logger = logging.getLogger(__name__)
@@ -28,7 +29,13 @@ class ExchangeLog:
     """One per process. What `append` acknowledged is on stable storage, in the tree, and never lost."""
 
     def __init__(
-        self, store: LogStore, writer: GroupWriter, publisher: Publisher, presence: Presence, keys: SubjectKeys
+        self,
+        store: LogStore,
+        writer: GroupWriter,
+        publisher: Publisher,
+        presence: Presence,
+        keys: SubjectKeys,
+        seals: DetailKeys,
     ) -> None:
         """Use `ExchangeLog.open`."""
         self._presence = presence
@@ -36,6 +43,8 @@ class ExchangeLog:
         self._writer = writer
         self._publisher = publisher
         self._keys = keys
+        self._seals = seals
+        self._sealing: asyncio.Task[None] | None = None
 
     @classmethod
     async def open(  # noqa: PLR0913 - all that a log is opened with, named
@@ -58,7 +67,7 @@ class ExchangeLog:
         LogUnavailable as their names say.
         """
         signer = load_signer(folder, origin)
-        keys = SubjectKeys(folder / KEY_FOLDER)
+        keys, seals = SubjectKeys(folder / KEY_FOLDER), DetailKeys.of(folder)
         witnessing = None if witnesses is None else Witnessing(store, witnesses)
         publisher = Publisher(store, signer, folder, interval_seconds=checkpoint_seconds, witnessing=witnessing)
         local = last_signed(folder, signer.verifier)
@@ -78,12 +87,13 @@ class ExchangeLog:
             )
             publisher.attach(writer)
             writer.start((await store.head()).size)
-            presence = Presence(store.replicas, writer, lambda: close_orphans(store, log.append_many, gateway))
-            log = cls(store, writer, publisher, presence, keys)
-            await close_orphans(store, log.append_many, gateway)
+            presence = Presence(store.replicas, writer, lambda: close_orphans(store, log.append_many, gateway, seals))
+            log = cls(store, writer, publisher, presence, keys, seals)
+            await close_orphans(store, log.append_many, gateway, seals)
             await publisher.publish()
             publisher.start()
             presence.start()
+            log._seal_standing(folder)
         except BaseException:
             if witnessing is not None:
                 await witnessing.stop()
@@ -93,6 +103,9 @@ class ExchangeLog:
 
     async def close(self) -> None:
         """Write what waits, sign a last checkpoint, release the store."""
+        if self._sealing is not None:
+            self._sealing.cancel()
+            await asyncio.wait({self._sealing})
         await self._presence.stop()
         await self._writer.stop()
         await self._publisher.stop()
@@ -104,17 +117,28 @@ class ExchangeLog:
         finally:
             await self._store.close()
 
+    def _seal_standing(self, folder: Path) -> None:
+        """Seals in the background what an older version stored plain."""
+
+        async def work() -> None:
+            try:
+                await seal_standing(self._store, self._store.eraser, self._seals, folder, self.size())
+            except LogError as error:
+                _logger.exception("details of an older version are not all sealed yet: %s", error.detail)
+
+        self._sealing = asyncio.create_task(work(), name="exchange-log-sealing")
+
     async def append(self, record: Record) -> Committed:
         """Append one entry; durable when this returns.
 
         LogUnavailable or LogOverloaded when it cannot be (then no data may leave); EntryInvalid or EntryTooLarge for a
         record that is not a good entry.
         """
-        return (await self._writer.submit((prepare(record, self._keys),)))[0]
+        return (await self._writer.submit((prepare(record, self._keys, self._seals),)))[0]
 
     def submit(self, records: Sequence[Record]) -> asyncio.Future[list[Committed]]:
         """As `append_many`, as a future: what is handed over is written also when nobody waits for it any more."""
-        return self._writer.submit([prepare(record, self._keys) for record in records])
+        return self._writer.submit([prepare(record, self._keys, self._seals) for record in records])
 
     async def append_many(self, records: Sequence[Record]) -> list[Committed]:
         """Append several entries in one transaction, in order; all or none. Errors as for `append`."""
@@ -167,3 +191,8 @@ class ExchangeLog:
     def subject_keys(self) -> SubjectKeys:
         """Keys of the subject tags, for searching by subject."""
         return self._keys
+
+    @property
+    def seals(self) -> DetailKeys:
+        """Keys of the details, for reading them."""
+        return self._seals

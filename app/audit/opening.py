@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import orjson
 
 from app.audit.checkpoint import Checkpoint, NoteError, Verifier
+from app.audit.details import DetailKeys
 from app.audit.entry import Caller, DatasetUse, Entry, Gateway, Record, Verdict
 from app.audit.keys import CHECKPOINT_FILE
 from app.audit.nodes import root_at, stored_head
@@ -20,7 +21,7 @@ from app.errors import LogBroken
 _logger = logging.getLogger(__name__)
 _SPAN_ENTRIES = 10_000
 _BATCH_ENTRIES = 256
-_UNANSWERED = f"""SELECT e.idx, e.entry, d.detail FROM log_entry e LEFT JOIN exchange_detail d ON d.idx = e.idx
+_UNANSWERED = f"""SELECT e.idx, e.entry, e.id, d.detail FROM log_entry e LEFT JOIN exchange_detail d ON d.idx = e.idx
  WHERE e.idx >= $1 AND e.idx < $2 AND e.kind = 'intent' AND NOT EXISTS (SELECT 1 FROM log_entry c
  WHERE c.xid = e.xid AND c.kind IN ({", ".join(f"'{kind}'" for kind in sorted(CLOSERS))})) ORDER BY e.idx"""
 
@@ -68,7 +69,7 @@ async def check_extension(store: LogReader, verifier: Verifier, local: Checkpoin
     return max(notes, key=lambda known: known.size, default=None)
 
 
-async def close_orphans(store: LogStore, append: Append, gateway: Gateway) -> int:
+async def close_orphans(store: LogStore, append: Append, gateway: Gateway, seals: DetailKeys) -> int:
     """Append an `aborted` entry for every intent that a stopped replica never answered; returns how many there were.
 
     Nobody else does the same: the stopped replicas were claimed first, and nothing of theirs is committed since. Should we
@@ -82,7 +83,7 @@ async def close_orphans(store: LogStore, append: Append, gateway: Gateway) -> in
     end = (await store.head()).size
     for start in range(min(stopped.values()), end, _SPAN_ENTRIES):
         rows = await store.fetch(_UNANSWERED, start, min(start + _SPAN_ENTRIES, end))
-        found = [(int(idx), restored(entry, detail)) for idx, entry, detail in rows]
+        found = [(int(idx), restored(entry, seals.document(name, detail))) for idx, entry, name, detail in rows]
         orphans = [aborted(intent, idx, gateway) for idx, intent in found if intent["gw"]["replica"] in stopped]
         for first in range(0, len(orphans), _BATCH_ENTRIES):
             if store.replicas.registrations != registered:
@@ -94,11 +95,11 @@ async def close_orphans(store: LogStore, append: Append, gateway: Gateway) -> in
     return closed
 
 
-def restored(entry: bytes, detail: bytes | None) -> dict[str, Any]:
+def restored(entry: bytes, detail: Mapping[str, Any] | None) -> dict[str, Any]:
     """Members of an entry, with the lists that moved into its detail back in place where the detail is there."""
     found: dict[str, Any] = orjson.loads(entry)
     if detail is not None:
-        found.update(orjson.loads(detail).get("lists", {}))
+        found.update(detail.get("lists", {}))
     return found
 
 
@@ -112,7 +113,6 @@ def aborted(intent: dict[str, Any], idx: int, gateway: Gateway) -> Record:
         gw=gateway,
         op=intent["op"],
         client=None if client is None else Caller(client["agency"], client["client"], client.get("cred")),
-        rep=intent.get("rep"),
         schemas=tuple(intent.get("schemas", ())),
         providers=_listed(intent.get("providers", ())),
         datasets=() if isinstance(uses, dict) else tuple(DatasetUse(use["dataset"], use["revision"]) for use in uses),

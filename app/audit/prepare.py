@@ -12,6 +12,7 @@ from typing import Any
 from app.audit import shape
 from app.audit.canonical import dumps, tame
 from app.audit.commitments import commit_detail, commit_tags, new_salt
+from app.audit.details import DetailKeys
 from app.audit.entry import (
     ENTRY_BYTES,
     Entry,
@@ -28,7 +29,7 @@ from app.audit.store import COLUMN_NAMES, Prepared
 from app.audit.subjects import SubjectKeys
 from app.errors import EntryInvalid, EntryTooLarge
 
-DETAIL_BYTES = 4_194_304
+DETAIL_BYTES = 262_144
 _FILLED_IN = ("detail_c", "subj_n")
 _RESERVED = ("lists", "tags")
 _COMMITMENT_BYTES = len(b'"detail_c":"",') + 64
@@ -70,8 +71,8 @@ class _LastingCache:
 _LASTING = _LastingCache(4096)
 
 
-def prepare(record: Record, keys: SubjectKeys) -> Prepared:
-    """Canonical bytes and rows of a record. EntryInvalid or EntryTooLarge when it is not a good entry."""
+def prepare(record: Record, keys: SubjectKeys, seals: DetailKeys) -> Prepared:
+    """Canonical bytes and rows of a record, its detail sealed. EntryInvalid or EntryTooLarge when it is not a good entry."""
     lasting = _LASTING.of(record.entry)
     own = own_members(record.entry)
     for name in _FILLED_IN:
@@ -94,6 +95,8 @@ def prepare(record: Record, keys: SubjectKeys) -> Prepared:
         salt = new_salt()
         found["detail_c"] = commit_detail(salt, detail)
         entry = dumps(found)
+        if found["kind"] != "erasure":
+            detail = seals.seal(found["id"], int(found["t"][:4]), detail)
     terms = entry_terms(found) if moved else _terms(lasting, found)
     row = member_columns(found, terms)
     return Prepared(

@@ -181,10 +181,12 @@ class ExchangeSearch:
     async def _details(self, indexes: Sequence[int]) -> dict[int, dict[str, Any]]:
         """Details that are there, checked against the commitments of their entries by `log verify`, not here."""
         rows = await self._reader.fetch(
-            f"SELECT idx, detail FROM exchange_detail WHERE idx IN ({placeholders(len(indexes))})",
+            "SELECT d.idx, d.detail, e.id FROM exchange_detail d JOIN log_entry e ON e.idx = d.idx"
+            f" WHERE d.idx IN ({placeholders(len(indexes))})",
             *indexes,
         )
-        return {int(idx): orjson.loads(bytes(detail)) for idx, detail in rows}
+        found = {int(idx): self._log.seals.document(name, detail) for idx, detail, name in rows}
+        return {idx: detail for idx, detail in found.items() if detail is not None}
 
 
 def _checked(row: tuple[Any, ...]) -> StoredEntry:

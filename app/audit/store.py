@@ -112,6 +112,10 @@ class DetailEraser(Protocol):
         """
         ...
 
+    async def seal(self, details: Sequence[tuple[int, bytes, bytes]]) -> None:
+        """Put (index, plain, sealed) in the place of what stands plain, in one transaction; what is gone meanwhile stays gone."""
+        ...
+
 
 class Replicas(Protocol):
     """The processes that write this log: who lives, who publishes, and whose open intents nobody will answer.

@@ -17,7 +17,7 @@ from app.audit.batch import grow
 from app.audit.checkpoint import Checkpoint
 from app.audit.cosignatures import Cosignature
 from app.audit.erased import Span
-from app.audit.erasers import Eraser, erase_postgres
+from app.audit.erasers import Eraser, SealedDetail, erase_postgres, seal_postgres
 from app.audit.merkle import EMPTY_ROOT
 from app.audit.postgres_append import APPEND, append_values
 from app.audit.postgres_reading import COMMAND_SECONDS, CONNECT_SECONDS, PostgresReader, translated
@@ -153,7 +153,10 @@ class PostgresLogStore:
         async def run(spans: Sequence[Span], tags: Sequence[bytes]) -> tuple[int, int]:
             return await self._on_writer(lambda connection: erase_postgres(connection, spans, tags))
 
-        return Eraser(run)
+        async def seal(details: Sequence[SealedDetail]) -> None:
+            await self._on_writer(lambda connection: seal_postgres(connection, details))
+
+        return Eraser(run, seal)
 
     async def fetch(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
         """See `LogReader.fetch`."""

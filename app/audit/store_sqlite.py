@@ -23,8 +23,7 @@ import apsw
 from app.audit.batch import TileNode, grow
 from app.audit.checkpoint import Checkpoint
 from app.audit.cosignatures import Cosignature
-from app.audit.erased import Span
-from app.audit.erasers import Eraser, erase_sqlite
+from app.audit.erasers import Eraser, erase_sqlite, seal_sqlite
 from app.audit.merkle import EMPTY_ROOT, TILE_BITS
 from app.audit.sqlite_replicas import OneReplica
 from app.audit.sqlite_schema import ADDED_LATER, SCHEMA_VERSION, TABLES
@@ -134,7 +133,10 @@ class SqliteLogStore:
     @property
     def eraser(self) -> Eraser:
         """See `LogStore.eraser`."""
-        return Eraser(lambda spans, tags: self._write(lambda: self._erase(spans, tags)))
+        return Eraser(
+            lambda spans, tags: self._write(lambda: self._change(lambda writer: erase_sqlite(writer, spans, tags))),
+            lambda details: self._write(lambda: self._change(lambda writer: seal_sqlite(writer, details))),
+        )
 
     async def _read(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._readers, work)
@@ -296,10 +298,10 @@ class SqliteLogStore:
         except apsw.Error as error:
             raise _unavailable(error) from error
 
-    def _erase(self, spans: Sequence[Span], tags: Sequence[bytes]) -> tuple[int, int]:
+    def _change(self, work: Callable[[apsw.Connection], T]) -> T:
         self._check_file()
         try:
-            return erase_sqlite(self._db(), spans, tags)
+            return work(self._db())
         except apsw.Error as error:
             raise _unavailable(error) from error
 

@@ -7,19 +7,15 @@ never derived from one another; destroying a year's key file shreds that year's 
 from __future__ import annotations
 
 import hmac
-import os
-import re
 import unicodedata
 from pathlib import Path
 
-from app.audit.durable_files import create_file
 from app.audit.entry import Subject
-from app.errors import EntryInvalid, LogUnavailable
+from app.audit.keys import YearKeys
+from app.errors import EntryInvalid
 
 TAG_BYTES = 16
 _DOMAIN = b"simpul-subj/1\x00"
-_KEY_BYTES = 32
-_KEY_FILE = re.compile(r"subject-(\d{4})\.key")
 
 
 def normalise(value: str) -> str:
@@ -57,29 +53,15 @@ class SubjectKeys:
 
     def __init__(self, folder: Path) -> None:
         """`folder`: the instance's `keys` folder; replicas of one instance share its content."""
-        self._folder = folder
-        self._keys: dict[int, bytes] = {}
+        self._keys = YearKeys(folder, "subject")
 
     def key(self, year: int) -> bytes:
         """The key of a year; a new random one when there is none. LogUnavailable when it cannot be read or made."""
-        if (known := self._keys.get(year)) is not None:
-            return known
-        path = self._folder / f"subject-{year:04d}.key"
-        try:
-            if not path.exists():
-                create_file(path, os.urandom(_KEY_BYTES).hex().encode() + b"\n")
-            key = bytes.fromhex(path.read_text("ascii").strip())
-        except (OSError, ValueError) as error:
-            raise LogUnavailable(f"the subject key of {year} cannot be read: {type(error).__name__}") from error
-        if len(key) != _KEY_BYTES:
-            raise LogUnavailable(f"the subject key of {year} does not have {_KEY_BYTES} bytes")
-        self._keys[year] = key
-        return key
+        return self._keys.key(year)
 
     def epochs(self) -> list[int]:
         """Years whose key is there, newest first."""
-        found = [_KEY_FILE.fullmatch(path.name) for path in self._folder.glob("subject-*.key")]
-        return sorted((int(match[1]) for match in found if match), reverse=True)
+        return self._keys.years()
 
     def tags(self, subjects: tuple[Subject, ...], year: int) -> list[tuple[bytes, str, int]]:
         """Distinct (tag, role, epoch) of the subjects of one entry written in `year`."""

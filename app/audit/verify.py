@@ -13,6 +13,7 @@ import orjson
 
 from app.audit.checkpoint import Checkpoint, NoteError, Verifier
 from app.audit.commitments import commit_detail, commit_tags
+from app.audit.details import DetailKeys, sealed_year
 from app.audit.entry import decode, list_digest, member_columns
 from app.audit.erased import Erased
 from app.audit.facets import facet_terms
@@ -38,7 +39,7 @@ class Finding(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One entry as stored, with everything that belongs to its index."""
+    """One entry as stored, with everything that belongs to its index. `detail`: sealed, as it stands there."""
 
     idx: int
     leaf_hash: bytes
@@ -125,8 +126,10 @@ class Walk:
 
     verifier: Verifier
     frontier: Frontier
+    seals: DetailKeys
     erased: Erased = field(default_factory=Erased)
     erased_details: int = 0
+    closed_details: int = 0
     erased_by: set[int] = field(default_factory=set)
     seen_facets: set[int] = field(default_factory=set)
     open_intents: dict[str, int] = field(default_factory=dict)
@@ -233,6 +236,11 @@ class Walk:
             self.warnings.append(
                 f"{len(self.open_intents)} intents without an outcome; first {min(self.open_intents.values())}"
             )
+        if self.closed_details:
+            self.warnings.append(
+                f"{self.closed_details} details are sealed under keys that are not here (keys/detail-YEAR.key):"
+                " they and their tags were not compared with their entries"
+            )
         self.closed_twice.told(self.warnings, "entries close an exchange that was closed before")
         self.without_intent.told(self.warnings, "entries close an exchange that has no intent")
 
@@ -260,11 +268,11 @@ class Walk:
         """On the first entry of a facet: its search terms are those of the entry."""
         found = orjson.loads(row.entry)
         facet = row.columns[-1]
-        moved = {} if row.detail is None else orjson.loads(row.detail).get("lists", {})
-        wanted = frozenset(facet_terms(found, moved))
+        detail = self.seals.document(found["id"], row.detail)
+        wanted = frozenset(facet_terms(found, (detail or {}).get("lists", {})))
         stored = stored_terms.get(facet, frozenset())
-        if row.detail is None and wanted <= stored:
-            return  # lists that moved into an erased detail cannot be derived any more
+        if detail is None and wanted <= stored:
+            return  # lists that moved into a detail which is erased, or sealed and its key not here
         if stored != wanted:
             raise Finding(
                 row.idx, "the search terms of the entry were changed: it would not be found, or found wrongly"
@@ -280,12 +288,16 @@ class Walk:
             return
         if committed is None:
             raise Finding(row.idx, "a detail stands here that the entry does not know")
-        if commit_detail(row.salt, row.detail) != committed:
+        plain = self._opened(row.idx, found, row.detail)
+        if plain is not None and commit_detail(row.salt, plain) != committed:
             raise Finding(row.idx, "the detail of the entry was changed: it does not fit its commitment")
-        detail = orjson.loads(row.detail)
         people = _people(row.tags)
         if people != found.get("subj_n", 0):
             raise Finding(row.idx, f"the entry has {people} subject tags, {found.get('subj_n', 0)} were committed")
+        if plain is None:
+            self.closed_details += 1
+            return
+        detail = orjson.loads(plain)
         if (row.tags or "tags" in detail) and commit_tags(row.tags) != detail.get("tags"):
             raise Finding(row.idx, "the subject tags of the entry were changed")
         moved = detail.get("lists", {})
@@ -293,6 +305,15 @@ class Walk:
             kept = found.get(name)
             if isinstance(kept, dict) and (name not in moved or list_digest(moved[name]) != kept["digest"]):
                 raise Finding(row.idx, f"the list {name} in the detail is not the one of the entry")
+
+    def _opened(self, index: int, found: dict[str, Any], stored: bytes) -> bytes | None:
+        """The plain detail, None when its key is not here. Finding when it is not the sealed detail of this entry."""
+        if sealed_year(stored) not in (None, int(found["t"][:4])):
+            raise Finding(index, "the detail of the entry was changed: it is sealed for another year")
+        try:
+            return self.seals.open(found["id"], stored)
+        except LogError:
+            raise Finding(index, "the detail of the entry was changed: its seal does not open") from None
 
     def _erased(self, row: Row, found: dict[str, Any]) -> None:
         """The detail is gone: a later entry must say so. Tags may stay, as the trail of who received data."""

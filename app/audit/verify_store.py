@@ -13,6 +13,7 @@ from typing import Any
 import orjson
 
 from app.audit.checkpoint import Checkpoint, NoteError, Verifier
+from app.audit.details import DetailKeys
 from app.audit.erased import Erased, Span, entry_spans
 from app.audit.erasing import ERASURES
 from app.audit.keys import CHECKPOINT_FILE, load_verifier
@@ -87,7 +88,7 @@ def verify_log(
 ) -> Verification:
     """Verify what `fetch` reads against `log.vkey` and `log.checkpoint` of `folder`."""
     verifier = load_verifier(folder)
-    check = _Check(fetch, verifier, progress)
+    check = _Check(fetch, verifier, progress, DetailKeys.of(folder))
     finding: Finding | None = None
     try:
         check.run(*_outside(folder, verifier, since))
@@ -128,10 +129,10 @@ def _outside(folder: Path, verifier: Verifier, since: str | None) -> tuple[Check
 class _Check:
     """One pass over a stored log."""
 
-    def __init__(self, fetch: Fetch, verifier: Verifier, progress: Progress | None) -> None:
+    def __init__(self, fetch: Fetch, verifier: Verifier, progress: Progress | None, seals: DetailKeys) -> None:
         self._fetch = fetch
         self._progress = progress
-        self.walk = Walk(verifier, Frontier())
+        self.walk = Walk(verifier, Frontier(), seals)
         self.start = 0
         self._facets: set[int] = set()
 

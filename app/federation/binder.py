@@ -52,6 +52,16 @@ class RawQuery:
     view: str = "records"
     needed: frozenset[str] = frozenset()
 
+    def told(self) -> dict[str, Any]:
+        """What was asked for, as the log's detail keeps it; what was not given is left out."""
+        found = {name: getattr(self, name) for name in ("filter", "fields", "sort", "limit", "agencies", "key")}
+        given = {
+            name: list(value) if isinstance(value, tuple) else value
+            for name, value in found.items()
+            if value is not None
+        }
+        return {**given, **({"equals": dict(self.equals)} if self.equals else {})}
+
 
 def bind(schema: SchemaDef, raw: RawQuery, most_rows: int = MOST_ROWS) -> Query:
     """The bound question, without its cursor; a page holds at most `most_rows` records.

@@ -19,7 +19,7 @@ from app.errors import EntryInvalid, SimpulError
 from app.federation.query import SourceStatus
 
 ClosingKind = Literal["outcome", "admin", "audit_read"]
-_REPRESENTED_CHARACTERS = 200
+_LEAST_ERROR = 400
 _TOLD_CHARACTERS = 2000
 
 
@@ -56,14 +56,18 @@ class Names:
 
 @dataclass(slots=True, kw_only=True)
 class Exchange:
-    """Facts of one exchange, filled in as they become known; every record of it is made from here."""
+    """Facts of one exchange, filled in as they become known; every record of it is made from here.
+
+    `request`: method, template of the route and names of the parameters. `question`: what an answered address asked for; of a
+    refused one nothing is kept.
+    """
 
     op: str
     closing: ClosingKind
     principal: Principal
     names: Names
     address: str = ""
-    request_line: str = ""
+    request: str = ""
     assertions: Assertions = field(default_factory=Assertions)
     id: str = field(default_factory=uuid7)
     started: float = field(default_factory=time.perf_counter)
@@ -82,7 +86,12 @@ class Exchange:
     complete: bool | None = None
     sources: Sequence[SourceStatus] = ()
     subjects: list[Subject] = field(default_factory=list)
+    question: Mapping[str, Any] | None = None
     detail: dict[str, Any] = field(default_factory=dict)
+    fault: dict[str, Any] = field(default_factory=dict)
+    """What went wrong, for the detail of the closing entry."""
+    told: dict[str, Any] = field(default_factory=dict)
+    """Members of the detail that stand in the intent: the closing entry does not repeat them."""
     intended: bool = False
     closed: bool = False
     mode: Literal["uji"] | None = None
@@ -122,12 +131,15 @@ class Exchange:
             sources=tuple(self._leg(source) for source in self.sources),
             body_c=commitment.hexdigest() if commitment is not None else None,
         )
-        detail = self._detail()
+        opening = () if self.intended else (self._intent(),)
+        detail = {**self._untold(opening), **self.fault}
+        if self.question and status < _LEAST_ERROR and "asked" not in self.detail:
+            detail["query"] = dict(self.question)
         if commitment is not None:
             detail["body_salt"] = commitment.salt.hex()
         detail["elapsed_ms"] = round((time.perf_counter() - self.started) * 1000)
         closing = Record(entry=entry, detail=detail, subjects=tuple(self.subjects) + self._case())
-        await self._append(log, (closing,) if self.intended else (self._intent(), closing))
+        await self._append(log, (*opening, closing))
 
     async def close_bare(
         self, log: Log, *, status: int, size: int, commitment: BodyCommitment | None, fault: SimpulError
@@ -137,7 +149,8 @@ class Exchange:
             name: value for name, value in self._facts().items() if name in {"xid", "gw", "client", "op", "mode"}
         }
         told = {name: str(value)[:_TOLD_CHARACTERS] for name, value in self._facts().items() if name not in known}
-        detail = {**self._detail(), "refused_entry": {"fault": fault.detail, **told}}
+        opening = () if self.intended else (Record(Entry(kind="intent", **known), self._detail()),)
+        detail = {**self._untold(opening), **self.fault, "refused_entry": {"fault": fault.detail, **told}}
         if commitment is not None:
             detail["body_salt"] = commitment.salt.hex()
         entry = Entry(
@@ -147,12 +160,11 @@ class Exchange:
             bytes=size,
             body_c=commitment.hexdigest() if commitment is not None else None,
         )
-        opening = Entry(kind="intent", **known)
         # The tags of the people stay searchable; only where they themselves are the fault is it recorded without them.
         for subjects in ((*self.subjects, *self._case()), ()):
             closing = Record(entry=entry, detail=detail, subjects=subjects)
             try:
-                await self._append(log, (closing,) if self.intended else (Record(opening, detail), closing))
+                await self._append(log, (*opening, closing))
                 return
             except EntryInvalid:
                 if not subjects:
@@ -177,6 +189,9 @@ class Exchange:
 
     def _stand(self, records: Sequence[Record]) -> None:
         kinds = {record.entry.kind for record in records}
+        self.told |= {
+            name: value for one in records if one.entry.kind == "intent" for name, value in (one.detail or {}).items()
+        }
         self.intended = self.intended or "intent" in kinds
         self.closed = self.closed or self.closing in kinds
 
@@ -186,12 +201,10 @@ class Exchange:
 
     def _facts(self) -> dict[str, Any]:
         principal = self.principal
-        represented = self.assertions.represented
         return {
             "xid": self.id,
             "gw": self.names.gateway,
             "client": Caller(self.names.member(principal.agency), principal.client_id, principal.credential),
-            "rep": represented if represented and len(represented) <= _REPRESENTED_CHARACTERS else None,
             "op": self.op,
             "schemas": self.schemas,
             "providers": tuple(self.names.member(agency) for agency in self.providers),
@@ -205,7 +218,7 @@ class Exchange:
         }
 
     def _detail(self) -> dict[str, Any]:
-        detail: dict[str, Any] = {"address": self.address, "request": self.request_line}
+        detail: dict[str, Any] = {"address": self.address, "request": self.request}
         if self.assertions.officer:
             detail["officer"] = self.assertions.officer
         if self.assertions.case:
@@ -214,6 +227,12 @@ class Exchange:
             detail["represented"] = self.assertions.represented
         detail.update(self.detail)
         return detail
+
+    def _untold(self, opening: Sequence[Record]) -> dict[str, Any]:
+        """The detail without what stands in the intent, here or before."""
+        told = self.told if not opening else opening[0].detail or {}
+        missing = object()
+        return {name: value for name, value in self._detail().items() if told.get(name, missing) != value}
 
     def _case(self) -> tuple[Subject, ...]:
         """The case reference as a tag, so that its exchanges are found; one without letter or digit names nothing."""

@@ -108,6 +108,8 @@ class JobRunner:
             intended=False,
             closed=False,
             detail=dict(exchange.detail),
+            told={},
+            fault={},
             subjects=list(exchange.subjects),
         )
         task = asyncio.create_task(self._run(new, own, run))
@@ -229,7 +231,7 @@ class JobRunner:
 
     async def _fail(self, new: Job, exchange: Exchange, path: Path, code: str, detail: str, status: int) -> None:
         await asyncio.to_thread(path.unlink, missing_ok=True)
-        exchange.detail["error"] = f"{code}: {detail}"
+        exchange.fault["error"] = f"{code}: {detail}"
         with suppress(SimpulError):
             if not exchange.closed:
                 await self._close_failed(exchange, status)

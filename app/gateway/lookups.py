@@ -38,6 +38,7 @@ async def look_up(state: State, exchange: Exchange, schema: SchemaDef, raw_of: C
     else:
         exchange.schemas = (schema.name,)
         plan.note(exchange)
+    exchange.question = {"key": raw.key}
     key = schema.key_of(schema.key_values(raw.key or ""))
     query = Query(
         schema=schema, fields=plan.fields, limit=plan.limit, agencies=plan.agencies, key=key, partial=raw.partial,

@@ -66,6 +66,7 @@ def authorise(
     query = bind(schema, raw, state.settings.page_rows)
     known_agencies(state, query.agencies or ())
     exchange.shape = query_shape(query)
+    exchange.question = raw.told()
     chosen = datasets
     if query.agencies is not None:
         chosen = tuple(found for found in datasets if found.agency in query.agencies)

@@ -62,11 +62,12 @@ class Opened:
 
     async def entries(self, exchange_id: str) -> list[dict[str, Any]]:
         rows = await self.services.log.reader.fetch(
-            "SELECT e.entry, d.detail FROM log_entry e LEFT JOIN exchange_detail d ON d.idx = e.idx WHERE e.xid = $1"
+            "SELECT e.entry, e.id, d.detail FROM log_entry e LEFT JOIN exchange_detail d ON d.idx = e.idx WHERE e.xid = $1"
             " ORDER BY e.idx",
             exchange_id,
         )
-        return [{**orjson.loads(entry), "detail": orjson.loads(detail)} for entry, detail in rows]
+        seals = self.services.log.seals
+        return [{**orjson.loads(entry), "detail": seals.document(name, detail)} for entry, name, detail in rows]
 
     async def last(self) -> list[dict[str, Any]]:
         """The entries of the newest exchange."""

@@ -130,7 +130,7 @@ def test_verification_answers_and_shows_nothing_of_the_register(
     assert (intent["kind"], outcome["kind"]) == ("intent", "outcome")
     assert (outcome["agreement"], outcome["purpose"], outcome["subj_n"]) == ("pks-1", "pelayanan_kesehatan", 2)
     assert outcome["providers"] == ["ID-JEPARA/GOV/disdukcapil"]
-    assert outcome["detail"]["case"] == "RM-1"
+    assert intent["detail"]["case"] == "RM-1"
     text = base64.b64decode(outcome["entry"]).decode()
     assert "3320990101900001" not in text
     assert "Aminah" not in text

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.audit.commitments import BodyCommitment, commit_body, commit_detail, commit_tags
+from app.audit.details import DetailKeys
 from app.audit.entry import (
     ENTRY_BYTES,
     Caller,
@@ -69,16 +70,16 @@ FULL = Entry(
 
 @pytest.fixture
 def keys(tmp_path):
-    return SubjectKeys(tmp_path / "keys")
+    return SubjectKeys(tmp_path / "keys"), DetailKeys(tmp_path / "keys")
 
 
 def test_the_bytes_are_canonical_json_and_absent_members_are_left_out(keys):
-    small = prepare(Record(Entry(xid=FULL.xid, id=FULL.id, t=FULL.t, kind="admin", gw=GATEWAY, op="a.b")), keys)
+    small = prepare(Record(Entry(xid=FULL.xid, id=FULL.id, t=FULL.t, kind="admin", gw=GATEWAY, op="a.b")), *keys)
     assert small.entry == (
         b'{"gw":{"build":"simpul 0.1.0","replica":"gw-1"},"id":"0193a5b0-7c00-7000-8000-000000000001","kind":"admin",'
         b'"op":"a.b","t":"2026-11-24T00:00:00.000001Z","v":"simpul-log/1","xid":"0193a5b0-7c00-7000-8000-000000000002"}'
     )
-    full = prepare(Record(FULL, {"user": "x"}, (Subject("nik", "1", "asked"),)), keys)
+    full = prepare(Record(FULL, {"user": "x"}, (Subject("nik", "1", "asked"),)), *keys)
     found = orjson.loads(full.entry)
     assert rfc8785.dumps(found) == full.entry
     assert found.keys() == {*members(FULL), "detail_c", "subj_n"}
@@ -86,7 +87,7 @@ def test_the_bytes_are_canonical_json_and_absent_members_are_left_out(keys):
 
 
 def test_columns_are_derived_from_the_bytes_alone(keys):
-    stored = prepare(Record(FULL, {"user": "x"}), keys)
+    stored = prepare(Record(FULL, {"user": "x"}), *keys)
     assert columns(stored.entry) == {
         "id": FULL.id,
         "xid": FULL.xid,
@@ -140,13 +141,13 @@ def test_columns_are_derived_from_the_bytes_alone(keys):
 )
 def test_a_wrong_entry_cannot_be_written(keys, change, member):
     with pytest.raises(EntryInvalid, match=f"^{member}"):
-        prepare(Record(replace(FULL, **change)), keys)
+        prepare(Record(replace(FULL, **change)), *keys)
 
 
 @pytest.mark.parametrize("purpose", ["\ud800", "x" * 201])
 def test_text_that_is_no_text_or_too_long_is_refused(keys, purpose):
     with pytest.raises(EntryInvalid):
-        prepare(Record(replace(FULL, purpose=purpose)), keys)
+        prepare(Record(replace(FULL, purpose=purpose)), *keys)
 
 
 @pytest.mark.parametrize(
@@ -159,7 +160,7 @@ def test_bytes_that_are_no_entry_cannot_be_read(stored):
 
 
 def test_bytes_that_are_not_canonical_or_unknown_cannot_be_read(keys):
-    good = prepare(Record(FULL), keys).entry
+    good = prepare(Record(FULL), *keys).entry
     assert decode(good)
     with pytest.raises(EntryInvalid, match="canonical"):
         decode(good.replace(b'{"', b'{ "', 1))
@@ -174,10 +175,11 @@ def test_hostile_28_lists_that_pass_the_limit_move_into_the_detail_and_stay_find
     names = tuple(f"kolom_dengan_nama_panjang_{number}" for number in range(count))
     providers = tuple(f"ID-JEPARA/GOV/kecamatan-{number}" for number in range(count))
     legs = tuple(SourceLeg(provider, "ok", 1) for provider in providers)
-    stored = prepare(Record(replace(FULL, fields=names, providers=providers, sources=legs)), keys)
+    stored = prepare(Record(replace(FULL, fields=names, providers=providers, sources=legs)), *keys)
     assert len(stored.entry) <= ENTRY_BYTES
     found = decode(stored.entry)
-    lists = orjson.loads(stored.detail)["lists"] if stored.detail else {}
+    plain = keys[1].open(FULL.id, stored.detail) if stored.detail else None
+    lists = orjson.loads(plain)["lists"] if plain else {}
     for name in ("fields", "providers", "sources"):
         if name in lists:
             assert found[name] == {"count": count, "digest": list_digest(lists[name])}
@@ -187,29 +189,29 @@ def test_hostile_28_lists_that_pass_the_limit_move_into_the_detail_and_stay_find
     assert f"field:{names[-1]}" in stored.terms
     assert columns(stored.entry)["facet"] == stored.facet
     assert facet_terms(found, lists) == stored.terms
-    if stored.detail:
-        assert found["detail_c"] == commit_detail(stored.salt, stored.detail)
+    if plain:
+        assert found["detail_c"] == commit_detail(stored.salt, plain)
 
 
 def test_what_cannot_move_is_refused(keys):
     schemas = tuple(f"skema_dengan_nama_panjang_{number}" for number in range(300))
     with pytest.raises(EntryTooLarge):
-        prepare(Record(replace(FULL, schemas=schemas)), keys)
+        prepare(Record(replace(FULL, schemas=schemas)), *keys)
     with pytest.raises(EntryTooLarge):
-        prepare(Record(FULL, {"query": "x" * 5_000_000}), keys)
+        prepare(Record(FULL, {"query": "x" * 5_000_000}), *keys)
 
 
 @pytest.mark.parametrize("name", ["lists", "tags"])
 def test_members_of_the_detail_that_belong_to_the_log(keys, name):
     with pytest.raises(EntryInvalid, match=f"/detail/{name}"):
-        prepare(Record(FULL, {name: 1}), keys)
+        prepare(Record(FULL, {name: 1}), *keys)
 
 
 def test_tags_are_committed_by_count_in_the_entry_and_by_digest_in_the_detail(keys):
     twice = (Subject("nik", "3320", "asked"), Subject("nik", " 3320 ", "asked"), Subject("nik", "3320", "released"))
-    stored = prepare(Record(FULL, None, twice), keys)
+    stored = prepare(Record(FULL, None, twice), *keys)
     assert decode(stored.entry)["subj_n"] == len(stored.tags) == 2
-    assert orjson.loads(stored.detail) == {"tags": commit_tags(stored.tags)}
+    assert keys[1].document(FULL.id, stored.detail) == {"tags": commit_tags(stored.tags)}
     assert b"3320" not in stored.detail + stored.entry.replace(b"0193", b"")
 
 
