@@ -167,6 +167,10 @@ class AnswerTooLarge(RequestError):
     code = "answer_too_large"
 
 
+class HeaderRepeated(RequestError):
+    code = "header_repeated"
+
+
 class HeaderTooLarge(RequestError):
     code = "header_too_large"
 

@@ -17,8 +17,8 @@ from app.access.terms import check_terms
 from app.api.bodies import answer, read_model
 from app.api.dependencies import exchange, json_body, only_parameters, principal, services
 from app.api.wire import AgreementBody, ReasonBody
-from app.errors import FieldError, FilterMalformed, ValidationFailed
-from app.federation.cql2 import parse_filter
+from app.errors import FieldError, RequestError, ValidationFailed
+from app.federation.binder import RawQuery, bind
 from app.federation.masks import mask_fault
 from app.gateway.access import facts_of
 from app.gateway.connectors import act
@@ -104,7 +104,7 @@ async def propose_agreement(request: Request) -> Response:
     for agency in (body.provider, body.consumer):
         state.agency(agency)
     check_terms(terms, facts_of(schema), state.access.snapshot.purposes, _today(state), agreement_id=body.id)
-    _check_row_filter(body.row_filter)
+    _check_row_filter(schema, body.row_filter)
     _check_masks(schema, body.masks)
     under_way.providers, under_way.schemas = (body.provider,), (schema.name,)
     made = await act(
@@ -195,14 +195,15 @@ def _open_access(state: State, caller: Principal) -> list[dict[str, Any]]:
     return items
 
 
-def _check_row_filter(text: str | None) -> None:
+def _check_row_filter(schema: SchemaDef, text: str | None) -> None:
+    """As it will be applied: names and literals fit the schema, or the agreement would deny everything on its first day."""
     if text is None:
         return
     try:
-        parse_filter(text)
-    except FilterMalformed as error:
+        bind(schema, RawQuery(filter=text))
+    except RequestError as error:
         raise ValidationFailed(
-            "the row filter is no CQL2", errors=[FieldError("/row_filter", error.code, error.detail)]
+            "the row filter does not fit the schema", errors=[FieldError("/row_filter", error.code, error.detail)]
         ) from None
 
 

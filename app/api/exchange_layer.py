@@ -29,6 +29,7 @@ from app.errors import (
     BodyTooLarge,
     EntryInvalid,
     EntryTooLarge,
+    HeaderRepeated,
     HeaderTooLarge,
     MethodNotAllowed,
     NotFound,
@@ -50,6 +51,13 @@ log = structlog.get_logger("simpul.api")
 _UPLOAD_SECONDS = 3600.0
 _RECORDED_PREFIXES = ("/v1/records", "/v1/queries", "/v1/explain", "/v1/exchanges", "/v1/jobs")
 _CLIENT_GONE = 499
+_ONCE = frozenset(
+    {
+        b"authorization", b"simpul-purpose", b"simpul-agreement", b"simpul-mode", b"x-road-client", b"x-road-userid",
+        b"x-road-issue", b"x-road-represented-party", b"content-type", b"content-digest", b"if-match", b"dpop",
+    }
+)  # fmt: skip
+"""Headers that say who asks and why: one that stands there twice is two answers."""
 _API_VERSION = (b"api-version", b"1.0.0")
 _PLAIN_HEADERS = [(b"x-content-type-options", b"nosniff"), _API_VERSION]
 
@@ -413,6 +421,10 @@ def _headers_only(send: Send) -> Send:
 
 
 def _check_headers(scope: Scope, limit_bytes: int) -> None:
+    given = [name for name, _ in scope["headers"] if name in _ONCE]
+    if len(given) != len(set(given)):
+        twice = max(given, key=given.count).decode("ascii")
+        raise HeaderRepeated(f"the header {twice} stands there twice; which one counts is not guessed: send it once")
     size = sum(len(name) + len(value) for name, value in scope["headers"])
     if size > limit_bytes or len(scope["query_string"]) > limit_bytes:
         raise HeaderTooLarge(f"headers and query have at most {limit_bytes} bytes", limit_bytes=limit_bytes)

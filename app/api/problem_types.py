@@ -93,6 +93,8 @@ _ROWS: tuple[tuple[str, int, str, str, str, str], ...] = (
      "Kirim isi yang lebih kecil daripada batas yang disebut.", "Send a body below the limit named."),
     ("answer_too_large", 413, "Jawaban terlalu besar", "Answer too large",
      "Persempit pertanyaan atau minta dalam format lain.", "Narrow the question, or ask for another format."),
+    ("header_repeated", 400, "Header ganda", "Header sent twice",
+     "Kirim header itu satu kali.", "Send that header once."),
     ("header_too_large", 431, "Header terlalu besar", "Headers too large",
      "Kirim header yang lebih kecil.", "Send smaller headers."),
     ("digest_mismatch", 400, "Content-Digest tidak cocok", "Content-Digest does not match",

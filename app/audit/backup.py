@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
+from typing import BinaryIO
 
 import apsw
 
@@ -60,7 +61,7 @@ def make_backup(folder: Path, target: Path, keys: Path | None) -> Backup:
     made_at, digests = datetime.now(UTC).isoformat(timespec="seconds"), dict[str, str]()
     with TemporaryDirectory(dir=target.absolute().parent) as name:
         scratch, part = Path(name), target.with_name(f".{target.name}.part")
-        with tarfile.open(part, "w") as tar:
+        with _private(part) as file, tarfile.open(fileobj=file, mode="w") as tar:
             checkpoint = folder / CHECKPOINT_FILE
             plain = [checkpoint] if checkpoint.is_file() else []
             plain += [path for path in _plain_files(folder) if path != checkpoint]
@@ -160,14 +161,18 @@ def _add(tar: tarfile.TarFile, digests: dict[str, str], path: Path, name: str) -
 
 def _keys_tar(folder: Path, target: Path) -> None:
     part = target.with_name(f".{target.name}.part")
-    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, _MODE)
-    with os.fdopen(descriptor, "wb") as file, tarfile.open(fileobj=file, mode="w") as tar:
+    with _private(part) as file, tarfile.open(fileobj=file, mode="w") as tar:
         tar.add(folder / KEY_FOLDER, KEY_FOLDER)
     _finish(part, target)
 
 
+def _private(part: Path) -> BinaryIO:
+    """A new file that nobody else can open, from its first byte on; one that a broken attempt left goes."""
+    part.unlink(missing_ok=True)
+    return os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _MODE), "wb")
+
+
 def _finish(part: Path, target: Path) -> None:
-    part.chmod(_MODE)
     with part.open("rb") as file:
         os.fsync(file.fileno())
     part.rename(target)

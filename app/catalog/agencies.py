@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.catalog import tables
 from app.connectors.environment import NetworkPolicy
+from app.connectors.network import network_fault
 from app.database import bump_stamp, storable
 from app.errors import AgencyUnknown, Conflict, FieldError, ValidationFailed
 
@@ -70,7 +71,11 @@ def validate_agency(agency: Agency) -> Agency:
         if len(entries) > ALLOW_ENTRIES:
             errors.append(_wrong(f"/{place}", "too_many", f"at most {ALLOW_ENTRIES} entries"))
     for index, entry in enumerate(hosts):
-        if _network(entry) is None and ("/" in entry or _looks_numeric(entry) or not _HOST.fullmatch(entry)):
+        network = _network(entry)
+        fault = network_fault(network) if network is not None else None
+        if fault is not None:
+            errors.append(_wrong(f"/network_allow/{index}", "network_refused", fault))
+        elif network is None and ("/" in entry or _looks_numeric(entry) or not _HOST.fullmatch(entry)):
             detail = "an address, a range such as 10.1.2.0/24 (its host bits zero) or a host name"
             errors.append(_wrong(f"/network_allow/{index}", "network", detail))
     for index, entry in enumerate(agency.env_allow):

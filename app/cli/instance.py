@@ -28,7 +28,7 @@ from app.catalog.code_files import read_code_file
 from app.catalog.codes import load_codes
 from app.cli.output import BROKEN, fail, faults, note, say, show
 from app.database import Database, check_revision, current_revision, head_revision, upgrade
-from app.errors import Conflict
+from app.errors import Conflict, SettingsInvalid
 from app.main import build_openapi, create_app
 from app.settings import INSTANCE_FILE, Settings, load_settings
 from app.telemetry import configure_logging
@@ -61,6 +61,7 @@ def create_instance(settings: Settings) -> tuple[str, str]:
     if (folder / INSTANCE_FILE).exists():
         raise Conflict(f"{folder} holds an instance already; start it with: simpul serve --dir {folder}")
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    close_folder(folder)
     upgrade(settings)
     if not os.environ.get("SIMPUL_SECRET_KEY"):
         create_seal_key(folder)
@@ -78,6 +79,19 @@ def create_instance(settings: Settings) -> tuple[str, str]:
     # Written last: a folder without it is no instance, so a broken attempt is never served.
     (folder / INSTANCE_FILE).write_text(json.dumps(facts, indent=2) + "\n", "utf-8")
     return credential
+
+
+def close_folder(folder: Path) -> None:
+    """The folder is for its user alone from now on; `SettingsInvalid` where it belongs to another one."""
+    if folder.stat().st_mode & 0o077:
+        try:
+            folder.chmod(0o700)
+        except OSError as error:
+            raise SettingsInvalid(
+                f"{folder} can be opened by others, and {error.strerror.lower() if error.strerror else 'cannot be changed'}: "
+                "give it to the user of the gateway and run chmod 700 on it"
+            ) from None
+        note(f"{folder} could be opened by others: closed it (mode 0700)")
 
 
 async def _seed(settings: Settings) -> tuple[str, str]:
@@ -106,6 +120,7 @@ def serve(
         settings = load_settings(dir=folder, host=host, port=port)
         if not (settings.dir / INSTANCE_FILE).is_file():
             fail(f"{settings.dir} holds no instance; make one with: simpul init --dir {settings.dir}")
+        close_folder(settings.dir)
         if not settings.embedded:
             check_revision(settings)
     configure_logging(settings.log_level)

@@ -6,6 +6,7 @@ Sits on a connector and a compiled mapping; knows nothing of callers, grants or 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator, Hashable
 from contextlib import aclosing
 from dataclasses import replace
@@ -156,10 +157,14 @@ class MappedSource:
         return result
 
     async def preview(self, rows: int = 20) -> list[PreviewRow]:
-        """The first `rows` raw records with what becomes of each, rejected ones too; what is personal is masked."""
+        """The first `rows` raw records with what becomes of each, rejected ones too; what is personal is masked.
+
+        `SourceTimeout` when the source does not give them within the time of one read.
+        """
         shown: list[PreviewRow] = []
         previewer = Previewer(self.schema, self.mapping)
-        async with aclosing(self._batches(ScanRequest())) as batches:
+        ends = time.monotonic() + self.limits.deadline_seconds
+        async with aclosing(self._batches(ScanRequest(deadline=ends))) as batches:
             async for batch in batches:
                 for row in previewer.rows(batch):
                     shown.append(row)
@@ -168,10 +173,14 @@ class MappedSource:
         return shown
 
     async def trial(self, rows: int, seconds: float) -> Trial:
-        """The mapping tried on the whole source, at most this many records and seconds. Raises `SourceError` leaves."""
+        """The mapping tried on the whole source, at most this many records and seconds. Raises `SourceError` leaves.
+
+        A source that gives nothing for the time of one read longer is late.
+        """
         await self.connector.learn()
         trier = Trier(self.manifest, self.schema, self.mapping, rows, seconds)
-        scan = scan_request(self.mapping, self.connector, ReadRequest(), TRUE, self.manifest.fields)
+        asked = ReadRequest(deadline=time.monotonic() + seconds + self.limits.deadline_seconds)
+        scan = scan_request(self.mapping, self.connector, asked, TRUE, self.manifest.fields)
         async with aclosing(self._batches(scan)) as batches:
             async for batch in batches:
                 if not await asyncio.to_thread(trier.take, batch):

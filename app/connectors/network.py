@@ -10,7 +10,7 @@ import asyncio
 import re
 import socket
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from urllib.parse import urlsplit
 
 from app.connectors.environment import NetworkPolicy
@@ -40,6 +40,30 @@ _DISGUISES = tuple(
         "168.63.129.16/32",
     )
 )
+METADATA = tuple(
+    ip_network(text)
+    for text in (
+        "169.254.0.0/16",
+        "fe80::/10",
+        "fd00:ec2::/64",
+        "100.100.100.200/32",
+        "168.63.129.16/32",
+        "192.0.0.192/32",
+    )
+)
+"""Link-local networks and where clouds give their machines credentials: dialled for nobody, whatever is allowed."""
+
+_SHORTEST_PREFIX = {4: 8, 6: 7}
+
+
+def network_fault(network: IPv4Network | IPv6Network) -> str | None:
+    """Why a network cannot be allowed for an agency, None when it can."""
+    if network.prefixlen < _SHORTEST_PREFIX[network.version]:
+        shortest = _SHORTEST_PREFIX[network.version]
+        return f"a range of /{network.prefixlen} is nearly every network; name those of the sources (/{shortest} or narrower)"
+    if any(network.version == found.version and network.subnet_of(found) for found in METADATA):  # type: ignore[arg-type]
+        return "link-local addresses and those at which machines are given credentials are never dialled"
+    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +133,8 @@ def canonical_host(host: str) -> str:
 def is_allowed(address: IPv4Address | IPv6Address, policy: NetworkPolicy) -> bool:
     """True for a public address, or one inside the networks the operator allowed."""
     if address.is_unspecified or address.is_multicast or address == IPv4Address("255.255.255.255"):
+        return False
+    if any(address.version == network.version and address in network for network in METADATA):
         return False
     if any(address.version == network.version and address in network for network in policy.networks):
         return True

@@ -5,6 +5,7 @@ Each is an exchange or an admin action: its intent is durable before the store o
 
 from __future__ import annotations
 
+import asyncio
 import math
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -24,7 +25,15 @@ from app.connectors.manifest import Manifest, canonical_manifest, load_manifest,
 from app.connectors.mapping import compile_mapping
 from app.connectors.mapping.skeleton import suggest_skeleton
 from app.connectors.trial import Trial
-from app.errors import FieldError, ManifestInvalid, MappingRejects, SimpulError, SourceSchemaMismatch, StateConflict
+from app.errors import (
+    FieldError,
+    ManifestInvalid,
+    MappingRejects,
+    SimpulError,
+    SourceSchemaMismatch,
+    SourceTimeout,
+    StateConflict,
+)
 from app.gateway.exchange import Exchange
 from app.gateway.state import State
 from app.schemas import registry
@@ -98,9 +107,9 @@ async def check(state: State, exchange: Exchange, connector: str) -> Checked:
     source = await _open(state, manifest)
     columns: list[str] = []
     try:
-        steps = list(await source.check())
+        steps = list(await _in_time(state, source.check()))
         if all(step.error is None for step in steps) and manifest.fields:
-            steps.append(await _columns(state, source, manifest, columns))
+            steps.append(await _in_time(state, _columns(state, source, manifest, columns)))
     finally:
         await source.close()
     trial: Trial | None = None
@@ -186,7 +195,7 @@ async def discover(state: State, exchange: Exchange, connector: str) -> tuple[Di
     await exchange.intend(state.log)
     source = await _open(state, manifest)
     try:
-        found = await source.discover()
+        found = await _in_time(state, source.discover())
     finally:
         await source.close()
     columns = [{"name": column.name, "type": column.source_type} for column in found.columns]
@@ -272,6 +281,16 @@ async def _latest(state: State, exchange: Exchange, connector: str) -> tuple[Con
     _note(exchange, manifest)
     exchange.datasets = (DatasetUse(connector, revision.revision),)
     return record, revision, manifest
+
+
+async def _in_time(state: State, work: Awaitable[Result]) -> Result:
+    """What a steward sees of a source ends as the request does, whatever the source's text would go on to do."""
+    seconds = state.settings.request_seconds
+    try:
+        async with asyncio.timeout(seconds):
+            return await work
+    except TimeoutError:
+        raise SourceTimeout(f"the source did not answer within {seconds:g} s", limit_seconds=seconds) from None
 
 
 async def _open(state: State, manifest: Manifest) -> Connector:

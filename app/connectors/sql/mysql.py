@@ -125,7 +125,8 @@ class MysqlConnector(Connector, Aggregation):
         self._table = None
         await self.learn()
         sample: list[dict[str, Any]] = []
-        async for batch in self.scan(ScanRequest(limit=max(sample_rows, 1))):
+        ends = time.monotonic() + self._environment.limits.deadline_seconds
+        async for batch in self.scan(ScanRequest(limit=max(sample_rows, 1), deadline=ends)):
             sample += [dict(zip(batch.schema.names, row, strict=True)) for row in batch.rows or ()]
         columns = self._columns()
         shown = tuple(RawColumn(part.name, part.source_type, part.arrow_type, part.nullable) for part in columns)

@@ -177,12 +177,15 @@ class SqliteConnector(Connector, Freshness, Aggregation, Explains):
         """Gives back the threads."""
         self._threads.close()
 
-    def _connect(self) -> sqlite3.Connection:
+    def _connect(self, deadline: float | None = None) -> sqlite3.Connection:
+        """A connection whose statements stop at the deadline (monotonic seconds; None: the limit of one read from now)."""
+        ends = time.monotonic() + self._environment.limits.deadline_seconds if deadline is None else deadline
         path = place_of(self._environment.root, self._location)
         try:
             connection = sqlite3.connect(
                 f"{path.as_uri()}?mode=ro", uri=True, check_same_thread=False, isolation_level=None
             )
+            connection.set_progress_handler(lambda: int(time.monotonic() > ends), _STEPS_BETWEEN_LOOKS)
             connection.execute("PRAGMA query_only = ON")
             connection.execute("PRAGMA trusted_schema = OFF")
         except sqlite3.Error as error:
@@ -191,10 +194,8 @@ class SqliteConnector(Connector, Freshness, Aggregation, Explains):
 
     def _opened(self, deadline: float | None, opened: list[sqlite3.Connection]) -> sqlite3.Connection:
         """A connection that stops at the deadline, and that `opened` lets the event loop interrupt."""
-        connection = self._connect()
+        connection = self._connect(deadline)
         opened.append(connection)
-        if deadline is not None:
-            connection.set_progress_handler(lambda: int(time.monotonic() > deadline), _STEPS_BETWEEN_LOOKS)
         return connection
 
     def _described(self) -> Table:
