@@ -379,6 +379,13 @@ class SourceSuspended(SourceError):
     code = "source_suspended"
 
 
+class SourceBusy(SourceError):
+    """All places at this source are taken by other questions. It was not asked: nothing is said about its health."""
+
+    code = "source_busy"
+    retryable = True
+
+
 class SourceCircuitOpen(SourceError):
     code = "source_circuit_open"
     retryable = True

@@ -46,7 +46,19 @@ class Settings(BaseSettings):
     header_bytes: int = Field(default=32_768, ge=1024, description="Largest sum of request headers")
     json_depth: int = Field(default=64, ge=4, description="Deepest nesting of a JSON body")
     request_seconds: float = Field(default=30.0, gt=0, description="Longest time for one request (uploads: 1 hour)")
-    concurrent_requests: int = Field(default=1000, ge=1, description="Requests under way at once; more get 503")
+    read_seconds: float = Field(
+        default=10.0, gt=0, description="Longest time for the head of a request, and between two pieces of its body"
+    )
+    connections_per_address: int = Field(
+        default=1000,
+        ge=1,
+        description="Connections that one address may hold; behind a proxy all come from its address",
+    )
+    concurrent_requests: int = Field(
+        default=1000,
+        ge=1,
+        description="Requests worked on at once; more get 503. One client (one address before it is known) holds three quarters",
+    )
     answer_memory_bytes: int = Field(
         default=8_388_608, ge=1024, description="Answer kept in memory; above it is spooled"
     )
@@ -75,6 +87,9 @@ class Settings(BaseSettings):
     check_seconds: float = Field(default=20.0, gt=0, description="Longest time that a check maps records")
     check_reject_share: float = Field(
         default=0.1, ge=0, le=1, description="Above this share of rejected records a check asks for accept_rejects"
+    )
+    sql_workers: int = Field(
+        default=4, ge=1, description="Processes for callers' SQL at once (512 MiB each); more wait, shared by client"
     )
     quarantine_rows: int = Field(default=1000, ge=0, description="Rejected records kept per connector")
 

@@ -7,6 +7,7 @@ import contextlib
 import hashlib
 import hmac
 import os
+import shutil
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -26,11 +27,13 @@ from app.audit.entry import Gateway
 from app.audit.log import ExchangeLog
 from app.audit.opened import open_exchange_log
 from app.catalog.snapshot import CatalogSnapshot
+from app.children import remove_left
 from app.connectors.mapping.codes import empty_code_book
 from app.database import STORE_FILE, Database, check_revision, upgrade
 from app.errors import InstanceMissing
 from app.federation.executor import Runtime
 from app.gateway.access import Gate
+from app.gateway.admission import Admission
 from app.gateway.exchange import Names
 from app.gateway.jobs import JobRunner
 from app.gateway.notes import Notes
@@ -62,6 +65,7 @@ async def open_services(settings: Settings, metrics: Metrics | None = None) -> A
         async with database.begin() as connection:
             await ensure_keys(connection, seal, datetime.now(UTC))
         state = _state(settings, database, log, seal, gateway, metrics)
+        stack.callback(shutil.rmtree, state.opener.cache, ignore_errors=True)
         stack.push_async_callback(state.sources.close)
         await state.refresh()
         state.background = JobRunner(state)
@@ -82,11 +86,13 @@ def _require_instance(settings: Settings) -> None:
 def _state(
     settings: Settings, database: Database, log: ExchangeLog, seal: Seal, gateway: Gateway, metrics: Metrics
 ) -> State:
+    spool = settings.dir / "spool"
+    spool.mkdir(parents=True, exist_ok=True)
+    remove_left(spool, "sql", "sort")
+    remove_left(settings.dir / "cache", "of", others=True)
     secrets = SecretStore(seal)
     opener = Opener(settings, secrets)
     issuer = TokenIssuer(settings.base_url, token_seconds=settings.token_seconds)
-    spool = settings.dir / "spool"
-    spool.mkdir(parents=True, exist_ok=True)
     return State(
         settings=settings,
         database=database,
@@ -105,6 +111,7 @@ def _state(
         catalog=CatalogSnapshot(stamp=-1),
         codes=empty_code_book(),
         usage_rate=RateLimiter(settings.subject_usage_per_minute),
+        admission=Admission.of(settings.concurrent_requests),
         notes=Notes(database, settings.quarantine_rows, metrics.store_failures.inc),
     )
 

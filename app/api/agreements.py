@@ -200,7 +200,8 @@ def _check_row_filter(schema: SchemaDef, text: str | None) -> None:
     if text is None:
         return
     try:
-        bind(schema, RawQuery(filter=text))
+        lang = "cql2-json" if text.lstrip().startswith("{") else "cql2-text"
+        bind(schema, RawQuery(filter=text, filter_lang=lang))
     except RequestError as error:
         raise ValidationFailed(
             "the row filter does not fit the schema", errors=[FieldError("/row_filter", error.code, error.detail)]

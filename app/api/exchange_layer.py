@@ -19,6 +19,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api.capture import CHUNK_BYTES, Capture, read_whole
+from app.api.headers import check_headers
 from app.api.in_the_log import fault_told, request_shape
 from app.api.policy import GOVERNED, RouteRule, methods_of, rule_for
 from app.api.problems import problem_body, problem_headers
@@ -29,8 +30,6 @@ from app.errors import (
     BodyTooLarge,
     EntryInvalid,
     EntryTooLarge,
-    HeaderRepeated,
-    HeaderTooLarge,
     MethodNotAllowed,
     NotFound,
     RequestTimeout,
@@ -39,11 +38,13 @@ from app.errors import (
     SimpulError,
     TokenMissing,
 )
+from app.gateway.admission import enter
 from app.gateway.exchange import Assertions, Exchange
 from app.telemetry import TraceContext
 
 if TYPE_CHECKING:
     from app.access.principals import Principal
+    from app.federation.shares import FairPlaces
     from app.gateway.state import State
 
 log = structlog.get_logger("simpul.api")
@@ -51,14 +52,10 @@ log = structlog.get_logger("simpul.api")
 _UPLOAD_SECONDS = 3600.0
 _RECORDED_PREFIXES = ("/v1/records", "/v1/queries", "/v1/explain", "/v1/exchanges", "/v1/jobs")
 _CLIENT_GONE = 499
-_ONCE = frozenset(
-    {
-        b"authorization", b"simpul-purpose", b"simpul-agreement", b"simpul-mode", b"x-road-client", b"x-road-userid",
-        b"x-road-issue", b"x-road-represented-party", b"content-type", b"content-digest", b"if-match", b"dpop",
-    }
-)  # fmt: skip
-"""Headers that say who asks and why: one that stands there twice is two answers."""
 _API_VERSION = (b"api-version", b"1.0.0")
+_LIVE = "/health/live"
+_FULL = "all places, or your share of them, are taken; try again in a moment"
+_BODILESS = frozenset({"GET", "HEAD"})
 _PLAIN_HEADERS = [(b"x-content-type-options", b"nosniff"), _API_VERSION]
 
 
@@ -89,10 +86,6 @@ class ExchangeLayer:
         services: State = scope["app"].state.services
         if scope["method"] == "HEAD":  # answered as GET is, recorded as GET is, sent without its body (RFC 9110 9.3.2)
             scope, send = {**scope, "method": "GET", "simpul.method": "HEAD"}, _headers_only(send)
-        if services.under_way.count >= services.settings.concurrent_requests:
-            error = ServerOverloaded(retry_after_seconds=1)
-            await _Call(services, scope, receive, send, {}).refuse(error)
-            return
         services.under_way.enter()
         try:
             await self._serve(services, scope, receive, send)
@@ -104,9 +97,9 @@ class ExchangeLayer:
         call = _Call(services, scope, receive, send, headers)
         state = scope.setdefault("state", {})
         try:
-            _check_headers(scope, services.settings.header_bytes)
+            check_headers(scope, services.settings.header_bytes)
             if not scope["path"].startswith(GOVERNED):
-                await call.plain(self.app)
+                await self._public(services, call, scope)
                 return
             principal = authenticate(services, call.header(b"authorization"))
             services.access.check_rate(principal)
@@ -114,7 +107,34 @@ class ExchangeLayer:
         except SimpulError as error:
             await call.refuse(error)
             return
+        admission, client = services.admission, principal.client_id
         rule = rule_for(scope["method"], scope["path"])
+        places = admission.uploads if rule is not None and rule.upload else admission.reading
+        if not places.enter(client):
+            await call.refuse(ServerOverloaded(_FULL, retry_after_seconds=1))
+            return
+        call.held.append(places)
+        try:
+            await self._governed(call, scope, rule, principal)
+        finally:
+            for held in call.held:
+                held.leave(client)
+
+    async def _public(self, services: State, call: _Call, scope: Scope) -> None:
+        """Pages, tokens, checkpoints: by address. Whether the process lives is told whatever else it does."""
+        if scope["path"] == _LIVE:
+            await call.plain(self.app)
+            return
+        address, places = (scope.get("client") or ("",))[0], services.admission.strangers
+        if not places.enter(address):
+            await call.refuse(ServerOverloaded(_FULL, retry_after_seconds=1))
+            return
+        try:
+            await call.plain(self.app)
+        finally:
+            places.leave(address)
+
+    async def _governed(self, call: _Call, scope: Scope, rule: RouteRule | None, principal: Principal) -> None:
         if rule is None and not scope["path"].startswith(_RECORDED_PREFIXES):
             await call.refuse(_no_route(scope))
         elif rule is not None and rule.recording == "none":
@@ -138,6 +158,8 @@ class _Call:
         self.send = send
         self.headers = headers
         self.exchange: Exchange | None = None
+        self.held: list[FairPlaces] = []
+        """Places of the process that this request holds."""
         self.template = ""
         self.started = time.perf_counter()
 
@@ -174,6 +196,7 @@ class _Call:
 
         try:
             self.scope["state"]["body"] = await self._body(upload=False)
+            self._work()
             async with asyncio.timeout(self.services.settings.request_seconds):
                 await app(self.scope, self.receive, send)
             self._count(status)
@@ -257,6 +280,10 @@ class _Call:
             raise _forbidden(rule, role)
         seconds = _UPLOAD_SECONDS if rule.upload else self.services.settings.request_seconds
         self.scope["state"]["body"] = await self._body(upload=rule.upload, most=rule.body_bytes)
+        if rule.upload:
+            self.receive = self._in_time(self.receive)
+        else:
+            self._work()
         watch = Watch(self.receive)
         try:
             watch.arm(seconds, listen=not rule.upload)
@@ -281,17 +308,40 @@ class _Call:
 
     async def _body(self, *, upload: bool, most: int = 0) -> bytes | BodyTooLarge:
         """The body, read whole; its being too large is told only when somebody looks at it (403 comes before 413)."""
-        if upload or (b"content-length" not in self.headers and b"transfer-encoding" not in self.headers):
+        bare = b"content-length" not in self.headers and b"transfer-encoding" not in self.headers
+        if upload or bare or self.scope["method"] in _BODILESS:
             return b""
         limit, seconds = max(self.services.settings.request_body_bytes, most), self.services.settings.request_seconds
         try:
             async with asyncio.timeout(seconds):
-                body = await read_whole(self.receive, limit)
+                body = await read_whole(self._in_time(self.receive), limit)
         except TimeoutError:
             raise RequestTimeout(f"the body did not arrive within {seconds:g} s", limit_seconds=seconds) from None
         if body is None:
             return BodyTooLarge(f"a request body has at most {limit} bytes", limit_bytes=limit)
         return body
+
+    def _in_time(self, receive: Receive) -> Receive:
+        """Each piece of a body arrives within a moment, or the request ends."""
+        seconds = self.services.settings.read_seconds
+
+        async def piece() -> Message:
+            try:
+                async with asyncio.timeout(seconds):
+                    return await receive()
+            except TimeoutError:
+                raise RequestTimeout(f"nothing of the body arrived for {seconds:g} s", limit_seconds=seconds) from None
+
+        return piece
+
+    def _work(self) -> None:
+        """The request is here: from now on it holds a place of work and no longer one of reading."""
+        principal, admission = self.scope["state"].get("principal"), self.services.admission
+        if principal is not None:
+            enter(admission.working, principal.client_id)
+            for held in self.held:
+                held.leave(principal.client_id)
+            self.held[:] = [admission.working]
 
     def _as_error(self, caught: Exception) -> SimpulError:
         if isinstance(caught, SimpulError):
@@ -418,16 +468,6 @@ def _headers_only(send: Send) -> Send:
         await send(message)
 
     return headers_only
-
-
-def _check_headers(scope: Scope, limit_bytes: int) -> None:
-    given = [name for name, _ in scope["headers"] if name in _ONCE]
-    if len(given) != len(set(given)):
-        twice = max(given, key=given.count).decode("ascii")
-        raise HeaderRepeated(f"the header {twice} stands there twice; which one counts is not guessed: send it once")
-    size = sum(len(name) + len(value) for name, value in scope["headers"])
-    if size > limit_bytes or len(scope["query_string"]) > limit_bytes:
-        raise HeaderTooLarge(f"headers and query have at most {limit_bytes} bytes", limit_bytes=limit_bytes)
 
 
 def _no_route(scope: Scope) -> SimpulError:

@@ -237,6 +237,8 @@ _ROWS: tuple[tuple[str, int, str, str, str, str], ...] = (
     ("source_timeout", 504, "Sumber terlalu lambat", "Source too slow",
      "Coba lagi, persempit pertanyaan, atau naikkan tenggat dalam manifes.",
      "Try again, narrow the question, or ask the operator to raise SIMPUL_SOURCE_DEADLINE_SECONDS."),
+    ("source_busy", 503, "Sumber sedang penuh", "Source busy",
+     "Coba lagi sebentar lagi; bagian Anda sedang terpakai semua.", "Try again in a moment; your share is in use."),
     ("source_schema_mismatch", 502, "Bentuk sumber berubah", "Shape of the source changed",
      "Kolom yang disebut hilang; perbaiki manifes atau sumber.",
      "The columns named are gone; mend the manifest or the source."),

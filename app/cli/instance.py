@@ -22,6 +22,7 @@ from app.access.clients import ClientDraft, create_client
 from app.access.keys import ensure_keys
 from app.access.purposes import seed_purposes
 from app.access.sealing import create_seal_key, load_seal
+from app.api.door import door
 from app.audit.keys import create_log_keys
 from app.catalog.agencies import Agency, create_agency, list_agencies
 from app.catalog.code_files import read_code_file
@@ -158,7 +159,7 @@ def server_config(settings: Settings) -> uvicorn.Config:
         host=settings.host,
         port=settings.port,
         loop="uvloop",
-        http="httptools",
+        http=door(settings.read_seconds, settings.connections_per_address),
         lifespan="on",
         access_log=False,
         log_config=None,

@@ -6,13 +6,13 @@ It keeps the fault that opened it, and closes when the source is another one: a 
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
 from app.errors import SimpulError, SourceCircuitOpen
+from app.federation.shares import FairPlaces
 
 CircuitState = Literal["closed", "open", "half_open"]
 Mark = tuple[int, str | None]
@@ -90,7 +90,7 @@ class Guards:
     rest_seconds: float
     concurrency: int
     breakers: dict[str, Breaker] = field(default_factory=dict)
-    bulkheads: dict[str, asyncio.Semaphore] = field(default_factory=dict)
+    bulkheads: dict[str, FairPlaces] = field(default_factory=dict)
 
     def breaker(self, connector: str) -> Breaker:
         """The connector's circuit."""
@@ -99,9 +99,9 @@ class Guards:
             found = self.breakers[connector] = Breaker(self.failures_to_open, self.rest_seconds)
         return found
 
-    def bulkhead(self, connector: str) -> asyncio.Semaphore:
-        """The connector's places for scans at once."""
+    def bulkhead(self, connector: str) -> FairPlaces:
+        """The connector's places for scans at once, shared by clients."""
         found = self.bulkheads.get(connector)
         if found is None:
-            found = self.bulkheads[connector] = asyncio.Semaphore(self.concurrency)
+            found = self.bulkheads[connector] = FairPlaces(self.concurrency)
         return found

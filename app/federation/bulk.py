@@ -31,7 +31,7 @@ from app.errors import (
     SourceSchemaMismatch,
     SourceTimeout,
 )
-from app.federation.executor import NO_FAULT_OF_SOURCE, Runtime, admitted, mark_of, source_documents
+from app.federation.executor import NO_FAULT_OF_SOURCE, Runtime, admitted, enter, leave, mark_of, source_documents
 from app.federation.masks import Cut, visible
 from app.federation.query import Answer, DatasetRef, Query, SourceStatus, Status
 from app.schemas.arrow import batch_of
@@ -115,24 +115,24 @@ class BulkRead:
         if not await admitted(breaker, ref):
             status.status, status.problem = "open_circuit", breaker.refusal()
             return
+        deadline, placed, began = self._runtime.deadline, False, time.monotonic()
         try:
-            async with (
-                self._runtime.guards.bulkhead(ref.dataset),
-                aclosing(ref.source.stream(self._request(ref))) as read,
-            ):
+            await enter(self._runtime, ref, deadline, bulk=True)
+            placed, began = True, time.monotonic()
+            async with aclosing(ref.source.stream(self._request(ref))) as read:
                 async for result in read:
                     part = await self._part(ref, status, result)
                     if part.batch.num_rows:
                         yield part
-        except SimpulError as error:
+        except (SimpulError, TimeoutError) as caught:
+            error = caught if isinstance(caught, SimpulError) else SourceTimeout(f"{ref.agency} did not answer in time")
             status.status, status.problem = _named(error), error
-            if isinstance(error, NO_FAULT_OF_SOURCE):
+            # A read that had less than the source's own deadline says nothing about the source.
+            short = deadline is not None and deadline - began < ref.source.deadline_seconds
+            if isinstance(error, NO_FAULT_OF_SOURCE) or (isinstance(error, SourceTimeout) and short):
                 breaker.release()
             else:
                 breaker.fail(error, await mark_of(ref))
-        except TimeoutError:
-            status.status, status.problem = "timeout", SourceTimeout(f"{ref.agency} did not answer in time")
-            breaker.fail(status.problem, await mark_of(ref))
         except (asyncio.CancelledError, GeneratorExit):
             breaker.release()
             raise
@@ -142,6 +142,9 @@ class BulkRead:
             breaker.fail(status.problem, await mark_of(ref))
         else:
             breaker.succeed()
+        finally:
+            if placed:
+                leave(self._runtime, ref, bulk=True)
         status.elapsed_ms = round((time.perf_counter() - started) * 1000, 1)
 
     def _request(self, ref: DatasetRef) -> ReadRequest:

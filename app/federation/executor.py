@@ -22,7 +22,9 @@ from app.errors import (
     NotFound,
     PartialAnswerRefused,
     RecordNotFound,
+    ServerOverloaded,
     SimpulError,
+    SourceBusy,
     SourceDnsFailed,
     SourceFailed,
     SourceRejected,
@@ -38,6 +40,7 @@ from app.federation.paging import Part, next_position, start_of
 from app.federation.plan import Scan
 from app.federation.planner import Planner
 from app.federation.query import Answer, AnswerRecord, DatasetRef, Grant, Query, SourceStatus, Status
+from app.federation.shares import FairPlaces
 from app.settings import Settings
 
 log = structlog.get_logger("simpul.federation")
@@ -45,10 +48,11 @@ log = structlog.get_logger("simpul.federation")
 _RESERVE_SECONDS = 0.25
 _RETRY_SECONDS = 0.1
 _INLINE_RECORDS = 1_000
+SQL_WORKERS = 4
 _ANSWERED = frozenset({"ok", "stale"})
 _ASKED_AND_FAILED = frozenset({"timeout", "unavailable", "rejected", "open_circuit", "schema_mismatch"})
 _ASKED = _ANSWERED | _ASKED_AND_FAILED
-NO_FAULT_OF_SOURCE = (SourceRejected, SourceSchemaMismatch, SourceSuspended, NetworkForbidden)
+NO_FAULT_OF_SOURCE = (SourceRejected, SourceSchemaMismatch, SourceSuspended, NetworkForbidden, SourceBusy)
 """Errors that say nothing about the health of a source: its circuit stays as it is."""
 
 
@@ -60,16 +64,20 @@ class Runtime:
     deadline: float | None = None
     planner: Planner = field(default_factory=Planner)
     mask_key: bytes = b""
+    workers: FairPlaces = field(default_factory=lambda: FairPlaces(SQL_WORKERS))
+    """Processes for callers' SQL at once."""
+    client: str = ""
+    """Who asks: places at sources are shared by clients."""
 
     @classmethod
     def from_settings(cls, settings: Settings, mask_key: bytes = b"") -> Runtime:
         """The runtime of a process."""
         guards = Guards(settings.breaker_failures, settings.breaker_seconds, settings.source_concurrency)
-        return cls(guards, mask_key=mask_key)
+        return cls(guards, mask_key=mask_key, workers=FairPlaces(settings.sql_workers))
 
-    def until(self, deadline: float) -> Runtime:
-        """The same for one request."""
-        return Runtime(self.guards, deadline, self.planner, self.mask_key)
+    def until(self, deadline: float, client: str) -> Runtime:
+        """The same for one request of a client."""
+        return Runtime(self.guards, deadline, self.planner, self.mask_key, self.workers, client)
 
     def circuit(self, connector: str, mark: Mark | None = None) -> CircuitState:
         """State of a connector's circuit, for its health. `mark`: the source as it is now, which may not be the one that failed."""
@@ -140,7 +148,7 @@ async def _run(query: Query, leg: _Leg, runtime: Runtime) -> None:
         result = await _read(query, leg.scan, runtime)
     except SimpulError as error:
         leg.status.status, leg.status.problem = _status_of(error), error
-        if isinstance(error, NO_FAULT_OF_SOURCE):
+        if isinstance(error, NO_FAULT_OF_SOURCE) or error.facts.get("cut_short"):
             breaker.release()
         else:
             breaker.fail(error, await mark_of(leg.ref))
@@ -168,24 +176,46 @@ async def admitted(breaker: Breaker, ref: DatasetRef) -> bool:
 
 
 async def _read(query: Query, scan: Scan, runtime: Runtime) -> ReadResult:
-    """One read within the leg's budget; one retry where nothing was read yet."""
-    ref = scan.ref
-    budget = ref.source.deadline_seconds
-    if runtime.deadline is not None:
-        budget = min(budget, runtime.deadline - _RESERVE_SECONDS - time.monotonic())
-    deadline = time.monotonic() + budget
-    request = request_of(query, scan, deadline)
+    """One read within the leg's budget, which begins when it has its place; one retry where nothing was read yet."""
+    ref, bulk = scan.ref, query.key is None
+    ends = None if runtime.deadline is None else runtime.deadline - _RESERVE_SECONDS
+    await enter(runtime, ref, ends, bulk=bulk)
     try:
-        async with asyncio.timeout(max(budget, 0)), runtime.guards.bulkhead(ref.dataset):
-            try:
-                return await ref.source.read(request)
-            except (SourceUnreachable, SourceDnsFailed):
-                await asyncio.sleep(_RETRY_SECONDS)
-                return await ref.source.read(request)
-    except TimeoutError:
-        raise SourceTimeout(
-            f"{ref.agency} did not answer within {budget:.3g} s", limit_seconds=round(budget, 3)
-        ) from None
+        whole = ref.source.deadline_seconds
+        budget = whole if ends is None else min(whole, ends - time.monotonic())
+        request = request_of(query, scan, time.monotonic() + budget)
+        try:
+            async with asyncio.timeout(max(budget, 0)):
+                try:
+                    return await ref.source.read(request)
+                except (SourceUnreachable, SourceDnsFailed):
+                    await asyncio.sleep(_RETRY_SECONDS)
+                    return await ref.source.read(request)
+        except (TimeoutError, SourceTimeout) as late:
+            if isinstance(late, SourceTimeout) and budget >= whole:
+                raise
+            detail = f"{ref.agency} did not answer within {budget:.3g} s"
+            # Less than its own deadline was left of the request: that says nothing about the source.
+            raise SourceTimeout(detail, limit_seconds=round(budget, 3), cut_short=budget < whole) from None
+    finally:
+        leave(runtime, ref, bulk=bulk)
+
+
+async def enter(runtime: Runtime, ref: DatasetRef, ends: float | None, *, bulk: bool) -> None:
+    """Takes a place at the source, shared with other clients. `SourceBusy` when there is none in time: it was not asked."""
+    places = runtime.guards.bulkhead(ref.dataset)
+    if places.enter(runtime.client, bulk=bulk):
+        return
+    try:
+        await places.wait(runtime.client, bulk=bulk, until=ends)
+    except ServerOverloaded:
+        detail = f"{places.places} reads of {ref.agency} are under way, and none ended in time; it was not asked"
+        raise SourceBusy(detail, limit=places.places) from None
+
+
+def leave(runtime: Runtime, ref: DatasetRef, *, bulk: bool) -> None:
+    """Gives the place back."""
+    runtime.guards.bulkhead(ref.dataset).leave(runtime.client, bulk=bulk)
 
 
 def request_of(query: Query, scan: Scan, deadline: float | None) -> ReadRequest:
@@ -270,6 +300,9 @@ def _given(leg: _Leg) -> list[AnswerRecord] | None:
 
 def _all_failed(failed: list[SourceStatus], statuses: list[SourceStatus]) -> SimpulError:
     names = ", ".join(sorted({status.agency for status in failed}))
+    if all(isinstance(status.problem, SourceBusy) for status in failed):
+        busy = ServerOverloaded(f"too much is asked of {names} at once", retry_after_seconds=1)
+        return _with_legs(busy, statuses)
     kind = AllSourcesTimedOut if all(status.status == "timeout" for status in failed) else AllSourcesFailed
     return _with_legs(kind(f"no answer from {names}", sources=source_documents(statuses)), statuses)
 

@@ -6,25 +6,28 @@ The order is that of pages: sort keys with nulls last, text by code point, then 
 from __future__ import annotations
 
 import asyncio
-import tempfile
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import duckdb
 import pyarrow as pa
 
+from app.children import passing_folder
 from app.federation.bulk import BulkRead, Part
 from app.federation.exports.expressions import quoted
 
 _MEMORY = "256MB"
+SPILL_BYTES = 4 << 30
+"""Most bytes that one sorted answer may stand on disk with."""
 _BATCH_ROWS = 16_384
 
 
-async def sorted_parts(read: BulkRead) -> AsyncGenerator[Part]:
-    """The parts of a reading in the order of its question. A part holds records of one dataset."""
-    with tempfile.TemporaryDirectory(prefix="simpul-sort-") as folder:
+async def sorted_parts(read: BulkRead, root: Path) -> AsyncGenerator[Part]:
+    """The parts of a reading in the order of its question. A part holds records of one dataset. What is spilled stands in `root`."""
+    with passing_folder(root, "sort") as folder:
         engine = await asyncio.to_thread(_engine, folder)
         try:
             moments: dict[str, tuple[str, datetime, tuple[str, ...]]] = {}
@@ -44,10 +47,11 @@ async def sorted_parts(read: BulkRead) -> AsyncGenerator[Part]:
             await asyncio.to_thread(engine.close)
 
 
-def _engine(folder: str) -> duckdb.DuckDBPyConnection:
+def _engine(folder: Path) -> duckdb.DuckDBPyConnection:
     engine = duckdb.connect(":memory:", config={"threads": 2, "memory_limit": _MEMORY})
     engine.execute("SET temp_file_encryption = true")
-    engine.execute(f"SET temp_directory = '{folder}'")
+    engine.execute("SET temp_directory = '" + str(folder).replace("'", "''") + "'")
+    engine.execute(f"SET max_temp_directory_size = '{SPILL_BYTES}B'")
     engine.execute("SET TimeZone = 'UTC'")
     return engine
 

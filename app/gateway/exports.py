@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 
 from app.errors import NotAcceptable, SimpulError
 from app.federation.binder import RawQuery
-from app.federation.bulk import BulkRead, parts_of
+from app.federation.bulk import BulkRead, Part, parts_of
 from app.federation.executor import source_documents
 from app.federation.exports import Columns, Summary, Writer, writer_of
 from app.federation.query import Answer, DatasetRef, Query
@@ -91,14 +91,15 @@ async def write_whole(
     progress: Callable[[BulkRead], None] | None = None,
 ) -> Made:
     """Every record of the question. Intent first; what came of it is noted in the exchange also when it is an error."""
-    read = BulkRead(query, refs, state.runtime.until(time.monotonic() + seconds))
+    read = BulkRead(query, refs, state.runtime.until(time.monotonic() + seconds, exchange.principal.client_id))
     columns = Columns.of(query.schema, read.fields)
     if wanted.form == "geojson" and not columns.located:
         raise NotAcceptable(f"{query.schema.name} has no position or geometry that you may see; choose another format")
     await exchange.intend(state.log)
     writer = await asyncio.to_thread(writer_of, wanted.form, columns, spool, indonesian=wanted.indonesian)
     try:
-        await _write(read, writer, exchange, progress)
+        source = sorted_parts(read, state.spool) if query.sort else read.parts()
+        await _write(read, source, writer, exchange, progress)
     except SimpulError as error:
         note_read(exchange, read)
         error.legs = error.legs or read.statuses
@@ -112,9 +113,12 @@ async def write_whole(
 
 
 async def _write(
-    read: BulkRead, writer: Writer, exchange: Exchange, progress: Callable[[BulkRead], None] | None
+    read: BulkRead,
+    source: AsyncGenerator[Part],
+    writer: Writer,
+    exchange: Exchange,
+    progress: Callable[[BulkRead], None] | None,
 ) -> None:
-    source = sorted_parts(read) if read.query.sort else read.parts()
     async with aclosing(source) as parts:
         async for part in parts:
             await asyncio.to_thread(writer.take, part)

@@ -36,6 +36,7 @@ from app.errors import (
 )
 from app.federation.executor import source_documents
 from app.federation.query import SourceStatus
+from app.federation.shares import FairPlaces
 from app.gateway.exchange import Exchange
 from app.gateway.exports import Made
 from app.gateway.spool import Spool, read_spooled
@@ -72,7 +73,7 @@ class JobRunner:
     def __init__(self, state: State) -> None:
         self._state = state
         self._tasks: dict[str, asyncio.Task[None]] = {}
-        self._turn = asyncio.Semaphore(JOBS_AT_ONCE)
+        self._turn = FairPlaces(JOBS_AT_ONCE)
         self._sweeper: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -183,7 +184,7 @@ class JobRunner:
         path = self._path(new.id)
         spool = Spool(self._state.spool, memory_bytes=0, most_bytes=self._state.settings.answer_spool_bytes, path=path)
         try:
-            async with self._turn:
+            async with self._turn.place(new.client):
                 if self._lost(new, exchange):
                     raise AccessDenied(_CHANGED, rule="grants_changed")
                 await self._change(new.id, state="running")

@@ -85,7 +85,7 @@ async def match(
     schema = asked.query.schema
     await exchange.intend(state.log)
     matching = await asyncio.to_thread(Matching, schema, keys.wanted, (*keys.fields, *keys.compared))
-    runtime = state.runtime.until(time.monotonic() + seconds)
+    runtime = state.runtime.until(time.monotonic() + seconds, exchange.principal.client_id)
     reads: list[BulkRead] = []
     try:
         for wanted in await asyncio.to_thread(lambda: list(matching.filters())):

@@ -85,9 +85,10 @@ async def answer(
     """Intent, reads, the worker, the finished answer. Leaving this function ends the worker and every read."""
     ends = time.monotonic() + seconds
     await exchange.intend(state.log)
-    loader = Loader(statement.bound, statement.refs, statement.partial, state.runtime.until(ends), progress)
+    client = exchange.principal.client_id
+    loader = Loader(statement.bound, statement.refs, statement.partial, state.runtime.until(ends, client), progress)
     try:
-        async with SqlWorker() as worker:
+        async with state.runtime.workers.place(client, until=ends), SqlWorker(state.spool) as worker:
             await loader.fill(worker)
             overlap = await _overlap(worker, statement, ends)
             batches = await _rows(worker, statement.bound, limit, ends)

@@ -79,6 +79,8 @@ async def internal_query(state: State) -> None:
     """Raises `StoreUnavailable` when the one record does not come out."""
     schema = registry.get("wilayah")
     ref = DatasetRef("internal", "internal-ready", 1, _dataset(), Grant(frozenset(schema.fields)))
-    answer = await execute(Query(schema=schema, limit=1), [ref], state.runtime.until(time.monotonic() + 5.0))
+    answer = await execute(
+        Query(schema=schema, limit=1), [ref], state.runtime.until(time.monotonic() + 5.0, "readiness")
+    )
     if [found.record.key for found in answer.records] != ["33.20"]:
         raise StoreUnavailable("the internal question was not answered")

@@ -94,7 +94,7 @@ async def run(state: State, exchange: Exchange, query: Query, refs: Sequence[Dat
     await exchange.intend(state.log)
     deadline = time.monotonic() + state.settings.request_seconds
     try:
-        answer = await execute(query, refs, state.runtime.until(deadline))
+        answer = await execute(query, refs, state.runtime.until(deadline, exchange.principal.client_id))
     except SimpulError as error:
         exchange.sources = _legs(error)
         note_sources(state, exchange.sources)

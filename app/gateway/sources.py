@@ -17,6 +17,7 @@ from app.catalog.agencies import Agency
 from app.catalog.inbox import Inbox
 from app.catalog.snapshot import ActiveConnector
 from app.catalog.states import State
+from app.children import work_folder
 from app.connectors.contract import Connector
 from app.connectors.dataset import MappedSource, ReadRequest, ReadResult
 from app.connectors.environment import Environment, Limits
@@ -77,6 +78,8 @@ class Opener:
     def __init__(self, settings: Settings, secrets: SecretStore) -> None:
         self._settings = settings
         self._secrets = secrets
+        self.cache = work_folder(settings.dir / "cache", "of")
+        """What is kept of sources on disk: of this process alone, and gone with it."""
 
     def environment(self, manifest: Manifest, agency: Agency) -> Environment:
         """What the connector may use."""
@@ -84,7 +87,7 @@ class Opener:
         deadline = settings.source_deadline_seconds
         if source.deadline is not None:
             deadline = min(deadline, source.deadline.total_seconds())
-        cache = settings.dir / "cache" / manifest.connector
+        cache = self.cache / manifest.connector
         cache.mkdir(parents=True, exist_ok=True)
         return Environment(
             agency=agency.id,

@@ -31,6 +31,7 @@ from app.database import Database, read_stamps
 from app.errors import AgencyUnknown, StoreUnavailable
 from app.federation.executor import Runtime
 from app.gateway.access import Gate
+from app.gateway.admission import Admission
 from app.gateway.exchange import Names
 from app.gateway.notes import Notes
 from app.gateway.plans import PlanCache
@@ -92,6 +93,7 @@ class State:
     codes: InMemoryCodeBook
     usage_rate: RateLimiter
     notes: Notes
+    admission: Admission
     under_way: UnderWay = field(default_factory=UnderWay)
     stamps: Mapping[str, int] = field(default_factory=dict)
     granted: AccessSnapshot = field(default_factory=lambda: AccessSnapshot(stamp=-1))

@@ -104,7 +104,7 @@ async def verify(
     query = Query(schema=schema, key=schema.key_of({subject: number}), operation="verify", partial="never", limit=2)
     deadline = time.monotonic() + state.settings.request_seconds
     try:
-        answer = await execute(query, refs, state.runtime.until(deadline))
+        answer = await execute(query, refs, state.runtime.until(deadline, exchange.principal.client_id))
     except RecordNotFound:
         exchange.rows = 0
         return Verification("tidak_ditemukan", {}, None, None)

@@ -102,6 +102,12 @@ class RunningGateway:
         return self._admin[0]
 
     @property
+    def pid(self) -> int:
+        """The running process."""
+        assert self._process is not None
+        return self._process.pid
+
+    @property
     def credential(self) -> tuple[str, str]:
         """Client and secret of the walidata."""
         return self._credential

@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import shutil
 import sys
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
 import pyarrow as pa
 
-from app.children import bare_environment
+from app.children import bare_environment, work_folder
 from app.federation.sql.refusals import SqlFailed, SqlMemoryExceeded, SqlTimeExceeded, SqlValueNotFinite
 from app.federation.sql.worker import FRAME
 
@@ -35,10 +37,12 @@ class SqlResult:
 
 
 class SqlWorker:
-    """A worker process for one statement. Leaving the context kills it, whatever it does."""
+    """A worker process for one statement. Leaving the context kills it, whatever it does, and removes what it spilled."""
 
-    def __init__(self) -> None:
+    def __init__(self, root: Path) -> None:
+        """`root`: where its folder for spilled rows is made."""
         self.result = SqlResult()
+        self._folder = work_folder(root, "sql")
         self._process: asyncio.subprocess.Process | None = None
 
     async def __aenter__(self) -> Self:
@@ -48,7 +52,8 @@ class SqlWorker:
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
             env=bare_environment(), limit=_PIPE_BYTES, start_new_session=True,
         )  # fmt: skip
-        await self._send(b"S", json.dumps({"memory_bytes": MEMORY_BYTES, "temp_bytes": TEMP_BYTES}).encode())
+        settings = {"memory_bytes": MEMORY_BYTES, "temp_bytes": TEMP_BYTES, "folder": str(self._folder)}
+        await self._send(b"S", json.dumps(settings).encode())
         return self
 
     async def __aexit__(
@@ -56,12 +61,17 @@ class SqlWorker:
     ) -> None:
         process = self._process
         if process is None:
+            shutil.rmtree(self._folder, ignore_errors=True)
             return
         with contextlib.suppress(ProcessLookupError):
             process.kill()
         if process.stdin is not None:
             process.stdin.close()
-        await asyncio.shield(process.wait())
+        await asyncio.shield(self._gone(process))
+
+    async def _gone(self, process: asyncio.subprocess.Process) -> None:
+        await process.wait()
+        await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
 
     @property
     def pid(self) -> int:

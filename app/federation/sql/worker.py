@@ -12,13 +12,14 @@ import os
 import resource
 import struct
 import sys
-import tempfile
 import threading
 from collections.abc import Iterator
 from typing import IO, Any
 
 import duckdb
 import pyarrow as pa
+
+from app.children import end_with_parent
 
 FRAME = struct.Struct(">cQ")
 BATCH_ROWS = 16_384
@@ -54,28 +55,28 @@ def main() -> None:
     """Reads, runs, answers."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_AS, (_ADDRESS_SPACE, _ADDRESS_SPACE))
+    end_with_parent()
     source, sink = sys.stdin.buffer, sys.stdout.buffer
-    with tempfile.TemporaryDirectory(prefix="simpul-sql-") as folder:
-        engine: duckdb.DuckDBPyConnection | None = None
-        made: set[str] = set()
-        while True:
-            kind, body = _read(source)
-            if kind == b"S":
-                engine = _engine(json.loads(body), folder)
-            elif engine is None:
-                return
-            elif kind == b"B":
-                size = body[0]
-                _insert(engine, body[1 : 1 + size].decode(), body[1 + size :], made)
-            elif kind == b"C":
-                _shared(engine, json.loads(body), sink)
-            elif kind == b"Q":
-                threading.Thread(target=_leave_with, args=(source, folder), daemon=True).start()
-                _answer(engine, json.loads(body), sink)
-                return
+    engine: duckdb.DuckDBPyConnection | None = None
+    made: set[str] = set()
+    while True:
+        kind, body = _read(source)
+        if kind == b"S":
+            engine = _engine(json.loads(body))
+        elif engine is None:
+            return
+        elif kind == b"B":
+            size = body[0]
+            _insert(engine, body[1 : 1 + size].decode(), body[1 + size :], made)
+        elif kind == b"C":
+            _shared(engine, json.loads(body), sink)
+        elif kind == b"Q":
+            threading.Thread(target=_leave_with, args=(source,), daemon=True).start()
+            _answer(engine, json.loads(body), sink)
+            return
 
 
-def _engine(settings: dict[str, Any], folder: str) -> duckdb.DuckDBPyConnection:
+def _engine(settings: dict[str, Any]) -> duckdb.DuckDBPyConnection:
     engine = duckdb.connect(":memory:", config={"threads": 2})
     for command in (
         _TINGKAT,
@@ -84,7 +85,7 @@ def _engine(settings: dict[str, Any], folder: str) -> duckdb.DuckDBPyConnection:
         "SET TimeZone = 'UTC'",
         f"SET memory_limit = '{int(settings['memory_bytes'])}B'",
         "SET temp_file_encryption = true",
-        f"SET temp_directory = '{folder}'",
+        "SET temp_directory = '" + settings["folder"].replace("'", "''") + "'",
         f"SET max_temp_directory_size = '{int(settings['temp_bytes'])}B'",
         "SET autoinstall_known_extensions = false",
         "SET autoload_known_extensions = false",
@@ -187,10 +188,7 @@ def _write(sink: IO[bytes], kind: bytes, body: bytes) -> None:
     sink.flush()
 
 
-def _leave_with(source: IO[bytes], folder: str) -> None:
+def _leave_with(source: IO[bytes]) -> None:
     """Ends the process when nobody waits for it any more."""
     os.read(source.fileno(), 1)
-    import shutil  # noqa: PLC0415 - only on the way out
-
-    shutil.rmtree(folder, ignore_errors=True)
     os._exit(1)

@@ -217,6 +217,21 @@ async def _(at: At) -> None:
     assert {answer.status_code for answer in answers} >= {503}
 
 
+@effect("read_seconds", 3.0)
+async def _(at: At) -> None:
+    assert getattr(server_config(at.settings).http, "head_seconds") == 3.0  # noqa: B009 - of a class made for it
+
+
+@effect("connections_per_address", 7)
+async def _(at: At) -> None:
+    assert getattr(server_config(at.settings).http, "most") == 7  # noqa: B009 - of a class made for it
+
+
+@effect("sql_workers", 3)
+async def _(at: At) -> None:
+    assert at.state.runtime.workers.places == 3
+
+
 @effect("answer_memory_bytes", 1024)
 async def _(at: At) -> None:
     from app.gateway.exports import new_spool
@@ -267,7 +282,7 @@ async def _(at: At) -> None:
 
 @effect("source_concurrency", 1)
 async def _(at: At) -> None:
-    assert at.state.runtime.guards.bulkhead("any")._value == 1
+    assert at.state.runtime.guards.bulkhead("any").places == 1
     await at.provide()
     assert limits_of(at).concurrency == 1
 

@@ -225,7 +225,7 @@ async def test_leaving_caller_cancels_every_source(health: MemorySource, hospita
 
 async def test_bulkhead_bounds_the_reads_of_one_source_at_once(health: MemorySource) -> None:
     health.delay_seconds, most = 0.05, 0
-    shared = runtime()
+    shared = Runtime(Guards(failures_to_open=2, rest_seconds=60.0, concurrency=4))
     read = MemorySource.read
     under_way = 0
 
@@ -243,4 +243,4 @@ async def test_bulkhead_bounds_the_reads_of_one_source_at_once(health: MemorySou
     counted.delay_seconds = 0.02
     await asyncio.gather(*[execute(Query(FACILITIES), [ref_of("dinkes", counted)], shared) for _ in range(6)])
 
-    assert most == 2
+    assert most == 3  # one of four stays free for look-ups and other clients

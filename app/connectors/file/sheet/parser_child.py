@@ -13,7 +13,9 @@ from typing import Any
 
 import orjson
 
+from app.children import end_with_parent
 from app.connectors.file.sheet.marks import Marks, MarksUnreadable
+from app.connectors.file.sheet.sealed_lines import KEY_BYTES, writing
 from app.connectors.file.sheet.wire import written
 
 _CPU_SECONDS = 60
@@ -21,6 +23,8 @@ _CPU_SECONDS = 60
 
 def main(path: str, kind: str, sheet: str, target: str, memory_bytes: int, most_bytes: int) -> int:
     """0 when the rows stand in `target`; else 1 and a word on stdout: `sheet:…`, `hidden:…`, `password:`, `format:`, `large:`."""
+    end_with_parent()
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
     resource.setrlimit(resource.RLIMIT_CPU, (_CPU_SECONDS, _CPU_SECONDS))
     resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes, most_bytes))
@@ -59,7 +63,7 @@ def _parse(path: str, kind: str, wanted: int | str | None, target: str) -> str:
     found = book.get_sheet_by_name(name)
     first, left = found.start or (0, 0)
     marks = _marks(path, kind, name)
-    with Path(target).open("wb") as out:
+    with writing(Path(target), sys.stdin.buffer.read(KEY_BYTES)) as out:
         out.write(orjson.dumps({"sheet": name, "sheets": sheets}) + b"\n")
         for row, values in enumerate(found.iter_rows()):
             cells: list[Any] = [None] * (left if row >= first else 0)

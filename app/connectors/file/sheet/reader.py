@@ -6,6 +6,7 @@ Cells keep their kind (`cells.py`): a text cell is text, a numeric cell is that 
 from __future__ import annotations
 
 import hashlib
+import os
 import subprocess
 import sys
 import zipfile
@@ -21,6 +22,7 @@ from app.children import bare_environment
 from app.connectors.cells import CELL_COLUMN, cell_text
 from app.connectors.contract import RawBatch, RawReject
 from app.connectors.environment import Limits
+from app.connectors.file.sheet.sealed_lines import KEY_BYTES, reading
 from app.connectors.file.sheet.wire import read
 from app.connectors.file.source import FileSource
 from app.connectors.file.table import Ending, header_names
@@ -31,15 +33,17 @@ PARSE_SECONDS = 60
 MOST_RATIO = 200
 _KEPT_FILES = 4
 _LARGE_BYTES = 10_000_000
-_FORM = 2
+_FORM = 3
 """The form of the parsed lines: files of an older one are not read."""
+_KEYS: dict[Path, bytes] = {}
+"""The keys of the parsed files of this process; those of another one cannot be read and are parsed anew."""
 
 Numbered = Iterator[tuple[int, list[Any]]]
 
 
 def read_sheet(path: Path, source: FileSource, cache: Path, limits: Limits) -> Iterator[RawBatch]:
     """The records of one sheet; parsed once for each version of the file."""
-    with parse_sheet(path, source, cache, limits).open("rb") as lines:
+    with parse_sheet(path, source, cache, limits) as lines:
         place = f"{source.location}, sheet {orjson.loads(lines.readline())['sheet']}"
         rows = _rows(lines, source)
         names = header_names(source, _texts(rows, source), place)
@@ -56,7 +60,7 @@ def read_sheet(path: Path, source: FileSource, cache: Path, limits: Limits) -> I
 
 def sheets_of(path: Path, source: FileSource, cache: Path, limits: Limits) -> tuple[str, list[tuple[str, bool]]]:
     """The sheet that is read, and every sheet of the workbook with whether it is visible."""
-    with parse_sheet(path, source, cache, limits).open("rb") as lines:
+    with parse_sheet(path, source, cache, limits) as lines:
         told = orjson.loads(lines.readline())
     return str(told["sheet"]), [(name, visible) for name, visible in told["sheets"]]
 
@@ -107,13 +111,15 @@ def _rows(lines: IO[bytes], source: FileSource) -> Numbered:
             yield number, read((row + [None] * (cells[3] + 1))[cells[1] : cells[3] + 1])
 
 
-def parse_sheet(path: Path, source: FileSource, cache: Path, limits: Limits) -> Path:
-    """The parsed rows as a file of lines; made by the child process when this version was not parsed yet."""
+def parse_sheet(path: Path, source: FileSource, cache: Path, limits: Limits) -> IO[bytes]:
+    """The parsed rows as lines; made by the child process when this version was not parsed yet. They stand sealed beside it."""
     stat = path.stat()
     mark = f"{_FORM}|{path}|{stat.st_ino}|{stat.st_mtime_ns}|{stat.st_size}|{source.sheet}|{source.kind_of_file}"
-    target = cache / f"sheet-{hashlib.sha256(mark.encode()).hexdigest()[:24]}.jsonl"
-    if target.is_file():
-        return target
+    target = cache / f"sheet-{hashlib.sha256(mark.encode()).hexdigest()[:24]}.lines"
+    known = _KEYS.get(target)
+    if known is not None and target.is_file():
+        return reading(target, known)
+    key = os.urandom(KEY_BYTES)
     if source.kind_of_file in {"xlsx", "ods"}:
         _refuse_bomb(path, limits)
     fresh = target.with_suffix(f".{id(source)}.part")
@@ -133,7 +139,7 @@ def parse_sheet(path: Path, source: FileSource, cache: Path, limits: Limits) -> 
             timeout=PARSE_SECONDS,
             check=False,
             env=bare_environment(),
-            stdin=subprocess.DEVNULL,
+            input=key,
         )
     except subprocess.TimeoutExpired:
         fresh.unlink(missing_ok=True)
@@ -143,11 +149,14 @@ def parse_sheet(path: Path, source: FileSource, cache: Path, limits: Limits) -> 
     if done.returncode != 0:
         fresh.unlink(missing_ok=True)
         raise _fault(done.stdout.decode("utf-8", "replace").strip())
+    lines = reading(fresh, key)
     fresh.replace(target)
-    kept = sorted(cache.glob("sheet-*.jsonl"), key=lambda file: file.stat().st_mtime)
+    _KEYS[target] = key
+    kept = sorted(cache.glob("sheet-*.lines"), key=lambda file: file.stat().st_mtime)
     for old in kept[:-_KEPT_FILES]:
         old.unlink(missing_ok=True)
-    return target
+        _KEYS.pop(old, None)
+    return lines
 
 
 def _fault(said: str) -> SourceFormatError | SourceMissing | SourceTooLarge:

@@ -1,0 +1,75 @@
+"""The connection itself, before there is a request: how many an address may hold, and how long the head of a request may take.
+
+uvicorn's own protocol waits without an end for a head that does not arrive.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from typing import Any, ClassVar
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+_TOO_LATE = (
+    b"HTTP/1.1 408 Request Timeout\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: 50\r\n"
+    b"connection: close\r\n\r\nthe head of the request did not arrive in time...\n"
+)
+
+
+class Door(HttpToolsProtocol):
+    """Closes what sends no head in time, and what is too many of one address. Made for a server by `door`."""
+
+    head_seconds: ClassVar[float]
+    most: ClassVar[int]
+    held: ClassVar[Counter[str]]
+    _timer: asyncio.TimerHandle | None = None
+    _address = ""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """One more of this address."""
+        super().connection_made(transport)
+        self._address = self.client[0] if self.client else ""
+        self.held[self._address] += 1
+        if self.held[self._address] > self.most:
+            transport.abort()
+            return
+        self._arm()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """One less."""
+        self._disarm()
+        self.held[self._address] -= 1
+        if not self.held[self._address]:
+            del self.held[self._address]
+        super().connection_lost(exc)
+
+    def on_message_begin(self) -> None:
+        """A further request on a connection that stays open."""
+        self._arm()
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> Any:
+        """The head is here; the body is the layer's."""
+        self._disarm()
+        return super().on_headers_complete()
+
+    def _arm(self) -> None:
+        if self._timer is None:
+            self._timer = self.loop.call_later(self.head_seconds, self._expire)
+
+    def _disarm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _expire(self) -> None:
+        self._timer = None
+        if not self.transport.is_closing():
+            self.transport.write(_TOO_LATE)
+            self.transport.close()
+
+
+def door(head_seconds: float, connections_per_address: int) -> type[HttpToolsProtocol]:
+    """The protocol of one server: connections are counted by address within it."""
+    return type("Door", (Door,), {"head_seconds": head_seconds, "most": connections_per_address, "held": Counter()})

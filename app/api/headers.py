@@ -1,0 +1,26 @@
+"""Headers of a request before anything is done with it: how large they are, and which may stand there once only."""
+
+from __future__ import annotations
+
+from starlette.types import Scope
+
+from app.errors import HeaderRepeated, HeaderTooLarge
+
+_ONCE = frozenset(
+    {
+        b"authorization", b"simpul-purpose", b"simpul-agreement", b"simpul-mode", b"x-road-client", b"x-road-userid",
+        b"x-road-issue", b"x-road-represented-party", b"content-type", b"content-digest", b"if-match", b"dpop",
+    }
+)  # fmt: skip
+"""Headers that say who asks and why: one that stands there twice is two answers."""
+
+
+def check_headers(scope: Scope, limit_bytes: int) -> None:
+    """Raises `HeaderRepeated` or `HeaderTooLarge`."""
+    given = [name for name, _ in scope["headers"] if name in _ONCE]
+    if len(given) != len(set(given)):
+        twice = max(given, key=given.count).decode("ascii")
+        raise HeaderRepeated(f"the header {twice} stands there twice; which one counts is not guessed: send it once")
+    size = sum(len(name) + len(value) for name, value in scope["headers"])
+    if size > limit_bytes or len(scope["query_string"]) > limit_bytes:
+        raise HeaderTooLarge(f"headers and query have at most {limit_bytes} bytes", limit_bytes=limit_bytes)

@@ -1,0 +1,67 @@
+"""Places shared by clients: the one that holds fewest is next, nobody holds all, look-ups find one beside bulk work."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import pytest
+
+from app.errors import ServerOverloaded
+from app.federation.shares import FairPlaces
+
+
+@pytest.mark.parametrize(("places", "share"), [(1, 1), (2, 1), (3, 3), (4, 3), (8, 6), (1000, 750)])
+def test_one_client_never_holds_all(places: int, share: int) -> None:
+    shared = FairPlaces(places)
+    got = [shared.enter("a") for _ in range(places + 1)]
+    assert (got.count(True), shared.share, shared.free) == (share, share, places - share)
+    if places > share:
+        assert shared.enter("b")
+
+
+@pytest.mark.anyio
+async def test_the_next_place_goes_to_who_holds_the_fewest() -> None:
+    shared, order = FairPlaces(2), list[str]()
+
+    async def work(client: str) -> None:
+        async with shared.place(client):
+            order.append(client)
+            await asyncio.sleep(0.01)
+
+    async with asyncio.TaskGroup() as group:
+        for client in ("a", "a", "a", "a", "b", "c"):
+            group.create_task(work(client))
+            await asyncio.sleep(0)
+    assert order[:3] == ["a", "b", "c"] or order[:2] == ["a", "b"]
+    assert sorted(order) == ["a", "a", "a", "a", "b", "c"]
+    assert order.index("c") < 4
+    assert (shared.free, shared.waiting) == (2, 0)
+
+
+@pytest.mark.anyio
+async def test_bulk_work_leaves_places_for_look_ups() -> None:
+    shared = FairPlaces(4)
+    assert [shared.enter(client, bulk=True) for client in ("a", "b", "c", "d")] == [True, True, True, False]
+    assert shared.enter("d")
+    with pytest.raises(ServerOverloaded):
+        await shared.wait("e", bulk=True, until=time.monotonic() + 0.02)
+    assert shared.waiting == 0
+    shared.leave("a", bulk=True)
+    await shared.wait("e", bulk=True, until=time.monotonic() + 0.02) if not shared.enter("e", bulk=True) else None
+    for client, bulk in (("b", True), ("c", True), ("d", False), ("e", True)):
+        shared.leave(client, bulk=bulk)
+    assert shared.free == 4
+
+
+@pytest.mark.anyio
+async def test_whoever_leaves_while_waiting_loses_nothing_of_others() -> None:
+    shared = FairPlaces(1)
+    assert shared.enter("a")
+    waiting = [asyncio.create_task(shared.wait(client)) for client in ("b", "c")]
+    await asyncio.sleep(0)
+    waiting[0].cancel()
+    shared.leave("a")  # the place may have been given to the one that leaves just now
+    await asyncio.wait_for(waiting[1], 1)
+    shared.leave("c")
+    assert (shared.free, shared.waiting) == (1, 0)
