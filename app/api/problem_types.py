@@ -166,6 +166,8 @@ _ROWS: tuple[tuple[str, int, str, str, str, str], ...] = (
     ("sql_table_unknown", 422, "Tabel tidak dikenal", "Table unknown",
      "Tabel adalah nama skema (GET /v1/schemas).",
      "Tables are names of schemas (GET /v1/schemas)."),
+    ("sql_no_table", 422, "Pernyataan tidak membaca apa pun", "Statement reads nothing",
+     "Sebut sebuah skema di FROM (GET /v1/schemas).", "Name a schema behind FROM (GET /v1/schemas)."),
     ("sql_table_personal", 422, "Skema pribadi tidak dibaca dengan SQL", "Personal schemas are not read by SQL",
      "Pakai POST /v1/records/{skema}/verify.", "Use POST /v1/records/{schema}/verify."),
     ("sql_join_unbounded", 422, "JOIN tanpa syarat kesamaan", "Join without an equality",

@@ -102,7 +102,7 @@ async def query_records(request: Request) -> Response:
     if body.purpose is not None:
         under_way.purpose_given(body.purpose)
     partial: Partial = "allow" if prefers(request, "partial=allow") else "never"
-    statement = queries.authorise(state, under_way, body.sql, partial=partial, overlap=body.overlap)
+    statement = await queries.authorise(state, under_way, body.sql, partial=partial, overlap=body.overlap)
     wanted = Wanted(chosen, indonesian=request.query_params.get("csv") == "id")
     if prefers(request, "respond-async"):
 

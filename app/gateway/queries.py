@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import pyarrow as pa
+from sqlglot import exp
 
 from app.audit.entry import DatasetUse
 from app.errors import OverlapRefused, SimpulError
@@ -49,26 +50,31 @@ class Statement:
     overlap: Overlap = "refuse"
 
 
-def authorise(
+async def authorise(
     state: State, exchange: Exchange, text: str, *, partial: Partial = "never", overlap: Overlap = "refuse"
 ) -> Statement:
     """Checks the statement, decides for every schema in it, and notes all of it in the exchange."""
     exchange.op = "sql"
-    tree = guarded(text, frozenset(schema.name for schema in registry.all_schemas()))
-    schemas = {name: registry.get(name) for name in schemas_of(tree)}
+    tree, schemas, exchange.shape = await asyncio.to_thread(_read, text)
     exchange.schemas = tuple(schemas)
-    exchange.shape = shape_of(tree, schemas)
     closed = [name for name, schema in schemas.items() if schema.meta.lookup_only]
     if closed:
         slug = schemas[closed[0]].meta.slug
         raise SqlTablePersonal(f"{closed[0]} is never read by SQL; use POST /v1/records/{slug}/verify")
     granted = {name: _granted(state, exchange, schema) for name, schema in schemas.items()}
-    made = bound(tree, schemas, granted)
+    made = await asyncio.to_thread(bound, tree, schemas, granted)
     refs = {table.schema.name: _refs(state, exchange, table) for table in made.tables}
     asked = [ref for found in refs.values() for ref in found if ref.grant is not None]
     exchange.providers = tuple(dict.fromkeys(ref.agency for ref in asked))
     exchange.datasets = tuple(dict.fromkeys(DatasetUse(ref.dataset, ref.revision) for ref in asked))
     return Statement(made, refs, partial, overlap)
+
+
+def _read(text: str) -> tuple[exp.Query, dict[str, SchemaDef], str]:
+    """The checked statement, its schemas, and its shape for the log."""
+    tree = guarded(text, frozenset(schema.name for schema in registry.all_schemas()))
+    schemas = {name: registry.get(name) for name in schemas_of(tree)}
+    return tree, schemas, shape_of(tree, schemas)
 
 
 async def answer(

@@ -126,3 +126,40 @@ def test_hostile_36_a_large_answer_of_a_service_holds_nobody(loaded: RunningGate
         return answer
 
     assert steady(loaded, ask) < MOST_SECONDS
+
+
+def test_hostile_61_the_largest_statement_holds_nobody(loaded: RunningGateway) -> None:
+    reader = loaded.client("client", "dinkes")
+    listed = ", ".join(f"CASE WHEN nama LIKE '{n}%' THEN jenis ELSE nama END AS k{n}" for n in range(120))
+    stars = ", ".join(["*"] * 90)
+    sql = f"SELECT {listed}, {stars} FROM fasilitas_kesehatan WHERE kode_faskes = 'K000001'"
+
+    def ask() -> httpx.Response:
+        answer = reader.post("/v1/queries", json={"sql": sql})
+        assert answer.status_code == 200, answer.text[:500]
+        return answer
+
+    assert steady(loaded, ask) < MOST_SECONDS
+
+
+def test_hostile_36_all_records_added_up_and_followed_hold_nobody(loaded: RunningGateway) -> None:
+    reader = loaded.client("client", "dinkes")
+    body = {"aggregates": [{"function": "count", "as": "n"}], "group_by": ["jenis"], "agencies": ["dinkes"]}
+
+    def add_up() -> httpx.Response:
+        answer = reader.post(f"{LIST}/aggregate", json=body)
+        assert answer.status_code == 200, answer.text[:500]
+        return answer
+
+    def follow() -> httpx.Response:
+        answer = reader.get(f"{LIST}/changes", params={"agencies": "dinkes", "limit": "10"})
+        assert answer.status_code == 200, answer.text[:500]
+        return answer
+
+    def merged() -> httpx.Response:
+        answer = reader.get(LIST, params={"agencies": "dinkes", "limit": "1000", "view": "merged"})
+        assert answer.status_code == 200, answer.text[:500]
+        return answer
+
+    for ask in (add_up, follow, merged):
+        assert steady(loaded, ask) < MOST_SECONDS, ask.__name__

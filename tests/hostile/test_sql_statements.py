@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from app.federation.sql.guard import guarded
-from app.federation.sql.refusals import SqlRefused, SqlTableUnknown
+from app.federation.sql.refusals import SqlNoTable, SqlRefused, SqlTableUnknown, SqlTooComplex
+from app.federation.sql.regenerate import bound, schemas_of
 from app.schemas import registry
+from tests.support.sql import governed
 
 SCHEMAS = frozenset(schema.name for schema in registry.all_schemas())
 
@@ -182,4 +186,53 @@ def test_hostile_34_a_with_name_is_seen_only_where_it_is_in_scope(statement: str
     ],
 )
 def test_with_names_in_scope_are_taken(statement: str) -> None:
-    assert guarded(statement, SCHEMAS)
+    assert guarded(governed(statement), SCHEMAS)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "SELECT 1",
+        "SELECT 'a' AS b UNION ALL SELECT 'c'",
+        "WITH a AS (SELECT 1 AS n) SELECT n FROM a",
+        "SELECT n FROM (SELECT 1 AS n) a WHERE EXISTS (SELECT 2)",
+    ],
+)
+def test_hostile_60_a_statement_that_reads_nothing_governed_is_refused(statement: str) -> None:
+    with pytest.raises(SqlNoTable):
+        guarded(statement, SCHEMAS)
+
+
+TABLE = "fasilitas_kesehatan"
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        f"SELECT {', '.join(['*'] * 900)} FROM {TABLE}",
+        f"SELECT {', '.join(['a.*'] * 400)} FROM {TABLE} a",
+        f"SELECT * FROM {TABLE} a0 " + " ".join(f"JOIN {TABLE} a{n} USING (nama)" for n in range(1, 60)),
+        f"SELECT {', '.join(['*'] * 50)} FROM {TABLE} a0 "
+        + " ".join(f"JOIN {TABLE} a{n} USING (nama, jenis, kode_faskes)" for n in range(1, 40)),
+        f"WITH q0 AS (SELECT * FROM {TABLE})"
+        + "".join(f", q{n} AS (SELECT *, * FROM q{n - 1})" for n in range(1, 12))
+        + " SELECT * FROM q11",
+        f"SELECT * FROM (SELECT {', '.join(['*'] * 400)} FROM {TABLE}) a",
+    ],
+    ids=["stars", "table stars", "using", "stars over using", "doubling", "inside"],
+)
+def test_hostile_61_what_is_written_out_is_counted_before(statement: str) -> None:
+    started = time.perf_counter()
+    tree = guarded(statement, SCHEMAS)
+    schemas = {name: registry.get(name) for name in schemas_of(tree)}
+    with pytest.raises(SqlTooComplex, match="name the columns"):
+        bound(tree, schemas, {name: frozenset(schema.fields) for name, schema in schemas.items()})
+    assert time.perf_counter() - started < 0.5
+
+
+def test_ordinary_joins_stay_below() -> None:
+    names = ["satuan_pendidikan", "fasilitas_kesehatan", "destinasi_wisata", "wilayah"]
+    joined = " ".join(f"JOIN {name} USING (nama)" for name in names[1:])
+    tree = guarded(f"SELECT * FROM {names[0]} {joined}", SCHEMAS)
+    schemas = {name: registry.get(name) for name in schemas_of(tree)}
+    assert bound(tree, schemas, {name: frozenset(schema.fields) for name, schema in schemas.items()}).names

@@ -23,6 +23,7 @@ from app.federation.sql.refusals import (
     SqlFunctionForbidden,
     SqlJoinUnbounded,
     SqlMalformed,
+    SqlNoTable,
     SqlNotSelect,
     SqlRecursive,
     SqlSeveralStatements,
@@ -61,12 +62,16 @@ def guarded(text: str, schemas: frozenset[str]) -> exp.Query:
     tables = {found.alias.lower() for found in tree.find_all(exp.CTE)}
     if taken := sorted(tables & schemas):
         raise SqlConstructForbidden(f"a WITH query may not be called {taken[0]}: that is a schema", construct="CTE")
+    read = False
     for node in nodes:
         _check_node(node)
         if isinstance(node, exp.Table):
             _check_table(node, schemas)
+            read = read or node.name.lower() in schemas
         elif isinstance(node, exp.Join):
             _check_join(node)
+    if not read:
+        raise SqlNoTable("the statement reads no schema: nothing is decided and nothing answered; name one behind FROM")
     return tree
 
 

@@ -43,6 +43,10 @@ class SqlTableUnknown(SqlRefused):
     code = "sql_table_unknown"
 
 
+class SqlNoTable(SqlRefused):
+    code = "sql_no_table"
+
+
 class SqlTablePersonal(SqlRefused):
     code = "sql_table_personal"
 

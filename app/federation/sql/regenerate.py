@@ -20,6 +20,7 @@ from sqlglot.optimizer.scope import Scope, traverse_scope
 from app.connectors.filters import TRUE, And, Compare, Filter, In, Like, Literal, Or, Property, all_of
 from app.errors import FieldError, FieldUnknown
 from app.federation.sql.exact import write_exactly
+from app.federation.sql.expansion import check_expansion
 from app.federation.sql.names import note_spelling, output_names
 from app.federation.sql.overlaps import question, table_checks
 from app.federation.sql.refusals import SqlMalformed
@@ -100,6 +101,7 @@ def bound(tree: exp.Query, schemas: Mapping[str, SchemaDef], granted: Mapping[st
         }
         for name in schemas
     }
+    check_expansion(tree, {name: len(granted[name]) + len(SOURCE_COLUMNS) for name in schemas})
     written_out = _starred(tree.copy(), frozenset(schemas))
     note_spelling(written_out)
     try:

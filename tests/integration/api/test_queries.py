@@ -16,6 +16,7 @@ import pytest
 
 from tests.support.gateway import RunningGateway
 from tests.support.sources import SourceServer
+from tests.support.sql import governed
 
 PATH = "/v1/queries"
 
@@ -129,7 +130,7 @@ def test_keys_of_the_selective_side_narrow_the_other(reader: httpx.Client, datab
     ],
 )
 def test_what_it_can_say(reader: httpx.Client, sql: str, expected: list[Any]) -> None:
-    answer = ask(reader, sql)
+    answer = ask(reader, governed(sql))
 
     assert answer.status_code == 200, answer.text
     assert [row["kode_faskes"] for row in answer.json()["items"]] == expected
@@ -151,7 +152,9 @@ def test_star_means_the_granted_fields(reader: httpx.Client) -> None:
         ("SELECT * FROM fasilitas", 422, "sql_table_unknown"),
         ("SELECT namaa FROM fasilitas_kesehatan", 422, "field_unknown"),
         ("SELECT * FROM penduduk_verifikasi", 422, "sql_table_personal"),
-        ("SELECT 1 / 0 + CAST('x' AS INTEGER)", 422, "sql_failed"),
+        ("SELECT 1 / 0 + CAST('x' AS INTEGER) FROM fasilitas_kesehatan", 422, "sql_failed"),
+        ("SELECT 1", 422, "sql_no_table"),
+        ("WITH a AS (SELECT 1 AS n) SELECT n FROM a", 422, "sql_no_table"),
         ("SELECT a.kode_faskes FROM fasilitas_kesehatan a, fasilitas_kesehatan b", 422, "sql_join_unbounded"),
         ("SELECT induk(kode_wilayah) FROM fasilitas_kesehatan", 422, "sql_malformed"),
         ("SELECT induk(kode_wilayah, 'kota') FROM fasilitas_kesehatan", 422, "sql_malformed"),
@@ -246,7 +249,7 @@ def test_filters_know_levels_of_regions_too(
         ("SELECT a.nama FROM fasilitas_kesehatan a CROSS JOIN fasilitas_kesehatan b", "JOIN b ON a.x = b.y"),
         ("SELECT induk(kode_wilayah, 'kec') FROM fasilitas_kesehatan", "kecamatan"),
         ("-- note\nSELECT 1", "comments stand behind that word"),
-        ("SELECT 1 // 2 // 3 // 4 // 5", "at most 3 deep"),
+        ("SELECT 1 // 2 // 3 // 4 // 5 FROM fasilitas_kesehatan", "at most 3 deep"),
     ],
 )
 def test_a_refusal_says_what_to_write(reader: httpx.Client, sql: str, advice: str) -> None:
@@ -269,7 +272,7 @@ def test_a_refusal_says_what_to_write(reader: httpx.Client, sql: str, advice: st
     ],
 )
 def test_the_format_asked_for_is_given(reader: httpx.Client, query: dict[str, str], accept: str, media: str) -> None:
-    answer = reader.post(PATH, params=query, json={"sql": "SELECT 1 AS n"}, headers={"accept": accept})
+    answer = reader.post(PATH, params=query, json={"sql": governed("SELECT 1 AS n")}, headers={"accept": accept})
 
     assert answer.status_code == 200, answer.text
     assert answer.headers["content-type"].startswith(media)
@@ -295,7 +298,7 @@ def test_a_format_that_is_not_there_is_refused(
     reader: httpx.Client, query: dict[str, str], accept: str, words: str, prefer: str
 ) -> None:
     answer = reader.post(
-        PATH, params=query, json={"sql": "SELECT 1 AS n"}, headers={"accept": accept, "prefer": prefer}
+        PATH, params=query, json={"sql": governed("SELECT 1 AS n")}, headers={"accept": accept, "prefer": prefer}
     )
 
     assert (answer.status_code, answer.json()["code"]) == (406, "not_acceptable")

@@ -18,6 +18,7 @@ import pytest
 
 from tests.support.gateway import RunningGateway
 from tests.support.sources import SourceServer
+from tests.support.sql import governed
 
 PATH = "/v1/queries"
 FORMS = ["json", "ndjson", "csv", "csv=id", "xlsx", "parquet", "arrow"]
@@ -70,7 +71,7 @@ def manifest(agency: str, schema: str, source: dict[str, Any], fields: dict[str,
 
 
 def ask(reader: httpx.Client, sql: str, form: str = "json", **more: Any) -> httpx.Response:
-    return reader.post(PATH, params=params(form), json={"sql": sql, **more})
+    return reader.post(PATH, params=params(form), json={"sql": governed(sql), **more})
 
 
 def params(form: str) -> dict[str, str]:
@@ -78,7 +79,7 @@ def params(form: str) -> dict[str, str]:
 
 
 def by_job(reader: httpx.Client, sql: str, form: str) -> httpx.Response:
-    asked = reader.post(PATH, params=params(form), json={"sql": sql}, headers={"prefer": "respond-async"})
+    asked = reader.post(PATH, params=params(form), json={"sql": governed(sql)}, headers={"prefer": "respond-async"})
     assert asked.status_code == 202, asked.text
     found = ended(reader, asked.headers["location"])
     assert found["state"] == "done", found
@@ -419,7 +420,9 @@ def test_a_job_shows_how_far_it_is(reader: httpx.Client, postgres_module_url: st
     shown: list[int] = []
     with psycopg.connect(postgres_module_url, autocommit=True) as locker, locker.transaction():
         locker.execute("LOCK TABLE harga IN ACCESS EXCLUSIVE MODE")
-        address = reader.post(PATH, json={"sql": sql}, headers={"prefer": "respond-async"}).headers["location"]
+        address = reader.post(PATH, json={"sql": governed(sql)}, headers={"prefer": "respond-async"}).headers[
+            "location"
+        ]
         ends = time.monotonic() + 8
         while time.monotonic() < ends and 4 not in shown:
             shown.append(reader.get(address).json()["rows"])

@@ -16,12 +16,13 @@ from app.federation.sql.refusals import SqlTooComplex, SqlValueNotFinite
 from app.federation.sql.regenerate import Bound, bound, schemas_of
 from app.federation.sql.results import LARGEST_NUMBER, settled
 from app.schemas import registry
+from tests.support.sql import governed
 
 SCHEMAS = frozenset(schema.name for schema in registry.all_schemas())
 
 
 def made(sql: str) -> Bound:
-    tree = guarded(sql, SCHEMAS)
+    tree = guarded(governed(sql), SCHEMAS)
     schemas = {name: registry.get(name) for name in schemas_of(tree)}
     return bound(tree, schemas, {name: frozenset(schema.fields) for name, schema in schemas.items()})
 
