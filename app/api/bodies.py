@@ -5,7 +5,6 @@ FastAPI's own body parsing is not used: the order of checks (403 before 415, 413
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
@@ -17,6 +16,7 @@ from pydantic import BaseModel, ValidationError
 from app.api.dependencies import exchange
 from app.audit.shape import EXCHANGE_OPS
 from app.errors import BodyTooLarge, FieldError, MalformedJson, SimpulError, UnsupportedMediaType, ValidationFailed
+from app.lanes import in_bulk
 
 JSON = "application/json"
 _ASKED_BYTES = 16_384
@@ -65,7 +65,7 @@ async def apart(request: Request, read: Callable[[], Found]) -> Callable[[], Fou
     if not isinstance(body, bytes) or len(body) <= _INLINE_BYTES:
         return read
     try:
-        found = await asyncio.to_thread(read)
+        found = await in_bulk(read)
     except SimpulError as error:
         refusal = error
 

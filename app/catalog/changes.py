@@ -5,7 +5,6 @@ A comparison with the remembered state is one step (`seq`); everything that move
 
 from __future__ import annotations
 
-import asyncio
 import hmac
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
@@ -13,14 +12,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
-from sqlalchemy import Select, and_, or_, select
+from sqlalchemy import Select, Text, and_, cast, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.catalog import tables
 from app.database import upsert
+from app.lanes import in_bulk
 
 DIGEST_BYTES = 12
 BATCH_ROWS = 500
+_PIECE_ROWS = 2_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +56,16 @@ async def remember(
     table = tables.change_mark
     # one comparison at a time: the next step's number must not be visible before all of this one
     await connection.execute(select(tables.connector.c.id).where(tables.connector.c.id == connector).with_for_update())
-    known = {row.key: row for row in await connection.execute(select(table).where(_mine(connector, scope)))}
-    last = max((row.seq for row in known.values()), default=0)
-    changed = await asyncio.to_thread(_compared, known, records, last + 1, frozenset(key_fields), secret)
+    columns = (table.c.key, table.c.seq, table.c.present, table.c.content, cast(table.c.fields, Text))
+    rows = list[Any]()
+    found = await connection.stream(select(*columns).where(_mine(connector, scope)))
+    async for part in found.partitions(_PIECE_ROWS):
+        rows += part
+    last = max((row[1] for row in rows), default=0)
+    changed = await in_bulk(_compared, rows, records, last + 1, frozenset(key_fields), secret)
     for start in range(0, len(changed), BATCH_ROWS):
-        rows = changed[start : start + BATCH_ROWS]
-        await upsert(connection, table, [{"connector": connector, "scope": scope, **row} for row in rows])
+        batch = changed[start : start + BATCH_ROWS]
+        await upsert(connection, table, [{"connector": connector, "scope": scope, **row} for row in batch])
     return last + 1 if changed else last
 
 
@@ -76,14 +81,25 @@ async def moved_since(
     return [Moved(row.key, row.seq, row.present, row.new_key) for row in found]
 
 
+@dataclass(slots=True)
+class _Known:
+    """A record as it is remembered. `fields`: for each field its digest and the last step in which it moved."""
+
+    seq: int
+    present: bool
+    content: str
+    fields: Mapping[str, Any]
+
+
 def _compared(
-    known: Mapping[str, Any],
+    remembered: Sequence[Any],
     records: Mapping[str, Mapping[str, Any]],
     step: int,
     key_fields: frozenset[str],
     secret: bytes,
 ) -> list[dict[str, Any]]:
     """The rows that moved."""
+    known = {row[0]: _Known(row[1], row[2], row[3], orjson.loads(row[4])) for row in remembered}
     rows = dict[str, dict[str, Any]]()
     for key, values in records.items():
         digests = {name: _digest(secret, name, value) for name, value in values.items()}

@@ -30,6 +30,7 @@ from app.catalog.codes import load_codes
 from app.cli.output import BROKEN, fail, faults, note, say, show
 from app.database import Database, check_revision, current_revision, head_revision, upgrade
 from app.errors import Conflict, SettingsInvalid
+from app.lanes import let_others_in
 from app.main import build_openapi, create_app
 from app.settings import INSTANCE_FILE, Settings, load_settings
 from app.telemetry import configure_logging
@@ -125,13 +126,14 @@ def serve(
         if not settings.embedded:
             check_revision(settings)
     configure_logging(settings.log_level)
+    let_others_in()
     server = GatewayServer(server_config(settings))
     server.run()
     if not server.started:
         raise typer.Exit(BROKEN)
 
 
-_COLLECT_AFTER_OBJECTS = 10_000
+_COLLECT_AFTER_OBJECTS = 50_000
 
 
 class GatewayServer(uvicorn.Server):

@@ -12,6 +12,7 @@ from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from typing import TypeVar
 
 from app.errors import SourceTimeout
+from app.lanes import bulk_executor
 
 Item = TypeVar("Item")
 _LET_GO_SECONDS = 30.0
@@ -22,6 +23,22 @@ class _End:
 
 
 _END = _End()
+
+
+class BulkThread:
+    """The process's one thread for bulk work in the place of threads of one's own: for what computes and hardly ever waits."""
+
+    @property
+    def executor(self) -> Executor:
+        """Shared with all other bulk work."""
+        return bulk_executor()
+
+    async def call(self, work: Callable[[], Item], deadline: float | None = None) -> Item:
+        """As `Threads.call`."""
+        return await _result(self.executor.submit(work), deadline)
+
+    def close(self) -> None:
+        """There is nothing to give back."""
 
 
 class Threads:
@@ -52,7 +69,7 @@ class Threads:
 
 
 async def pull(
-    threads: Threads,
+    threads: Threads | BulkThread,
     iterator: Iterator[Item],
     deadline: float | None,
     stop: Callable[[], None] = lambda: None,

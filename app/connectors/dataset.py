@@ -5,7 +5,6 @@ Sits on a connector and a compiled mapping; knows nothing of callers, grants or 
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import AsyncGenerator, Hashable
 from contextlib import aclosing
@@ -27,6 +26,7 @@ from app.connectors.requests import ScanRequest
 from app.connectors.selection import Selection
 from app.connectors.trial import Trial, Trier
 from app.errors import SourceSchemaMismatch, SourceTooLarge
+from app.lanes import in_bulk
 from app.schemas.registry import SchemaDef
 
 __all__ = ["MappedRecord", "MappedSource", "PreviewRow", "ReadRequest", "ReadResult", "RecordWarning", "Reject"]
@@ -183,7 +183,7 @@ class MappedSource:
         scan = scan_request(self.mapping, self.connector, asked, TRUE, self.manifest.fields)
         async with aclosing(self._batches(scan)) as batches:
             async for batch in batches:
-                if not await asyncio.to_thread(trier.take, batch):
+                if not await in_bulk(trier.take, batch):
                     break
         return trier.done()
 

@@ -40,6 +40,7 @@ from app.errors import (
     SourceTooLarge,
     SourceUnreachable,
 )
+from app.lanes import in_bulk
 
 MOST_HOPS = 5
 MOST_WAITS = 20
@@ -225,7 +226,7 @@ async def document_of(answer: httpx.Response) -> Any:
     """The body as JSON; a large one is parsed in a thread, so that others go on."""
     if len(answer.content) <= INLINE_BYTES:
         return json_of(answer)
-    return await asyncio.to_thread(json_of, answer)
+    return await in_bulk(json_of, answer)
 
 
 def json_of(answer: httpx.Response) -> Any:

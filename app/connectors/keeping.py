@@ -18,6 +18,7 @@ from app.connectors.records import MappedRecord, ReadRequest, ReadResult
 from app.connectors.residual import compile_predicate
 from app.connectors.selection import after_place, place_function
 from app.errors import SourceError
+from app.lanes import in_bulk
 from app.schemas.registry import SchemaDef
 
 
@@ -55,7 +56,7 @@ class KeptTable:
         """The records that a read asks for; where many have to be looked at, in a thread, so that others go on."""
         looks = request.key is None and (wanted != TRUE or bool(request.order) or request.after is not None)
         if looks and len(self._records) > _INLINE_RECORDS:
-            return await asyncio.to_thread(self.select, request, wanted)
+            return await in_bulk(self.select, request, wanted)
         return self.select(request, wanted)
 
     def select(self, request: ReadRequest, wanted: Filter) -> ReadResult:

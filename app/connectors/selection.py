@@ -5,7 +5,6 @@ Small batches run where they are, large ones in a worker thread, so that the eve
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -22,6 +21,7 @@ from app.connectors.masking import mask
 from app.connectors.records import MappedRecord, ReadRequest, ReadResult, RecordWarning, Reject
 from app.connectors.residual import compile_predicate
 from app.errors import SourceTimeout
+from app.lanes import in_bulk
 from app.schemas.geometry import right_handed
 from app.schemas.registry import SchemaDef
 from app.schemas.validation import validate_row
@@ -196,7 +196,7 @@ class Selection:
         if len(batch) <= _INLINE_ROWS:
             self._take(mapping, batch)
         else:
-            await asyncio.to_thread(self._take, mapping, batch)
+            await in_bulk(self._take, mapping, batch)
 
     def drain(self, pushed: tuple[str, ...], as_of: datetime) -> ReadResult:
         """The records met since the last call in the order in which they were met, with their soft findings."""

@@ -34,6 +34,7 @@ from app.errors import (
 from app.federation.executor import NO_FAULT_OF_SOURCE, Runtime, admitted, enter, leave, mark_of, source_documents
 from app.federation.masks import Cut, visible
 from app.federation.query import Answer, DatasetRef, Query, SourceStatus, Status
+from app.lanes import in_bulk
 from app.schemas.arrow import batch_of
 from app.schemas.base import SharedPart
 from app.schemas.registry import SchemaDef
@@ -159,7 +160,7 @@ class BulkRead:
         status.rows += len(result.records)
         if result.stale:
             status.status = "stale"
-        batch = await asyncio.to_thread(self._batch, ref, result.records, fields)
+        batch = await in_bulk(self._batch, ref, result.records, fields)
         return Part(batch, ref.agency, ref.dataset, result.as_of, fields)
 
     def _batch(self, ref: DatasetRef, records: Sequence[MappedRecord], fields: tuple[str, ...]) -> pa.RecordBatch:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -41,6 +42,7 @@ from app.federation.plan import Scan
 from app.federation.planner import Planner
 from app.federation.query import Answer, AnswerRecord, DatasetRef, Grant, Query, SourceStatus, Status
 from app.federation.shares import FairPlaces
+from app.lanes import in_bulk
 from app.settings import Settings
 
 log = structlog.get_logger("simpul.federation")
@@ -120,7 +122,10 @@ async def execute(query: Query, datasets: Sequence[DatasetRef], runtime: Runtime
     elif waiting:
         await asyncio.gather(*waiting)
     legs += _absent(query, datasets)
-    return _answer(query, fields, legs)
+    pages = [leg.records for leg in legs]
+    many = sum(map(len, pages)) > _INLINE_RECORDS
+    found = await in_bulk(merge, pages, query.sort, query.limit) if many else merge(pages, query.sort, query.limit)
+    return _answer(query, fields, legs, found)
 
 
 def _fields(query: Query, scans: Sequence[Scan]) -> tuple[str, ...]:
@@ -245,7 +250,7 @@ async def _take(query: Query, leg: _Leg, result: ReadResult, runtime: Runtime) -
         return [AnswerRecord(record, ref.agency, ref.dataset, result.as_of, scan.fields) for record in records]
 
     many = len(result.records) > _INLINE_RECORDS
-    leg.records = await asyncio.to_thread(answered, ref.grant) if many else answered(ref.grant)
+    leg.records = await in_bulk(answered, ref.grant) if many else answered(ref.grant)
 
 
 def _absent(query: Query, datasets: Sequence[DatasetRef]) -> list[_Leg]:
@@ -261,7 +266,7 @@ def _absent(query: Query, datasets: Sequence[DatasetRef]) -> list[_Leg]:
     return missing
 
 
-def _answer(query: Query, fields: tuple[str, ...], legs: list[_Leg]) -> Answer:
+def _answer(query: Query, fields: tuple[str, ...], legs: list[_Leg], records: list[AnswerRecord]) -> Answer:
     statuses = [leg.status for leg in legs]
     named = set(query.agencies or ())
     complete = all(
@@ -269,7 +274,6 @@ def _answer(query: Query, fields: tuple[str, ...], legs: list[_Leg]) -> Answer:
         for status in statuses
     )
     complete = complete and not any(status.status == "skipped" for status in statuses)
-    records = merge([leg.records for leg in legs], query.sort, query.limit)
     failed = [status for status in statuses if status.status in _ASKED_AND_FAILED]
     answered = [status for status in statuses if status.status in _ANSWERED]
     if failed and not answered:
@@ -284,8 +288,9 @@ def _answer(query: Query, fields: tuple[str, ...], legs: list[_Leg]) -> Answer:
         raise _with_legs(RecordNotFound(sources=source_documents(statuses)), statuses)
     total = sum(len(leg.records) for leg in legs)
     more = total > len(records) or any(leg.more for leg in legs)
+    given = Counter(found.dataset for found in records)
     for status in answered:
-        status.rows = sum(1 for found in records if found.dataset == status.dataset)
+        status.rows = given[status.dataset]
     answer = Answer(query.schema, fields, records, statuses, complete)
     if more and records:
         parts = [Part(leg.ref.agency, leg.ref.dataset, _given(leg)) for leg in legs if leg.status.status in _ASKED]

@@ -5,7 +5,6 @@ Strict unless the caller says otherwise: a count without one agency is a wrong c
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -23,6 +22,7 @@ from app.gateway import records
 from app.gateway.exchange import Exchange
 from app.gateway.state import State
 from app.gateway.views import in_key_order, merge_rules, split_by_key
+from app.lanes import in_bulk
 from app.schemas.registry import SchemaDef
 
 MOST_RECORDS = 100_000
@@ -68,14 +68,18 @@ async def add_up(state: State, exchange: Exchange, schema: SchemaDef, asked_of: 
         query = replace(query, sort=in_key_order(schema), filter=ahead, fields=None)
     answer = await records.run(state, exchange, query, allowed.refs)
     _whole(answer, strict=asked.raw.partial == "never")
-    found, overlap = answer.records, overlap_of(answer.records)
+    found, overlap = answer.records, await in_bulk(overlap_of, answer.records)
     if merged:
         rules, holds = merge_rules(state, schema), compile_predicate(behind)
-        one_each = [merge_records(schema, group, rules).values for group in grouped(found)]
-        found = [_standing_for(found[0], values) for values in one_each if holds(values) is True]
+
+        def one_each() -> list[AnswerRecord]:
+            values = [merge_records(schema, group, rules).values for group in grouped(found)]
+            return [_standing_for(found[0], one) for one in values if holds(one) is True]
+
+        found = await in_bulk(one_each)
     elif asked.raw.agencies is None and asked.overlap == "refuse":
         refuse_overlap(asked.aggregation, overlap)
-    items = await asyncio.to_thread(aggregate, schema, found, asked.aggregation)
+    items = await in_bulk(aggregate, schema, found, asked.aggregation)
     exchange.rows = len(items)
     exchange.fields = tuple(name for name in schema.fields if name in asked.aggregation.fields)
     return Groups(schema, items, answer.sources, answer.complete, overlap)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
@@ -19,6 +18,7 @@ from app.gateway import records
 from app.gateway.exchange import Exchange
 from app.gateway.spool import Spool
 from app.gateway.state import State
+from app.lanes import in_bulk
 from app.schemas.registry import SchemaDef
 
 
@@ -75,7 +75,7 @@ async def write_page(exchange: Exchange, answer: Answer, wanted: Wanted, spool: 
         finally:
             writer.close()
 
-    await asyncio.to_thread(write)
+    await in_bulk(write)
     return Made(spool, answer.complete, len(answer.records), wanted)
 
 
@@ -96,7 +96,7 @@ async def write_whole(
     if wanted.form == "geojson" and not columns.located:
         raise NotAcceptable(f"{query.schema.name} has no position or geometry that you may see; choose another format")
     await exchange.intend(state.log)
-    writer = await asyncio.to_thread(writer_of, wanted.form, columns, spool, indonesian=wanted.indonesian)
+    writer = await in_bulk(writer_of, wanted.form, columns, spool, indonesian=wanted.indonesian)
     try:
         source = sorted_parts(read, state.spool) if query.sort else read.parts()
         await _write(read, source, writer, exchange, progress)
@@ -106,7 +106,7 @@ async def write_whole(
         records.note_sources(state, read.statuses)
         raise
     finally:
-        await asyncio.to_thread(writer.close)
+        await in_bulk(writer.close)
     note_read(exchange, read)
     records.note_sources(state, read.statuses)
     return Made(spool, read.complete, read.rows, wanted)
@@ -121,7 +121,7 @@ async def _write(
 ) -> None:
     async with aclosing(source) as parts:
         async for part in parts:
-            await asyncio.to_thread(writer.take, part)
+            await in_bulk(writer.take, part)
             if progress is not None:
                 progress(read)
     read.finish()
@@ -132,7 +132,7 @@ async def _write(
         question=exchange.shape or "",
         meta={"schema": read.query.schema.meta.ref},
     )
-    await asyncio.to_thread(writer.finish, summary)
+    await in_bulk(writer.finish, summary)
 
 
 def note_read(exchange: Exchange, read: BulkRead) -> None:

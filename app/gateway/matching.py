@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -24,6 +23,7 @@ from app.gateway.exchange import Exchange
 from app.gateway.exports import Made
 from app.gateway.spool import Spool
 from app.gateway.state import State
+from app.lanes import in_bulk
 from app.schemas.registry import SchemaDef
 
 _LINES = 5_000
@@ -84,16 +84,16 @@ async def match(
     """The finished answer, key by key in the order of the question; `progress` is told after each part."""
     schema = asked.query.schema
     await exchange.intend(state.log)
-    matching = await asyncio.to_thread(Matching, schema, keys.wanted, (*keys.fields, *keys.compared))
+    matching = await in_bulk(Matching, schema, keys.wanted, (*keys.fields, *keys.compared))
     runtime = state.runtime.until(time.monotonic() + seconds, exchange.principal.client_id)
     reads: list[BulkRead] = []
     try:
-        for wanted in await asyncio.to_thread(lambda: list(matching.filters())):
+        for wanted in await in_bulk(lambda: list(matching.filters())):
             read = BulkRead(replace(asked.query, filter=all_of(wanted, asked.query.filter)), asked.refs, runtime)
             reads.append(read)
             async with aclosing(read.parts()) as parts:
                 async for part in parts:
-                    await asyncio.to_thread(matching.take, part)
+                    await in_bulk(matching.take, part)
                     progress(reads)
             read.finish()
     except SimpulError as error:
@@ -104,7 +104,7 @@ async def match(
     exchange.complete = all(read.complete for read in reads)
     exchange.rejected = sum(status.rejected_rows for status in exchange.sources)
     exchange.fields = keys.fields
-    exchange.rows = await asyncio.to_thread(_write, exchange, matching, keys, spool)
+    exchange.rows = await in_bulk(_write, exchange, matching, keys, spool)
     records.note_sources(state, exchange.sources)
     return Made(spool, bool(exchange.complete), exchange.rows, exports.Wanted("json"))
 

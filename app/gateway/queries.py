@@ -5,7 +5,6 @@ Only rows that policy filtered enter the worker. Strict by default: a join over 
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import aclosing
@@ -34,6 +33,7 @@ from app.gateway.exchange import Exchange
 from app.gateway.exports import Made, Wanted
 from app.gateway.spool import Spool
 from app.gateway.state import State
+from app.lanes import in_bulk
 from app.schemas import registry
 from app.schemas.registry import SchemaDef
 
@@ -55,14 +55,14 @@ async def authorise(
 ) -> Statement:
     """Checks the statement, decides for every schema in it, and notes all of it in the exchange."""
     exchange.op = "sql"
-    tree, schemas, exchange.shape = await asyncio.to_thread(_read, text)
+    tree, schemas, exchange.shape = await in_bulk(_read, text)
     exchange.schemas = tuple(schemas)
     closed = [name for name, schema in schemas.items() if schema.meta.lookup_only]
     if closed:
         slug = schemas[closed[0]].meta.slug
         raise SqlTablePersonal(f"{closed[0]} is never read by SQL; use POST /v1/records/{slug}/verify")
     granted = {name: _granted(state, exchange, schema) for name, schema in schemas.items()}
-    made = await asyncio.to_thread(bound, tree, schemas, granted)
+    made = await in_bulk(bound, tree, schemas, granted)
     refs = {table.schema.name: _refs(state, exchange, table) for table in made.tables}
     asked = [ref for found in refs.values() for ref in found if ref.grant is not None]
     exchange.providers = tuple(dict.fromkeys(ref.agency for ref in asked))
@@ -99,7 +99,7 @@ async def answer(
             overlap = await _overlap(worker, statement, ends)
             batches = await _rows(worker, statement.bound, limit, ends)
             result = worker.result
-        found = await asyncio.to_thread(settled, batches, statement.bound.names, result.types)
+        found = await in_bulk(settled, batches, statement.bound.names, result.types)
     except SimpulError as error:
         _note(exchange, statement.bound, loader.reads, 0)
         error.legs = error.legs or exchange.sources
@@ -115,7 +115,7 @@ async def answer(
         question=exchange.shape or "",
         meta={"has_more": result.more, **overlap},
     )
-    await asyncio.to_thread(_write, found, summary, wanted, spool)
+    await in_bulk(_write, found, summary, wanted, spool)
     return Made(spool, summary.complete, count, wanted)
 
 

@@ -163,3 +163,37 @@ def test_hostile_36_all_records_added_up_and_followed_hold_nobody(loaded: Runnin
 
     for ask in (add_up, follow, merged):
         assert steady(loaded, ask) < MOST_SECONDS, ask.__name__
+
+
+def test_hostile_62_look_ups_do_not_wait_for_bulk_work(loaded: RunningGateway) -> None:
+    client = loaded.client("client", "dinkes")
+
+    def look_up(seconds: float) -> float:
+        """The median of look-ups at a steady pace."""
+        times, ends = list[float](), time.perf_counter() + seconds
+        while time.perf_counter() < ends:
+            started = time.perf_counter()
+            assert client.get(f"{LIST}/K000001", params={"agencies": "dinkes"}).status_code == 200
+            times.append(time.perf_counter() - started)
+            time.sleep(0.03)
+        return sorted(times)[len(times) // 2]
+
+    look_up(0.5)
+    quiet, stop = look_up(1.5), threading.Event()
+    readers = [loaded.client("client", "dinkes") for _ in range(5)]
+
+    def read(reader: httpx.Client) -> None:
+        while not stop.is_set():
+            reader.get(LIST, params={"agencies": "rsud", "limit": "5", "nama": "Klinik 7"})
+
+    threads = [threading.Thread(target=read, args=(reader,)) for reader in readers]
+    for thread in threads:
+        thread.start()
+    try:
+        time.sleep(1)
+        busy = min(look_up(2) for _ in range(3))
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+    assert busy < max(3 * quiet, 0.06), (busy, quiet)

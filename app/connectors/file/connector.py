@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, ClassVar
 
 import pyarrow as pa
 
-from app.connectors.blocking import Threads, pull
+from app.connectors.blocking import BulkThread, Threads, pull
 from app.connectors.capabilities import Capabilities
 from app.connectors.cells import CELL_COLUMN, cell_kind
 from app.connectors.contract import (
@@ -26,7 +27,7 @@ from app.connectors.environment import Environment
 from app.connectors.file.csv_reader import read_csv
 from app.connectors.file.json_reader import read_json
 from app.connectors.file.parquet_reader import read_parquet
-from app.connectors.file.sheet import read_sheet, sheets_of
+from app.connectors.file.sheet import parse_sheet, read_sheet, sheets_of
 from app.connectors.file.sniff import require_format
 from app.connectors.file.source import SHEETS, FileSource, place_of
 from app.errors import (
@@ -46,7 +47,10 @@ class FileConnector(Connector, Freshness):
     def __init__(self, source: FileSource, environment: Environment) -> None:
         self._source = source
         self._environment = environment
-        self._threads = Threads(f"file-{environment.connector}", max(1, min(environment.limits.concurrency, 4)))
+        self._threads = Threads(f"file-{environment.connector}", 2)
+        """For what waits: a disk, the child that parses sheets."""
+        self._bulk = BulkThread()
+        """For what computes: the parsing itself."""
 
     @property
     def capabilities(self) -> Capabilities:
@@ -97,6 +101,13 @@ class FileConnector(Connector, Freshness):
             return Discovery(tables, columns, sample, (*notes, *_clashes(self._source, names)))
         return Discovery(tables, (), notes=notes)
 
+    def _parse_sheet(self) -> None:
+        """Has the workbook parsed by the child process, unless it is already."""
+        path = place_of(self._environment.root, self._source.location)
+        with suppress(OSError):  # told by the read that follows
+            require_format(path, self._source.kind_of_file)
+            parse_sheet(path, self._source, self._environment.cache, self._environment.limits).close()
+
     def _sheets(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """The tables of the file, and what a reader has to know of them."""
         source, environment = self._source, self._environment
@@ -125,7 +136,9 @@ class FileConnector(Connector, Freshness):
         """The records in file order."""
         if request.filter is not None or request.order or request.limit is not None:
             raise CapabilityUndeclared("a file does not filter, sort or cut")
-        batches = pull(self._threads, self._read(request.columns), request.deadline)
+        if self._source.kind_of_file in SHEETS:
+            await self._threads.call(self._parse_sheet, request.deadline)
+        batches = pull(self._bulk, self._read(request.columns), request.deadline)
         try:
             async for batch in batches:
                 yield batch if request.columns is None else project(batch, request.columns)

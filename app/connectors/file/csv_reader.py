@@ -14,7 +14,7 @@ from app.connectors.file.source import NO_QUOTE, FileSource
 from app.connectors.file.table import Ending, header_names
 from app.errors import SourceFormatError
 
-BATCH_ROWS = 5_000
+BATCH_ROWS = 1_000
 FIELD_CHARACTERS = 1_000_000
 
 

@@ -13,7 +13,7 @@ from app.connectors.json_text import JsonFlaw, decode_json_bytes, parse_json
 from app.errors import SourceFormatError, SourceTooLarge
 
 MOST_BYTES = 134_217_728
-BATCH_ROWS = 5_000
+BATCH_ROWS = 1_000
 
 
 def read_json(path: Path, source: FileSource, place: str) -> Iterator[RawBatch]:

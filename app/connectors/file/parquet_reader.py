@@ -19,7 +19,7 @@ from app.connectors.contract import JSON_COLUMN, RawBatch, RawReject
 from app.connectors.environment import Limits
 from app.errors import SourceFormatError, SourceSchemaMismatch, SourceTooLarge
 
-BATCH_ROWS = 5_000
+BATCH_ROWS = 1_000
 MOST_COLUMNS = 2_000
 _THRIFT_BYTES = 16_777_216
 _MOST_DIGITS = 38

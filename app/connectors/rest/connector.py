@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import date, datetime
@@ -29,6 +28,7 @@ from app.errors import (
     SourceMissing,
     SourceTooLarge,
 )
+from app.lanes import in_bulk
 
 MOST_PAGES = 10_000
 _INLINE_RECORDS = 1_000
@@ -82,7 +82,7 @@ class RestConnector(Connector):
             if len(records) <= _INLINE_RECORDS:
                 yield _batch(records, numbers, request.columns)
             else:
-                yield await asyncio.to_thread(_batch, records, numbers, request.columns)
+                yield await in_bulk(_batch, records, numbers, request.columns)
 
     async def close(self) -> None:
         """Closes the connections."""

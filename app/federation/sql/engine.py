@@ -18,6 +18,7 @@ import pyarrow as pa
 from app.children import bare_environment, work_folder
 from app.federation.sql.refusals import SqlFailed, SqlMemoryExceeded, SqlTimeExceeded, SqlValueNotFinite
 from app.federation.sql.worker import FRAME
+from app.lanes import in_bulk
 
 MEMORY_BYTES: Final = 512 << 20
 TEMP_BYTES: Final = 1 << 30
@@ -81,7 +82,7 @@ class SqlWorker:
     async def add(self, table: str, batch: pa.RecordBatch) -> None:
         """Gives rows of a table. A table is made by its first batch, which may be empty."""
         name = table.encode()
-        body = await asyncio.to_thread(_stream, batch)
+        body = await in_bulk(_stream, batch)
         await self._send(b"B", bytes([len(name)]) + name + body)
 
     async def shared(self, text: str, parameters: Sequence[Any], *, seconds: float = SECONDS) -> tuple[int, list[str]]:

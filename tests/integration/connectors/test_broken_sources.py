@@ -35,7 +35,7 @@ async def test_a_column_that_went_away_stops_its_source_alone(postgres_url: str,
         DatasetRef(name, name, 1, dataset(tmp_path, {"kind": "sql", "url": url, "table": name}, **_FIELDS), grant)
         for name, grant in (("baik", Grant(frozenset(_FIELDS))), ("geser", Grant(frozenset(_FIELDS))))
     ]
-    runtime = Runtime.from_settings(Settings()).until(time.monotonic() + 10)
+    runtime = Runtime.from_settings(Settings()).until(time.monotonic() + 10, "uji")
     try:
         whole = await execute(Query(schema=schema), refs, runtime)
         await session.execute("ALTER TABLE geser RENAME COLUMN siswa TO jumlah")

@@ -1,5 +1,5 @@
 """Spreadsheets (XLSX, XLS, ODS): a child process parses them under limits, cells keep their kind on the way to the mapping."""
 
-from app.connectors.file.sheet.reader import read_sheet, sheets_of
+from app.connectors.file.sheet.reader import parse_sheet, read_sheet, sheets_of
 
-__all__ = ["read_sheet", "sheets_of"]
+__all__ = ["parse_sheet", "read_sheet", "sheets_of"]

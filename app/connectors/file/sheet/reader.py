@@ -28,7 +28,7 @@ from app.connectors.file.source import FileSource
 from app.connectors.file.table import Ending, header_names
 from app.errors import SourceFormatError, SourceMissing, SourceTooLarge
 
-BATCH_ROWS = 5_000
+BATCH_ROWS = 1_000
 PARSE_SECONDS = 60
 MOST_RATIO = 200
 _KEPT_FILES = 4

@@ -1,0 +1,44 @@
+"""Where work runs that a caller or a source can size: one thread of the process for all of it, beside the event loop.
+
+Threads of Python share one interpreter. Several that compute keep the loop waiting for each of them, again and again: with five a
+look-up took seconds. One, asked to step aside every half a millisecond, costs it a few.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import functools
+import os
+import sys
+from collections.abc import Callable
+from concurrent.futures import Executor, ThreadPoolExecutor
+from typing import Final, ParamSpec, TypeVar
+
+Result = TypeVar("Result")
+Given = ParamSpec("Given")
+
+SWITCH_SECONDS: Final = 0.0002
+"""How long a thread computes before one that waits is let in (Python's own choice is ten times as long)."""
+
+_executors: dict[int, ThreadPoolExecutor] = {}
+
+
+def let_others_in() -> None:
+    """Called once by a process that answers requests."""
+    sys.setswitchinterval(SWITCH_SECONDS)
+
+
+def bulk_executor() -> Executor:
+    """The one thread of this process for bulk work (a forked process has its own)."""
+    process = os.getpid()
+    if process not in _executors:
+        _executors.clear()
+        _executors[process] = ThreadPoolExecutor(1, thread_name_prefix="bulk")
+    return _executors[process]
+
+
+async def in_bulk(work: Callable[Given, Result], *given: Given.args, **named: Given.kwargs) -> Result:
+    """The result of blocking work, which waits its turn behind other bulk work. Keep each piece short: a batch, not a file."""
+    run = functools.partial(contextvars.copy_context().run, work, *given, **named)
+    return await asyncio.get_running_loop().run_in_executor(bulk_executor(), run)
