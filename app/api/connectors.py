@@ -43,14 +43,12 @@ _QUARANTINE_ROWS = 1000
 
 @router.get("", summary="All connectors")
 async def list_connectors(request: Request) -> Response:
-    """Every connector with its state. Those of the caller's agency in every state (the walidata: all), of others the published ones."""
+    """Every connector with its state. Those of the caller's agency in every state (the walidata: all), of others those that answer."""
     only_parameters(request)
     caller = principal(request)
     async with services(request).database.read() as connection:
         found = await connectors.list_connectors(connection)
-    shown = [
-        record for record in found if record.state.serves or caller.role == "admin" or caller.agency == record.agency
-    ]
+    shown = [record for record in found if record.known or caller.role == "admin" or caller.agency == record.agency]
     return answer({"items": [_document(record) for record in shown]})
 
 
@@ -141,14 +139,27 @@ async def preview_connector(connector: str, request: Request) -> Response:
     "/{connector}/publish", summary="Publish a revision", openapi_extra=json_body("PublishBody", {"revision": 2})
 )
 async def publish_connector(connector: str, request: Request) -> Response:
-    """The revision (default: the latest) answers queries from now on. It needs a passed check unless `unchecked` is true."""
+    """The revision (default: the latest) answers queries from now on. It needs a passed check unless `unchecked` is true.
+
+    A new dataset answers once the walidata has let it join its schema (`joined`; a walidata that publishes does so with it).
+    """
     body = validated(PublishBody, read_json(request)) if raw_body(request) else PublishBody()
-    match = if_match(request)
+    match, joins = if_match(request), principal(request).role == "admin"
 
     async def change(connection: Any) -> ConnectorRecord:
         return await connectors.publish(
-            connection, connector, revision=body.revision, if_match=match, unchecked=body.unchecked
+            connection, connector, revision=body.revision, if_match=match, unchecked=body.unchecked, join=joins
         )
+
+    return await _moved(request, connector, change)
+
+
+@router.post("/{connector}/join", summary="Let a dataset join its schema")
+async def join_connector(connector: str, request: Request) -> Response:
+    """By the walidata, once for each dataset and schema: from now on it is part of everybody's answers."""
+
+    async def change(connection: Any) -> ConnectorRecord:
+        return await connectors.join(connection, connector)
 
     return await _moved(request, connector, change)
 
@@ -304,6 +315,7 @@ def _document(record: ConnectorRecord) -> dict[str, Any]:
         "state": record.state,
         "latest_revision": record.latest_revision,
         "active_revision": record.active_revision,
+        "joined": record.joined,
         "created_at": record.created_at,
         "updated_at": record.updated_at,
     }

@@ -81,6 +81,7 @@ RULES: tuple[RouteRule, ...] = (
     RouteRule("POST", "/v1/connectors/{connector}/discover", "discover", STEWARDS, "outcome"),
     RouteRule("POST", "/v1/connectors/{connector}/preview", "preview", STEWARDS, "outcome"),
     RouteRule("POST", "/v1/connectors/{connector}/publish", "connector.publish", STEWARDS, "admin"),
+    RouteRule("POST", "/v1/connectors/{connector}/join", "connector.join", ADMINS, "admin"),
     RouteRule("POST", "/v1/connectors/{connector}/suspend", "connector.suspend", STEWARDS, "admin"),
     RouteRule("POST", "/v1/connectors/{connector}/rollback", "connector.rollback", STEWARDS, "admin"),
     RouteRule("POST", "/v1/connectors/{connector}/retire", "connector.retire", STEWARDS, "admin"),

@@ -27,6 +27,7 @@ from app.errors import (
     StateConflict,
     ValidationFailed,
 )
+from app.schemas import registry
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,13 @@ class ConnectorRecord:
     active_revision: int | None
     created_at: datetime
     updated_at: datetime
+    joined: str | None = None
+    """The schema that the walidata let it join; it answers for that one alone."""
+
+    @property
+    def known(self) -> bool:
+        """Whether everybody may know of it: it is published and has joined."""
+        return self.state.serves and self.joined is not None
 
     @property
     def etag(self) -> str:
@@ -152,25 +160,52 @@ async def publish(
     revision: int | None = None,
     if_match: str | None = None,
     unchecked: bool = False,
+    join: bool = False,
 ) -> ConnectorRecord:
     """Makes a revision (default: the latest) the active one; ends a suspension; does nothing when it serves already.
 
     The revision needs a schema (a draft that is only a source cannot be published) and a passed check, unless the
-    caller asks for `unchecked`: an agency's source may be down on the day.
+    caller asks for `unchecked`: an agency's source may be down on the day. `join`: the caller may let datasets join schemas.
     """
     record = await get_connector(connection, connector_id, lock=True)
     _match(record, if_match)
     require(record.id, record.state, Action.PUBLISH)
     chosen = await get_revision(connection, record.id, revision or record.latest_revision)
     if record.state is State.PUBLISHED and record.active_revision == chosen.revision:
-        return record
+        return await _join(connection, record, chosen) if join and record.joined != _schema(chosen) else record
     if chosen.schema_ref is None:
         message = f"revision {chosen.revision} of {record.id} has no schema and fields: send a whole manifest first"
         raise StateConflict(message, connector=record.id, state=str(record.state))
     if chosen.checked_at is None and not unchecked:
         message = f"revision {chosen.revision} of {record.id} has passed no check: run the check, then publish"
         raise StateConflict(message, connector=record.id, state=str(record.state), allowed=(Action.CHECK,))
-    return await _activate(connection, record, chosen, State.PUBLISHED)
+    record = await _activate(connection, record, chosen, State.PUBLISHED)
+    return await _join(connection, record, chosen) if join or _by_agreement(chosen) else record
+
+
+async def join(connection: AsyncConnection, connector_id: str) -> ConnectorRecord:
+    """Lets a published connector's dataset take part in the answers of its schema; once, for all later revisions of that schema.
+
+    Until then a dataset that is dead or false would be missing, or wrong, in everybody's answers.
+    """
+    record = await get_connector(connection, connector_id, lock=True)
+    if not record.state.serves or record.active_revision is None:
+        message = f"connector {record.id} is {record.state}: it is published before it joins"
+        raise StateConflict(message, connector=record.id, state=str(record.state), allowed=(Action.PUBLISH,))
+    return await _join(connection, record, await get_revision(connection, record.id, record.active_revision))
+
+
+async def _join(connection: AsyncConnection, record: ConnectorRecord, chosen: Revision) -> ConnectorRecord:
+    return await _change(connection, record, joined=_schema(chosen))
+
+
+def _schema(revision: Revision) -> str:
+    return (revision.schema_ref or "").partition("@")[0]
+
+
+def _by_agreement(revision: Revision) -> bool:
+    """Personal data is read under an agreement alone, which the walidata has approved: nothing joins anybody's answer."""
+    return registry.get(_schema(revision)).meta.lookup_only
 
 
 async def rollback(

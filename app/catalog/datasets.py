@@ -116,6 +116,7 @@ async def _rows(connection: AsyncConnection, dataset_id: str | None) -> Sequence
         )
         .outerjoin(tables.quarantine_total, total.connector == connector.id)
         .where(connector.state.in_([State.PUBLISHED.value, State.SUSPENDED.value]))
+        .where(revision.schema_ref.startswith(connector.joined + "@", autoescape=False))
     )
     if dataset_id is not None:
         statement = statement.where(connector.id == dataset_id)

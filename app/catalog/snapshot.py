@@ -29,11 +29,12 @@ class ActiveConnector:
     title: str
     manifest: str
     digest: str
+    joined: str | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CatalogSnapshot:
-    """Agencies and connectors by id, and what is served: published connectors of enabled agencies by schema name.
+    """Agencies and connectors by id, and what is served: published and joined connectors of enabled agencies by schema name.
 
     `connectors` holds those with an active revision, suspended ones too. Datasets are ordered by agency, then id.
     """
@@ -52,7 +53,7 @@ async def load_snapshot(connection: AsyncConnection) -> CatalogSnapshot:
     """The present snapshot. The stamp is read first: a change in between makes the next look load it again."""
     stamp = (await read_stamps(connection)).get(STAMP, 0)
     agencies = {agency.id: agency for agency in await list_agencies(connection)}
-    known = await _active(connection)
+    known = [connector for connector in await _active(connection) if connector.joined == connector.schema]
     connectors = {connector.id: connector for connector in known if connector.state is not State.RETIRED}
     paused = []
     served: defaultdict[str, list[ActiveConnector]] = defaultdict(list)
@@ -75,7 +76,7 @@ async def _active(connection: AsyncConnection) -> list[ActiveConnector]:
     active = (revision.connector == connector.id) & (revision.revision == connector.active_revision)
     wanted = (revision.revision, revision.schema_ref, revision.kind, revision.title, revision.manifest, revision.digest)
     statement = (
-        select(connector.id, connector.agency, connector.state, *wanted)
+        select(connector.id, connector.agency, connector.state, connector.joined, *wanted)
         .join_from(tables.connector, tables.connector_revision, active)
         .where(connector.state.in_([State.PUBLISHED.value, State.SUSPENDED.value, State.RETIRED.value]))
     )

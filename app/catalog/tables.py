@@ -44,6 +44,7 @@ connector = Table(
     Column("state", String(16), nullable=False),
     Column("latest_revision", Integer, nullable=False),
     Column("active_revision", Integer),
+    Column("joined", String(64)),
     Column("created_at", UtcTime, nullable=False),
     Column("updated_at", UtcTime, nullable=False),
     CheckConstraint("state IN ('draft', 'checked', 'published', 'suspended', 'retired')", name="state"),

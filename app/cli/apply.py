@@ -146,8 +146,9 @@ def _connector(remote: Remote, body: dict[str, Any], outcome: Outcome, *, dry_ru
         return (
             f"{mark} connector {name} revision {state['revision']} is a draft: its source answers, fields are missing"
         )
-    remote.call("POST", f"/v1/connectors/{name}/publish", json={"revision": state["revision"]})
-    return f"{mark} connector {name} revision {state['revision']} published"
+    published = remote.call("POST", f"/v1/connectors/{name}/publish", json={"revision": state["revision"]}).json()
+    waits = "" if published["joined"] else f"; it answers once the walidata has let it: simpul connector join {name}"
+    return f"{mark} connector {name} revision {state['revision']} published{waits}"
 
 
 def _agreement(remote: Remote, body: dict[str, Any], outcome: Outcome, *, dry_run: bool) -> str:

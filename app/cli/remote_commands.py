@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from app.cli.output import say, show
+from app.cli.output import note, say, show
 from app.cli.remote import connect
 
 Url = Annotated[str | None, typer.Option("--url", help="Address of the gateway (SIMPUL_URL)")]
@@ -96,7 +96,15 @@ def quarantine_connector(name: str, url: Url = None, profile: Profile = None) ->
 
 def publish_connector(name: str, url: Url = None, profile: Profile = None) -> None:
     """Publish the latest revision of a connector."""
-    say(str(connect(url, profile).call("POST", f"/v1/connectors/{name}/publish").json()["state"]))
+    found = connect(url, profile).call("POST", f"/v1/connectors/{name}/publish").json()
+    say(str(found["state"]))
+    if found["joined"] is None:
+        note(f"it answers once the walidata has let it: simpul connector join {name}")
+
+
+def join_connector(name: str, url: Url = None, profile: Profile = None) -> None:
+    """Let a published dataset join its schema (walidata): it is part of everybody's answers from then on."""
+    say(f"joined {connect(url, profile).call('POST', f'/v1/connectors/{name}/join').json()['joined']}")
 
 
 def suspend_connector(name: str, url: Url = None, profile: Profile = None) -> None:
@@ -129,6 +137,7 @@ GROUPS = {
             "discover": discover_connector,
             "preview": preview_connector,
             "publish": publish_connector,
+            "join": join_connector,
             "suspend": suspend_connector,
             "quarantine": quarantine_connector,
         },

@@ -252,7 +252,7 @@ async def owned(state: State, principal: Principal, connector: str) -> Connector
 
 
 def _own(principal: Principal, record: ConnectorRecord) -> ConnectorRecord:
-    if principal.role != "admin" and principal.agency != record.agency and not record.state.serves:
+    if principal.role != "admin" and principal.agency != record.agency and not record.known:
         raise connectors.unknown(record.id)
     require_agency(principal, record.agency)
     return record
