@@ -297,6 +297,12 @@ class GrantTypeUnsupported(RequestError):
     code = "unsupported_grant_type"
 
 
+class QuotaExceeded(RequestError):
+    """A share of space is used up. `limit_bytes` or `limit` in the facts."""
+
+    code = "quota_exceeded"
+
+
 class RateLimited(RequestError):
     code = "rate_limited"
     retryable = True
@@ -463,6 +469,13 @@ class EntryInvalid(LogError):
 
 class StoreUnavailable(SimpulError):
     code = "store_unavailable"
+    retryable = True
+
+
+class StorageFull(SimpulError):
+    """What is free of the disk is kept for the exchange log."""
+
+    code = "storage_full"
     retryable = True
 
 

@@ -63,6 +63,24 @@ class Settings(BaseSettings):
         default=8_388_608, ge=1024, description="Answer kept in memory; above it is spooled"
     )
     answer_spool_bytes: int = Field(default=2_147_483_648, ge=1024, description="Largest spooled answer; above it 413")
+    spool_bytes: int = Field(
+        default=8_589_934_592, ge=1024, description="Space of all answers on their way; one client holds three quarters"
+    )
+    job_result_bytes: int = Field(
+        default=4_294_967_296, ge=1024, description="Space of one client's finished job results"
+    )
+    log_reserve_bytes: int = Field(
+        default=268_435_456, ge=0, description="Free space of the disk that only the exchange log may use; below it 507"
+    )
+    agency_file_bytes: int = Field(
+        default=10_737_418_240, ge=1024, description="Space of one agency's uploads with their versions"
+    )
+    file_versions: int = Field(default=30, ge=1, description="Versions of one uploaded file whose bytes are kept")
+    detail_bytes_per_hour: int = Field(
+        default=67_108_864,
+        ge=1024,
+        description="Space in the log's details that one client's requests may take in an hour",
+    )
     page_rows: int = Field(default=1000, ge=1, le=1000, description="Most records on one page")
     rate_per_minute: int = Field(
         default=6000, ge=1, description="Requests a client may make of one process in a minute"

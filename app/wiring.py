@@ -18,7 +18,7 @@ from secrets import token_hex
 
 from app.access.credentials import SecretVerifier
 from app.access.keys import ensure_keys
-from app.access.rates import RateLimiter
+from app.access.rates import ByteQuota, RateLimiter
 from app.access.sealing import Seal, load_seal
 from app.access.snapshot import AccessSnapshot
 from app.access.source_secrets import SecretStore
@@ -39,6 +39,7 @@ from app.gateway.jobs import JobRunner
 from app.gateway.notes import Notes
 from app.gateway.sources import Opener, SourcePool
 from app.gateway.state import State
+from app.gateway.storage import Storage
 from app.settings import INSTANCE_FILE, Settings
 from app.telemetry import Metrics
 
@@ -112,6 +113,8 @@ def _state(
         codes=empty_code_book(),
         usage_rate=RateLimiter(settings.subject_usage_per_minute),
         admission=Admission.of(settings.concurrent_requests),
+        storage=Storage(settings.dir, reserve_bytes=settings.log_reserve_bytes, spool_bytes=settings.spool_bytes),
+        details=ByteQuota(settings.detail_bytes_per_hour),
         notes=Notes(database, settings.quarantine_rows, metrics.store_failures.inc),
     )
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from math import ceil
 
-from app.errors import RateLimited
+from app.errors import QuotaExceeded, RateLimited
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,3 +51,31 @@ class RateLimiter:
             self._whole_at.popitem(last=False)
         remaining = int((60.0 - ahead_seconds) / self._interval_seconds + 1e-6)
         return Allowance(self._limit, remaining, ceil(ahead_seconds))
+
+
+class ByteQuota:
+    """Bytes of one key in an hour, by the same algorithm: what was spent comes back evenly. One spends first and is stopped after."""
+
+    def __init__(self, per_hour: int, *, keys: int = 50_000, clock: Callable[[], float] = time.monotonic) -> None:
+        self._seconds_a_byte = 3600.0 / per_hour
+        self._per_hour = per_hour
+        self._keys = keys
+        self._clock = clock
+        self._whole_at: OrderedDict[str, float] = OrderedDict()
+
+    def spend(self, key: str, size: int) -> None:
+        """Counts what was used."""
+        self._whole_at[key] = max(self._whole_at.get(key, 0.0), self._clock()) + size * self._seconds_a_byte
+        self._whole_at.move_to_end(key)
+        if len(self._whole_at) > self._keys:
+            self._whole_at.popitem(last=False)
+
+    def check(self, key: str) -> None:
+        """Raises `QuotaExceeded` with the seconds to wait once an hour's worth is spent."""
+        ahead_seconds = self._whole_at.get(key, 0.0) - self._clock()
+        if ahead_seconds > 3600.0:
+            raise QuotaExceeded(
+                f"your requests put more than {self._per_hour} bytes into the log's details within an hour; send smaller ones",
+                limit_bytes=self._per_hour,
+                retry_after_seconds=ceil(ahead_seconds - 3600.0),
+            )

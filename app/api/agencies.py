@@ -15,6 +15,7 @@ from app.api.dependencies import exchange, json_body, only_parameters, principal
 from app.api.wire import AgencyBody, AgencyChange
 from app.catalog import agencies, files
 from app.catalog.agencies import Agency
+from app.catalog.files import AgencyFile, Space
 from app.catalog.inbox import Inbox
 from app.errors import StateConflict
 from app.gateway.connectors import act
@@ -107,7 +108,8 @@ async def put_file(agency: str, path: str, request: Request) -> Response:
     """Stores a file in the agency's inbox, where a manifest's `location: inbox/…` finds it.
 
     `curl -T faskes.csv …/v1/agencies/dinkes/files/faskes.csv` on a schedule is the supported way for an office behind NAT.
-    Readers see the old or the new bytes, never a mixture; every version is kept.
+    Readers see the old or the new bytes, never a mixture. The newest versions are kept, as many as the operator has room for
+    (`SIMPUL_FILE_VERSIONS`, `SIMPUL_AGENCY_FILE_BYTES`); of older ones the list keeps the digest.
     """
     caller, state, under_way = principal(request), services(request), exchange(request)
     require_agency(caller, agency)
@@ -121,12 +123,17 @@ async def put_file(agency: str, path: str, request: Request) -> Response:
         _chunks(request),
         limit_bytes=state.settings.upload_bytes,
         content_digest=request.headers.get("content-digest"),
+        check_free=state.storage.check_free,
     )
+    space, gone = Space(state.settings.agency_file_bytes, state.settings.file_versions), list[AgencyFile]()
     try:
         async with state.database.begin() as connection:
             file, new = await files.record_file(connection, agency, received, uploaded_by=caller.client_id)
             if new:
+                gone = await files.make_room(connection, agency, file, space)
                 await inbox.install(received)
+        for old in gone:
+            await inbox.forget(old.path, old.sha256)
     finally:
         await inbox.discard(received)
     under_way.detail["file"] = {"path": file.path, "version": file.version, "sha256": file.sha256}

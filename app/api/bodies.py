@@ -111,6 +111,7 @@ def _note_asked(request: Request, asked: Any, body: bytes) -> None:
     under_way = getattr(request.state, "exchange", None)
     if under_way is None or under_way.op not in EXCHANGE_OPS:
         return
+    under_way.asked_bytes = min(len(body), _ASKED_BYTES)
     if len(body) <= _ASKED_BYTES:
         under_way.detail["asked"] = asked
     else:

@@ -12,6 +12,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from app.audit.commitments import BodyCommitment
 from app.gateway.spool import CHUNK_BYTES, Spool
+from app.gateway.storage import Room
 
 __all__ = ["CHUNK_BYTES", "Capture", "SpooledResponse", "read_whole"]
 
@@ -37,11 +38,12 @@ class SpooledResponse(Response):
 class Capture:
     """Takes the place of `send`. `status`, `headers` and the body stand here until the exchange is closed."""
 
-    def __init__(self, *, memory_bytes: int, spool_bytes: int, folder: Path) -> None:
+    def __init__(self, *, memory_bytes: int, spool_bytes: int, folder: Path, room: Room) -> None:
         self.status = 0
         self.headers: list[tuple[bytes, bytes]] = []
         self.size = 0
         self._folder = folder
+        self._room = room
         self._memory_bytes = memory_bytes
         self._spool_bytes = spool_bytes
         self._spool = self._empty()
@@ -104,7 +106,7 @@ class Capture:
             await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     def _empty(self) -> Spool:
-        return Spool(self._folder, memory_bytes=self._memory_bytes, most_bytes=self._spool_bytes)
+        return Spool(self._folder, memory_bytes=self._memory_bytes, most_bytes=self._spool_bytes, room=self._room)
 
     def _take(self, body: bytes) -> None:
         self._spool.write(body)

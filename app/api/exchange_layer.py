@@ -103,6 +103,7 @@ class ExchangeLayer:
                 return
             principal = authenticate(services, call.header(b"authorization"))
             services.access.check_rate(principal)
+            services.details.check(principal.client_id)
             state["principal"] = principal
         except SimpulError as error:
             await call.refuse(error)
@@ -218,6 +219,7 @@ class _Call:
             memory_bytes=settings.answer_memory_bytes,
             spool_bytes=settings.answer_spool_bytes,
             folder=services.spool,
+            room=services.storage.room(exchange.principal.client_id),
         )
         try:
             try:
@@ -238,6 +240,7 @@ class _Call:
                 await self._release(capture, exchange)
         finally:
             capture.discard()
+            services.details.spend(exchange.principal.client_id, exchange.detail_bytes)
 
     @staticmethod
     def _nobody_there(capture: Capture, exchange: Exchange, reason: str) -> None:
@@ -394,6 +397,7 @@ class _Call:
 
     def _not_recorded(self, capture: Capture, exchange: Exchange, error: SimpulError) -> None:
         log.error("exchange_not_recorded", code=error.code, reason=error.detail, exchange_id=exchange.id)
+        self.services.unclosed.add(exchange)
         if not exchange.intended:
             self.exchange = None  # a number that no entry has is not given out
         status, body = self._problem(error)

@@ -81,7 +81,7 @@ def match_routes(router: APIRouter, schema: SchemaDef) -> None:
                 return await matching.match(state, own, asked, keys, kept, seconds=JOB_SECONDS, progress=note)
 
             return await accepted(request, "json", run)
-        spool = exports.new_spool(state)
+        spool = exports.new_spool(state, exchange(request).principal.client_id)
         try:
             made = await matching.match(state, under_way, asked, keys, spool, seconds=state.settings.request_seconds)
         except BaseException:

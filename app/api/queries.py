@@ -113,7 +113,7 @@ async def query_records(request: Request) -> Response:
             return await queries.answer(state, own, statement, wanted, kept, limit=body.limit, progress=show)
 
         return await accepted(request, chosen, run)
-    spool = exports.new_spool(state)
+    spool = exports.new_spool(state, under_way.principal.client_id)
     try:
         made = await queries.answer(state, under_way, statement, wanted, spool, limit=body.limit)
     except BaseException:

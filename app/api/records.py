@@ -10,7 +10,7 @@ from fastapi import APIRouter, Request, Response
 from app.access.decisions import Operation
 from app.api import record_docs as docs
 from app.api.bodies import purpose_in_body, read_json
-from app.api.dependencies import exchange, only_parameters, services
+from app.api.dependencies import exchange, only_parameters, principal, services
 from app.api.exchange_layer import Endpoint
 from app.api.formats import VARY, asked_format, prefers
 from app.api.jobs import accepted
@@ -55,7 +55,12 @@ async def _answer(request: Request, result: Answer | MergedAnswer, following: st
         return Response(write_merged(result, next_cursor=following), 200, headers, "application/json")
     if chosen == "json":
         return Response(write_json(result, next_cursor=following), 200, headers, "application/json")
-    made = await exports.write_page(exchange(request), result, _wanted(request, chosen), exports.new_spool(state))
+    made = await exports.write_page(
+        exchange(request),
+        result,
+        _wanted(request, chosen),
+        exports.new_spool(state, principal(request).client_id),
+    )
     return spooled(made, exchange(request), headers)
 
 
@@ -82,7 +87,7 @@ async def _export(request: Request, asked: records.Authorised, chosen: str) -> R
     state, under_way = services(request), exchange(request)
     if prefers(request, "respond-async"):
         return await accepted(request, chosen, _run_of(request, asked, chosen))
-    spool = exports.new_spool(state)
+    spool = exports.new_spool(state, principal(request).client_id)
     try:
         made = await exports.write_whole(
             state, under_way, asked.query, asked.refs, _wanted(request, chosen), spool,

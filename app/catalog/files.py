@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 
-from sqlalchemy import func, insert, select
+from sqlalchemy import func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.catalog import tables
 from app.catalog.agencies import get_agency
 from app.catalog.inbox import Received, safe_path
-from app.errors import NotFound
+from app.errors import NotFound, QuotaExceeded
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +25,8 @@ class AgencyFile:
     sha256: str
     uploaded_by: str
     uploaded_at: datetime
+    kept: bool = True
+    """Whether its bytes are there; of old versions only the digest may be left."""
 
 
 async def record_file(
@@ -49,6 +51,46 @@ async def record_file(
     )
     await connection.execute(insert(tables.agency_file).values(**asdict(fresh)))
     return fresh, True
+
+
+@dataclass(frozen=True, slots=True)
+class Space:
+    """What one agency's uploads may take: bytes of all kept versions, and versions of one path."""
+
+    most_bytes: int
+    versions: int
+
+
+async def make_room(connection: AsyncConnection, agency: str, fresh: AgencyFile, space: Space) -> list[AgencyFile]:
+    """Old versions that lose their bytes for this new one: those beyond the number of its path, then the oldest of any path.
+
+    Marked here; the caller removes the bytes. `QuotaExceeded` when the versions in place alone take too much.
+    """
+    table = tables.agency_file
+    rows = await connection.execute(
+        select(table).where(table.c.agency == agency, table.c.kept).order_by(table.c.uploaded_at, table.c.version)
+    )
+    kept = [AgencyFile(**row) for row in rows.mappings()]
+    newest = {file.path: max(one.version for one in kept if one.path == file.path) for file in kept}
+    old = [file for file in kept if file.version != newest[file.path]]
+    of_path = [file for file in old if file.path == fresh.path]
+    gone = of_path[: max(len(of_path) + 1 - space.versions, 0)]
+    rest = [file for file in old if file not in gone]
+    while rest and _taken(kept, gone) > space.most_bytes:
+        gone.append(rest.pop(0))
+    if _taken(kept, gone) > space.most_bytes:
+        detail = f"the uploads of {agency} would take more than {space.most_bytes} bytes; remove a file, or ask the operator for more"
+        raise QuotaExceeded(detail, limit_bytes=space.most_bytes)
+    for file in gone:
+        place = (table.c.agency == agency) & (table.c.path == file.path) & (table.c.version == file.version)
+        await connection.execute(update(table).where(place).values(kept=False))
+    left = {(file.path, file.sha256) for file in kept if file not in gone}
+    return [file for file in gone if (file.path, file.sha256) not in left]
+
+
+def _taken(kept: list[AgencyFile], gone: list[AgencyFile]) -> int:
+    """Bytes of the versions that stay; the same bytes under one path stand there once."""
+    return sum({(file.path, file.sha256): file.size_bytes for file in kept if file not in gone}.values())
 
 
 async def get_file(connection: AsyncConnection, agency: str, path: str) -> AgencyFile:

@@ -1,6 +1,6 @@
-"""The inbox of an agency on disk: `DIR/agencies/<agency>/inbox/…`, written only here, atomically, every version kept.
+"""The inbox of an agency on disk: `DIR/agencies/<agency>/inbox/…`, written only here, atomically, the newest versions kept.
 
-A path can never leave the inbox. Bytes of every version stand under `inbox/.versions/<path>/<sha256>` as well (a hard
+A path can never leave the inbox. Bytes of each kept version stand under `inbox/.versions/<path>/<sha256>` as well (a hard
 link where the file system has them). Does not live here: the list of versions (`files.py`).
 """
 
@@ -16,7 +16,7 @@ import re
 import shutil
 import unicodedata
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
@@ -108,9 +108,15 @@ class Inbox:
         self.folder = self.root / "inbox"
 
     async def receive(
-        self, path: str, chunks: AsyncIterator[bytes], *, limit_bytes: int, content_digest: str | None = None
+        self,
+        path: str,
+        chunks: AsyncIterator[bytes],
+        *,
+        limit_bytes: int,
+        content_digest: str | None = None,
+        check_free: Callable[[int], None] = lambda _: None,
     ) -> Received:
-        """Streams into a temporary file and forces it to disk.
+        """Streams into a temporary file and forces it to disk. `check_free` is asked before each piece is written.
 
         Raises `ValidationFailed` (path, header), `BodyTooLarge`, `DigestMismatch`; nothing stays behind then.
         """
@@ -120,7 +126,7 @@ class Inbox:
         try:
             file = await asyncio.to_thread(self._open, name, temporary)
             try:
-                size_bytes = await _fill(file, chunks, hashes, limit_bytes)
+                size_bytes = await _fill(file, chunks, hashes, limit_bytes, check_free)
                 await asyncio.to_thread(_sync, file)
             finally:
                 await asyncio.to_thread(file.close)
@@ -142,6 +148,10 @@ class Inbox:
     async def discard(self, received: Received) -> None:
         """Forgets an upload that was not installed; may be called after `install`."""
         await asyncio.to_thread(received.temporary.unlink, missing_ok=True)
+
+    async def forget(self, path: str, sha256: str) -> None:
+        """Removes the bytes of one old version."""
+        await asyncio.to_thread(self.version_file(path, sha256).unlink, missing_ok=True)
 
     def version_file(self, path: str, sha256: str) -> Path:
         """Where the bytes of one version stand."""
@@ -174,7 +184,13 @@ class Inbox:
             _sync_folder(folder)
 
 
-async def _fill(file: IO[bytes], chunks: AsyncIterator[bytes], hashes: dict[str, Any], limit_bytes: int) -> int:
+async def _fill(
+    file: IO[bytes],
+    chunks: AsyncIterator[bytes],
+    hashes: dict[str, Any],
+    limit_bytes: int,
+    check_free: Callable[[int], None],
+) -> int:
     size_bytes, waiting = 0, bytearray()
     async for chunk in chunks:
         size_bytes += len(chunk)
@@ -182,8 +198,10 @@ async def _fill(file: IO[bytes], chunks: AsyncIterator[bytes], hashes: dict[str,
             raise BodyTooLarge(f"the upload is larger than {limit_bytes} bytes: split it", limit_bytes=limit_bytes)
         waiting += chunk
         if len(waiting) >= WRITE_BYTES:
+            check_free(len(waiting))
             await asyncio.to_thread(_write, file, bytes(waiting), hashes)
             waiting.clear()
+    check_free(len(waiting))
     await asyncio.to_thread(_write, file, bytes(waiting), hashes)
     return size_bytes
 

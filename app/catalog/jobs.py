@@ -88,6 +88,12 @@ async def waiting(connection: AsyncConnection, client: str) -> int:
     return len((await connection.execute(wanted)).all())
 
 
+async def kept(connection: AsyncConnection, client: str) -> list[int]:
+    """The sizes of a client's results that stand there, in bytes."""
+    wanted = select(job.c.size_bytes).where(job.c.client == client, job.c.state == "done")
+    return [size or 0 for size in (await connection.execute(wanted)).scalars()]
+
+
 async def change(connection: AsyncConnection, job_id: str, **values: Any) -> bool:
     """Changes a job that is not finished; False when it is finished (cancelled elsewhere) or gone."""
     wanted = update(job).where(job.c.id == job_id, job.c.state.in_(("queued", "running"))).values(**values)

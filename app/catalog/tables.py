@@ -17,6 +17,7 @@ from sqlalchemy import (
     Table,
     Text,
     false,
+    true,
 )
 
 from app.database import BigKey, Json, UtcTime, metadata
@@ -145,6 +146,7 @@ agency_file = Table(
     Column("sha256", String(64), nullable=False),
     Column("uploaded_by", String(128), nullable=False),
     Column("uploaded_at", UtcTime, nullable=False),
+    Column("kept", Boolean, nullable=False, server_default=true()),
 )
 
 region_code = Table(

@@ -20,6 +20,7 @@ from app.federation.query import SourceStatus
 
 ClosingKind = Literal["outcome", "admin", "audit_read"]
 _LEAST_ERROR = 400
+_BARE_DETAIL_BYTES = 500
 _TOLD_CHARACTERS = 2000
 
 
@@ -92,6 +93,8 @@ class Exchange:
     """What went wrong, for the detail of the closing entry."""
     told: dict[str, Any] = field(default_factory=dict)
     """Members of the detail that stand in the intent: the closing entry does not repeat them."""
+    asked_bytes: int = 0
+    """How much of the question stands in the detail."""
     intended: bool = False
     closed: bool = False
     mode: Literal["uji"] | None = None
@@ -99,6 +102,13 @@ class Exchange:
     def decide(self, *, allow: bool, rule: str) -> None:
         """Notes the access decision; the last one stands."""
         self.allowed, self.rule = allow, rule
+
+    @property
+    def detail_bytes(self) -> int:
+        """About how much its details take: what does not depend on the request, and what does."""
+        said = self.assertions
+        texts = (said.officer, said.case, said.represented, self.request)
+        return _BARE_DETAIL_BYTES + self.asked_bytes + sum(len(text) for text in texts if text)
 
     def purpose_given(self, purpose: str) -> None:
         """A purpose that stands in the body counts where no header names one."""
@@ -169,6 +179,13 @@ class Exchange:
             except EntryInvalid:
                 if not subjects:
                     raise
+
+    async def abort(self, log: Log) -> None:
+        """Closes an exchange of which nothing was released, because its outcome could not be written when it ended."""
+        entry = Entry(kind="aborted", **self._facts())
+        await self._append(
+            log, (Record(entry, {"reason": "the log could not be written when it ended", **self.fault}),)
+        )
 
     async def delivery(self, log: Log, *, sent: int, size: int) -> None:
         """Records that the consumer left before the whole answer was sent."""

@@ -40,10 +40,15 @@ class Made:
     wanted: Wanted
 
 
-def new_spool(state: State) -> Spool:
+def new_spool(state: State, client: str) -> Spool:
     """A spool without a name, within the limits of the settings."""
     settings = state.settings
-    return Spool(state.spool, memory_bytes=settings.answer_memory_bytes, most_bytes=settings.answer_spool_bytes)
+    return Spool(
+        state.spool,
+        memory_bytes=settings.answer_memory_bytes,
+        most_bytes=settings.answer_spool_bytes,
+        room=state.storage.room(client),
+    )
 
 
 def authorise(

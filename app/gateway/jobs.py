@@ -30,6 +30,7 @@ from app.errors import (
     EntryInvalid,
     EntryTooLarge,
     JobUnknown,
+    QuotaExceeded,
     RateLimited,
     SimpulError,
     StateConflict,
@@ -46,6 +47,7 @@ from app.schemas import registry
 log = structlog.get_logger("simpul.jobs")
 
 JOBS_A_CLIENT = 10
+RESULTS_A_CLIENT = 50
 JOBS_AT_ONCE = 2
 RESULT_HOURS = 24
 JOB_SECONDS = 3600.0
@@ -101,6 +103,13 @@ class JobRunner:
             if await jobs.waiting(connection, new.client) >= JOBS_A_CLIENT:
                 detail = f"a client has at most {JOBS_A_CLIENT} unfinished jobs; wait for one or cancel one"
                 raise RateLimited(detail, retry_after_seconds=30)
+            kept = await jobs.kept(connection, new.client)
+            if len(kept) >= RESULTS_A_CLIENT or sum(kept) >= state.settings.job_result_bytes:
+                detail = (
+                    f"your finished jobs hold {len(kept)} results of {sum(kept)} bytes (at most {RESULTS_A_CLIENT}, and "
+                    f"{state.settings.job_result_bytes} bytes): fetch them, then DELETE them"
+                )
+                raise QuotaExceeded(detail, limit_bytes=state.settings.job_result_bytes, limit=RESULTS_A_CLIENT)
             await jobs.add(connection, new)
         exchange.detail["job"] = new.id
         own = replace(
@@ -182,7 +191,14 @@ class JobRunner:
         progress = Progress()
         beat = asyncio.create_task(self._beat(new, exchange, progress, asyncio.current_task()))
         path = self._path(new.id)
-        spool = Spool(self._state.spool, memory_bytes=0, most_bytes=self._state.settings.answer_spool_bytes, path=path)
+        state = self._state
+        spool = Spool(
+            state.spool,
+            memory_bytes=0,
+            most_bytes=state.settings.answer_spool_bytes,
+            path=path,
+            room=state.storage.room(new.client),
+        )
         try:
             async with self._turn.place(new.client):
                 if self._lost(new, exchange):
@@ -233,9 +249,11 @@ class JobRunner:
     async def _fail(self, new: Job, exchange: Exchange, path: Path, code: str, detail: str, status: int) -> None:
         await asyncio.to_thread(path.unlink, missing_ok=True)
         exchange.fault["error"] = f"{code}: {detail}"
-        with suppress(SimpulError):
+        try:
             if not exchange.closed:
                 await self._close_failed(exchange, status)
+        except SimpulError:
+            self._state.unclosed.add(exchange)
         with suppress(SimpulError):
             await self._change(
                 new.id, state="failed", error_code=code, error_detail=detail, sources=_documents(exchange.sources),

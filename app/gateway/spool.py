@@ -8,6 +8,7 @@ from __future__ import annotations
 import secrets
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Final
 
@@ -15,7 +16,8 @@ from cryptography.hazmat.primitives.ciphers import Cipher, CipherContext
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.ciphers.modes import CTR
 
-from app.errors import AnswerTooLarge
+from app.errors import AnswerTooLarge, StorageFull
+from app.gateway.storage import Room
 
 CHUNK_BYTES: Final = 262_144
 KEY_BYTES: Final = 48
@@ -29,12 +31,19 @@ class Spool:
     """
 
     def __init__(
-        self, folder: Path, *, memory_bytes: int, most_bytes: int, path: Path | None = None, key: bytes | None = None
+        self,
+        folder: Path,
+        *,
+        memory_bytes: int,
+        most_bytes: int,
+        path: Path | None = None,
+        key: bytes | None = None,
+        room: Room | None = None,
     ) -> None:
         self.size = 0
         self.closed = False
         self.key = key or secrets.token_bytes(KEY_BYTES)
-        self._folder, self._path = folder, path
+        self._folder, self._path, self._room = folder, path, room
         self._memory_bytes = memory_bytes if path is None else 0
         self._most_bytes = most_bytes
         self._chunks: list[bytes] = []
@@ -55,13 +64,21 @@ class Spool:
         if self._file is None and self.size > self._memory_bytes:
             self._file = self._opened()
             for chunk in self._chunks:
-                self._file.write(self._cipher.update(chunk))
+                self._append(self._file, chunk)
             self._chunks = []
         if self._file is None:
             self._chunks.append(part)
         else:
-            self._file.write(self._cipher.update(part))
+            self._append(self._file, part)
         return len(part)
+
+    def _append(self, file: IO[bytes], part: bytes) -> None:
+        if self._room is not None:
+            self._room.take(len(part))
+        try:
+            file.write(self._cipher.update(part))
+        except OSError as error:
+            raise StorageFull(f"the answer could not be kept: {error.strerror}; try again") from None
 
     def chunks(self) -> Iterator[bytes]:
         """The plain bytes from the start."""
@@ -88,8 +105,11 @@ class Spool:
         self._chunks = []
         self.size = 0
         if self._file is not None:
-            self._file.close()
+            with suppress(OSError):  # a full disk: what was not written is of no use any more
+                self._file.close()
             self._file = None
+        if self._room is not None:
+            self._room.give_back()
 
     def _opened(self) -> IO[bytes]:
         if self._path is None:

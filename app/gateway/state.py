@@ -16,7 +16,7 @@ import structlog
 
 from app.access.credentials import SecretVerifier
 from app.access.keys import KeySet, load_keys
-from app.access.rates import RateLimiter
+from app.access.rates import ByteQuota, RateLimiter
 from app.access.sealing import Seal
 from app.access.snapshot import AccessSnapshot
 from app.access.snapshot import load_snapshot as load_access
@@ -36,6 +36,8 @@ from app.gateway.exchange import Names
 from app.gateway.notes import Notes
 from app.gateway.plans import PlanCache
 from app.gateway.sources import Opener, Published, SourcePool
+from app.gateway.storage import Storage
+from app.gateway.unclosed import Unclosed
 from app.settings import Settings
 from app.telemetry import Metrics
 
@@ -94,6 +96,9 @@ class State:
     usage_rate: RateLimiter
     notes: Notes
     admission: Admission
+    storage: Storage
+    details: ByteQuota
+    """What each client's requests put into the details of the log."""
     under_way: UnderWay = field(default_factory=UnderWay)
     stamps: Mapping[str, int] = field(default_factory=dict)
     granted: AccessSnapshot = field(default_factory=lambda: AccessSnapshot(stamp=-1))
@@ -101,6 +106,7 @@ class State:
     keys: KeySet = field(default_factory=lambda: KeySet(()))
     disabled: frozenset[str] = frozenset()
     plans: PlanCache = field(default_factory=PlanCache)
+    unclosed: Unclosed = field(default_factory=Unclosed)
     background: Any = None
     """The runner of jobs (`gateway/jobs.py`), which itself works with this state."""
     _refreshing: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -153,6 +159,7 @@ class State:
             try:
                 await self.refresh()
                 await self.notes.follow()
+                await self.unclosed.close(self.log)
             except StoreUnavailable as error:
                 log.warning("state_not_refreshed", code=error.code)
             except Exception as error:

@@ -24,7 +24,7 @@ from app.audit.store_postgres import PostgresLogStore
 from app.catalog.agencies import Agency, create_agency
 from app.cli.instance import create_instance, server_config
 from app.connectors.manifest import parse_manifest
-from app.errors import SettingsInvalid, StoreUnavailable
+from app.errors import SettingsInvalid, StorageFull, StoreUnavailable
 from app.gateway.state import State
 from app.main import create_app
 from app.settings import Settings, load_settings
@@ -217,6 +217,46 @@ async def _(at: At) -> None:
     assert {answer.status_code for answer in answers} >= {503}
 
 
+@effect("spool_bytes", 4000)
+async def _(at: At) -> None:
+    assert at.state.storage._share_bytes == 3000
+
+
+@effect("log_reserve_bytes", 1 << 60)
+async def _(at: At) -> None:
+    with pytest.raises(StorageFull):
+        at.state.storage.check_free(1)
+
+
+@effect("job_result_bytes", 1024)
+async def _(at: At) -> None:
+    assert at.state.settings.job_result_bytes == 1024  # its effect is seen in tests/hostile/test_storage.py
+
+
+@effect("agency_file_bytes", 1024)
+async def _(at: At) -> None:
+    await at.session("client")
+    assert await code_of(await at.client.put("/v1/agencies/dinkes/files/a.csv", content=b"x" * 1025)) == (
+        429,
+        "quota_exceeded",
+    )
+
+
+@effect("file_versions", 1)
+async def _(at: At) -> None:
+    await at.session("client")
+    for content in (b"a", b"b", b"c"):
+        await at.client.put("/v1/agencies/dinkes/files/a.csv", content=content)
+    kept = at.settings.dir / "agencies" / "dinkes" / "inbox" / ".versions" / "a.csv"
+    assert len(list(kept.iterdir())) == 1
+
+
+@effect("detail_bytes_per_hour", 1024)
+async def _(at: At) -> None:
+    answers = [await at.get("/v1/exchanges/none") for _ in range(5)]
+    assert await code_of(answers[-1]) == (429, "quota_exceeded")
+
+
 @effect("read_seconds", 3.0)
 async def _(at: At) -> None:
     assert getattr(server_config(at.settings).http, "head_seconds") == 3.0  # noqa: B009 - of a class made for it
@@ -236,7 +276,7 @@ async def _(at: At) -> None:
 async def _(at: At) -> None:
     from app.gateway.exports import new_spool
 
-    spool = new_spool(at.state)
+    spool = new_spool(at.state, "uji")
     spool.write(b"x" * 2000)
     assert spool._file is not None
     spool.close()

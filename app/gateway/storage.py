@@ -1,0 +1,88 @@
+"""Who may use how much of the disk: answers on their way by client, and a reserve that only the exchange log may use.
+
+In memory of one process. What agencies upload is counted in the store (`catalog/files.py`), finished results in the table of jobs.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import Counter
+from pathlib import Path
+
+from app.errors import QuotaExceeded, StorageFull
+
+_LOOK_BYTES = 1 << 20
+
+
+class Storage:
+    """The disk of one instance."""
+
+    def __init__(self, folder: Path, *, reserve_bytes: int, spool_bytes: int) -> None:
+        self._folder = folder
+        self._reserve_bytes = reserve_bytes
+        self._spool_bytes = spool_bytes
+        self._share_bytes = spool_bytes - spool_bytes // 4
+        self._lock = threading.Lock()
+        self._used: Counter[str] = Counter()
+
+    @property
+    def used(self) -> int:
+        """Bytes that answers on their way take now."""
+        return self._used.total()
+
+    def check_free(self, more: int) -> None:
+        """Raises `StorageFull` where so many bytes more would reach into the log's reserve."""
+        found = os.statvfs(self._folder)
+        if found.f_bavail * found.f_frsize - more < self._reserve_bytes:
+            raise StorageFull(
+                f"less than {self._reserve_bytes >> 20} MiB of the disk are free, which are kept for the exchange log; "
+                "nothing was written: the operator has to make room",
+                limit_bytes=self._reserve_bytes,
+            )
+
+    def room(self, client: str) -> Room:
+        """Room for one answer of a client."""
+        return Room(self, client)
+
+    def take(self, client: str, size: int) -> None:
+        """Counts bytes of a client; raises `QuotaExceeded` above its share, `StorageFull` above that of all."""
+        with self._lock:
+            if self._used[client] + size > self._share_bytes:
+                detail = f"your answers on their way take {self._share_bytes} bytes already; fetch or leave them first"
+                raise QuotaExceeded(detail, limit_bytes=self._share_bytes, retry_after_seconds=5)
+            if self._used.total() + size > self._spool_bytes:
+                detail = f"answers on their way take {self._spool_bytes} bytes already; try again in a moment"
+                raise StorageFull(detail, limit_bytes=self._spool_bytes, retry_after_seconds=5)
+            self._used[client] += size
+
+    def give(self, client: str, size: int) -> None:
+        """Bytes that are gone."""
+        with self._lock:
+            self._used[client] -= size
+            if self._used[client] <= 0:
+                del self._used[client]
+
+
+class Room:
+    """The room that one answer takes on disk. Looks at the disk itself once a mebibyte."""
+
+    def __init__(self, storage: Storage, client: str) -> None:
+        self._storage = storage
+        self._client = client
+        self._taken = 0
+        self._looked = 0
+
+    def take(self, size: int) -> None:
+        """Before so many bytes are written. Errors as for `Storage.take` and `Storage.check_free`."""
+        if self._taken == 0 or self._taken + size - self._looked > _LOOK_BYTES:
+            self._storage.check_free(size + _LOOK_BYTES)
+            self._looked = self._taken
+        self._storage.take(self._client, size)
+        self._taken += size
+
+    def give_back(self) -> None:
+        """The answer is gone; may be called twice."""
+        taken, self._taken, self._looked = self._taken, 0, 0
+        if taken:
+            self._storage.give(self._client, taken)
