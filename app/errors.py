@@ -167,14 +167,6 @@ class AnswerTooLarge(RequestError):
     code = "answer_too_large"
 
 
-class HeaderRepeated(RequestError):
-    code = "header_repeated"
-
-
-class HeaderTooLarge(RequestError):
-    code = "header_too_large"
-
-
 class DigestMismatch(RequestError):
     code = "digest_mismatch"
 
@@ -469,13 +461,6 @@ class EntryInvalid(LogError):
 
 class StoreUnavailable(SimpulError):
     code = "store_unavailable"
-    retryable = True
-
-
-class StorageFull(SimpulError):
-    """What is free of the disk is kept for the exchange log."""
-
-    code = "storage_full"
     retryable = True
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from starlette.types import Scope
 
-from app.errors import HeaderRepeated, HeaderTooLarge
+from app.errors import RequestError
 
 _ONCE = frozenset(
     {
@@ -13,6 +13,18 @@ _ONCE = frozenset(
     }
 )  # fmt: skip
 """Headers that say who asks and why: one that stands there twice is two answers."""
+
+
+class HeaderRepeated(RequestError):
+    """A header that says who asks or why stands there twice."""
+
+    code = "header_repeated"
+
+
+class HeaderTooLarge(RequestError):
+    """More than the setting allows."""
+
+    code = "header_too_large"
 
 
 def check_headers(scope: Scope, limit_bytes: int) -> None:

@@ -16,8 +16,8 @@ from cryptography.hazmat.primitives.ciphers import Cipher, CipherContext
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.ciphers.modes import CTR
 
-from app.errors import AnswerTooLarge, StorageFull
-from app.gateway.storage import Room
+from app.errors import AnswerTooLarge
+from app.gateway.storage import Room, StorageFull
 
 CHUNK_BYTES: Final = 262_144
 KEY_BYTES: Final = 48

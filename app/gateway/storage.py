@@ -10,9 +10,16 @@ import threading
 from collections import Counter
 from pathlib import Path
 
-from app.errors import QuotaExceeded, StorageFull
+from app.errors import QuotaExceeded, SimpulError
 
 _LOOK_BYTES = 1 << 20
+
+
+class StorageFull(SimpulError):
+    """What is free of the disk is kept for the exchange log."""
+
+    code = "storage_full"
+    retryable = True
 
 
 class Storage:

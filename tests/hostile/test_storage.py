@@ -14,9 +14,9 @@ from starlette.responses import Response
 
 from app.access.rates import ByteQuota
 from app.api.dependencies import exchange as exchange_of
-from app.errors import LogUnavailable, QuotaExceeded, StorageFull
+from app.errors import LogUnavailable, QuotaExceeded
 from app.gateway.spool import Spool
-from app.gateway.storage import Storage
+from app.gateway.storage import Storage, StorageFull
 from app.settings import Settings
 from tests.integration.api.conftest import facility_manifest
 from tests.integration.api.test_layer import opened, settings

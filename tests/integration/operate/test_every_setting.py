@@ -24,8 +24,9 @@ from app.audit.store_postgres import PostgresLogStore
 from app.catalog.agencies import Agency, create_agency
 from app.cli.instance import create_instance, server_config
 from app.connectors.manifest import parse_manifest
-from app.errors import SettingsInvalid, StorageFull, StoreUnavailable
+from app.errors import SettingsInvalid, StoreUnavailable
 from app.gateway.state import State
+from app.gateway.storage import StorageFull
 from app.main import create_app
 from app.settings import Settings, load_settings
 from app.telemetry import configure_logging
