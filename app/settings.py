@@ -89,6 +89,16 @@ class Settings(BaseSettings):
         default=60, ge=1, description="Questions about one person that an auditor may ask in a minute"
     )
 
+    verify_requests_per_day: int = Field(
+        default=20_000, ge=1, description="Verifications of persons that one agreement may ask for in a day"
+    )
+    verify_people_per_day: int = Field(
+        default=5_000, ge=1, description="Distinct persons that one agreement may ask about in a day"
+    )
+    not_found_burst: int = Field(
+        default=20, ge=1, description="Persons not found within ten minutes under one agreement that are an alarm"
+    )
+
     # sources
     source_deadline_seconds: float = Field(
         default=10.0, gt=0, description="Deadline of a source unless its manifest says less"

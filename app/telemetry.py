@@ -142,6 +142,7 @@ class Metrics:
         self.entry_faults = Counter(
             "simpul_log_entry_faults", "Exchanges whose facts were no valid entry: each is an alarm", registry=registry
         )
+        self.alarms = Counter("simpul_alarms", "What somebody has to look at", ("kind",), registry=registry)
         self.log_queue = Gauge("simpul_log_queue_entries", "Entries waiting for the writer", registry=registry)
         self.log_seconds = Histogram(
             "simpul_log_append_seconds", "From hand-over to durable", registry=registry, buckets=_SECONDS

@@ -40,6 +40,7 @@ from app.gateway.notes import Notes
 from app.gateway.sources import Opener, SourcePool
 from app.gateway.state import State
 from app.gateway.storage import Storage
+from app.gateway.verification_limits import VerificationLimits
 from app.settings import INSTANCE_FILE, Settings
 from app.telemetry import Metrics
 
@@ -114,6 +115,13 @@ def _state(
         usage_rate=RateLimiter(settings.subject_usage_per_minute),
         admission=Admission.of(settings.concurrent_requests),
         storage=Storage(settings.dir, reserve_bytes=settings.log_reserve_bytes, spool_bytes=settings.spool_bytes),
+        verifications=VerificationLimits(
+            requests=settings.verify_requests_per_day,
+            people=settings.verify_people_per_day,
+            burst=settings.not_found_burst,
+            zone=settings.zone,
+            metrics=metrics,
+        ),
         details=ByteQuota(settings.detail_bytes_per_hour),
         notes=Notes(database, settings.quarantine_rows, metrics.store_failures.inc),
     )

@@ -38,6 +38,7 @@ from app.gateway.plans import PlanCache
 from app.gateway.sources import Opener, Published, SourcePool
 from app.gateway.storage import Storage
 from app.gateway.unclosed import Unclosed
+from app.gateway.verification_limits import VerificationLimits
 from app.settings import Settings
 from app.telemetry import Metrics
 
@@ -97,6 +98,7 @@ class State:
     notes: Notes
     admission: Admission
     storage: Storage
+    verifications: VerificationLimits
     details: ByteQuota
     """What each client's requests put into the details of the log."""
     under_way: UnderWay = field(default_factory=UnderWay)

@@ -84,7 +84,10 @@ async def verify(
     allowed: Allowed,
     asserted: Mapping[str, Any],
 ) -> Verification:
-    """Asks the one provider and compares. The intent, with the subject's tag, is durable before the source is asked."""
+    """Asks the one provider and compares. The intent, with the subject's tag, is durable before the source is asked.
+
+    `RateLimited` when the agreement has asked enough for today.
+    """
     datasets, decision = allowed
     subject = schema.meta.subject or schema.meta.key[0]
     given = {name: asserted[name] for name in COMPARED if asserted.get(name) is not None}
@@ -95,7 +98,8 @@ async def verify(
         raise FieldForbidden(
             f"the agreement does not grant {', '.join(missing)}", rule="field_not_granted", fields=missing
         )
-    number = str(asserted[subject])
+    number, agreement = str(asserted[subject]), decision.agreement or ""
+    await state.verifications.admit(state.log, agreement, subject, number)
     refs = [dataset_ref(opened, decision) for opened in datasets]
     note_datasets(exchange, refs)
     exchange.shape = f"{subject} = ?" + "".join(f" and {name} ~ ?" for name in given)
@@ -107,6 +111,7 @@ async def verify(
         answer = await execute(query, refs, state.runtime.until(deadline, exchange.principal.client_id))
     except RecordNotFound:
         exchange.rows = 0
+        state.verifications.missed(agreement, exchange.principal.client_id)
         return Verification("tidak_ditemukan", {}, None, None)
     note_answer(exchange, answer)
     note_sources(state, answer.sources)

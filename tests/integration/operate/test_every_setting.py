@@ -218,6 +218,23 @@ async def _(at: At) -> None:
     assert {answer.status_code for answer in answers} >= {503}
 
 
+@effect("verify_requests_per_day", 3)
+async def _(at: At) -> None:
+    assert at.state.verifications._requests == 3  # its effect is seen in tests/hostile/test_verification_limits.py
+
+
+@effect("verify_people_per_day", 3)
+async def _(at: At) -> None:
+    assert at.state.verifications._people == 3
+
+
+@effect("not_found_burst", 3)
+async def _(at: At) -> None:
+    for _ in range(3):
+        at.state.verifications.missed("pks-1", "uji")
+    assert b'simpul_alarms_total{kind="not_found_burst"} 1.0' in at.state.metrics.render()
+
+
 @effect("spool_bytes", 4000)
 async def _(at: At) -> None:
     assert at.state.storage._share_bytes == 3000
