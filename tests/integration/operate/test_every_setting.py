@@ -576,6 +576,8 @@ async def test_every_metric_moves(tmp_path: Path, template: Path, monkeypatch: p
         with monkeypatch.context() as patched:
             patched.setattr(at.state.log._store, "commit", broken)
             assert (await at.get(LIST)).status_code == 503
+        for _ in range(at.settings.not_found_burst):
+            at.state.verifications.missed("pks-1", "uji")
         look()
 
     assert moved == set(seen)
