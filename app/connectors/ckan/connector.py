@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import orjson
 import pyarrow as pa
 
+from app.connectors.blocking import BulkThread, pull
 from app.connectors.capabilities import Capabilities
 from app.connectors.ckan.source import CkanSource
 from app.connectors.contract import CheckStep, Connector, Discovery, RawBatch, RawColumn, ScanRequest
@@ -142,7 +143,8 @@ class CkanConnector(Connector):
                 location=f"resource.{label}", delimiter=self._source.delimiter, encoding=self._source.encoding
             )
             read = read_csv if label == "csv" else read_json
-            for batch in read(Path(file.name), source, f"resource {resource}"):
+            batches = pull(BulkThread(), read(Path(file.name), source, f"resource {resource}"), request.deadline)
+            async for batch in batches:
                 yield batch
 
     async def _resource_id(self, deadline: float | None) -> str:

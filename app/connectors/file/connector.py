@@ -24,19 +24,20 @@ from app.connectors.contract import (
     ScanRequest,
 )
 from app.connectors.environment import Environment
-from app.connectors.file.csv_reader import read_csv
-from app.connectors.file.json_reader import read_json
-from app.connectors.file.parquet_reader import read_parquet
+from app.connectors.file.content import FileContent, unreadable
 from app.connectors.file.sheet import parse_sheet, read_sheet, sheets_of
 from app.connectors.file.sniff import require_format
 from app.connectors.file.source import SHEETS, FileSource, place_of
+from app.connectors.isolation import Isolated
 from app.errors import (
     CapabilityUndeclared,
     SimpulError,
-    SourceFormatError,
     SourcePermissionDenied,
     SourceSchemaMismatch,
 )
+
+JSON_BYTES_HERE = 1_048_576
+"""A JSON document up to this size is parsed in the process of the gateway."""
 
 
 class FileConnector(Connector, Freshness):
@@ -51,6 +52,13 @@ class FileConnector(Connector, Freshness):
         """For what waits: a disk, the child that parses sheets."""
         self._bulk = BulkThread()
         """For what computes: the parsing itself."""
+        self._content = FileContent(source, environment.root, environment.limits)
+        self._isolated = Isolated(
+            self._content,
+            name=f"parse-{environment.connector}",
+            memory_bytes=environment.limits.parse_memory_bytes,
+            count=max(1, min(environment.limits.concurrency, 4)),
+        )
 
     @property
     def capabilities(self) -> Capabilities:
@@ -136,9 +144,14 @@ class FileConnector(Connector, Freshness):
         """The records in file order."""
         if request.filter is not None or request.order or request.limit is not None:
             raise CapabilityUndeclared("a file does not filter, sort or cut")
+        columns, deadline = request.columns, request.deadline
         if self._source.kind_of_file in SHEETS:
-            await self._threads.call(self._parse_sheet, request.deadline)
-        batches = pull(self._bulk, self._read(request.columns), request.deadline)
+            await self._threads.call(self._parse_sheet, deadline)
+            batches = pull(self._bulk, self._read_sheet(), deadline)
+        elif self._alone():
+            batches = self._isolated.stream("read", columns, deadline=deadline)
+        else:
+            batches = pull(self._bulk, self._content.read(columns), deadline)
         try:
             async for batch in batches:
                 yield batch if request.columns is None else project(batch, request.columns)
@@ -148,26 +161,23 @@ class FileConnector(Connector, Freshness):
     async def close(self) -> None:
         """Gives back the threads."""
         self._threads.close()
+        self._isolated.close()
 
-    def _read(self, columns: Sequence[str] | None) -> Iterator[RawBatch]:
+    def _alone(self) -> bool:
+        """Whether the file is parsed in a process of its own: Parquet, and JSON that is read as one document above a size."""
+        kind = self._source.kind_of_file
+        if kind not in {"json", "geojson"}:
+            return kind == "parquet"
+        with suppress(SimpulError, OSError):
+            return place_of(self._environment.root, self._source.location).stat().st_size > JSON_BYTES_HERE
+        return False
+
+    def _read_sheet(self) -> Iterator[RawBatch]:
         source, environment = self._source, self._environment
         path = place_of(environment.root, source.location)
-        try:
+        with unreadable(source.location):
             require_format(path, source.kind_of_file)
-            if source.kind_of_file == "csv":
-                yield from read_csv(path, source, source.location)
-            elif source.kind_of_file in SHEETS:
-                yield from read_sheet(path, source, environment.cache, environment.limits)
-            elif source.kind_of_file == "parquet":
-                yield from read_parquet(path, source.location, columns, environment.limits)
-            else:
-                yield from read_json(path, source, source.location)
-        except PermissionError:
-            raise SourcePermissionDenied(f"{source.location} may not be read", field="/source/location") from None
-        except OSError as error:
-            raise SourceFormatError(
-                f"{source.location} could not be read ({error.strerror})", field="/source/location"
-            ) from None
+            yield from read_sheet(path, source, environment.cache, environment.limits)
 
 
 def _clashes(source: FileSource, names: Sequence[str]) -> tuple[str, ...]:

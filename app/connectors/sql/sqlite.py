@@ -1,20 +1,14 @@
-"""SQLite files of an agency as a source: read only, in threads of its own, interrupted when the reader leaves."""
+"""SQLite files of an agency as a source: read only, in processes of their own, killed when the reader leaves."""
 
 from __future__ import annotations
 
-import sqlite3
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import closing
-from itertools import count
+from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any, ClassVar
 
-import pyarrow as pa
-
-from app.connectors.blocking import Threads, pull
 from app.connectors.capabilities import Capabilities
-from app.connectors.cells import NOT_UTF8, Unreadable
 from app.connectors.contract import (
     Aggregation,
     CheckStep,
@@ -23,50 +17,41 @@ from app.connectors.contract import (
     Explains,
     Freshness,
     RawBatch,
-    RawColumn,
-    RawReject,
 )
 from app.connectors.environment import Environment
 from app.connectors.file.source import place_of
 from app.connectors.filters import Filter, operators
+from app.connectors.isolation import Isolated
 from app.connectors.requests import AggregateRequest, ScanRequest
 from app.connectors.sql.address import SqliteAddress
-from app.connectors.sql.aggregates import AGGREGATES, finish_groups
-from app.connectors.sql.columns import Column, Table, documents_of, json_value
-from app.connectors.sql.query import check_query
-from app.connectors.sql.render import MOST_KEYS, quote, renders, undeclared
+from app.connectors.sql.aggregates import AGGREGATES
+from app.connectors.sql.columns import Table
+from app.connectors.sql.render import MOST_KEYS, renders
 from app.connectors.sql.source import SqlSource
-from app.connectors.sql.sqlite_render import SqliteRenderer, column_of, strange_cells
-from app.connectors.sql.statements import aggregate, tail
-from app.errors import (
-    SimpulError,
-    SourceFailed,
-    SourceFormatError,
-    SourceMissing,
-    SourceRejected,
-    SourceSchemaMismatch,
-    SourceTimeout,
-)
+from app.connectors.sql.sqlite_file import SqliteFile
+from app.connectors.sql.sqlite_render import SqliteRenderer
+from app.errors import SimpulError
 
-BATCH_ROWS = 5_000
 _OPERATORS = frozenset({"=", "<>", "<", "<=", ">", ">=", "in", "like", "isnull", "and", "or"})
-_STEPS_BETWEEN_LOOKS = 10_000
-_UNREAD = (bytes, Unreadable)
-_BLOB = Unreadable("binary", "the cell holds a blob; give it as text in a query, e.g. hex(column)")
 
 
 class SqliteConnector(Connector, Freshness, Aggregation, Explains):
-    """One SQLite file under the agency's folder. Every scan opens its own read-only connection."""
+    """One SQLite file under the agency's folder. Every scan opens its own read-only connection, in a worker process."""
 
     kind: ClassVar[str] = "sql"
 
     def __init__(self, source: SqlSource, environment: Environment) -> None:
-        address = source.address
+        address, limits = source.address, environment.limits
         self._location = address.path if isinstance(address, SqliteAddress) else ""
-        self._source = source
         self._environment = environment
         self._learned: tuple[str | None, Table] | None = None
-        self._threads = Threads(f"sqlite-{environment.connector}", max(1, min(environment.limits.concurrency, 4)))
+        self._file = Isolated(
+            SqliteFile(source, environment.root, self._location, limits.deadline_seconds),
+            name=f"sqlite-{environment.connector}",
+            memory_bytes=limits.parse_memory_bytes,
+            count=max(1, min(limits.concurrency, 4)),
+        )
+        self._file.warm()
 
     @property
     def capabilities(self) -> Capabilities:
@@ -91,7 +76,7 @@ class SqliteConnector(Connector, Freshness, Aggregation, Explains):
         """Reads the table's definition; again when the file changed."""
         mark = await self.version()
         if self._learned is None or self._learned[0] != mark:
-            self._learned = mark, await self._threads.call(self._described)
+            self._learned = mark, await self._file.call("table", deadline=self._ends())
 
     def takes(self, node: Filter) -> bool:
         """What can be rendered is done."""
@@ -101,33 +86,12 @@ class SqliteConnector(Connector, Freshness, Aggregation, Explains):
 
     async def aggregate(self, request: AggregateRequest) -> RawBatch:
         """Groups and measures in one statement; refused where cells are of other types than their columns."""
-        opened: list[sqlite3.Connection] = []
-
-        def compute() -> Iterator[RawBatch]:
-            connection = self._opened(request.deadline, opened)
-            try:
-                table, origin = self._table(connection)
-                renderer = SqliteRenderer(table.by_name)
-                text = aggregate(renderer, request, origin, strange_cells(table.by_name, request))
-                rows = connection.execute(text, renderer.parameters).fetchall()
-                if any(row[-1] for row in rows):
-                    raise undeclared("aggregates over cells of other types than their column's")
-                yield finish_groups([row[:-1] for row in rows], request, table)
-            except sqlite3.Error as error:
-                raise _fault(error) from None
-            finally:
-                opened.remove(connection)
-                connection.close()
-
-        batches = pull(self._threads, compute(), request.deadline, lambda: _interrupt(opened))
-        try:
-            return await anext(batches)
-        finally:
-            await batches.aclose()  # type: ignore[attr-defined]
+        found: RawBatch = await self._file.call("aggregate", request, deadline=request.deadline or self._ends())
+        return found
 
     async def text(self, request: ScanRequest) -> str:
         """The statement of a scan."""
-        return await self._threads.call(lambda: self._statement(request))
+        return str(await self._file.call("statement", request, deadline=self._ends()))
 
     async def version(self) -> str | None:
         """Identity of the file's bytes, its journal's included."""
@@ -161,226 +125,23 @@ class SqliteConnector(Connector, Freshness, Aggregation, Explains):
 
     async def discover(self, sample_rows: int = 20) -> Discovery:
         """The tables and views; columns and sample of the chosen one."""
-        return await self._threads.call(lambda: self._discover(sample_rows))
+        found: Discovery = await self._file.call("discover", sample_rows, deadline=self._ends())
+        return found
 
     async def scan(self, request: ScanRequest) -> AsyncIterator[RawBatch]:
         """The rows of the table or query."""
-        opened: list[sqlite3.Connection] = []
-        batches = pull(self._threads, self._read(request, opened), request.deadline, lambda: _interrupt(opened))
-        try:
+        batches: Any = self._file.stream("read", request, deadline=request.deadline)
+        async with aclosing(batches):
             async for batch in batches:
                 yield batch
-        finally:
-            await batches.aclose()  # type: ignore[attr-defined]
 
     async def close(self) -> None:
-        """Gives back the threads."""
-        self._threads.close()
+        """Gives back the workers."""
+        self._file.close()
 
-    def _connect(self, deadline: float | None = None) -> sqlite3.Connection:
-        """A connection whose statements stop at the deadline (monotonic seconds; None: the limit of one read from now)."""
-        ends = time.monotonic() + self._environment.limits.deadline_seconds if deadline is None else deadline
-        path = place_of(self._environment.root, self._location)
-        try:
-            connection = sqlite3.connect(
-                f"{path.as_uri()}?mode=ro", uri=True, check_same_thread=False, isolation_level=None
-            )
-            connection.set_progress_handler(lambda: int(time.monotonic() > ends), _STEPS_BETWEEN_LOOKS)
-            connection.execute("PRAGMA query_only = ON")
-            connection.execute("PRAGMA trusted_schema = OFF")
-        except sqlite3.Error as error:
-            raise _fault(error) from None
-        return connection
-
-    def _opened(self, deadline: float | None, opened: list[sqlite3.Connection]) -> sqlite3.Connection:
-        """A connection that stops at the deadline, and that `opened` lets the event loop interrupt."""
-        connection = self._connect(deadline)
-        opened.append(connection)
-        return connection
-
-    def _described(self) -> Table:
-        with closing(self._connect()) as connection:
-            try:
-                return self._table(connection)[0]
-            except sqlite3.Error as error:
-                raise _fault(error) from None
-
-    def _discover(self, sample_rows: int) -> Discovery:
-        connection = self._connect()
-        connection.text_factory = lambda stored: stored.decode(errors="replace")
-        try:
-            found = connection.execute("SELECT name FROM sqlite_master WHERE type IN ('table', 'view') ORDER BY name")
-            tables = tuple(str(row[0]) for row in found if not str(row[0]).startswith("sqlite_"))
-            if self._source.table is None and self._source.query is None:
-                return Discovery(tables, ())
-            table, origin = self._table(connection)
-            names = ", ".join(column.select for column in table.columns)
-            rows = connection.execute(f"SELECT {names} FROM {origin} LIMIT ?", (sample_rows,)).fetchall()  # noqa: S608 - quoted names
-        except sqlite3.Error as error:
-            raise _fault(error) from None
-        finally:
-            connection.close()
-        columns = tuple(RawColumn(column.name, column.source_type, column.arrow_type) for column in table.columns)
-        sample = tuple(dict(zip([column.name for column in table.columns], row, strict=True)) for row in rows)
-        return Discovery(tables, columns, sample)
-
-    def _table(self, connection: sqlite3.Connection) -> tuple[Table, str]:
-        """The readable columns and the text that stands behind FROM."""
-        if self._source.query is not None:
-            try:
-                query = check_query(self._source.query, "sqlite")
-            except ValueError as error:
-                raise SourceRejected(str(error), field="/source/query") from None
-            cursor = connection.execute(f"SELECT * FROM ({query}) LIMIT 0")  # noqa: S608 - one checked SELECT
-            columns = [column_of(str(part[0]), "TEXT") for part in cursor.description]
-            return Table(
-                "the query", documents_of(columns, self._source.json_columns), [self._source.key]
-            ), f"({query})"
-        name = self._source.table_parts[1]
-        described = connection.execute(f"PRAGMA table_xinfo({quote(name)})").fetchall()
-        if not described:
-            raise SourceMissing(f"the database has no table {name!r}", field="/source/table")
-        columns = [column_of(str(row[1]), str(row[2] or ""), not_null=_never_null(row, described)) for row in described]
-        keys = [self._source.key, *_keys(connection, name, described)]
-        primary = [str(row[1]) for row in described if row[5]]
-        return Table(f"table {name}", documents_of(columns, self._source.json_columns), keys, primary), quote(name)
-
-    def _statement(self, request: ScanRequest) -> str:
-        with closing(self._connect()) as connection:
-            try:
-                table, origin = self._table(connection)
-            except sqlite3.Error as error:
-                raise _fault(error) from None
-        names = ", ".join(column.select for column in table.choose(request.columns))
-        end = tail(SqliteRenderer(table.by_name, blank_is_null=request.blank_is_null), request)
-        return f"SELECT {names} FROM {origin}{end}"  # noqa: S608 - names of the catalogue, quoted; values are bound
-
-    def _read(self, request: ScanRequest, opened: list[sqlite3.Connection]) -> Iterator[RawBatch]:
-        connection = self._opened(request.deadline, opened)
-        try:
-            table, origin = self._table(connection)
-            chosen = table.choose(request.columns)
-            renderer = SqliteRenderer(table.by_name, blank_is_null=request.blank_is_null)
-            text = tail(renderer, request)
-            names = ", ".join(column.select for column in chosen)
-            documents = [place for place, column in enumerate(chosen) if column.family == "json"]
-            schema = pa.schema([column.field for column in chosen])
-            numbers = count(1)
-            for block in _blocks(connection, f"SELECT {names} FROM {origin}{text}", renderer.parameters):  # noqa: S608 - bound
-                if documents:
-                    block = [_parsed(row, documents) for row in block]  # noqa: PLW2901 - the same rows, their documents parsed
-                yield _batch(block, chosen, schema, [next(numbers) for _ in block], table)
-        except sqlite3.Error as error:
-            raise _fault(error) from None
-        finally:
-            opened.remove(connection)
-            connection.close()
-
-
-def _never_null(row: tuple[Any, ...], described: list[tuple[Any, ...]]) -> bool:
-    """NOT NULL, or the one INTEGER PRIMARY KEY (SQLite lets other primary keys be null)."""
-    alone = sum(1 for other in described if other[5]) == 1
-    return bool(row[3]) or (bool(row[5]) and alone and str(row[2]).upper() == "INTEGER")
-
-
-def _keys(connection: sqlite3.Connection, name: str, described: list[tuple[Any, ...]]) -> Iterator[list[str]]:
-    """Unique sets of columns that are never null."""
-    sure = {str(row[1]) for row in described if _never_null(row, described)}
-    primary = [str(row[1]) for row in described if row[5]]
-    if primary and sure.issuperset(primary):
-        yield primary
-    for index in connection.execute(f"PRAGMA index_list({quote(name)})").fetchall():
-        if index[2] and not index[4]:
-            found = [row[2] for row in connection.execute(f"PRAGMA index_info({quote(str(index[1]))})")]
-            if found and sure.issuperset(found):
-                yield found
-
-
-def _interrupt(opened: list[sqlite3.Connection]) -> None:
-    for connection in opened:
-        connection.interrupt()
-
-
-def _blocks(connection: sqlite3.Connection, text: str, parameters: Sequence[Any]) -> Iterator[list[tuple[Any, ...]]]:
-    """Blocks of rows, the last one shorter than the others.
-
-    A text that is no UTF-8 ends the driver's own reading: from there on texts are decoded here, one by one.
-    """
-    connection.execute("BEGIN")
-    cursor = connection.execute(text, parameters)
-    done = 0
-    try:
-        while True:
-            block = cursor.fetchmany(BATCH_ROWS)
-            yield block
-            done += len(block)
-            if len(block) < BATCH_ROWS:
-                return
-    except sqlite3.OperationalError as error:
-        if "decode to UTF-8" not in str(error):
-            raise
-    connection.text_factory = _text
-    cursor = connection.execute(text, parameters)
-    for _ in range(done):
-        cursor.fetchone()
-    while True:
-        block = cursor.fetchmany(BATCH_ROWS)
-        yield block
-        if len(block) < BATCH_ROWS:
-            return
-
-
-def _parsed(row: tuple[Any, ...], documents: Sequence[int]) -> tuple[Any, ...]:
-    """The row with its JSON texts as documents."""
-    cells = list(row)
-    for place in documents:
-        if isinstance(cells[place], str):
-            cells[place] = json_value(cells[place])
-    return tuple(cells)
-
-
-def _text(stored: bytes) -> str | Unreadable:
-    try:
-        return stored.decode()
-    except UnicodeDecodeError:
-        return NOT_UTF8
-
-
-def _batch(
-    block: list[tuple[Any, ...]], columns: Sequence[Column], schema: pa.Schema, numbers: list[int], table: Table
-) -> RawBatch:
-    """The rows as they are; no raw type holds a blob or a text that is no UTF-8."""
-    rejects: list[RawReject] = []
-    unread = [place for place, row in enumerate(block) if any(isinstance(cell, _UNREAD) for cell in row)]
-    for place in unread:
-        row = block[place]
-        name, cell = next(
-            (column.name, cell) for column, cell in zip(columns, row, strict=True) if isinstance(cell, _UNREAD)
-        )
-        flaw = cell if isinstance(cell, Unreadable) else _BLOB
-        where = table.place(columns, row, numbers[place])
-        rejects.append(RawReject(where, flaw.rule, f"column {name!r}: {flaw.detail}"))
-    gone = set(unread)
-    rows = [row for place, row in enumerate(block) if place not in gone] if gone else block
-    return RawBatch(schema, rows=rows, place=table.label, rejects=rejects)
-
-
-def _fault(error: sqlite3.Error) -> SimpulError:
-    """A driver's error as ours; SQLite's texts hold names of tables and columns, never values."""
-    text = str(error)
-    if "integer overflow" in text:
-        return undeclared("a sum beyond 64 bits")
-    if "interrupted" in text:
-        return SourceTimeout("the database did not answer before the deadline", field="/source/url")
-    if "no such table" in text:
-        return SourceMissing(text, field="/source/table")
-    if "no such column" in text:
-        return SourceSchemaMismatch(text, field="/source/query")
-    if "not a database" in text or "malformed" in text:
-        return SourceFormatError("the file is no SQLite database, or it is damaged", field="/source/url")
-    if isinstance(error, sqlite3.OperationalError):
-        return SourceFailed("the database could not be read", field="/source/url")
-    return SourceRejected("the database refused the query", field="/source/query")
+    def _ends(self) -> float:
+        """When a call ends that nobody gave a deadline: a moment after its statement has."""
+        return time.monotonic() + self._environment.limits.deadline_seconds + 1.0
 
 
 def _since(started: float) -> float:

@@ -1,0 +1,50 @@
+"""The records of one file, read where it is called: in the process of the gateway, or in one of its own (`isolation.py`)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from app.connectors.contract import RawBatch
+from app.connectors.environment import Limits
+from app.connectors.file.csv_reader import read_csv
+from app.connectors.file.json_reader import read_json
+from app.connectors.file.parquet_reader import read_parquet
+from app.connectors.file.sniff import require_format
+from app.connectors.file.source import FileSource, place_of
+from app.errors import SourceFormatError, SourcePermissionDenied
+
+
+@contextmanager
+def unreadable(location: str) -> Iterator[None]:
+    """Faults of the disk as ours."""
+    try:
+        yield
+    except PermissionError:
+        raise SourcePermissionDenied(f"{location} may not be read", field="/source/location") from None
+    except OSError as error:
+        detail = f"{location} could not be read ({error.strerror})"
+        raise SourceFormatError(detail, field="/source/location") from None
+
+
+class FileContent:
+    """A file of an agency that is no workbook. Every read opens it anew."""
+
+    def __init__(self, source: FileSource, root: Path, limits: Limits) -> None:
+        self._source = source
+        self._root = root
+        self._limits = limits
+
+    def read(self, columns: Sequence[str] | None) -> Iterator[RawBatch]:
+        """The records in file order. Raises `SourceError` leaves."""
+        source = self._source
+        path = place_of(self._root, source.location)
+        with unreadable(source.location):
+            require_format(path, source.kind_of_file)
+            if source.kind_of_file == "csv":
+                yield from read_csv(path, source, source.location)
+            elif source.kind_of_file == "parquet":
+                yield from read_parquet(path, source.location, columns, self._limits)
+            else:
+                yield from read_json(path, source, source.location)

@@ -1,0 +1,118 @@
+"""The processes that read files of agencies: parsers and SQLite see no environment, no key, no socket of the gateway. Run as a module.
+
+One process that has everything loaded forks a worker for each job that `isolation.py` sends; a worker serves one source, under limits.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pickle
+import resource
+import select
+import signal
+import socket
+import sys
+from collections.abc import Iterator
+from typing import IO, Any, Final
+
+from app.children import end_with_parent
+from app.connectors.isolation_wire import FRAME, faulted, packed
+from app.errors import SimpulError, SourceFailed, SourceTooLarge
+
+IDLE_SECONDS: Final = 60.0
+_PAGE_BYTES = resource.getpagesize()
+
+
+def main(descriptor: int) -> None:
+    """Forks a worker for each pair of pipes that arrives; ends when the gateway does."""
+    _load()
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    with socket.socket(fileno=descriptor) as control:
+        while True:
+            message, pipes, _, _ = socket.recv_fds(control, 1, 2)
+            if not message:
+                return
+            if os.fork() == 0:
+                control.close()
+                with contextlib.suppress(Exception):
+                    _serve(*pipes)
+                os._exit(0)
+            for pipe in pipes:
+                os.close(pipe)
+
+
+def _load() -> None:
+    """What workers need, once for all of them."""
+    import app.connectors.file.content  # noqa: PLC0415 - for what it imports
+    import app.connectors.sql.sqlite_file  # noqa: F401, PLC0415 - the same
+
+
+def _serve(jobs: int, answers: int) -> None:
+    """A worker: the object of one source, whose methods are called one after the other."""
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    end_with_parent()
+    with os.fdopen(jobs, "rb", buffering=0) as source, os.fdopen(answers, "wb") as sink:
+        _send(sink, b"P", str(os.getpid()).encode())
+        served, memory_bytes = _job(source)
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        most = _mapped() + memory_bytes
+        resource.setrlimit(resource.RLIMIT_AS, (most, most))
+        while select.select([source], [], [], IDLE_SECONDS)[0]:
+            method, given = _job(source)
+            _answer(sink, getattr(served, method), given)
+
+
+def _answer(sink: IO[bytes], method: Any, given: tuple[Any, ...]) -> None:
+    try:
+        found = method(*given)
+        if isinstance(found, Iterator):
+            for item in found:
+                _send(sink, b"I", packed(item))
+        else:
+            _send(sink, b"I", packed(found))
+    except SimpulError as error:
+        _send(sink, b"X", faulted(error))
+    except MemoryError:
+        _send(
+            sink, b"X", faulted(SourceTooLarge("the source needs more memory than the limits allow", field="/source"))
+        )
+    except BrokenPipeError:
+        raise
+    except Exception as error:  # noqa: BLE001 - nothing of a parser's text goes out: it may quote values
+        _send(
+            sink, b"X", faulted(SourceFailed(f"the source could not be read ({type(error).__name__})", field="/source"))
+        )
+    _send(sink, b"E", b"")
+
+
+def _job(source: IO[bytes]) -> Any:
+    """One pickled object from the gateway, which is the one that is trusted here."""
+    head = _exactly(source, FRAME.size)
+    return pickle.loads(_exactly(source, FRAME.unpack(head)[1]))  # noqa: S301 - from the gateway, never from a file
+
+
+def _exactly(source: IO[bytes], size: int) -> bytes:
+    parts = bytearray()
+    while len(parts) < size:
+        part = source.read(size - len(parts))
+        if not part:
+            os._exit(0)
+        parts += part
+    return bytes(parts)
+
+
+def _send(sink: IO[bytes], kind: bytes, body: bytes) -> None:
+    sink.write(FRAME.pack(kind, len(body)))
+    sink.write(body)
+    sink.flush()
+
+
+def _mapped() -> int:
+    """Bytes of address space that are mapped now."""
+    with open("/proc/self/statm", encoding="ascii") as file:  # noqa: PTH123 - no path object is needed
+        return int(file.read().split()[0]) * _PAGE_BYTES
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))

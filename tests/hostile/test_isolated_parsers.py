@@ -1,0 +1,164 @@
+"""Files of agencies are parsed in processes that hold nothing of the gateway, with limits; what goes wrong there stays there."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from app.connectors.file import json_reader
+from app.connectors.isolation import Isolated, nursery
+from app.errors import SourceFailed, SourceTimeout, SourceTooLarge
+from tests.support.isolated_probe import Probe
+from tests.support.reading import dataset, read
+
+
+@pytest.fixture
+async def probe() -> AsyncIterator[Isolated]:
+    made = Isolated(Probe(), name="probe", memory_bytes=256 << 20, count=2)
+    yield made
+    made.close()
+
+
+def lives(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+async def gone(process: int) -> bool:
+    for _ in range(200):
+        if not lives(process):
+            return True
+        await asyncio.sleep(0.02)
+    return False
+
+
+@pytest.mark.anyio
+async def test_hostile_70_a_worker_sees_no_environment_and_no_open_file(
+    probe: Isolated, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SIMPUL_SECRET_KEY", "canary")
+    with (tmp_path / "log.db").open("wb"):
+        names = await probe.call("environment")
+        files = await probe.call("open_files")
+    assert set(names) <= {"PATH", "LANG", "LC_ALL", "LC_CTYPE", "TMPDIR", "PYTHONPATH", "ARROW_DEFAULT_MEMORY_POOL"}
+    assert not [name for name in files if "log.db" in name or "socket" in name]
+
+
+@pytest.mark.anyio
+async def test_hostile_70_memory_and_time_of_a_worker_end(probe: Isolated) -> None:
+    first = await probe.call("pid")
+    with pytest.raises((SourceTooLarge, SourceFailed)):
+        await probe.call("hog", 1 << 30)
+    second = await probe.call("pid")
+    with pytest.raises(SourceTimeout):
+        await probe.call("sleep", 30.0, deadline=time.monotonic() + 0.3)
+    assert await gone(second)
+    assert await probe.call("pid") not in {first, second, os.getpid()}
+
+
+@pytest.mark.anyio
+async def test_hostile_70_a_worker_that_dies_takes_nobody_with_it(probe: Isolated) -> None:
+    with pytest.raises(SourceFailed, match="ended"):
+        await probe.call("die")
+    assert await probe.call("count", 1) == 0
+    idle = await probe.call("pid")
+    os.kill(idle, signal.SIGKILL)
+    assert await gone(idle)
+    assert await probe.call("pid") != idle  # one that was idle and has ended is replaced
+
+
+@pytest.mark.anyio
+async def test_hostile_70_only_values_come_back(probe: Isolated) -> None:
+    with pytest.raises(SourceFailed, match="no valid answer"):
+        await probe.call("foreign")
+    with pytest.raises(SourceFailed) as caught:
+        await probe.call("fail")
+    assert "3320" not in caught.value.detail
+
+
+@pytest.mark.anyio
+async def test_hostile_70_leaving_in_the_middle_ends_the_worker(probe: Isolated) -> None:
+    before = await probe.call("pid")
+    items = probe.stream("count", 10_000_000)
+    async with aclosing(items):  # type: ignore[type-var]
+        async for item in items:
+            assert item == 0
+            break
+    assert await gone(before)
+
+
+@pytest.mark.anyio
+async def test_hostile_70_the_nursery_starts_again(probe: Isolated) -> None:
+    await probe.call("pid")
+    process = nursery()._process
+    assert process is not None
+    process.kill()
+    process.wait()
+    probe.close()
+    fresh = Isolated(Probe(), name="probe", memory_bytes=256 << 20, count=1)
+    assert await fresh.call("count", 1) == 0
+    fresh.close()
+
+
+def test_hostile_70_workers_end_with_a_killed_gateway() -> None:
+    program = (
+        "import asyncio, time\n"
+        "from app.connectors.isolation import Isolated, nursery\n"
+        "from tests.support.isolated_probe import Probe\n"
+        "probe = Isolated(Probe(), name='p', memory_bytes=1 << 28, count=2)\n"
+        "async def main():\n"
+        "    print(await probe.call('pid'), nursery()._process.pid, flush=True)\n"
+        "    await probe.call('sleep', 60.0)\n"
+        "asyncio.run(main())\n"
+    )
+    process = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, cwd=Path(__file__).parents[2])
+    assert process.stdout is not None
+    found = [int(word) for word in process.stdout.readline().split()]
+    assert len(found) == 2
+    process.kill()
+    process.wait()
+    process.stdout.close()
+    assert all(asyncio.run(gone(child)) for child in found)
+
+
+@pytest.mark.anyio
+async def test_hostile_70_sqlite_and_parquet_are_read_in_other_processes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with sqlite3.connect(tmp_path / "a.db") as database:
+        database.execute("CREATE TABLE faskes (kode TEXT PRIMARY KEY NOT NULL, nama TEXT)")
+        database.execute("INSERT INTO faskes VALUES ('F1', 'Satu')")
+    database.close()
+    pq.write_table(pa.table({"kode": ["F1"], "nama": ["Satu"]}), tmp_path / "a.parquet")
+    rows = [{"kode": "F1", "nama": "Satu", "catatan": "x" * 1_200_000}]
+    (tmp_path / "a.json").write_text(json.dumps(rows), "utf-8")
+
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("in the process of the gateway")
+
+    for module, name in ((sqlite3, "connect"), (pq, "ParquetFile"), (json_reader, "parse_json")):
+        monkeypatch.setattr(module, name, refuse)
+    fields = {"kode_faskes": "kode", "nama": "nama"}
+    for source in (
+        {"kind": "sql", "url": "sqlite:a.db", "table": "faskes"},
+        {"kind": "file", "location": "a.parquet"},
+        {"kind": "file", "location": "a.json"},
+    ):
+        opened = dataset(tmp_path, "fasilitas_kesehatan@1", source, fields)
+        assert [record.key for record in (await read(opened)).records] == ["F1"], source
