@@ -44,15 +44,14 @@ class Door(HttpToolsProtocol):
             del self.held[self._address]
         super().connection_lost(exc)
 
-    def on_message_begin(self) -> None:
-        """A further request on a connection that stays open."""
-        self._arm()
-        super().on_message_begin()
-
-    def on_headers_complete(self) -> Any:
-        """The head is here; the body is the layer's."""
-        self._disarm()
-        return super().on_headers_complete()
+    def data_received(self, data: bytes) -> None:
+        """A head that arrives whole needs no clock; one that is begun and not complete has its time from here on."""
+        super().data_received(data)
+        scope: Any = self.scope
+        if scope is not None and "method" not in scope:  # uvicorn writes it down when the head is complete
+            self._arm()
+        elif self._timer is not None:
+            self._disarm()
 
     def _arm(self) -> None:
         if self._timer is None:

@@ -110,7 +110,10 @@ class ExchangeLayer:
             return
         admission, client = services.admission, principal.client_id
         rule = rule_for(scope["method"], scope["path"])
-        places = admission.uploads if rule is not None and rule.upload else admission.reading
+        if rule is not None and rule.upload:
+            places = admission.uploads
+        else:  # what has no body is here already
+            places = admission.working if scope["method"] in _BODILESS else admission.reading
         if not places.enter(client):
             await call.refuse(ServerOverloaded(_FULL, retry_after_seconds=1))
             return
@@ -340,7 +343,7 @@ class _Call:
     def _work(self) -> None:
         """The request is here: from now on it holds a place of work and no longer one of reading."""
         principal, admission = self.scope["state"].get("principal"), self.services.admission
-        if principal is not None:
+        if principal is not None and admission.working not in self.held:
             enter(admission.working, principal.client_id)
             for held in self.held:
                 held.leave(principal.client_id)

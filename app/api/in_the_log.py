@@ -19,6 +19,8 @@ def request_shape(method: str, template: str, query: str) -> str:
 
     A name that is none (it may be an identifier of a person) is `?`.
     """
+    if not query:
+        return f"{method} {template}"
     names = [unquote_plus(part.partition("=")[0]) for part in query.split("&", _MOST_NAMES)[:_MOST_NAMES] if part]
     shown = dict.fromkeys(name if _NAME.fullmatch(name) else "?" for name in names)
     return f"{method} {template}" + (f"?{'&'.join(shown)}" if shown else "")

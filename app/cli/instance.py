@@ -133,7 +133,7 @@ def serve(
         raise typer.Exit(BROKEN)
 
 
-_COLLECT_AFTER_OBJECTS = 50_000
+_COLLECT_AFTER_OBJECTS = 10_000
 
 
 class GatewayServer(uvicorn.Server):

@@ -32,7 +32,7 @@ from app.errors import (
     SourceTimeout,
 )
 from app.federation.executor import NO_FAULT_OF_SOURCE, Runtime, admitted, enter, leave, mark_of, source_documents
-from app.federation.masks import Cut, visible
+from app.federation.masks import visible
 from app.federation.query import Answer, DatasetRef, Query, SourceStatus, Status
 from app.lanes import in_bulk
 from app.schemas.arrow import batch_of
@@ -165,7 +165,7 @@ class BulkRead:
 
     def _batch(self, ref: DatasetRef, records: Sequence[MappedRecord], fields: tuple[str, ...]) -> pa.RecordBatch:
         if ref.grant is not None:
-            records = Cut(self.query.schema, ref.grant, self._runtime.mask_key).records(records)
+            records = self._runtime.cut(self.query.schema, ref.grant).records(records)
         return part_batch(self.query.schema, records, fields)
 
 

@@ -43,6 +43,7 @@ from app.federation.planner import Planner
 from app.federation.query import Answer, AnswerRecord, DatasetRef, Grant, Query, SourceStatus, Status
 from app.federation.shares import FairPlaces
 from app.lanes import in_bulk
+from app.schemas.registry import SchemaDef
 from app.settings import Settings
 
 log = structlog.get_logger("simpul.federation")
@@ -51,6 +52,7 @@ _RESERVE_SECONDS = 0.25
 _RETRY_SECONDS = 0.1
 _INLINE_RECORDS = 1_000
 SQL_WORKERS = 4
+_CUTS_KEPT = 4096
 _ANSWERED = frozenset({"ok", "stale"})
 _ASKED_AND_FAILED = frozenset({"timeout", "unavailable", "rejected", "open_circuit", "schema_mismatch"})
 _ASKED = _ANSWERED | _ASKED_AND_FAILED
@@ -70,6 +72,8 @@ class Runtime:
     """Processes for callers' SQL at once."""
     client: str = ""
     """Who asks: places at sources are shared by clients."""
+    cuts: dict[int, tuple[Grant, Cut]] = field(default_factory=dict)
+    """What grants leave of records, by the grant's identity: a look-up's grants are kept with its plan."""
 
     @classmethod
     def from_settings(cls, settings: Settings, mask_key: bytes = b"") -> Runtime:
@@ -79,7 +83,18 @@ class Runtime:
 
     def until(self, deadline: float, client: str) -> Runtime:
         """The same for one request of a client."""
-        return Runtime(self.guards, deadline, self.planner, self.mask_key, self.workers, client)
+        return Runtime(self.guards, deadline, self.planner, self.mask_key, self.workers, client, self.cuts)
+
+    def cut(self, schema: SchemaDef, grant: Grant) -> Cut:
+        """What this grant leaves of a record."""
+        known = self.cuts.get(id(grant))
+        if known is not None and known[0] is grant:
+            return known[1]
+        if len(self.cuts) >= _CUTS_KEPT:
+            self.cuts.clear()
+        made = Cut(schema, grant, self.mask_key)
+        self.cuts[id(grant)] = (grant, made)
+        return made
 
     def circuit(self, connector: str, mark: Mark | None = None) -> CircuitState:
         """State of a connector's circuit, for its health. `mark`: the source as it is now, which may not be the one that failed."""
@@ -246,7 +261,7 @@ async def _take(query: Query, leg: _Leg, result: ReadResult, runtime: Runtime) -
         return
 
     def answered(grant: Grant) -> list[AnswerRecord]:
-        records = Cut(query.schema, grant, runtime.mask_key).records(result.records)
+        records = runtime.cut(query.schema, grant).records(result.records)
         return [AnswerRecord(record, ref.agency, ref.dataset, result.as_of, scan.fields) for record in records]
 
     many = len(result.records) > _INLINE_RECORDS

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import Counter, deque
+from collections import deque
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
@@ -27,7 +27,7 @@ class FairPlaces:
         """Most places of one client, and of all bulk work."""
         self._free = places
         self._bulk_free = self.share
-        self._held: Counter[str] = Counter()
+        self._held: dict[str, int] = {}
         self._waiting: dict[str, deque[tuple[asyncio.Future[None], bool]]] = {}
 
     @property
@@ -52,13 +52,16 @@ class FairPlaces:
 
     def enter(self, client: str, *, bulk: bool = False) -> bool:
         """A place at once, without waiting; False when there is none for this client. Ends with `leave`."""
-        if client in self._waiting or not self._may(client, bulk):
+        held = self._held.get(client, 0)
+        if self._free <= 0 or held >= self.share or (bulk and self._bulk_free <= 0) or client in self._waiting:
             return False
-        self._hold(client, bulk)
+        self._held[client] = held + 1
+        self._free -= 1
+        self._bulk_free -= bulk
         return True
 
     def leave(self, client: str, *, bulk: bool = False) -> None:
-        """Gives back a place."""
+        """Gives back a place; the next one that waits gets it."""
         self._give(client, bulk)
 
     async def wait(self, client: str, *, bulk: bool = False, until: float | None = None) -> None:
@@ -79,25 +82,27 @@ class FairPlaces:
             raise
 
     def _may(self, client: str, bulk: bool) -> bool:
-        return self._free > 0 and self._held[client] < self.share and (not bulk or self._bulk_free > 0)
+        return self._free > 0 and self._held.get(client, 0) < self.share and (not bulk or self._bulk_free > 0)
 
     def _hold(self, client: str, bulk: bool) -> None:
         self._free -= 1
         self._bulk_free -= bulk
-        self._held[client] += 1
+        self._held[client] = self._held.get(client, 0) + 1
 
     def _give(self, client: str, bulk: bool) -> None:
         self._free += 1
         self._bulk_free += bulk
-        self._held[client] -= 1
-        if not self._held[client]:
+        held = self._held[client] - 1
+        if held:
+            self._held[client] = held
+        else:
             del self._held[client]
-        while self._free and self._next():
+        while self._waiting and self._free and self._next():
             pass
 
     def _next(self) -> bool:
         """Gives one free place to who holds the fewest and has waited longest."""
-        for client in sorted(self._waiting, key=self._held.__getitem__):
+        for client in sorted(self._waiting, key=lambda one: self._held.get(one, 0)):
             for turn, bulk in self._waiting[client]:
                 if not turn.done() and self._may(client, bulk):
                     self._forget(client, turn, bulk)
