@@ -59,6 +59,16 @@ _STATUS: Mapping[int, type[SimpulError]] = {
 }
 
 
+_UNSENDABLE = "a credential or header holds signs that HTTP cannot carry; store the secret again without line ends"
+
+
+def _sendable(headers: Mapping[str, str]) -> None:
+    """Raises `SourceRejected` for a value that no header can hold; it is named, never quoted."""
+    for name, value in headers.items():
+        if not value.isascii() or not value.isprintable():
+            raise SourceRejected(f"header {name}: {_UNSENDABLE}", field="/source/auth", header=name)
+
+
 class _PolicyResolver(AbstractResolver):
     """aiohttp asks here for addresses; it dials exactly what this returns, so a name that changes its address gains nothing."""
 
@@ -113,6 +123,7 @@ class HttpSource:
         if deadline is not None:
             budget = min(budget, deadline - time.monotonic())
         sent, ends = dict(headers or {}), time.monotonic() + budget
+        _sendable(sent)
         try:
             async with asyncio.timeout(max(budget, 0)):
                 for _ in range(MOST_WAITS):
@@ -180,6 +191,9 @@ class HttpSource:
             raise
         except httpx.HTTPError as error:
             raise _translated(error) from None
+        except ValueError:
+            # What cannot be sent is quoted by the client's own error: a credential may stand in it.
+            raise SourceRejected(_UNSENDABLE, field="/source/auth") from None
 
     def _open(self) -> httpx.AsyncClient:
         if self._client is None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
+import time
 from collections.abc import Iterator, MutableMapping
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +18,12 @@ import pytest
 from app.children import bare_environment
 from app.connectors.dataset import ReadRequest
 from app.connectors.manifest import parse_manifest
-from app.errors import ManifestInvalid
+from app.connectors.registry import open_connector
+from app.connectors.requests import ScanRequest
+from app.errors import ManifestInvalid, SimpulError
 from tests.support import workbooks
 from tests.support.mariadb import USER, admin, fresh_database
-from tests.support.reading import dataset
+from tests.support.reading import dataset, environment
 from tests.support.sources import SourceServer
 
 FACILITIES = {"kode_faskes": "kode", "nama": "nama", "jenis": {"const": "klinik"}}
@@ -218,3 +222,101 @@ def test_hostile_33_a_credential_is_never_written_out(more: dict[str, Any]) -> N
 def test_references_and_plain_parameters_pass(more: dict[str, Any]) -> None:
     source = {"kind": "rest", "url": "https://contoh.test/api", **more}
     assert parse_manifest({"connector": "uji-a", "agency": "uji", "source": source}, draft=True)
+
+
+@pytest.fixture
+def services() -> Iterator[SourceServer]:
+    server = SourceServer()
+    yield server
+    server.close()
+
+
+SECRET = "rahasia-9c2e41"
+ODD = "rahasia\r\n-9c2e41 ä\x00"
+
+
+class Telling:
+    """Resolves every reference to the same secret."""
+
+    def __init__(self, secret: str) -> None:
+        self.secret = secret
+
+    def resolve(self, text: str) -> str:
+        for name in ("${secret:PW}", "${env:PW}"):
+            text = text.replace(name, self.secret)
+        return text
+
+
+def _faulty(services: SourceServer) -> list[dict[str, Any]]:
+    """Sources of every kind whose use of a secret goes wrong in another way: refused, no name, no port, not encodable, redirected."""
+    url, nowhere = services.url, "http://127.0.0.1:9"
+    services.routes["/tolak"] = lambda _query, _headers: (401, "text/plain", b"no")
+    services.routes["/pindah"] = lambda _query, _headers: (302, "text/plain", b"")
+    services.routes["/gema"] = lambda _query, headers: (400, "application/json", json.dumps(headers).encode())
+    token = {"kind": "bearer", "token": "${secret:PW}"}
+    basic = {"kind": "basic", "user": "u", "password": "${secret:PW}"}
+    key = {"kind": "api_key", "name": "kunci", "value": "${secret:PW}", "place": "query"}
+    oauth = {"kind": "oauth2", "token_url": f"{url}/tolak", "client_id": "c", "client_secret": "${secret:PW}"}
+    rest = [
+        {"kind": "rest", "url": f"{base}{path}", "record_path": "$[*]", "auth": auth}
+        for base, path in ((url, "/tolak"), (url, "/pindah"), (url, "/gema"), (nowhere, "/"))
+        for auth in (token, basic, key, oauth)
+    ]
+    databases = [
+        {"kind": "sql", "url": f"{scheme}://uji:${{secret:PW}}@{place}/data", "table": "t"}
+        for scheme in ("postgresql", "mysql", "mariadb")
+        for place in ("127.0.0.1:9", "tidak-ada.invalid")
+    ]
+    ckan = {"kind": "ckan", "url": url, "resource": "r1", "api_key": "${secret:PW}"}
+    return [*rest, *databases, ckan]
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("secret", [SECRET, ODD], ids=["plain", "odd"])
+async def test_hostile_33_no_error_and_no_report_holds_a_resolved_value(
+    tmp_path: Path, services: SourceServer, secret: str
+) -> None:
+    parts = [part for part in (secret, secret.strip(), secret.split("\r\n", maxsplit=1)[0], "9c2e41") if part]
+    for source in _faulty(services):
+        manifest = parse_manifest(
+            {
+                "connector": "uji",
+                "agency": "uji",
+                "schema": "fasilitas_kesehatan@1",
+                "source": source,
+                "fields": FACILITIES,
+            }
+        )
+        connector = open_connector(manifest.source, replace(environment(tmp_path), secrets=Telling(secret)))
+        told: list[str] = []
+        try:
+            for step in await connector.check():
+                told += [step.note, *_told(step.error)]
+            for work in (connector.discover, connector.learn):
+                try:
+                    await work()
+                except SimpulError as error:
+                    told += _told(error)
+            try:
+                async for _ in connector.scan(ScanRequest(deadline=time.monotonic() + 5)):
+                    pass
+            except SimpulError as error:
+                told += _told(error)
+        finally:
+            await connector.close()
+        assert any(told), source
+        for text in told:
+            assert not any(part in text for part in parts), (source, text)
+
+
+def _told(error: SimpulError | None) -> list[str]:
+    """All that an answer, a report or the log could take from an error."""
+    if error is None:
+        return []
+    chain, found = error, [error.detail, repr(error), repr(error.facts), repr(error.errors)]
+    while (cause := chain.__cause__) is not None or (
+        chain.__suppress_context__ is False and chain.__context__ is not None
+    ):
+        chain = cause or chain.__context__  # type: ignore[assignment]
+        found.append(repr(chain))
+    return found
