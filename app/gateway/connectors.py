@@ -36,6 +36,7 @@ from app.errors import (
 )
 from app.gateway.exchange import Exchange
 from app.gateway.state import State
+from app.lanes import in_bulk
 from app.schemas import registry
 
 Result = TypeVar("Result")
@@ -71,14 +72,13 @@ async def put(
     state: State, exchange: Exchange, connector: str, document: str | Mapping[str, Any], *, if_match: str | None
 ) -> tuple[PutOutcome, Manifest]:
     """Registers a manifest as a new revision (or finds that the latest says the same). One without `fields` is a draft."""
-    given = load_manifest(document) if isinstance(document, str) else document
-    manifest = parse_manifest(given, draft="fields" not in given)
+    manifest = await in_bulk(_manifest, document)
     if manifest.connector != connector:
         place = FieldError("/connector", "differs_from_path", f"the path says {connector}")
         raise ManifestInvalid("the manifest names another connector than the path", errors=[place])
     require_agency(exchange.principal, manifest.agency)
     if manifest.schema_ref is not None and manifest.fields:
-        compile_mapping(manifest, registry.get(manifest.schema_ref), state.codes)
+        await in_bulk(compile_mapping, manifest, registry.get(manifest.schema_ref), state.codes)
     _note(exchange, manifest)
     submission = Submission(
         connector=connector,
@@ -94,6 +94,11 @@ async def put(
     outcome = await act(state, exchange, lambda found: connectors.put_manifest(found, submission, if_match=if_match))
     exchange.datasets = (DatasetUse(connector, outcome.revision),)
     return outcome, manifest
+
+
+def _manifest(document: str | Mapping[str, Any]) -> Manifest:
+    given = load_manifest(document) if isinstance(document, str) else document
+    return parse_manifest(given, draft="fields" not in given)
 
 
 async def check(state: State, exchange: Exchange, connector: str) -> Checked:

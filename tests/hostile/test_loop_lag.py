@@ -161,7 +161,17 @@ def test_hostile_36_all_records_added_up_and_followed_hold_nobody(loaded: Runnin
         assert answer.status_code == 200, answer.text[:500]
         return answer
 
-    for ask in (add_up, follow, merged):
+    def put() -> httpx.Response:
+        fields = "".join(f"  kolom_{n:04}: {{from: k{n}, text: squeeze}}\n" for n in range(5_800))
+        head = "connector: dinkes-banyak\nagency: dinkes\nschema: fasilitas_kesehatan@1\n"
+        text = f"{head}source: {{kind: file, location: inbox/a.csv}}\nfields:\n{fields}"
+        answer = loaded.admin.put(
+            "/v1/connectors/dinkes-banyak", content=text, headers={"content-type": "application/yaml"}
+        )
+        assert answer.status_code == 422, answer.text[:500]
+        return answer
+
+    for ask in (add_up, follow, merged, put):
         assert steady(loaded, ask) < MOST_SECONDS, ask.__name__
 
 

@@ -109,7 +109,11 @@ class RowText:
     """Arrow batches to text, one expression a row, in an engine without file system, network or extensions."""
 
     def __init__(self) -> None:
-        settings: dict[str, str | bool | int | float | list[str]] = {"threads": 2, "memory_limit": "128MB"}
+        settings: dict[str, str | bool | int | float | list[str]] = {
+            "threads": 2,
+            "memory_limit": "128MB",
+            "temp_directory": "",  # one batch at a time: nothing is ever spilled
+        }
         self._engine = duckdb.connect(":memory:", config=settings)
         for command in (
             "SET TimeZone = 'UTC'",
