@@ -65,6 +65,8 @@ class ByteQuota:
 
     def spend(self, key: str, size: int) -> None:
         """Counts what was used."""
+        if not size:
+            return
         self._whole_at[key] = max(self._whole_at.get(key, 0.0), self._clock()) + size * self._seconds_a_byte
         self._whole_at.move_to_end(key)
         if len(self._whole_at) > self._keys:

@@ -119,7 +119,14 @@ class ExchangeLayer:
             return
         call.held.append(places)
         try:
-            await self._governed(call, scope, rule, principal)
+            if rule is None and not scope["path"].startswith(_RECORDED_PREFIXES):
+                await call.refuse(_no_route(scope))
+            elif rule is None or rule.recording != "none":
+                await call.recorded(self.app, rule, self.direct)
+            elif principal.role not in rule.roles:
+                await call.refuse(_forbidden(rule, principal.role))
+            else:
+                await call.plain(self.app)
         finally:
             for held in call.held:
                 held.leave(client)
@@ -137,17 +144,6 @@ class ExchangeLayer:
             await call.plain(self.app)
         finally:
             places.leave(address)
-
-    async def _governed(self, call: _Call, scope: Scope, rule: RouteRule | None, principal: Principal) -> None:
-        if rule is None and not scope["path"].startswith(_RECORDED_PREFIXES):
-            await call.refuse(_no_route(scope))
-        elif rule is not None and rule.recording == "none":
-            if principal.role not in rule.roles:
-                await call.refuse(_forbidden(rule, principal.role))
-            else:
-                await call.plain(self.app)
-        else:
-            await call.recorded(self.app, rule, self.direct)
 
 
 class _Call:

@@ -103,5 +103,5 @@ class Guards:
         """The connector's places for scans at once, shared by clients."""
         found = self.bulkheads.get(connector)
         if found is None:
-            found = self.bulkheads[connector] = FairPlaces(self.concurrency)
+            found = self.bulkheads[connector] = FairPlaces(self.concurrency, quick_shares=False)
         return found

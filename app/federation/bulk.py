@@ -31,7 +31,7 @@ from app.errors import (
     SourceSchemaMismatch,
     SourceTimeout,
 )
-from app.federation.executor import NO_FAULT_OF_SOURCE, Runtime, admitted, enter, leave, mark_of, source_documents
+from app.federation.executor import NO_FAULT_OF_SOURCE, Runtime, admitted, mark_of, source_documents, wait_for_place
 from app.federation.masks import visible
 from app.federation.query import Answer, DatasetRef, Query, SourceStatus, Status
 from app.lanes import in_bulk
@@ -117,8 +117,10 @@ class BulkRead:
             status.status, status.problem = "open_circuit", breaker.refusal()
             return
         deadline, placed, began = self._runtime.deadline, False, time.monotonic()
+        places, client = self._runtime.guards.bulkhead(ref.dataset), self._runtime.client
         try:
-            await enter(self._runtime, ref, deadline, bulk=True)
+            if not places.enter(client, bulk=True):
+                await wait_for_place(places, client, ref.agency, deadline, bulk=True)
             placed, began = True, time.monotonic()
             async with aclosing(ref.source.stream(self._request(ref))) as read:
                 async for result in read:
@@ -145,7 +147,7 @@ class BulkRead:
             breaker.succeed()
         finally:
             if placed:
-                leave(self._runtime, ref, bulk=True)
+                places.leave(client, bulk=True)
         status.elapsed_ms = round((time.perf_counter() - started) * 1000, 1)
 
     def _request(self, ref: DatasetRef) -> ReadRequest:

@@ -60,7 +60,7 @@ NO_FAULT_OF_SOURCE = (SourceRejected, SourceSchemaMismatch, SourceSuspended, Net
 """Errors that say nothing about the health of a source: its circuit stays as it is."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Runtime:
     """What runs share: guards of connectors, kept plans, the key of hash masks; and the deadline (monotonic) of this request."""
 
@@ -199,7 +199,9 @@ async def _read(query: Query, scan: Scan, runtime: Runtime) -> ReadResult:
     """One read within the leg's budget, which begins when it has its place; one retry where nothing was read yet."""
     ref, bulk = scan.ref, query.key is None
     ends = None if runtime.deadline is None else runtime.deadline - _RESERVE_SECONDS
-    await enter(runtime, ref, ends, bulk=bulk)
+    places, client = runtime.guards.bulkhead(ref.dataset), runtime.client
+    if not places.enter(client, bulk=bulk):
+        await wait_for_place(places, client, ref.agency, ends, bulk=bulk)
     try:
         whole = ref.source.deadline_seconds
         budget = whole if ends is None else min(whole, ends - time.monotonic())
@@ -218,24 +220,16 @@ async def _read(query: Query, scan: Scan, runtime: Runtime) -> ReadResult:
             # Less than its own deadline was left of the request: that says nothing about the source.
             raise SourceTimeout(detail, limit_seconds=round(budget, 3), cut_short=budget < whole) from None
     finally:
-        leave(runtime, ref, bulk=bulk)
+        places.leave(client, bulk=bulk)
 
 
-async def enter(runtime: Runtime, ref: DatasetRef, ends: float | None, *, bulk: bool) -> None:
-    """Takes a place at the source, shared with other clients. `SourceBusy` when there is none in time: it was not asked."""
-    places = runtime.guards.bulkhead(ref.dataset)
-    if places.enter(runtime.client, bulk=bulk):
-        return
+async def wait_for_place(places: FairPlaces, client: str, agency: str, ends: float | None, *, bulk: bool) -> None:
+    """A place at a source, shared with other clients. `SourceBusy` when there is none in time: it was not asked."""
     try:
-        await places.wait(runtime.client, bulk=bulk, until=ends)
+        await places.wait(client, bulk=bulk, until=ends)
     except ServerOverloaded:
-        detail = f"{places.places} reads of {ref.agency} are under way, and none ended in time; it was not asked"
+        detail = f"{places.places} reads of {agency} are under way, and none ended in time; it was not asked"
         raise SourceBusy(detail, limit=places.places) from None
-
-
-def leave(runtime: Runtime, ref: DatasetRef, *, bulk: bool) -> None:
-    """Gives the place back."""
-    runtime.guards.bulkhead(ref.dataset).leave(runtime.client, bulk=bulk)
 
 
 def request_of(query: Query, scan: Scan, deadline: float | None) -> ReadRequest:
@@ -303,9 +297,12 @@ def _answer(query: Query, fields: tuple[str, ...], legs: list[_Leg], records: li
         raise _with_legs(RecordNotFound(sources=source_documents(statuses)), statuses)
     total = sum(len(leg.records) for leg in legs)
     more = total > len(records) or any(leg.more for leg in legs)
-    given = Counter(found.dataset for found in records)
-    for status in answered:
-        status.rows = given[status.dataset]
+    if len(answered) == 1:
+        answered[0].rows = len(records)
+    else:
+        given = Counter(found.dataset for found in records)
+        for status in answered:
+            status.rows = given[status.dataset]
     answer = Answer(query.schema, fields, records, statuses, complete)
     if more and records:
         parts = [Part(leg.ref.agency, leg.ref.dataset, _given(leg)) for leg in legs if leg.status.status in _ASKED]

@@ -17,17 +17,22 @@ from app.errors import ServerOverloaded
 class FairPlaces:
     """A number of places. The next free one goes to the waiting client that holds the fewest; nobody holds all of them.
 
-    `bulk` places are at most three quarters: a look-up finds one while lists and exports wait.
+    `bulk` work (lists, exports, statements) has three quarters of them, so that a look-up finds one beside it.
     """
 
-    def __init__(self, places: int) -> None:
+    def __init__(self, places: int, *, quick_shares: bool = True) -> None:
+        """`quick_shares`: whether what is no bulk work is held to a share too; at a source look-ups take what is free."""
         kept = places // 4 if places > 2 else places - 1 if places == 2 else 0
         self.places = places
-        self.share = places - kept
-        """Most places of one client, and of all bulk work."""
+        self.share = places - kept if quick_shares else places
+        """Most places of one client."""
+        self.bulk = places - kept
+        """Most places of all bulk work; of one client one less, where there are several."""
+        self._bulk_share = self.share if quick_shares else max(self.bulk - 1, 1)
         self._free = places
-        self._bulk_free = self.share
+        self._bulk_free = self.bulk
         self._held: dict[str, int] = {}
+        self._held_bulk: dict[str, int] = {}
         self._waiting: dict[str, deque[tuple[asyncio.Future[None], bool]]] = {}
 
     @property
@@ -52,12 +57,9 @@ class FairPlaces:
 
     def enter(self, client: str, *, bulk: bool = False) -> bool:
         """A place at once, without waiting; False when there is none for this client. Ends with `leave`."""
-        held = self._held.get(client, 0)
-        if self._free <= 0 or held >= self.share or (bulk and self._bulk_free <= 0) or client in self._waiting:
+        if client in self._waiting or not self._may(client, bulk):
             return False
-        self._held[client] = held + 1
-        self._free -= 1
-        self._bulk_free -= bulk
+        self._hold(client, bulk)
         return True
 
     def leave(self, client: str, *, bulk: bool = False) -> None:
@@ -82,21 +84,23 @@ class FairPlaces:
             raise
 
     def _may(self, client: str, bulk: bool) -> bool:
-        return self._free > 0 and self._held.get(client, 0) < self.share and (not bulk or self._bulk_free > 0)
+        if self._free <= 0 or self._held.get(client, 0) >= self.share:
+            return False
+        return not bulk or (self._bulk_free > 0 and self._held_bulk.get(client, 0) < self._bulk_share)
 
     def _hold(self, client: str, bulk: bool) -> None:
         self._free -= 1
-        self._bulk_free -= bulk
         self._held[client] = self._held.get(client, 0) + 1
+        if bulk:
+            self._bulk_free -= 1
+            self._held_bulk[client] = self._held_bulk.get(client, 0) + 1
 
     def _give(self, client: str, bulk: bool) -> None:
         self._free += 1
-        self._bulk_free += bulk
-        held = self._held[client] - 1
-        if held:
-            self._held[client] = held
-        else:
-            del self._held[client]
+        _less(self._held, client)
+        if bulk:
+            self._bulk_free += 1
+            _less(self._held_bulk, client)
         while self._waiting and self._free and self._next():
             pass
 
@@ -117,3 +121,11 @@ class FairPlaces:
             line.remove((turn, bulk))
             if not line:
                 del self._waiting[client]
+
+
+def _less(held: dict[str, int], client: str) -> None:
+    left = held[client] - 1
+    if left:
+        held[client] = left
+    else:
+        del held[client]

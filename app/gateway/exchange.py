@@ -20,7 +20,7 @@ from app.federation.query import SourceStatus
 
 ClosingKind = Literal["outcome", "admin", "audit_read"]
 _LEAST_ERROR = 400
-_BARE_DETAIL_BYTES = 500
+_ORDINARY_BYTES = 1024
 _TOLD_CHARACTERS = 2000
 
 
@@ -91,7 +91,7 @@ class Exchange:
     detail: dict[str, Any] = field(default_factory=dict)
     fault: dict[str, Any] = field(default_factory=dict)
     """What went wrong, for the detail of the closing entry."""
-    told: dict[str, Any] = field(default_factory=dict)
+    told: Mapping[str, Any] = field(default_factory=dict)
     """Members of the detail that stand in the intent: the closing entry does not repeat them."""
     asked_bytes: int = 0
     """How much of the question stands in the detail."""
@@ -105,10 +105,12 @@ class Exchange:
 
     @property
     def detail_bytes(self) -> int:
-        """About how much its details take: what does not depend on the request, and what does."""
+        """How much its details take beyond what an ordinary request puts there (the rate of requests bounds those)."""
         said = self.assertions
+        if not (self.asked_bytes or said.officer or said.case or said.represented):
+            return 0
         texts = f"{said.officer}{said.case}{said.represented}{self.request}"
-        return _BARE_DETAIL_BYTES + self.asked_bytes + len(texts)
+        return max(self.asked_bytes + len(texts) - _ORDINARY_BYTES, 0)
 
     def purpose_given(self, purpose: str) -> None:
         """A purpose that stands in the body counts where no header names one."""
@@ -206,9 +208,9 @@ class Exchange:
 
     def _stand(self, records: Sequence[Record]) -> None:
         kinds = {record.entry.kind for record in records}
-        self.told |= {
-            name: value for one in records if one.entry.kind == "intent" for name, value in (one.detail or {}).items()
-        }
+        for one in records:
+            if one.entry.kind == "intent":
+                self.told = one.detail or {}
         self.intended = self.intended or "intent" in kinds
         self.closed = self.closed or self.closing in kinds
 

@@ -132,7 +132,7 @@ def test_hostile_52_a_stewards_select_without_an_end(gateway: RunningGateway, tm
     database.close()
     gateway.agency("bappeda")
     gateway.upload("bappeda", file)
-    late(gateway, "bappeda", {"kind": "sql", "url": "sqlite:inbox/tanpa.db", "query": ENDLESS})
+    late(gateway, "bappeda", {"kind": "sql", "url": "sqlite:inbox/tanpa.db", "query": ENDLESS, "deadline": "1s"})
 
 
 def test_hostile_53_an_open_folder_is_closed_or_refused(

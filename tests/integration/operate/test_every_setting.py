@@ -271,7 +271,8 @@ async def _(at: At) -> None:
 
 @effect("detail_bytes_per_hour", 1024)
 async def _(at: At) -> None:
-    answers = [await at.get("/v1/exchanges/none") for _ in range(5)]
+    question = {"filter": f"nama = '{'x' * 3000}'"}
+    answers = [await at.client.post(f"{LIST}/search", json=question) for _ in range(3)]
     assert await code_of(answers[-1]) == (429, "quota_exceeded")
 
 

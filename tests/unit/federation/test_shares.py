@@ -20,6 +20,15 @@ def test_one_client_never_holds_all(places: int, share: int) -> None:
         assert shared.enter("b")
 
 
+def test_at_a_source_look_ups_take_what_is_free_and_lists_leave_some() -> None:
+    shared = FairPlaces(8, quick_shares=False)
+    assert [shared.enter("a", bulk=True) for _ in range(6)].count(True) == 5
+    assert [shared.enter("b", bulk=True) for _ in range(2)].count(True) == 1
+    assert [shared.enter("a") for _ in range(3)].count(True) == 2
+    shared.leave("a", bulk=True)
+    assert shared.enter("c", bulk=True)
+
+
 @pytest.mark.anyio
 async def test_the_next_place_goes_to_who_holds_the_fewest() -> None:
     shared, order = FairPlaces(2), list[str]()
