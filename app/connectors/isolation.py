@@ -23,6 +23,8 @@ from app.connectors.isolation_wire import FRAME, fault_of, unpacked
 from app.errors import SourceFailed
 
 MOST_IDLE: Final = 2
+MOST_BYTES: Final = 1 << 30
+"""Most bytes that a worker gives at once: what it says is not believed beyond this."""
 _ARROW: Final = {"ARROW_DEFAULT_MEMORY_POOL": "system"}
 """Arrow's own pool reserves a gibibyte of address space at its first use, which is all that a worker may have."""
 _FROM_WORKER: Final = "the process that reads this source ended; it may need more memory than the limits allow"
@@ -116,8 +118,11 @@ class _Worker:
         self._jobs = os.fdopen(ours, "wb")
         self._answers = os.fdopen(theirs, "rb")
         self.used = False
+        self._lock = threading.Lock()
+        self._process: int | None = None
+        """A descriptor of the process itself: its number may be another one's once it has ended."""
         try:
-            self._pid = int(self._frame()[1])
+            self._process = os.pidfd_open(int(self._frame()[1]))
             self._send((served, memory_bytes))
         except (OSError, ValueError):
             self.close()
@@ -140,14 +145,19 @@ class _Worker:
 
     def kill(self) -> None:
         """Ends it, whatever it does; whoever waits for its answer hears of it."""
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.kill(self._pid, signal.SIGKILL)
+        with self._lock, contextlib.suppress(ProcessLookupError):
+            if self._process is not None:
+                signal.pidfd_send_signal(self._process, signal.SIGKILL)
 
     def close(self) -> None:
         """Lets go of it: it ends when it has nothing to do."""
         for pipe in (self._jobs, self._answers):
             with contextlib.suppress(OSError):
                 pipe.close()
+        with self._lock:
+            process, self._process = self._process, None
+        if process is not None:
+            os.close(process)
 
     def _send(self, job: Any) -> None:
         body = pickle.dumps(job, protocol=5)
@@ -160,6 +170,8 @@ class _Worker:
         if len(head) < FRAME.size:
             raise BrokenPipeError
         kind, size = FRAME.unpack(head)
+        if size > MOST_BYTES:
+            raise SourceFailed("the process that reads this source gave too much at once", field="/source")
         return kind, self._answers.read(size)
 
 

@@ -18,7 +18,7 @@ from app.audit import backup
 from app.cli.instance import close_folder
 from app.connectors.environment import NetworkPolicy
 from app.connectors.network import is_allowed, network_fault
-from tests.integration.api.conftest import facility_manifest, gateway, services
+from tests.integration.api.conftest import facility_manifest, gateway, services, terms
 from tests.support.gateway import RunningGateway
 
 __all__ = ["gateway", "services"]
@@ -95,18 +95,7 @@ def test_hostile_50_a_wide_range_does_not_open_what_lies_within() -> None:
 def test_hostile_51_a_row_filter_that_fits_no_record_is_refused_when_proposed(
     gateway: RunningGateway, text: str, code: str
 ) -> None:
-    terms = {
-        "provider": "disdukcapil",
-        "consumer": "rsud",
-        "schema": "penduduk_verifikasi",
-        "fields": ["*"],
-        "purposes": ["pelayanan_kesehatan"],
-        "basis": "UU 17/2023",
-        "valid_from": "2026-01-01",
-        "valid_until": "2030-12-31",
-        "row_filter": text,
-    }
-    answer = gateway.admin.post("/v1/agreements", json=terms)
+    answer = gateway.admin.post("/v1/agreements", json=terms("disdukcapil", row_filter=text))
     assert answer.status_code == 422, answer.text
     fault = answer.json()["errors"][0]
     assert (fault["pointer"], fault["code"]) == ("/row_filter", code)

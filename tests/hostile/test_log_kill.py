@@ -218,7 +218,8 @@ def test_hostile_03_04_a_failing_disk_loses_nothing_that_was_acknowledged(tmp_pa
 
 @pytest.fixture
 def small_disk(tmp_path) -> Iterator[Path]:
-    """A file system of 3 MiB in memory."""
+    """A file system of 3 MiB in memory. For everybody the same fault is injected in `contract/audit/test_recovery_sqlite.py`."""
+    assert os.geteuid() == 0, "this test mounts a small file system: run `make test-all` as root"
     folder = tmp_path / "disk"
     folder.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=3m", "none", str(folder)], check=True, capture_output=True)
@@ -228,7 +229,7 @@ def small_disk(tmp_path) -> Iterator[Path]:
         subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a small file system; CI is root")
+@pytest.mark.external
 async def test_hostile_03_a_full_disk_refuses_and_the_log_goes_on_by_itself_when_there_is_room(small_disk):
     instance = Instance(small_disk, None)
     acknowledged = []

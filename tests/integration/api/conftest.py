@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -62,10 +63,9 @@ def furnish(gateway: RunningGateway, folder: Path, services: SourceServer) -> No
     agree(gateway, "pks-1", "disdukcapil")
 
 
-def agree(gateway: RunningGateway, agreement: str, provider: str) -> None:
-    """An active agreement under which rsud verifies persons at a provider."""
-    terms = {
-        "id": agreement,
+def terms(provider: str, **more: Any) -> dict[str, Any]:
+    """Terms under which rsud verifies persons at a provider."""
+    return {
         "provider": provider,
         "consumer": "rsud",
         "schema": "penduduk_verifikasi",
@@ -74,8 +74,13 @@ def agree(gateway: RunningGateway, agreement: str, provider: str) -> None:
         "basis": "UU 17/2023",
         "valid_from": "2026-01-01",
         "valid_until": "2030-12-31",
+        **more,
     }
-    assert gateway.admin.post("/v1/agreements", json=terms).status_code == 201
+
+
+def agree(gateway: RunningGateway, agreement: str, provider: str) -> None:
+    """An active agreement under which rsud verifies persons at a provider."""
+    assert gateway.admin.post("/v1/agreements", json=terms(provider, id=agreement)).status_code == 201
     for _ in range(2):
         assert gateway.admin.post(f"/v1/agreements/{agreement}/approve").status_code == 200
 

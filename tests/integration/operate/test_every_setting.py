@@ -248,7 +248,14 @@ async def _(at: At) -> None:
 
 @effect("job_result_bytes", 1024)
 async def _(at: At) -> None:
-    assert at.state.settings.job_result_bytes == 1024  # its effect is seen in tests/hostile/test_storage.py
+    await at.provide()
+    for _ in range(8):
+        answer = await at.get(LIST, params={"f": "csv"}, headers={"prefer": "respond-async"})
+        if answer.status_code != 202:
+            break
+        while (await at.get(answer.headers["location"])).json()["state"] in {"queued", "running"}:
+            await asyncio.sleep(0.02)
+    assert await code_of(answer) == (429, "quota_exceeded")
 
 
 @effect("agency_file_bytes", 1024)
