@@ -7,6 +7,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from app import children
 from tests.support import workbooks
 from tests.support.gateway import RunningGateway
 
@@ -81,3 +84,31 @@ def test_hostile_38_init_and_backup_write_private_files(tmp_path: Path) -> None:
 
 def _simpul(*words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([*SIMPUL, *words], capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_hostile_59_only_what_nobody_uses_is_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mine = children.work_folder(tmp_path, "sql")
+    host = mine.name.split("-")[1]
+    gone, init = tmp_path / f"sql-{host}-999999999-abc", tmp_path / f"sql-{host}-1-abc"
+    other, old = tmp_path / "sql-deadbeef-7-abc", tmp_path / "sql-deadbeef-8-abc"
+    legacy, foreign = tmp_path / "dinkes-faskes", tmp_path / "job-1.bin"
+    for folder in (gone, init, other, old, legacy):
+        folder.mkdir()
+    foreign.write_bytes(b"a")
+    os.utime(old, (0, 0))
+    assert children.remove_left(tmp_path, "sql") == 3  # our own number is not ours yet when this is called
+    assert [path.exists() for path in (mine, gone, init, other, old)] == [False, False, True, True, False]
+    assert legacy.exists()
+    assert children.remove_left(tmp_path, "sql", others=True) == 2
+    assert [path.exists() for path in (legacy, foreign, init, other)] == [False, False, True, True]
+    monkeypatch.setattr(os, "getpid", lambda: 1)  # a container whose first process this is
+    assert children.remove_left(tmp_path, "sql") == 1
+    assert not init.exists()
+
+
+def test_hostile_59_a_child_of_the_first_process_of_a_container_works() -> None:
+    program = (
+        "import os; os.getppid = lambda: 1; from app.children import end_with_parent; end_with_parent(); print('works')"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "works"
