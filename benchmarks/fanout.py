@@ -21,7 +21,8 @@ from typing import ClassVar
 import httpx
 import orjson
 
-from tests.support.gateway import RunningGateway, free_port
+from tests.support.gateway import RunningGateway
+from tests.support.ports import free_port
 
 SOURCES = 4
 RECORDS = 50

@@ -20,7 +20,8 @@ import psycopg
 from app.database import upgrade
 from app.settings import load_settings
 from tests.fixtures.postgres import fresh_database, shared_cluster, stop_shared_cluster
-from tests.support.gateway import RunningGateway, free_port
+from tests.support.gateway import RunningGateway
+from tests.support.ports import free_port
 
 ROWS = 100_000
 LUA = """

@@ -19,8 +19,9 @@ from app.audit.cosignatures import WitnessKey, key_id
 from app.audit.merkle import EMPTY_ROOT
 from app.audit.policy import parse_policy
 from app.audit.tiles import tiles_of
-from tests.support.gateway import RunningGateway, free_port
+from tests.support.gateway import RunningGateway
 from tests.support.go_tools import go_program
+from tests.support.ports import free_port
 
 pytestmark = pytest.mark.external
 

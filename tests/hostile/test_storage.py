@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -74,27 +75,30 @@ def test_hostile_66_details_have_an_hourly_share() -> None:
     quota.check("one")
 
 
-def running(folder: Path, **environment: str) -> RunningGateway:
+@contextlib.contextmanager
+def running(folder: Path, **environment: str) -> Iterator[RunningGateway]:
     made = RunningGateway(folder / "instance", {f"SIMPUL_{name.upper()}": value for name, value in environment.items()})
     made.init()
     made.start()
-    made.agency("dinkes")
-    rows = "".join(f"P{number},Nama {number},klinik\n" for number in range(200))
-    (folder / "faskes.csv").write_text("kode,nama,jenis\n" + rows, "utf-8")
-    made.upload("dinkes", folder / "faskes.csv")
-    made.publish(facility_manifest("dinkes-faskes", "dinkes"))
-    return made
+    try:
+        made.agency("dinkes")
+        rows = "".join(f"P{number},Nama {number},klinik\n" for number in range(200))
+        (folder / "faskes.csv").write_text("kode,nama,jenis\n" + rows, "utf-8")
+        made.upload("dinkes", folder / "faskes.csv")
+        made.publish(facility_manifest("dinkes-faskes", "dinkes"))
+        yield made
+    finally:
+        made.stop()
 
 
 @pytest.fixture(scope="module")
 def narrow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
-    made = running(
+    with running(
         tmp_path_factory.mktemp("narrow"),
         job_result_bytes="5000", answer_memory_bytes="1024", spool_bytes="40000",
         agency_file_bytes="10000", file_versions="2", detail_bytes_per_hour="40000",
-    )  # fmt: skip
-    yield made
-    made.stop()
+    ) as made:  # fmt: skip
+        yield made
 
 
 def job(client: httpx.Client) -> httpx.Response:
@@ -162,11 +166,10 @@ def test_hostile_66_large_questions_use_up_the_details_of_one_client(narrow: Run
 
 
 def test_hostile_65_a_full_disk_stops_exports_and_uploads_and_no_look_up(tmp_path: Path) -> None:
-    made = running(tmp_path)
-    made.stop()
-    made.environment |= {"SIMPUL_LOG_RESERVE_BYTES": str(1 << 60), "SIMPUL_ANSWER_MEMORY_BYTES": "1024"}
-    made.start()
-    try:
+    with running(tmp_path) as made:
+        made.stop()
+        made.environment |= {"SIMPUL_LOG_RESERVE_BYTES": str(1 << 60), "SIMPUL_ANSWER_MEMORY_BYTES": "1024"}
+        made.start()
         client = made.client("client", "dinkes")
         for refused in (
             client.get(LIST, params={"f": "csv"}),
@@ -175,8 +178,6 @@ def test_hostile_65_a_full_disk_stops_exports_and_uploads_and_no_look_up(tmp_pat
             assert (refused.status_code, refused.json()["code"]) == (507, "storage_full")
         assert client.get(f"{LIST}/P1").status_code == 200
         assert job(client).json()["problem"]["code"] == "storage_full"
-    finally:
-        made.stop()
 
 
 @pytest.mark.anyio

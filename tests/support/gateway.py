@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import time
 from pathlib import Path
 from typing import Any
@@ -14,16 +13,10 @@ import httpx
 from app.cli.instance import create_instance
 from app.settings import load_settings
 from tests.support import programs
+from tests.support.ports import free_port
 
 READY_SECONDS = 90
 TOKEN_SECONDS = 600
-
-
-def free_port() -> int:
-    """A port of the loopback that nobody uses now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class RunningGateway:
@@ -54,7 +47,8 @@ class RunningGateway:
         with self._client() as asking:
             while time.monotonic() < ends:
                 try:
-                    if asking.get("/health/ready").status_code == httpx.codes.OK:
+                    answer = asking.get("/health/ready")
+                    if answer.status_code == httpx.codes.OK and self._process.poll() is None:
                         return
                 except httpx.HTTPError:
                     pass

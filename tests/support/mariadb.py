@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-import socket
 import subprocess
 import tempfile
 import time
@@ -15,6 +14,8 @@ from pathlib import Path
 
 import pymysql
 import pytest
+
+from tests.support.ports import free_port
 
 PASSWORD = "uji-4f9c1e"
 USER = "simpul"
@@ -39,9 +40,7 @@ def running_server() -> Iterator[int]:
         f"CREATE USER {USER}@'127.0.0.1' IDENTIFIED BY '{PASSWORD}';\nGRANT ALL ON *.* TO {USER}@'127.0.0.1' WITH GRANT OPTION;\n"
     )
     (folder / "init.sql").chmod(0o644)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
+    port = free_port()
     command = [*prefix, daemon, "--no-defaults", place, f"--port={port}", "--bind-address=127.0.0.1"]
     command += [f"--socket={folder / 'server.sock'}", f"--init-file={folder / 'init.sql'}", "--skip-log-bin"]
     command += ["--innodb-buffer-pool-size=64M", "--character-set-server=utf8mb4", "--skip-name-resolve"]

@@ -34,7 +34,7 @@ from app.audit.witness import Witness
 from app.audit.witnessing import WitnessRules
 from app.errors import LogBroken, LogUnavailable
 from tests.support import programs
-from tests.support.gateway import free_port
+from tests.support.ports import free_port
 
 GATEWAY = Gateway("gw-1", "simpul 0.1.0")
 OTHER = Gateway("gw-2", "simpul 0.1.0")
