@@ -38,6 +38,11 @@ class Settings(BaseSettings):
     host: str = Field(default="127.0.0.1", description="Address to listen on")
     port: int = Field(default=8000, ge=0, le=65535, description="Port to listen on; 0 picks a free one")
 
+    ca_file: Path | None = Field(
+        default=None,
+        description="File of authorities (PEM) that connections to sources and witnesses trust; empty: those of the system",
+    )
+
     # limits of a request
     request_body_bytes: int = Field(
         default=1_048_576, ge=1024, description="Largest request body except uploads and matches (64 MiB)"

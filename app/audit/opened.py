@@ -50,4 +50,4 @@ def witnesses_of(settings: Settings) -> WitnessRules | None:
         raise SettingsInvalid(
             f"SIMPUL_LOG_POLICY {path}: the quorum {policy.quorum} cannot be met by the witnesses that have a URL"
         )
-    return WitnessRules(policy, settings.witness_failure_seconds)
+    return WitnessRules(policy, settings.witness_failure_seconds, ca_file=settings.ca_file)

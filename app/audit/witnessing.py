@@ -11,6 +11,7 @@ import base64
 import logging
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
 import httpx
 
@@ -21,6 +22,7 @@ from app.audit.policy import Policy, Witness
 from app.audit.proofs import consistency_ranges, proof_hashes
 from app.audit.store import LogStore
 from app.errors import LogBroken, LogError, LogUnavailable
+from app.tls import verified
 
 _logger = logging.getLogger(__name__)
 _ANSWER_BYTES = 65_536
@@ -43,6 +45,8 @@ class WitnessRules:
     policy: Policy
     failure_seconds: float = 14_400.0
     timeout_seconds: float = 1.0
+    ca_file: Path | None = None
+    """Authorities of TLS in PEM; None: the system's."""
 
 
 class _NotCosignedError(Exception):
@@ -74,6 +78,7 @@ class Witnessing:
         self._policy = policy
         self._failure_seconds = rules.failure_seconds
         self._timeout_seconds = rules.timeout_seconds
+        self._ca_file = rules.ca_file
         self.states = [WitnessState(witness) for witness in policy.witnesses.values() if witness.url is not None]
         self._client: httpx.AsyncClient | None = None
         self._quorum_size = 0
@@ -82,7 +87,9 @@ class Witnessing:
 
     async def start(self, last: Checkpoint | None) -> None:
         """Ask each witness whether our last signed checkpoint is the last it saw. LogBroken when we were rolled back."""
-        self._client = httpx.AsyncClient(timeout=self._timeout_seconds, trust_env=False, follow_redirects=False)
+        self._client = httpx.AsyncClient(
+            timeout=self._timeout_seconds, verify=verified(self._ca_file), trust_env=False, follow_redirects=False
+        )
         await self._remember_quorum(_PAGES_AT_START)
         if last is not None and last.size:
             await self.cosign(last)

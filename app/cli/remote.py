@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 
 from app.cli.output import fail
+from app.tls import verified
 
 PROFILE_FILE = Path.home() / ".config" / "simpul" / "profile.json"
 _PRIVATE = 0o077
@@ -22,7 +23,9 @@ class Remote:
     def __init__(self, url: str, client_id: str, client_secret: str) -> None:
         self.url = url.rstrip("/")
         # Environment proxies are ignored: credentials go to the gateway and nowhere else.
-        self._http = httpx.Client(base_url=self.url, timeout=120.0, trust_env=False)
+        ca_file = os.environ.get("SIMPUL_CA_FILE")
+        tls = verified(Path(ca_file)) if ca_file else True
+        self._http = httpx.Client(base_url=self.url, timeout=120.0, trust_env=False, verify=tls)
         self._http.headers["authorization"] = f"Bearer {self._token(client_id, client_secret)}"
 
     def call(self, method: str, path: str, *, ok: tuple[int, ...] = (), **request: Any) -> httpx.Response:

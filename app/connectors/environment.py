@@ -54,4 +54,6 @@ class Environment:
     network: NetworkPolicy = field(default_factory=NetworkPolicy)
     limits: Limits = field(default_factory=Limits)
     zone: str = "Asia/Jakarta"
+    ca_file: Path | None = None
+    """Authorities of TLS in PEM; None: the system's."""
     variables: Mapping[str, str] = field(default_factory=dict)

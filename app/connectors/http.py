@@ -24,7 +24,6 @@ from httpx_aiohttp import AiohttpTransport
 from app.connectors.environment import Environment, NetworkPolicy
 from app.connectors.json_text import JsonFlaw, decode_json_bytes, parse_json
 from app.connectors.network import HttpAddress, canonical_host, resolve_allowed
-from app.connectors.tls import verified
 from app.errors import (
     NetworkForbidden,
     SimpulError,
@@ -41,6 +40,7 @@ from app.errors import (
     SourceUnreachable,
 )
 from app.lanes import in_bulk
+from app.tls import verified
 
 MOST_HOPS = 5
 MOST_WAITS = 20
@@ -199,10 +199,12 @@ class HttpSource:
         if self._client is None:
             policy, limits = self._environment.network, self._environment.limits
 
+            tls = verified(self._environment.ca_file)
+
             def session() -> aiohttp.ClientSession:
                 connector = aiohttp.TCPConnector(
                     resolver=_PolicyResolver(policy),
-                    ssl=verified(),
+                    ssl=tls,
                     limit=limits.concurrency,
                     ttl_dns_cache=10,
                     use_dns_cache=True,
@@ -214,9 +216,9 @@ class HttpSource:
             timeout = httpx.Timeout(limits.deadline_seconds, connect=CONNECT_SECONDS)
             self._client = httpx.AsyncClient(
                 headers=packings,
-                transport=AiohttpTransport(client=session, verify=verified(), trust_env=False),
+                transport=AiohttpTransport(client=session, verify=tls, trust_env=False),
                 timeout=timeout,
-                verify=verified(),
+                verify=tls,
                 trust_env=False,
                 follow_redirects=False,
             )

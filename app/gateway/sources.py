@@ -29,6 +29,7 @@ from app.errors import SimpulError, SourceSuspended
 from app.schemas import registry
 from app.schemas.registry import SchemaDef
 from app.settings import Settings
+from app.tls import verified
 
 log = structlog.get_logger("simpul.sources")
 
@@ -78,6 +79,7 @@ class Opener:
     def __init__(self, settings: Settings, secrets: SecretStore) -> None:
         self._settings = settings
         self._secrets = secrets
+        verified(settings.ca_file)  # a file that cannot be read stops the start, not the first question
         self.cache = work_folder(settings.dir / "cache", "of")
         """What is kept of sources on disk: of this process alone, and gone with it."""
 
@@ -104,6 +106,7 @@ class Opener:
                 concurrency=min(settings.source_concurrency, source.concurrency or settings.source_concurrency),
             ),
             zone=settings.zone,
+            ca_file=settings.ca_file,
         )
 
     def connector(self, manifest: Manifest, agency: Agency) -> Connector:

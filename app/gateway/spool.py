@@ -9,6 +9,7 @@ import secrets
 import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import cached_property
 from pathlib import Path
 from typing import IO, Final
 
@@ -42,13 +43,21 @@ class Spool:
     ) -> None:
         self.size = 0
         self.closed = False
-        self.key = key or secrets.token_bytes(KEY_BYTES)
+        self._key = key
         self._folder, self._path, self._room = folder, path, room
         self._memory_bytes = memory_bytes if path is None else 0
         self._most_bytes = most_bytes
         self._chunks: list[bytes] = []
         self._file: IO[bytes] | None = None if path is None else self._opened()
-        self._cipher = _cipher(self.key)
+
+    @cached_property
+    def key(self) -> bytes:
+        """Key of the file, made when it is first needed: most answers stay in memory."""
+        return self._key or secrets.token_bytes(KEY_BYTES)
+
+    @cached_property
+    def _cipher(self) -> CipherContext:
+        return _cipher(self.key)
 
     def write(self, part: bytes) -> int:
         """Appends; raises `AnswerTooLarge` naming the job route above the limit."""

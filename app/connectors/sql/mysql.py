@@ -321,7 +321,8 @@ class MysqlConnector(Connector, Aggregation):
             raise SourceUnreachable("the port that the address refers to is no number", field="/source/url") from None
         addresses = await dial_addresses(target, self._environment)
         if self._sessions is None:
-            self._sessions = Sessions(target, addresses, self._environment.limits.deadline_seconds)
+            limits, ca_file = self._environment.limits, self._environment.ca_file
+            self._sessions = Sessions(target, addresses, limits.deadline_seconds, ca_file)
         self._sessions.addresses, self._dialled_at = addresses, now
         return self._sessions
 

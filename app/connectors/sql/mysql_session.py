@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pymysql
@@ -20,7 +21,7 @@ from pymysql.cursors import SSCursor
 
 from app.connectors.sql.address import ServerTarget
 from app.connectors.sql.mysql_faults import translated
-from app.connectors.tls import unverified, verified
+from app.tls import unverified, verified
 
 CONNECT_SECONDS = 5.0
 _IDLE_SECONDS = 60.0
@@ -86,10 +87,13 @@ class ServerFacts:
 class Sessions:
     """Idle sessions of one connector. Called from its threads only; whoever takes one gives it back or drops it."""
 
-    def __init__(self, target: ServerTarget, addresses: list[str], deadline_seconds: float) -> None:
+    def __init__(
+        self, target: ServerTarget, addresses: list[str], deadline_seconds: float, ca_file: Path | None
+    ) -> None:
         self.addresses = addresses
         self._target = target
         self._seconds = deadline_seconds
+        self._ca_file = ca_file
         self._idle: list[tuple[Session, float]] = []
         self._lock = threading.Lock()
         self.facts: ServerFacts | None = None
@@ -146,7 +150,7 @@ class Sessions:
                 cursorclass=SSCursor,
                 defer_connect=True,
                 program_name="simpul",
-                **_tls(target.sslmode),
+                **_tls(target.sslmode, self._ca_file),
             )
             session.connect(dialled)
             self.facts = ServerFacts.of(str(session.get_server_info()))  # type: ignore[no-untyped-call]
@@ -167,8 +171,8 @@ def _execute(session: Session, statement: str) -> None:
         cursor.execute(statement)
 
 
-def _tls(mode: str) -> dict[str, Any]:
-    """`verify-full` and `require` verify the certificate against the system's authorities; `prefer` takes TLS where there is any."""
+def _tls(mode: str, ca_file: Path | None) -> dict[str, Any]:
+    """`verify-full` and `require` verify the certificate; `prefer` takes TLS where there is any."""
     if mode in ("verify-full", "verify-ca", "require"):
-        return {"ssl": verified()}
+        return {"ssl": verified(ca_file)}
     return {"ssl_disabled": True} if mode == "disable" else {}

@@ -8,6 +8,7 @@ import ssl
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
+from pathlib import Path
 from typing import Any, ClassVar
 
 import asyncpg
@@ -30,8 +31,8 @@ from app.connectors.sql.postgres_render import PostgresRenderer
 from app.connectors.sql.render import MOST_KEYS, renders
 from app.connectors.sql.source import SqlSource
 from app.connectors.sql.statements import aggregate, tail
-from app.connectors.tls import made, unverified
 from app.errors import SimpulError, SourceSchemaMismatch, SourceTimeout, SourceUnreachable
+from app.tls import made, unverified
 
 BATCH_ROWS = 5_000
 SMALL_ROWS = 1_000
@@ -324,7 +325,7 @@ class PostgresConnector(Connector, KeyRows, Aggregation, Explains):
         target = self._target()
         addresses = await dial_addresses(target, self._environment)
         milliseconds = round(self._environment.limits.deadline_seconds * 1000)
-        attempts = [unverified(), False] if target.sslmode == "prefer" else [_ssl(target.sslmode, target.host)]
+        attempts = [unverified(), False] if target.sslmode == "prefer" else [_ssl(target, self._environment.ca_file)]
         try:
             while True:
                 try:
@@ -388,16 +389,16 @@ class _NamedContext(ssl.SSLContext):
         return super().wrap_bio(incoming, outgoing, *options, **{**named, "server_hostname": self.name})
 
 
-def _ssl(mode: str, host: str) -> ssl.SSLContext | bool:
-    """`verify-full` and `require` verify certificate and name against the system's authorities; `disable` uses no TLS.
+def _ssl(target: ServerTarget, ca_file: Path | None) -> ssl.SSLContext | bool:
+    """`verify-full` and `require` verify certificate and name; `disable` uses no TLS.
 
     Always a context or False: of a mode's name asyncpg makes a context with the certificates and settings that it finds in the
     environment and in the home folder.
     """
-    if mode == "disable":
+    if target.sslmode == "disable":
         return False
-    context = made(_NamedContext)
-    context.name = host  # type: ignore[attr-defined]
+    context = made(_NamedContext, ca_file)
+    context.name = target.host  # type: ignore[attr-defined]
     return context
 
 

@@ -94,12 +94,12 @@ class Secrets:
         return text.replace("${secret:PW}", SECRET)
 
 
-def environment(root: Path, **limits: Any) -> Environment:
+def environment(root: Path, ca_file: Path | None = None, **limits: Any) -> Environment:
     """What a connector under test is given; loopback is allowed."""
     cache = root / ".cache"
     cache.mkdir(exist_ok=True)
     policy = NetworkPolicy(networks=(ip_network("127.0.0.0/8"),))
-    return Environment("dinkes", "dinkes-uji", root, cache, Secrets(), policy, Limits(**limits))
+    return Environment("dinkes", "dinkes-uji", root, cache, Secrets(), policy, Limits(**limits), ca_file=ca_file)
 
 
 def opened(root: Path, source: dict[str, Any], **limits: Any) -> Connector:

@@ -62,8 +62,8 @@ async def reload(cluster: Cluster, ssl: str) -> None:
 
 
 @pytest.fixture
-async def cluster(postgres_cluster: Cluster, tmp_path: Path, monkeypatch) -> AsyncIterator[Cluster]:
-    """The cluster with TLS, its certificate for `localhost` among the authorities that the gateway trusts."""
+async def cluster(postgres_cluster: Cluster, tmp_path: Path) -> AsyncIterator[Cluster]:
+    """The cluster with TLS, its certificate for `localhost` in `tmp_path`."""
     place = Path(postgres_cluster.folder) / "cluster"
     trusted, key = certificate(tmp_path, "localhost")
     for source, target in ((trusted, place / "uji.crt"), (key, place / "uji.key")):
@@ -75,7 +75,6 @@ async def cluster(postgres_cluster: Cluster, tmp_path: Path, monkeypatch) -> Asy
         await session.execute(f"ALTER SYSTEM SET {statement}")
     await session.close()
     await reload(postgres_cluster, "on")
-    monkeypatch.setenv("SSL_CERT_FILE", str(trusted))
     yield postgres_cluster
     session = await asyncpg.connect(postgres_cluster.url())
     for name in ("ssl", "ssl_cert_file", "ssl_key_file"):
@@ -88,7 +87,7 @@ async def cluster(postgres_cluster: Cluster, tmp_path: Path, monkeypatch) -> Asy
 async def test_the_name_of_the_manifest_is_what_the_certificate_must_hold(cluster, tmp_path, host, trusted) -> None:
     url = f"postgresql://simpul@{host}:{cluster.port}/postgres?sslmode=verify-full"
     query = "SELECT (SELECT ssl::text FROM pg_catalog.pg_stat_ssl ORDER BY ssl DESC LIMIT 1) AS aman"
-    connector = opened(tmp_path, {"kind": "sql", "url": url, "query": query})
+    connector = opened(tmp_path, {"kind": "sql", "url": url, "query": query}, ca_file=tmp_path / "localhost.crt")
     try:
         if trusted:
             assert await read(connector, ScanRequest()) == [("true",)]
@@ -101,11 +100,14 @@ async def test_the_name_of_the_manifest_is_what_the_certificate_must_hold(cluste
         await connector.close()
 
 
-async def test_an_authority_that_is_not_trusted_is_refused(cluster, tmp_path, monkeypatch) -> None:
+@pytest.mark.parametrize("given", ["another", "none, but the environment names it"])
+async def test_an_authority_that_is_not_trusted_is_refused(cluster, tmp_path, monkeypatch, given) -> None:
     other, _ = certificate(tmp_path, "lain.example")
-    monkeypatch.setenv("SSL_CERT_FILE", str(other))
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "localhost.crt"))
+    monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path))
+    ca_file = other if given == "another" else None
     url = f"postgresql://simpul@localhost:{cluster.port}/postgres?sslmode=require"
-    connector = opened(tmp_path, {"kind": "sql", "url": url, "table": "pg_catalog.pg_class"})
+    connector = opened(tmp_path, {"kind": "sql", "url": url, "table": "pg_catalog.pg_class"}, ca_file=ca_file)
     try:
         with pytest.raises(SourceTlsFailed) as caught:
             await read(connector, ScanRequest())

@@ -473,11 +473,15 @@ async def _(at: At) -> None:
     assert answer.json()["expires_in"] == 61
 
 
-def limits_of(at: At) -> Any:
+def environment_of(at: At) -> Any:
     opened = at.state.sources.get("dinkes-faskes")
     assert opened is not None
     manifest = opened.manifest or parse_manifest({})
-    return at.state.opener.environment(manifest, at.state.agency("dinkes")).limits
+    return at.state.opener.environment(manifest, at.state.agency("dinkes"))
+
+
+def limits_of(at: At) -> Any:
+    return environment_of(at).limits
 
 
 @pytest.mark.parametrize("name", sorted(EFFECTS))
@@ -488,7 +492,7 @@ async def test_a_setting_has_an_effect(tmp_path: Path, template: Path, name: str
 
 
 ELSEWHERE = {
-    "dir", "database_url", "log_origin", "host", "port", "log_policy", "witness_failure_seconds", "log_level", "drain_seconds",
+    "dir", "database_url", "log_origin", "ca_file", "host", "port", "log_policy", "witness_failure_seconds", "log_level", "drain_seconds",
 }  # fmt: skip
 """Settings of which nothing is to be seen through the API: the two tests below show their effects."""
 
@@ -541,6 +545,18 @@ async def test_the_patience_with_witnesses_is_a_setting(tmp_path: Path, template
     found = witnesses_of(load_settings(dir=tmp_path, log_policy=path, witness_failure_seconds=12.5))
     assert found is not None
     assert found.failure_seconds == 12.5
+
+
+async def test_the_authorities_are_a_setting(tmp_path: Path, template: Path) -> None:
+    from tests.integration.connectors.test_database_tls import certificate
+
+    trusted, _ = certificate(tmp_path, "localhost")
+    async with serving(tmp_path / "instance", template, ca_file=trusted) as at:
+        await at.provide_service(lambda *_: (200, "application/json", b"[]"))
+        assert environment_of(at).ca_file == trusted
+    with pytest.raises(SettingsInvalid, match="SIMPUL_CA_FILE"):
+        async with serving(tmp_path / "other", template, ca_file=tmp_path / "none.pem"):
+            pass
 
 
 def test_every_setting_is_shown() -> None:
