@@ -6,14 +6,18 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import multiprocessing
 import statistics
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
+import orjson
 
 from benchmarks.lookup import fill
 from tests.fixtures.postgres import fresh_database, shared_cluster, stop_shared_cluster
@@ -23,6 +27,9 @@ LIST = "/v1/records/fasilitas-kesehatan"
 SCHOOLS = "/v1/records/satuan-pendidikan"
 LOOKUPS_A_SECOND = 20
 LISTS_A_SECOND = 5
+
+Work = tuple[str, str, dict[str, Any]]
+"""Method, path and options of a request."""
 
 
 def furnish(gateway: RunningGateway, folder: Path, database: str, rows: int) -> None:
@@ -66,24 +73,44 @@ def look_up(client: httpx.Client, seconds: float) -> list[float]:
     return times
 
 
-def beside(
-    gateway: RunningGateway, work: Callable[[httpx.Client], httpx.Response], a_second: float
-) -> tuple[threading.Event, list[int], list[threading.Thread]]:
-    """The same work again and again at a pace, by as many clients as it takes."""
-    stop, codes = threading.Event(), list[int]()
-    clients = [gateway.client("client", "dinkes") for _ in range(5)]
+@contextlib.contextmanager
+def beside(gateway: RunningGateway, work: Work, a_second: float) -> Iterator[list[int]]:
+    """The same work again and again at a pace, by as many clients as it takes, in a process of its own: the one that takes the
+    times of look-ups does nothing else. Gives the statuses, when it has ended.
+    """
+    tokens = [gateway.client("client", "dinkes").headers["authorization"] for _ in range(5)]
+    context = multiprocessing.get_context("spawn")
+    stop, answers, codes = context.Event(), context.Queue(), list[int]()
+    worker = context.Process(target=_busy, args=(gateway.url, tokens, work, a_second, stop, answers))
+    worker.start()
+    answers.get()
+    try:
+        yield codes
+    finally:
+        stop.set()
+        codes += answers.get()
+        worker.join()
 
-    def run(client: httpx.Client, first: float) -> None:
-        time.sleep(first)
-        while not stop.is_set():
-            began = time.perf_counter()
-            codes.append(work(client).status_code)
-            time.sleep(max(len(clients) / a_second - (time.perf_counter() - began), 0))
 
-    threads = [threading.Thread(target=run, args=(client, place / a_second)) for place, client in enumerate(clients)]
+def _busy(url: str, tokens: list[str], work: Work, a_second: float, stop: Any, answers: Any) -> None:
+    method, path, options = work
+    codes = list[int]()
+
+    def run(token: str, first: float) -> None:
+        with httpx.Client(base_url=url, timeout=60, trust_env=False, headers={"authorization": token}) as client:
+            time.sleep(first)
+            while not stop.is_set():
+                began = time.perf_counter()
+                codes.append(client.request(method, path, **options).status_code)
+                time.sleep(max(len(tokens) / a_second - (time.perf_counter() - began), 0))
+
+    threads = [threading.Thread(target=run, args=(token, n / a_second)) for n, token in enumerate(tokens)]
     for thread in threads:
         thread.start()
-    return stop, codes, threads
+    answers.put(None)
+    for thread in threads:
+        thread.join()
+    answers.put(codes)
 
 
 def told(name: str, times: list[float], quiet: float | None = None) -> float:
@@ -103,22 +130,17 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=8.0)
     parser.add_argument("--rows", type=int, default=20_000)
     given = parser.parse_args()
-    kinds: dict[str, tuple[Callable[[httpx.Client], httpx.Response], float]] = {
+    keys = orjson.dumps({"keys": [str(20000000 + n) for n in range(20_000)], "fields": ["nama"]})
+    json = {"content-type": "application/json"}
+    sql = orjson.dumps({"sql": "SELECT count(*) AS n FROM satuan_pendidikan"})
+    kinds: dict[str, tuple[Work, float]] = {
         "5 unpushed lists a second": (
-            lambda c: c.get(SCHOOLS, params={"nama": "Sekolah 7", "limit": "10"}),
+            ("GET", SCHOOLS, {"params": {"nama": "Sekolah 7", "limit": "10"}}),
             LISTS_A_SECOND,
         ),
-        "exports (CSV, all records)": (lambda c: c.get(SCHOOLS, params={"f": "csv"}), 1),
-        "SQL over all records": (
-            lambda c: c.post("/v1/queries", json={"sql": "SELECT count(*) AS n FROM satuan_pendidikan"}),
-            1,
-        ),
-        "matches of 20,000 keys": (
-            lambda c: c.post(
-                f"{SCHOOLS}/match", json={"keys": [str(20000000 + n) for n in range(20_000)], "fields": ["nama"]}
-            ),
-            0.5,
-        ),
+        "exports (CSV, all records)": (("GET", SCHOOLS, {"params": {"f": "csv"}}), 1),
+        "SQL over all records": (("POST", "/v1/queries", {"content": sql, "headers": json}), 1),
+        "matches of 20,000 keys": (("POST", f"{SCHOOLS}/match", {"content": keys, "headers": json}), 0.5),
     }
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -136,7 +158,7 @@ def _measure(
     database: str,
     rows: int,
     seconds: float,
-    kinds: dict[str, tuple[Callable[[httpx.Client], httpx.Response], float]],
+    kinds: dict[str, tuple[Work, float]],
 ) -> None:
     gateway = RunningGateway(folder / "instance")
     gateway.init()
@@ -147,12 +169,9 @@ def _measure(
         look_up(client, 1)
         quiet = told("look-ups alone", look_up(client, seconds))
         for kind, (work, pace) in kinds.items():
-            stop, codes, threads = beside(gateway, work, pace)
-            time.sleep(1)
-            times = look_up(client, seconds)
-            stop.set()
-            for thread in threads:
-                thread.join()
+            with beside(gateway, work, pace) as codes:
+                time.sleep(1)
+                times = look_up(client, seconds)
             told(f"beside {kind}", times, quiet)
             print(
                 f"  {len(codes)} answered: " + ", ".join(f"{codes.count(code)} x {code}" for code in sorted(set(codes)))

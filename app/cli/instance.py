@@ -133,7 +133,8 @@ def serve(
         raise typer.Exit(BROKEN)
 
 
-_COLLECT_AFTER_OBJECTS = 10_000
+_COLLECT_AFTER_OBJECTS = 5_000
+"""A collection looks at these, the next kind at four times as many: 2 ms, in which nobody else is answered."""
 
 
 class GatewayServer(uvicorn.Server):
@@ -144,7 +145,7 @@ class GatewayServer(uvicorn.Server):
         await super().startup(sockets)
         gc.collect()
         gc.freeze()
-        gc.set_threshold(_COLLECT_AFTER_OBJECTS, 20, 50)
+        gc.set_threshold(_COLLECT_AFTER_OBJECTS, 4, 100)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:

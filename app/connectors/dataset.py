@@ -92,7 +92,7 @@ class MappedSource:
         selection = Selection(self.schema, request, wanted, self.mapping.around)
         async for batch in self._batches(scan):
             await selection.take(self.mapping, batch)
-        result = selection.result(pushed, datetime.now(UTC))
+        result = await selection.result(pushed, datetime.now(UTC))
         result.whole, result.version = scan.filter is None, version
         return result
 
@@ -114,7 +114,7 @@ class MappedSource:
             if exhausted or selection.found >= ordered.limit:
                 break
         pushed = (*pushed, "order", *(("limit",) if most is not None else ()))
-        return selection.result(pushed, datetime.now(UTC))
+        return await selection.result(pushed, datetime.now(UTC))
 
     @property
     def kept(self) -> bool:
@@ -139,8 +139,8 @@ class MappedSource:
         async with aclosing(self._batches(scan)) as batches:
             async for batch in batches:
                 await selection.take(self.mapping, batch)
-                yield selection.drain(pushed, datetime.now(UTC))
-        end = selection.drain(pushed, datetime.now(UTC))
+                yield await selection.drain(pushed, datetime.now(UTC))
+        end = await selection.drain(pushed, datetime.now(UTC))
         end.whole, end.version = scan.filter is None, version
         yield end
 
@@ -152,7 +152,7 @@ class MappedSource:
             await selection.take(self.mapping, batch)
             if selection.overflown:
                 return None
-        result = selection.result((), datetime.now(UTC))
+        result = await selection.result((), datetime.now(UTC))
         result.whole, result.version = True, version
         return result
 

@@ -169,8 +169,12 @@ def inside(operand: Operand) -> Iterator[Operand]:
 
 def properties(node: Filter) -> frozenset[str]:
     """Names of all properties that the filter looks at."""
-    parts = (part for found in walk(node) for operand in operands(found) for part in inside(operand))
-    return frozenset(part.name for part in parts if isinstance(part, Property))
+    found: set[str] = set()
+    for part in walk(node):
+        for operand in operands(part):
+            if not isinstance(operand, Literal):  # a list may have a million
+                found.update(inner.name for inner in inside(operand) if isinstance(inner, Property))
+    return frozenset(found)
 
 
 def operators(node: Filter) -> frozenset[str]:

@@ -1,45 +1,30 @@
-"""The processes that read files of agencies: parsers and SQLite see no environment, no key, no socket of the gateway. Run as a module.
+"""The processes that read files of agencies: parsers and SQLite see no environment, no key, no socket of the gateway.
 
 One process that has everything loaded forks a worker for each job that `isolation.py` sends; a worker serves one source, under limits.
 """
 
 from __future__ import annotations
 
-import contextlib
 import os
 import pickle
 import resource
 import select
-import signal
 import socket
-import sys
 from collections.abc import Iterator
 from typing import IO, Any, Final
 
-from app.children import end_with_parent
 from app.connectors.isolation_wire import FRAME, faulted, packed
 from app.errors import SimpulError, SourceFailed, SourceTooLarge
+from app.nursery import fork_for_each
 
 IDLE_SECONDS: Final = 60.0
 _PAGE_BYTES = resource.getpagesize()
 
 
-def main(descriptor: int) -> None:
+def main() -> None:
     """Forks a worker for each pair of pipes that arrives; ends when the gateway does."""
     _load()
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
-    with socket.socket(fileno=descriptor) as control:
-        while True:
-            message, pipes, _, _ = socket.recv_fds(control, 1, 2)
-            if not message:
-                return
-            if os.fork() == 0:
-                control.close()
-                with contextlib.suppress(Exception):
-                    _serve(*pipes)
-                os._exit(0)
-            for pipe in pipes:
-                os.close(pipe)
+    fork_for_each(_serve)
 
 
 def _load() -> None:
@@ -48,12 +33,9 @@ def _load() -> None:
     import app.connectors.sql.sqlite_file  # noqa: F401, PLC0415 - the same
 
 
-def _serve(jobs: int, answers: int) -> None:
+def _serve(talk: socket.socket) -> None:
     """A worker: the object of one source, whose methods are called one after the other."""
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    end_with_parent()
-    with os.fdopen(jobs, "rb", buffering=0) as source, os.fdopen(answers, "wb") as sink:
-        _send(sink, b"P", str(os.getpid()).encode())
+    with talk.makefile("rb", buffering=0) as source, talk.makefile("wb") as sink:
         served, memory_bytes = _job(source)
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         most = _mapped() + memory_bytes
@@ -86,13 +68,13 @@ def _answer(sink: IO[bytes], method: Any, given: tuple[Any, ...]) -> None:
     _send(sink, b"E", b"")
 
 
-def _job(source: IO[bytes]) -> Any:
+def _job(source: socket.SocketIO) -> Any:
     """One pickled object from the gateway, which is the one that is trusted here."""
     head = _exactly(source, FRAME.size)
     return pickle.loads(_exactly(source, FRAME.unpack(head)[1]))  # noqa: S301 - from the gateway, never from a file
 
 
-def _exactly(source: IO[bytes], size: int) -> bytes:
+def _exactly(source: socket.SocketIO, size: int) -> bytes:
     parts = bytearray()
     while len(parts) < size:
         part = source.read(size - len(parts))
@@ -112,7 +94,3 @@ def _mapped() -> int:
     """Bytes of address space that are mapped now."""
     with open("/proc/self/statm", encoding="ascii") as file:  # noqa: PTH123 - no path object is needed
         return int(file.read().split()[0]) * _PAGE_BYTES
-
-
-if __name__ == "__main__":
-    main(int(sys.argv[1]))

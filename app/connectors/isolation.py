@@ -5,22 +5,18 @@ Workers are forked from one process that is loaded already, and kept while they 
 
 from __future__ import annotations
 
-import atexit
 import contextlib
 import os
 import pickle
 import signal
-import socket
-import subprocess
-import sys
 import threading
 from collections.abc import AsyncIterator, Iterator
 from typing import Any, Final
 
-from app.children import bare_environment
 from app.connectors.blocking import Threads, pull
 from app.connectors.isolation_wire import FRAME, fault_of, unpacked
 from app.errors import SourceFailed
+from app.nursery import Nursery, NurseryDied
 
 MOST_IDLE: Final = 2
 MOST_BYTES: Final = 1 << 30
@@ -30,99 +26,24 @@ _ARROW: Final = {"ARROW_DEFAULT_MEMORY_POOL": "system"}
 _FROM_WORKER: Final = "the process that reads this source ended; it may need more memory than the limits allow"
 
 
-class _Nursery:
-    """The loaded process that workers are forked from. One for this process, started when first needed."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._control: socket.socket | None = None
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        """Starts it, unless it lives."""
-        with self._lock:
-            self._started()
-
-    def fork(self, jobs: int, answers: int) -> None:
-        """Has a worker forked that reads jobs here and answers there."""
-        with self._lock:
-            for last in (False, True):
-                control = self._started()
-                try:
-                    socket.send_fds(control, [b"w"], [jobs, answers])
-                    return
-                except OSError:
-                    self.stop()
-                    if last:
-                        raise SourceFailed("no process could be started that reads files", field="/source") from None
-
-    def stop(self) -> None:
-        """Lets it end."""
-        if self._control is not None:
-            self._control.close()
-        if self._process is not None:
-            with contextlib.suppress(ProcessLookupError):
-                self._process.kill()
-            self._process.wait()
-        self._control = self._process = None
-
-    def _started(self) -> socket.socket:
-        if self._control is not None and self._process is not None and self._process.poll() is None:
-            return self._control
-        self.stop()
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        with theirs:
-            # -P: this gateway's own code, also where the folder it was started in holds another `app`.
-            self._process = subprocess.Popen(  # noqa: S603 - our own module
-                [sys.executable, "-P", "-m", "app.connectors.isolated_child", str(theirs.fileno())],
-                pass_fds=(theirs.fileno(),),
-                env={**bare_environment(), **_ARROW},
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                start_new_session=True,
-            )
-        self._control = ours
-        return ours
-
-
-_nurseries: dict[int, _Nursery] = {}
-
-
-def nursery() -> _Nursery:
-    """That of this process (a forked one has its own)."""
-    found = _nurseries.get(os.getpid())
-    if found is None:
-        _nurseries.clear()
-        found = _nurseries[os.getpid()] = _Nursery()
-        atexit.register(_end, os.getpid())
-    return found
-
-
-def _end(process: int) -> None:
-    if process == os.getpid() and process in _nurseries:
-        _nurseries[process].stop()
+NURSERY: Final = Nursery("from app.connectors.isolated_child import main; main()", _ARROW)
+"""The loaded process that workers are forked from. One for this process (a forked one makes its own)."""
 
 
 class _Worker:
     """The gateway's side of one worker."""
 
     def __init__(self, served: Any, memory_bytes: int) -> None:
-        jobs, ours = os.pipe()
-        theirs, answers = os.pipe()
         try:
-            nursery().fork(jobs, answers)
-        finally:
-            os.close(jobs)
-            os.close(answers)
-        self._jobs = os.fdopen(ours, "wb")
-        self._answers = os.fdopen(theirs, "rb")
+            talk, process = NURSERY.fork()
+        except NurseryDied:
+            raise SourceFailed("no process could be started that reads files", field="/source") from None
+        self._process: int | None = process
+        with talk:  # the two files hold it from here on
+            self._jobs, self._answers = talk.makefile("wb"), talk.makefile("rb")
         self.used = False
         self._lock = threading.Lock()
-        self._process: int | None = None
-        """A descriptor of the process itself: its number may be another one's once it has ended."""
         try:
-            self._process = os.pidfd_open(int(self._frame()[1]))
             self._send((served, memory_bytes))
         except (OSError, ValueError):
             self.close()
@@ -151,9 +72,9 @@ class _Worker:
 
     def close(self) -> None:
         """Lets go of it: it ends when it has nothing to do."""
-        for pipe in (self._jobs, self._answers):
+        for file in (self._jobs, self._answers):
             with contextlib.suppress(OSError):
-                pipe.close()
+                file.close()
         with self._lock:
             process, self._process = self._process, None
         if process is not None:
@@ -191,7 +112,7 @@ class Isolated:
 
     def warm(self) -> None:
         """Has the process that workers are forked from started beside what goes on."""
-        threading.Thread(target=nursery().start, name="nursery", daemon=True).start()
+        threading.Thread(target=NURSERY.start, name="nursery", daemon=True).start()
 
     async def call(self, method: str, *given: Any, deadline: float | None = None) -> Any:
         """The result of a method that gives one. Raises as the method does; `SourceTimeout` at the deadline (monotonic seconds)."""

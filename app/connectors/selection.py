@@ -198,22 +198,21 @@ class Selection:
         else:
             await in_bulk(self._take, mapping, batch)
 
-    def drain(self, pushed: tuple[str, ...], as_of: datetime) -> ReadResult:
+    async def drain(self, pushed: tuple[str, ...], as_of: datetime) -> ReadResult:
         """The records met since the last call in the order in which they were met, with their soft findings."""
         records, self._records = [record for _, record in self._records], []
-        return self._result(records, pushed, as_of)
+        return await self._result(records, pushed, as_of)
 
-    def result(self, pushed: tuple[str, ...], as_of: datetime) -> ReadResult:
+    async def result(self, pushed: tuple[str, ...], as_of: datetime) -> ReadResult:
         """The records in order, cut to the limit, with their soft findings."""
         self._trim()
-        return self._result([record for _, record in self._records], pushed, as_of)
+        return await self._result([record for _, record in self._records], pushed, as_of)
 
-    def _result(self, records: list[MappedRecord], pushed: tuple[str, ...], as_of: datetime) -> ReadResult:
-        for record in records:
-            found = soft_warnings(self._schema, record.values, self._around)
-            if found:
-                more = tuple(RecordWarning(item.field, item.code, item.detail_id, item.detail_en) for item in found)
-                record.warnings = record.warnings + more
+    async def _result(self, records: list[MappedRecord], pushed: tuple[str, ...], as_of: datetime) -> ReadResult:
+        if len(records) <= _INLINE_ROWS:
+            self._warn(records)
+        else:
+            await in_bulk(self._warn, records)
         return ReadResult(
             records=records,
             rejected_rows=self.rejected,
@@ -224,6 +223,13 @@ class Selection:
             skipped_blank=self.blank,
             by_rule=self.by_rule,
         )
+
+    def _warn(self, records: list[MappedRecord]) -> None:
+        for record in records:
+            found = soft_warnings(self._schema, record.values, self._around)
+            if found:
+                more = tuple(RecordWarning(item.field, item.code, item.detail_id, item.detail_en) for item in found)
+                record.warnings = record.warnings + more
 
     def _take(self, mapping: CompiledMapping, batch: RawBatch) -> None:
         self.blank += batch.skipped_blank

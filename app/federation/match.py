@@ -37,7 +37,7 @@ class Wanted:
 class Matching:
     """Takes what the sources give and answers key by key, in the order of the question."""
 
-    def __init__(self, schema: SchemaDef, wanted: Sequence[Wanted], fields: Sequence[str]) -> None:
+    def __init__(self, schema: SchemaDef, wanted: list[Wanted], fields: Sequence[str]) -> None:
         self._schema, self._wanted, self._fields = schema, wanted, fields
         self._keys: dict[str, str] = {}
         self._invalid: dict[str, str] = {}
@@ -74,6 +74,12 @@ class Matching:
         nobody = _UNKNOWN + ", ".join(sorted(missing)) if missing else None
         for item in self._wanted:
             yield self._answer(item, shown, nobody)
+
+    def forget(self) -> None:
+        """Frees what was asked and what was found: of a million keys that takes a while, and nobody should wait for it."""
+        for held in (self._wanted, self._keys, self._invalid, self._found):
+            held.clear()
+        self._known = frozenset()
 
     def _bind(self, key: str) -> None:
         try:

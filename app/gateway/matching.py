@@ -14,7 +14,7 @@ from app.connectors.filters import all_of
 from app.errors import FieldForbidden, SimpulError
 from app.federation.binder import RawQuery
 from app.federation.bulk import BulkRead
-from app.federation.executor import source_documents
+from app.federation.executor import Runtime, source_documents
 from app.federation.match import Matching, Wanted
 from app.federation.query import DatasetRef, Partial, SourceStatus
 from app.federation.sql.loading import merged_statuses
@@ -33,7 +33,8 @@ _LINES = 5_000
 class Keys:
     """The question: keys with values to compare, and the fields to show."""
 
-    wanted: Sequence[Wanted]
+    wanted: list[Wanted]
+    """Empty once they were answered."""
     fields: tuple[str, ...]
     compared: tuple[str, ...] = ()
 
@@ -88,14 +89,7 @@ async def match(
     runtime = state.runtime.until(time.monotonic() + seconds, exchange.principal.client_id)
     reads: list[BulkRead] = []
     try:
-        for wanted in await in_bulk(lambda: list(matching.filters())):
-            read = BulkRead(replace(asked.query, filter=all_of(wanted, asked.query.filter)), asked.refs, runtime)
-            reads.append(read)
-            async with aclosing(read.parts()) as parts:
-                async for part in parts:
-                    await in_bulk(matching.take, part)
-                    progress(reads)
-            read.finish()
+        await _read(asked, matching, runtime, reads, progress)
     except SimpulError as error:
         exchange.sources = error.legs = merged_statuses(reads)
         records.note_sources(state, exchange.sources)
@@ -106,7 +100,25 @@ async def match(
     exchange.fields = keys.fields
     exchange.rows = await in_bulk(_write, exchange, matching, keys, spool)
     records.note_sources(state, exchange.sources)
+    await in_bulk(reads.clear)  # each holds a filter of thousands of values
     return Made(spool, bool(exchange.complete), exchange.rows, exports.Wanted("json"))
+
+
+async def _read(
+    asked: records.Authorised,
+    matching: Matching,
+    runtime: Runtime,
+    reads: list[BulkRead],
+    progress: Callable[[Sequence[BulkRead]], None],
+) -> None:
+    for wanted in await in_bulk(lambda: list(matching.filters())):
+        read = BulkRead(replace(asked.query, filter=all_of(wanted, asked.query.filter)), asked.refs, runtime)
+        reads.append(read)
+        async with aclosing(read.parts()) as parts:
+            async for part in parts:
+                await in_bulk(matching.take, part)
+                progress(reads)
+        read.finish()
 
 
 def _silent(sources: Sequence[SourceStatus]) -> list[str]:
@@ -115,7 +127,7 @@ def _silent(sources: Sequence[SourceStatus]) -> list[str]:
 
 
 def _write(exchange: Exchange, matching: Matching, keys: Keys, spool: Spool) -> int:
-    """Writes the answer; returns how many records it holds."""
+    """Writes the answer and forgets the question; returns how many records it holds."""
     counts: Counter[str] = Counter()
     rows = 0
     lines: list[bytes] = []
@@ -135,4 +147,5 @@ def _write(exchange: Exchange, matching: Matching, keys: Keys, spool: Spool) -> 
         "complete": exchange.complete,
     }
     spool.write(b"]," + orjson.dumps(rest, default=str, option=orjson.OPT_UTC_Z)[1:])
+    matching.forget()
     return rows

@@ -21,6 +21,7 @@ from app.federation.bulk import BulkRead
 from app.federation.executor import Runtime, execute
 from app.federation.query import Query
 from tests.integration.api.conftest import facility_manifest
+from tests.support.children import workers_of
 from tests.support.gateway import RunningGateway
 from tests.support.memory import FACILITIES, MemorySource, ref_of
 from tests.support.sources import SourceServer
@@ -221,16 +222,6 @@ def test_hostile_59_workers_end_with_a_killed_gateway(tmp_path: Path) -> None:
 def _quietly(client: httpx.Client, sql: str) -> None:
     with contextlib.suppress(httpx.HTTPError):
         client.post("/v1/queries", json={"sql": sql})
-
-
-def workers_of(parent: int) -> list[int]:
-    """The SQL workers among the children of a process."""
-    found = []
-    for entry in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError, IndexError):
-            if int(entry.joinpath("stat").read_text().rpartition(")")[2].split()[1]) == parent:
-                found += [int(entry.name)] if b"sql.worker" in entry.joinpath("cmdline").read_bytes() else []
-    return found
 
 
 def _seconds(process: int) -> float:

@@ -15,7 +15,6 @@ from app.connectors.capabilities import Capabilities
 from app.connectors.ckan.source import CkanSource
 from app.connectors.contract import CheckStep, Connector, Discovery, RawBatch, RawColumn, ScanRequest
 from app.connectors.environment import Environment
-from app.connectors.file.connector import project
 from app.connectors.file.csv_reader import read_csv
 from app.connectors.file.json_reader import read_json
 from app.connectors.file.sniff import require_bytes
@@ -23,8 +22,10 @@ from app.connectors.file.source import FileSource
 from app.connectors.filters import Compare, Filter, Literal, Property, conjuncts
 from app.connectors.http import HttpSource, document_of
 from app.connectors.json_records import json_batch
+from app.connectors.projection import project
 from app.connectors.rest.connector import check_http
 from app.errors import CapabilityUndeclared, SourceFormatError, SourceMissing, SourceRejected
+from app.lanes import in_bulk
 
 PAGE_ROWS = 1_000
 PAGE_PACKAGES = 100
@@ -75,7 +76,7 @@ class CkanConnector(Connector):
             raise CapabilityUndeclared("this CKAN source does not sort or cut")
         batches = self._packages(request) if self._source.mode == "packages" else self._resource(request)
         async for batch in batches:
-            yield batch if request.columns is None else project(batch, request.columns)
+            yield batch if request.columns is None else await in_bulk(project, batch, request.columns)
 
     async def close(self) -> None:
         """Closes the connections."""

@@ -14,7 +14,6 @@ from app.connectors.blocking import BulkThread, Threads, pull
 from app.connectors.capabilities import Capabilities
 from app.connectors.cells import CELL_COLUMN, cell_kind
 from app.connectors.contract import (
-    JSON_COLUMN,
     CheckStep,
     Connector,
     Discovery,
@@ -29,11 +28,11 @@ from app.connectors.file.sheet import parse_sheet, read_sheet, sheets_of
 from app.connectors.file.sniff import require_format
 from app.connectors.file.source import SHEETS, FileSource, place_of
 from app.connectors.isolation import Isolated
+from app.connectors.projection import projected
 from app.errors import (
     CapabilityUndeclared,
     SimpulError,
     SourcePermissionDenied,
-    SourceSchemaMismatch,
 )
 
 JSON_BYTES_HERE = 1_048_576
@@ -147,14 +146,14 @@ class FileConnector(Connector, Freshness):
         columns, deadline = request.columns, request.deadline
         if self._source.kind_of_file in SHEETS:
             await self._threads.call(self._parse_sheet, deadline)
-            batches = pull(self._bulk, self._read_sheet(), deadline)
+            batches = pull(self._bulk, self._read_sheet(columns), deadline)
         elif self._alone():
             batches = self._isolated.stream("read", columns, deadline=deadline)
         else:
             batches = pull(self._bulk, self._content.read(columns), deadline)
         try:
             async for batch in batches:
-                yield batch if request.columns is None else project(batch, request.columns)
+                yield batch
         finally:
             await batches.aclose()  # type: ignore[attr-defined]
 
@@ -172,12 +171,12 @@ class FileConnector(Connector, Freshness):
             return place_of(self._environment.root, self._source.location).stat().st_size > JSON_BYTES_HERE
         return False
 
-    def _read_sheet(self) -> Iterator[RawBatch]:
+    def _read_sheet(self, columns: Sequence[str] | None) -> Iterator[RawBatch]:
         source, environment = self._source, self._environment
         path = place_of(environment.root, source.location)
         with unreadable(source.location):
             require_format(path, source.kind_of_file)
-            yield from read_sheet(path, source, environment.cache, environment.limits)
+            yield from projected(read_sheet(path, source, environment.cache, environment.limits), columns)
 
 
 def _clashes(source: FileSource, names: Sequence[str]) -> tuple[str, ...]:
@@ -188,21 +187,6 @@ def _clashes(source: FileSource, names: Sequence[str]) -> tuple[str, ...]:
         f"{name} stands among the properties and at the feature: {name} is the property, feature_{name} the feature's own"
         for name in ("geometry", "id")
         if f"feature_{name}" in names
-    )
-
-
-def project(batch: RawBatch, columns: Sequence[str]) -> RawBatch:
-    """The batch with these columns only, in this order. Raises `SourceSchemaMismatch` naming those that are gone."""
-    names = batch.schema.names
-    json = bool(names) and all(field.metadata == JSON_COLUMN for field in batch.schema)
-    missing = [name for name in columns if name not in names]
-    if missing and not json and (len(batch) or names):
-        raise SourceSchemaMismatch(f"the source has no column {', '.join(missing)}", field="/fields", missing=missing)
-    places = [names.index(name) if name in names else None for name in columns]
-    rows = [tuple(None if place is None else row[place] for place in places) for row in batch.rows or ()]
-    schema = pa.schema([batch.schema.field(name) if name in names else pa.field(name, pa.string()) for name in columns])
-    return RawBatch(
-        schema, rows=rows, place=batch.place, numbers=batch.numbers, rejects=batch.rejects, notes=batch.notes
     )
 
 

@@ -13,6 +13,7 @@ from app.connectors.file.json_reader import read_json
 from app.connectors.file.parquet_reader import read_parquet
 from app.connectors.file.sniff import require_format
 from app.connectors.file.source import FileSource, place_of
+from app.connectors.projection import projected
 from app.errors import SourceFormatError, SourcePermissionDenied
 
 
@@ -37,14 +38,14 @@ class FileContent:
         self._limits = limits
 
     def read(self, columns: Sequence[str] | None) -> Iterator[RawBatch]:
-        """The records in file order. Raises `SourceError` leaves."""
+        """The records in file order, with these columns only (None: all). Raises `SourceError` leaves."""
         source = self._source
         path = place_of(self._root, source.location)
         with unreadable(source.location):
             require_format(path, source.kind_of_file)
             if source.kind_of_file == "csv":
-                yield from read_csv(path, source, source.location)
+                yield from projected(read_csv(path, source, source.location), columns)
             elif source.kind_of_file == "parquet":
-                yield from read_parquet(path, source.location, columns, self._limits)
+                yield from projected(read_parquet(path, source.location, columns, self._limits), columns)
             else:
-                yield from read_json(path, source, source.location)
+                yield from projected(read_json(path, source, source.location), columns)

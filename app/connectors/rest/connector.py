@@ -13,11 +13,11 @@ import pyarrow as pa
 from app.connectors.capabilities import Capabilities
 from app.connectors.contract import CheckStep, Connector, Discovery, RawBatch, RawColumn, ScanRequest
 from app.connectors.environment import Environment
-from app.connectors.file.connector import project
 from app.connectors.filters import Compare, Filter, Literal, Property, Value, conjuncts
 from app.connectors.http import HttpSource, document_of, merged
 from app.connectors.json_records import json_batch, records_at
 from app.connectors.network import HttpAddress, resolve_allowed
+from app.connectors.projection import project
 from app.connectors.rest.paging import PagedReading
 from app.connectors.rest.source import RestSource
 from app.errors import (

@@ -110,7 +110,7 @@ class RowText:
 
     def __init__(self) -> None:
         settings: dict[str, str | bool | int | float | list[str]] = {
-            "threads": 2,
+            "threads": 1,  # of a thousand rows a second one makes nothing faster
             "memory_limit": "128MB",
             "temp_directory": "",  # one batch at a time: nothing is ever spilled
         }

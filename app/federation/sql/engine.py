@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
+import select
 import shutil
-import sys
+import signal
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,17 +17,18 @@ from typing import Any, Final, Self
 
 import pyarrow as pa
 
-from app.children import bare_environment, work_folder
+from app.children import work_folder
 from app.federation.sql.refusals import SqlFailed, SqlMemoryExceeded, SqlTimeExceeded, SqlValueNotFinite
 from app.federation.sql.worker import FRAME
 from app.lanes import in_bulk
+from app.nursery import Nursery, NurseryDied
 
 MEMORY_BYTES: Final = 512 << 20
 TEMP_BYTES: Final = 1 << 30
 SECONDS: Final = 30.0
 MOST_ROWS: Final = 100_000
 _PIPE_BYTES: Final = 1 << 20
-_WORKER: Final = "import sys; sys.modules['numpy'] = None; from app.federation.sql.worker import main; main()"
+_NURSERY: Final = Nursery("import sys; sys.modules['numpy'] = None; from app.federation.sql.worker import main; main()")
 """The engine and Arrow read numpy where it is installed, and the worker never needs it: a third of its start less."""
 
 
@@ -44,15 +47,18 @@ class SqlWorker:
         """`root`: where its folder for spilled rows is made."""
         self.result = SqlResult()
         self._folder = work_folder(root, "sql")
-        self._process: asyncio.subprocess.Process | None = None
+        self._process: int | None = None
+        """A descriptor of the process itself."""
+        self._reader: asyncio.StreamReader | None = None
+        self._writer: asyncio.StreamWriter | None = None
 
     async def __aenter__(self) -> Self:
-        # -P: this gateway's own code, also where the folder it was started in holds another `app`.
-        self._process = await asyncio.create_subprocess_exec(
-            sys.executable, "-P", "-c", _WORKER,
-            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
-            env=bare_environment(), limit=_PIPE_BYTES, start_new_session=True,
-        )  # fmt: skip
+        try:
+            talk, self._process = await asyncio.to_thread(_NURSERY.fork)
+        except NurseryDied:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            raise SqlFailed("no process could be started for the statement; try again") from None
+        self._reader, self._writer = await asyncio.open_unix_connection(sock=talk, limit=_PIPE_BYTES)
         settings = {"memory_bytes": MEMORY_BYTES, "temp_bytes": TEMP_BYTES, "folder": str(self._folder)}
         await self._send(b"S", json.dumps(settings).encode())
         return self
@@ -60,24 +66,17 @@ class SqlWorker:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        process = self._process
+        process, self._process = self._process, None
         if process is None:
-            shutil.rmtree(self._folder, ignore_errors=True)
             return
         with contextlib.suppress(ProcessLookupError):
-            process.kill()
-        if process.stdin is not None:
-            process.stdin.close()
+            signal.pidfd_send_signal(process, signal.SIGKILL)
+        if self._writer is not None:
+            self._writer.close()
         await asyncio.shield(self._gone(process))
 
-    async def _gone(self, process: asyncio.subprocess.Process) -> None:
-        await process.wait()
-        await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
-
-    @property
-    def pid(self) -> int:
-        """The process, for tests."""
-        return self._process.pid if self._process is not None else 0
+    async def _gone(self, process: int) -> None:
+        await asyncio.to_thread(_end, process, self._folder)
 
     async def add(self, table: str, batch: pa.RecordBatch) -> None:
         """Gives rows of a table. A table is made by its first batch, which may be empty."""
@@ -136,25 +135,34 @@ class SqlWorker:
         return SqlFailed(f"the engine stopped: {fault['detail']}; look at types, conversions and divisions")
 
     async def _send(self, kind: bytes, body: bytes) -> None:
-        process = self._process
-        if process is None or process.stdin is None:
+        writer = self._writer
+        if writer is None:
             return
         try:
-            process.stdin.write(FRAME.pack(kind, len(body)))
-            process.stdin.write(body)
-            await process.stdin.drain()
-        except (BrokenPipeError, ConnectionResetError):
+            writer.write(FRAME.pack(kind, len(body)))
+            writer.write(body)
+            await writer.drain()
+        except OSError:
             raise self._fault(b"") from None
 
     async def _receive(self) -> tuple[bytes, bytes]:
-        process = self._process
-        if process is None or process.stdout is None:
+        reader = self._reader
+        if reader is None:
             return b"", b""
         try:
-            kind, size = FRAME.unpack(await process.stdout.readexactly(FRAME.size))
-            return kind, await process.stdout.readexactly(size)
-        except asyncio.IncompleteReadError:
+            kind, size = FRAME.unpack(await reader.readexactly(FRAME.size))
+            return kind, await reader.readexactly(size)
+        except (asyncio.IncompleteReadError, OSError):
             return b"", b""
+
+
+def _end(process: int, folder: Path) -> None:
+    """Waits until a killed worker is gone, then removes what it spilled."""
+    try:
+        select.select([process], [], [])
+    finally:
+        os.close(process)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _stream(batch: pa.RecordBatch) -> bytes:

@@ -1,7 +1,7 @@
 """The worker process of callers' SQL: one statement over the rows it is given, in an engine without files, network or settings.
 
-Run by `app.federation.sql.engine`. Frames on stdin: tables and their batches, then the statement; frames on
-stdout: an Arrow stream or a fault. It ends with the statement, and at once when the gateway lets go of its stdin.
+Forked for `app.federation.sql.engine`. Frames that it reads: tables and their batches, then the statement; frames that it
+writes: an Arrow stream or a fault. It ends with the statement, and at once when the gateway lets go of the socket.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ import contextlib
 import json
 import os
 import resource
+import socket
 import struct
-import sys
 import threading
 from collections.abc import Iterator
 from typing import IO, Any
@@ -19,7 +19,7 @@ from typing import IO, Any
 import duckdb
 import pyarrow as pa
 
-from app.children import end_with_parent
+from app.nursery import fork_for_each
 
 FRAME = struct.Struct(">cQ")
 BATCH_ROWS = 16_384
@@ -52,11 +52,19 @@ _SENT_AS = {
 
 
 def main() -> None:
-    """Reads, runs, answers."""
+    """Forks a worker for each statement; ends when the gateway does."""
+    fork_for_each(_serve)
+
+
+def _serve(talk: socket.socket) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_AS, (_ADDRESS_SPACE, _ADDRESS_SPACE))
-    end_with_parent()
-    source, sink = sys.stdin.buffer, sys.stdout.buffer
+    with talk.makefile("rb") as source, talk.makefile("wb") as sink:
+        _work(source, sink)
+
+
+def _work(source: IO[bytes], sink: IO[bytes]) -> None:
+    """Reads, runs, answers."""
     engine: duckdb.DuckDBPyConnection | None = None
     made: set[str] = set()
     while True:

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
 import threading
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import httpx
 import psycopg
 import pytest
 
+from tests.support.children import workers_of
 from tests.support.gateway import RunningGateway
 from tests.support.sources import SourceServer
 from tests.support.sql import governed
@@ -351,20 +350,6 @@ def test_the_log_holds_the_shape_and_no_value(gateway: RunningGateway, reader: h
     assert entries[0]["schemas"] == ["fasilitas_kesehatan"]
 
 
-def workers() -> set[int]:
-    """Processes that run the worker's module."""
-    found = set()
-    for folder in Path("/proc").iterdir():
-        if folder.name.isdigit():
-            try:
-                command = (folder / "cmdline").read_bytes()
-            except OSError:
-                continue
-            if b"app.federation.sql.worker" in command:
-                found.add(int(folder.name))
-    return found
-
-
 def test_a_client_that_leaves_ends_the_worker_and_the_read(
     gateway: RunningGateway, reader: httpx.Client, database: str
 ) -> None:
@@ -374,7 +359,6 @@ def test_a_client_that_leaves_ends_the_worker_and_the_read(
         locker.transaction(),
     ):
         locker.execute("LOCK TABLE sekolah IN ACCESS EXCLUSIVE MODE")
-        before = workers()
         impatient = httpx.Client(
             base_url=gateway.url,
             timeout=2.0,
@@ -384,11 +368,11 @@ def test_a_client_that_leaves_ends_the_worker_and_the_read(
         asking = threading.Thread(target=lambda: leave(impatient))
         asking.start()
         waited = until(lambda: bool(reads(watcher)), 8)
+        worked = bool(workers_of(gateway.pid))
         asking.join()
         ended = until(lambda: not reads(watcher), 8)
-        gone = until(lambda: not (workers() - before), 8)
-    assert (waited, ended, gone) == (True, True, True)
-    assert os.getpid() not in workers()
+        gone = until(lambda: not workers_of(gateway.pid), 8)
+    assert (waited, worked, ended, gone) == (True, True, True, True)
 
 
 def leave(client: httpx.Client) -> None:

@@ -1,0 +1,30 @@
+"""Columns of a batch, where the batch is read: never on the event loop."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import pyarrow as pa
+
+from app.connectors.contract import JSON_COLUMN, RawBatch
+from app.errors import SourceSchemaMismatch
+
+
+def projected(batches: Iterator[RawBatch], columns: Sequence[str] | None) -> Iterator[RawBatch]:
+    """Each batch with these columns only; None keeps all."""
+    return batches if columns is None else (project(batch, columns) for batch in batches)
+
+
+def project(batch: RawBatch, columns: Sequence[str]) -> RawBatch:
+    """The batch with these columns only, in this order. Raises `SourceSchemaMismatch` naming those that are gone."""
+    names = batch.schema.names
+    json = bool(names) and all(field.metadata == JSON_COLUMN for field in batch.schema)
+    missing = [name for name in columns if name not in names]
+    if missing and not json and (len(batch) or names):
+        raise SourceSchemaMismatch(f"the source has no column {', '.join(missing)}", field="/fields", missing=missing)
+    places = [names.index(name) if name in names else None for name in columns]
+    rows = [tuple(None if place is None else row[place] for place in places) for row in batch.rows or ()]
+    schema = pa.schema([batch.schema.field(name) if name in names else pa.field(name, pa.string()) for name in columns])
+    return RawBatch(
+        schema, rows=rows, place=batch.place, numbers=batch.numbers, rejects=batch.rejects, notes=batch.notes
+    )
