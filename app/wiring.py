@@ -23,9 +23,9 @@ from app.access.sealing import Seal, load_seal
 from app.access.snapshot import AccessSnapshot
 from app.access.source_secrets import SecretStore
 from app.access.tokens import TokenIssuer
-from app.audit.entry import Gateway
-from app.audit.log import ExchangeLog
-from app.audit.opened import open_exchange_log
+from app.audit.entry.record import Gateway
+from app.audit.write.from_settings import open_exchange_log
+from app.audit.write.log import ExchangeLog
 from app.catalog.snapshot import CatalogSnapshot
 from app.children import remove_left
 from app.connectors.mapping.codes import empty_code_book

@@ -18,16 +18,16 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from app.audit.entry import Caller, DatasetUse, Entry, Gateway, Record, SourceLeg, Subject, Verdict, uuid7
-from app.audit.filters import ExchangeFilter, Scope
-from app.audit.keys import create_log_keys
-from app.audit.log import ExchangeLog
-from app.audit.search import ExchangeSearch
-from app.audit.served import served_tile
-from app.audit.store import LogStore
-from app.audit.store_postgres import PostgresLogStore
-from app.audit.store_sqlite import SqliteLogStore
-from app.audit.tiles import Tile
+from app.audit.entry.record import Caller, DatasetUse, Entry, Gateway, Record, SourceLeg, Subject, Verdict, uuid7
+from app.audit.keys.files import create_log_keys
+from app.audit.read.filters import ExchangeFilter, Scope
+from app.audit.read.search import ExchangeSearch
+from app.audit.read.tile_service import served_tile
+from app.audit.store.contract import LogStore
+from app.audit.store.postgres import PostgresLogStore
+from app.audit.store.sqlite import SqliteLogStore
+from app.audit.tlog.tiles import Tile
+from app.audit.write.log import ExchangeLog
 from benchmarks.log_writer import create_tables
 from tests.fixtures.postgres import fresh_database, shared_cluster, stop_shared_cluster
 

@@ -20,13 +20,13 @@ import sqlalchemy
 from rich.console import Console
 from rich.table import Table
 
-from app.audit.entry import Caller, DatasetUse, Entry, Gateway, Record, SourceLeg, Subject, Verdict, uuid7
-from app.audit.keys import create_log_keys
-from app.audit.log import ExchangeLog
-from app.audit.store import LogStore
-from app.audit.store_postgres import PostgresLogStore
-from app.audit.store_sqlite import SqliteLogStore
-from app.audit.tables import POSTGRES_GUARDS, metadata
+from app.audit.entry.record import Caller, DatasetUse, Entry, Gateway, Record, SourceLeg, Subject, Verdict, uuid7
+from app.audit.keys.files import create_log_keys
+from app.audit.store.contract import LogStore
+from app.audit.store.postgres import PostgresLogStore
+from app.audit.store.sqlite import SqliteLogStore
+from app.audit.store.tables import POSTGRES_GUARDS, metadata
+from app.audit.write.log import ExchangeLog
 from tests.fixtures.postgres import fresh_database, shared_cluster, stop_shared_cluster
 
 ORIGIN = "bench.simpul.example/log"
@@ -163,8 +163,8 @@ def main() -> None:
 
 def sizes() -> str:
     """Smallest and largest entry that the benchmark writes."""
-    from app.audit.prepare import prepare  # noqa: PLC0415
-    from app.audit.subjects import SubjectKeys  # noqa: PLC0415
+    from app.audit.keys.subjects import SubjectKeys  # noqa: PLC0415
+    from app.audit.write.prepare import prepare  # noqa: PLC0415
 
     with tempfile.TemporaryDirectory() as folder:
         found = [len(prepare(record(number), SubjectKeys(Path(folder))).entry) for number in range(2)]

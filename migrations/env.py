@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any, Literal
 from alembic import context
 
 import app.access.tables
-import app.audit.governance
-import app.audit.incidents
+import app.audit.erasure.requests
+import app.audit.read.incidents
 import app.catalog.jobs
 import app.catalog.tables  # noqa: F401 - importing a room's tables puts them into the metadata
-from app.audit.tables import metadata as audit_metadata
+from app.audit.store.tables import metadata as audit_metadata
 from app.database import Json, UtcTime, metadata, migrating
 from app.settings import load_settings
 

@@ -14,7 +14,7 @@ from fastapi import Request, Response
 from pydantic import BaseModel, ValidationError
 
 from app.api.dependencies import exchange
-from app.audit.shape import EXCHANGE_OPS
+from app.audit.entry.members import EXCHANGE_OPS
 from app.errors import BodyTooLarge, FieldError, MalformedJson, SimpulError, UnsupportedMediaType, ValidationFailed
 from app.lanes import in_bulk
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
-from app.audit.commitments import BodyCommitment
+from app.audit.entry.commitments import BodyCommitment
 from app.gateway.spool import CHUNK_BYTES, Spool
 from app.gateway.storage import Room
 

@@ -11,7 +11,7 @@ from fastapi import APIRouter, Request, Response
 from app.api.bodies import JSON, answer, media_type, raw_body, read_json, validated
 from app.api.dependencies import exchange, if_match, json_body, only_parameters, principal, services
 from app.api.wire import PublishBody, RollbackBody
-from app.audit.entry import DatasetUse
+from app.audit.entry.record import DatasetUse
 from app.catalog import connectors, quarantine, reports
 from app.catalog.connectors import ConnectorRecord, Revision
 from app.connectors.dataset import PreviewRow

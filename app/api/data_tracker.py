@@ -13,11 +13,11 @@ from fastapi import APIRouter, Request, Response
 from app.api.bodies import answer
 from app.api.dependencies import exchange, only_parameters, principal, services
 from app.api.exchange_filters import moment, scope_of, whole, wrong
-from app.audit.entry import Subject, utc_text
-from app.audit.filters import ExchangeFilter
-from app.audit.search import ExchangeSearch
-from app.audit.store import StoredEntry
-from app.audit.summary import summarise
+from app.audit.entry.record import Subject, utc_text
+from app.audit.read.filters import ExchangeFilter
+from app.audit.read.search import ExchangeSearch
+from app.audit.read.summary import summarise
+from app.audit.store.contract import StoredEntry
 from app.errors import NotFound, OfficerRequired
 from app.gateway.erasures import personal_schemas, subject_tags
 from app.gateway.state import State

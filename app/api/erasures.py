@@ -10,8 +10,8 @@ from app.api.bodies import answer, read_model
 from app.api.dependencies import exchange, json_body, only_parameters, services
 from app.api.exchange_filters import moment
 from app.api.guardian_wire import SUBJECT, ErasureBody, HoldBody
-from app.audit import governance
-from app.audit.governance import ErasureRequest, LegalHold
+from app.audit.erasure import requests as governance
+from app.audit.erasure.requests import ErasureRequest, LegalHold
 from app.errors import FieldError, ValidationFailed
 from app.gateway import erasures
 from app.gateway.erasures import Draft

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from fastapi import Request
 
 from app.api.dependencies import principal
-from app.audit.filters import ExchangeFilter, Scope
+from app.audit.read.filters import ExchangeFilter, Scope
 from app.errors import FieldError, ValidationFailed
 from app.gateway.state import State
 

@@ -24,7 +24,7 @@ from app.api.in_the_log import fault_told, request_shape
 from app.api.policy import GOVERNED, RouteRule, methods_of, rule_for
 from app.api.problems import problem_body, problem_headers
 from app.api.watch import Watch
-from app.audit.commitments import BodyCommitment
+from app.audit.entry.commitments import BodyCommitment
 from app.errors import (
     AccessDenied,
     BodyTooLarge,

@@ -20,8 +20,8 @@ from app.api.exchange_filters import (
     whole,
     wrong,
 )
-from app.audit.search import ExchangeSearch
-from app.audit.summary import DIMENSIONS, Count, Dimension, Summary, summarise
+from app.audit.read.search import ExchangeSearch
+from app.audit.read.summary import DIMENSIONS, Count, Dimension, Summary, summarise
 from app.errors import LimitOutOfRange
 
 router = APIRouter(prefix="/v1/exchanges", tags=["audit"])

@@ -10,8 +10,8 @@ from fastapi import APIRouter, Request, Response
 from app.api.bodies import answer
 from app.api.dependencies import exchange, only_parameters, services
 from app.api.exchange_filters import FILTER_NAMES, exchange_filter, filter_parameters, parameter, scope_of, whole
-from app.audit.search import Cursor, ExchangeSearch, Inclusion
-from app.audit.store import StoredEntry
+from app.audit.read.search import Cursor, ExchangeSearch, Inclusion
+from app.audit.store.contract import StoredEntry
 from app.errors import LimitOutOfRange
 from app.federation import cursor as signed
 

@@ -12,9 +12,9 @@ from app.api.bodies import answer, read_model
 from app.api.dependencies import exchange, json_body, only_parameters, services
 from app.api.exchange_filters import moment
 from app.api.guardian_wire import IncidentBody, IncidentChange
-from app.audit import incidents as stored
-from app.audit.incidents import Incident
-from app.audit.notices import notice
+from app.audit.read import incidents as stored
+from app.audit.read.incidents import Incident
+from app.audit.read.notices import notice
 from app.errors import FieldError, ValidationFailed
 from app.gateway import incidents
 

@@ -1,6 +1,6 @@
 """`/log/…`: the log as a C2SP tlog-tiles prefix (checkpoint and hash tiles for everyone, bundles for auditors), and receipts.
 
-Does not live here: which tiles exist (`audit/served.py`), what a receipt holds (`audit/receipts.py`).
+Does not live here: which tiles exist (`audit/read/tile_service.py`), what a receipt holds (`audit/tlog/receipts.py`).
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 
 from app.api.dependencies import exchange, only_parameters, principal, services
-from app.audit.filters import Scope
-from app.audit.receipts import SUFFIX, receipt_of
-from app.audit.search import ExchangeSearch
-from app.audit.served import covering_checkpoint, served_checkpoint, served_tile
-from app.audit.shape import CLOSERS
-from app.audit.store import StoredEntry
-from app.audit.tiles import parse_tile
+from app.audit.entry.members import CLOSERS
+from app.audit.read.filters import Scope
+from app.audit.read.search import ExchangeSearch
+from app.audit.read.tile_service import covering_checkpoint, served_checkpoint, served_tile
+from app.audit.store.contract import StoredEntry
+from app.audit.tlog.receipts import SUFFIX, receipt_of
+from app.audit.tlog.tiles import parse_tile
 from app.errors import ExchangeUnknown, NotFound
 
 router = APIRouter(tags=["log"])

@@ -10,10 +10,10 @@ from app.api.bodies import answer, read_model
 from app.api.dependencies import exchange, json_body, principal, services
 from app.api.exchange_filters import moment, scope_of
 from app.api.guardian_wire import SUBJECT, SubjectUsageBody
-from app.audit.entry import Subject
-from app.audit.filters import ExchangeFilter
-from app.audit.search import Cursor, ExchangeSearch
-from app.audit.store import StoredEntry
+from app.audit.entry.record import Subject
+from app.audit.read.filters import ExchangeFilter
+from app.audit.read.search import Cursor, ExchangeSearch
+from app.audit.store.contract import StoredEntry
 from app.errors import CaseRequired
 from app.federation import cursor as signed
 from app.gateway.erasures import subject_tags

@@ -19,13 +19,13 @@ from typing import BinaryIO
 
 import apsw
 
-from app.audit.checkpoint import Checkpoint
-from app.audit.durable_files import replace_file, sync_folder
-from app.audit.entry import Entry, Gateway, Record, uuid7
-from app.audit.keys import CHECKPOINT_FILE, KEY_FILE, KEY_FOLDER, VKEY_FILE, create_log_keys
-from app.audit.log import ExchangeLog
-from app.audit.store_sqlite import LOCK_FILE, LOG_FILE, SqliteLogStore
-from app.audit.verify import GAP_OP
+from app.audit.entry.record import Entry, Gateway, Record, uuid7
+from app.audit.keys.durable_files import replace_file, sync_folder
+from app.audit.keys.files import CHECKPOINT_FILE, KEY_FILE, KEY_FOLDER, VKEY_FILE, create_log_keys
+from app.audit.store.sqlite import LOCK_FILE, LOG_FILE, SqliteLogStore
+from app.audit.tlog.checkpoint import Checkpoint
+from app.audit.verify.checks import GAP_OP
+from app.audit.write.log import ExchangeLog
 from app.errors import Conflict, InstanceMissing, SettingsInvalid
 from app.settings import INSTANCE_FILE, Settings
 

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import apsw
 
-from app.audit.checkpoint import Checkpoint, NoteError, Verifier, decode_base64, split_note
-from app.audit.cosignatures import Cosigner
-from app.audit.merkle import HASH_BYTES
-from app.audit.proofs import consistency_holds
+from app.audit.tlog.checkpoint import Checkpoint, NoteError, Verifier, decode_base64, split_note
+from app.audit.tlog.cosignatures import Cosigner
+from app.audit.tlog.merkle import HASH_BYTES
+from app.audit.tlog.proofs import consistency_holds
 
 WITNESS_FILE = "witness.db"
 MOST_BYTES = 65_536

@@ -10,9 +10,9 @@ import typer
 
 from app.audit.backup import make_backup, open_shard
 from app.audit.backup import restore as put_back
-from app.audit.checkpoint import Checkpoint, NoteError
-from app.audit.keys import CHECKPOINT_FILE, load_verifier
-from app.audit.verify_store import verify_folder
+from app.audit.keys.files import CHECKPOINT_FILE, load_verifier
+from app.audit.tlog.checkpoint import Checkpoint, NoteError
+from app.audit.verify.stored_log import verify_folder
 from app.cli.output import FINDING, fail, faults, note, say
 from app.settings import load_settings
 

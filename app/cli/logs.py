@@ -10,13 +10,13 @@ from typing import Annotated
 
 import typer
 
-from app.audit.checkpoint import NoteError, Verifier
-from app.audit.cold import check_tiles, export_tiles
-from app.audit.keys import load_verifier
-from app.audit.policy import Policy, PolicyError, parse_policy
-from app.audit.receipts import ReceiptError, check_receipt, parse_receipt
-from app.audit.verify import Finding
-from app.audit.verify_store import settings_source, verify_settings
+from app.audit.keys.files import load_verifier
+from app.audit.tlog.checkpoint import NoteError, Verifier
+from app.audit.tlog.policy import Policy, PolicyError, parse_policy
+from app.audit.tlog.receipts import ReceiptError, check_receipt, parse_receipt
+from app.audit.verify.checks import Finding
+from app.audit.verify.static_tiles import check_tiles, export_tiles
+from app.audit.verify.stored_log import settings_source, verify_settings
 from app.cli.output import FINDING, fail, faults, note, say, show
 from app.settings import load_settings
 

@@ -13,7 +13,7 @@ from typing import Any
 import apsw
 import httpx
 
-from app.audit.verify_store import verify_settings
+from app.audit.verify.stored_log import verify_settings
 from app.cli.demo_sources import DemoService, examples_folder
 from app.cli.output import say
 from app.cli.remote import Remote

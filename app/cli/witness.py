@@ -11,9 +11,9 @@ import typer
 import uvicorn
 
 from app.api.witness_server import witness_app
-from app.audit.checkpoint import COSIGNATURE, KEY_BYTES, NoteError, Verifier, decode_base64
-from app.audit.cosignatures import Cosigner
-from app.audit.durable_files import create_file
+from app.audit.keys.durable_files import create_file
+from app.audit.tlog.checkpoint import COSIGNATURE, KEY_BYTES, NoteError, Verifier, decode_base64
+from app.audit.tlog.cosignatures import Cosigner
 from app.audit.witness import Witness
 from app.cli.output import fail, say
 

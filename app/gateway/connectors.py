@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.access.principals import Principal, require_agency
-from app.audit.entry import DatasetUse
+from app.audit.entry.record import DatasetUse
 from app.catalog import agencies, connectors, reports
 from app.catalog.connectors import ConnectorRecord, PutOutcome, Revision, Submission
 from app.connectors.contract import CheckStep, Connector, Discovery

@@ -10,11 +10,11 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from app.audit import governance
-from app.audit.entry import Caller
-from app.audit.erasing import Order, Selection, carry_out, selected
-from app.audit.governance import Actor, ErasureRequest, LegalHold
-from app.audit.subjects import normalise
+from app.audit.entry.record import Caller
+from app.audit.erasure import requests as governance
+from app.audit.erasure.carrying_out import Order, Selection, carry_out, selected
+from app.audit.erasure.requests import Actor, ErasureRequest, LegalHold
+from app.audit.keys.subjects import normalise
 from app.catalog.quarantine import forget_copies
 from app.errors import AgencyForbidden, EntryInvalid, FieldError, HeldByLaw, SimpulError, ValidationFailed
 from app.gateway.connectors import act

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol
 
 from app.access.principals import Principal
-from app.audit.commitments import BodyCommitment
-from app.audit.entry import Caller, DatasetUse, Entry, Gateway, Record, SourceLeg, Subject, Verdict, uuid7
-from app.audit.filters import CASE_TYPE
+from app.audit.entry.commitments import BodyCommitment
+from app.audit.entry.record import Caller, DatasetUse, Entry, Gateway, Record, SourceLeg, Subject, Verdict, uuid7
+from app.audit.read.filters import CASE_TYPE
 from app.errors import EntryInvalid, SimpulError
 from app.federation.query import SourceStatus
 

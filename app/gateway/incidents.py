@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from app.audit import incidents
-from app.audit.governance import new_id
-from app.audit.incidents import Incident, IncidentState
-from app.audit.search import ExchangeSearch
-from app.audit.subjects import subject_tag
+from app.audit.erasure.requests import new_id
+from app.audit.keys.subjects import subject_tag
+from app.audit.read import incidents
+from app.audit.read.incidents import Incident, IncidentState
+from app.audit.read.search import ExchangeSearch
 from app.connectors.dataset import ReadRequest
 from app.errors import EntryInvalid
 from app.gateway.connectors import act

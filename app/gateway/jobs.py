@@ -21,8 +21,8 @@ import structlog
 from app.access.decisions import Operation
 from app.access.principals import Principal
 from app.access.sealing import Sealed
-from app.audit.commitments import BodyCommitment
-from app.audit.entry import DatasetUse, uuid7
+from app.audit.entry.commitments import BodyCommitment
+from app.audit.entry.record import DatasetUse, uuid7
 from app.catalog import jobs
 from app.catalog.jobs import Job
 from app.errors import (

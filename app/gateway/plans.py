@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from app.access.snapshot import AccessSnapshot
-from app.audit.entry import DatasetUse
+from app.audit.entry.record import DatasetUse
 from app.federation.query import DatasetRef
 from app.gateway.exchange import Exchange
 from app.gateway.sources import Opened

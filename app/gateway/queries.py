@@ -14,7 +14,7 @@ from typing import Any, Literal
 import pyarrow as pa
 from sqlglot import exp
 
-from app.audit.entry import DatasetUse
+from app.audit.entry.record import DatasetUse
 from app.errors import OverlapRefused, SimpulError
 from app.federation.bulk import BulkRead, Part
 from app.federation.executor import source_documents

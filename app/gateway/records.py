@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from app.access.decisions import Decision, Operation
-from app.audit.entry import DatasetUse
+from app.audit.entry.record import DatasetUse
 from app.connectors.filters import properties
 from app.errors import FieldError, LookupOnly, SimpulError, ValidationFailed
 from app.federation import cursor

@@ -21,7 +21,7 @@ from app.access.sealing import Seal
 from app.access.snapshot import AccessSnapshot
 from app.access.snapshot import load_snapshot as load_access
 from app.access.source_secrets import SecretStore
-from app.audit.log import ExchangeLog
+from app.audit.write.log import ExchangeLog
 from app.catalog.agencies import Agency
 from app.catalog.codes import code_tables
 from app.catalog.snapshot import CatalogSnapshot

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import structlog
 
-from app.audit.log import ExchangeLog
-from app.audit.shape import CLOSERS
+from app.audit.entry.members import CLOSERS
+from app.audit.write.log import ExchangeLog
 from app.errors import SimpulError
 from app.gateway.exchange import Exchange
 

@@ -13,7 +13,7 @@ from datetime import date
 from typing import Any, Literal
 
 from app.access.decisions import Decision
-from app.audit.entry import Subject
+from app.audit.entry.record import Subject
 from app.connectors.dataset import MappedRecord
 from app.errors import (
     AgreementAmbiguous,

@@ -14,8 +14,8 @@ from zoneinfo import ZoneInfo
 import structlog
 
 from app.access.days import local_day
-from app.audit.entry import Subject
-from app.audit.log import ExchangeLog
+from app.audit.entry.record import Subject
+from app.audit.write.log import ExchangeLog
 from app.errors import RateLimited
 from app.telemetry import Metrics
 

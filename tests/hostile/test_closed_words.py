@@ -13,8 +13,9 @@ import httpx
 import pytest
 
 from app.api.in_the_log import fault_told, request_shape
-from app.audit.details import DONE_FILE, DetailKeys
-from app.audit.entry import Entry, Record, uuid7
+from app.audit.entry.record import Entry, Record, uuid7
+from app.audit.keys.details import DetailKeys
+from app.audit.write.standing_details import DONE_FILE
 from app.errors import FieldError, FieldUnknown, SourceTimeout
 from tests.contract.audit.conftest import instance
 from tests.integration.api.conftest import gateway, services

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from app.audit.verify import Finding
+from app.audit.verify.checks import Finding
 from tests.support.go_tools import go_program
 from tests.support.log_tree import (
     DAMAGE,
@@ -75,7 +75,7 @@ def test_what_fsck_catches(good, damaged, name):
 
 
 def test_hostile_20_21_the_finding_names_the_place(good, tmp_path):
-    from app.audit.cold import check_tiles
+    from app.audit.verify.static_tiles import check_tiles
 
     places = {
         "an entry's bytes changed": None,

@@ -14,11 +14,11 @@ from pathlib import Path
 import httpx
 import pytest
 
-from app.audit.checkpoint import Verifier
-from app.audit.cosignatures import WitnessKey, key_id
-from app.audit.merkle import EMPTY_ROOT
-from app.audit.policy import parse_policy
-from app.audit.tiles import tiles_of
+from app.audit.tlog.checkpoint import Verifier
+from app.audit.tlog.cosignatures import WitnessKey, key_id
+from app.audit.tlog.merkle import EMPTY_ROOT
+from app.audit.tlog.policy import parse_policy
+from app.audit.tlog.tiles import tiles_of
 from tests.support.gateway import RunningGateway
 from tests.support.go_tools import go_program
 from tests.support.ports import free_port

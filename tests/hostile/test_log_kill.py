@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from app.audit.entry import Entry, Gateway, Record, uuid7
-from app.audit.log_source import is_served
+from app.audit.entry.record import Entry, Gateway, Record, uuid7
+from app.audit.verify.source import is_served
 from app.errors import LogUnavailable
 from tests.fixtures.postgres import Cluster, fresh_database, restart_immediately, shared_cluster, stop_shared_cluster
 from tests.support.log_instance import GATEWAY, Instance, prepare_database

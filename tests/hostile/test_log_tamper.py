@@ -9,17 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from app.audit.checkpoint import NoteError, Signer
-from app.audit.cold import check_tiles, export_tiles
-from app.audit.cosignatures import Cosigner
-from app.audit.entry import Entry, Record, utc_text, uuid7
-from app.audit.keys import load_verifier
-from app.audit.log_source import sqlite_source
-from app.audit.merkle import Frontier
-from app.audit.policy import Policy, parse_policy
-from app.audit.served import served_tile
-from app.audit.tiles import tiles_of
-from app.audit.verify import Finding
+from app.audit.entry.record import Entry, Record, utc_text, uuid7
+from app.audit.keys.files import load_verifier
+from app.audit.read.tile_service import served_tile
+from app.audit.tlog.checkpoint import NoteError, Signer
+from app.audit.tlog.cosignatures import Cosigner
+from app.audit.tlog.merkle import Frontier
+from app.audit.tlog.policy import Policy, parse_policy
+from app.audit.tlog.tiles import tiles_of
+from app.audit.verify.checks import Finding
+from app.audit.verify.source import sqlite_source
+from app.audit.verify.static_tiles import check_tiles, export_tiles
 from app.errors import LogBroken, LogUnavailable
 from tests.support.log_instance import GATEWAY, Instance, prepare_database
 

@@ -13,10 +13,10 @@ import sys
 from pathlib import Path
 from secrets import token_hex
 
-from app.audit.entry import Entry, Gateway, Record, Subject, uuid7
-from app.audit.log import ExchangeLog
-from app.audit.store_postgres import PostgresLogStore
-from app.audit.store_sqlite import SqliteLogStore
+from app.audit.entry.record import Entry, Gateway, Record, Subject, uuid7
+from app.audit.store.postgres import PostgresLogStore
+from app.audit.store.sqlite import SqliteLogStore
+from app.audit.write.log import ExchangeLog
 from app.errors import LogError, SimpulError
 
 ORIGIN = "simpul.jepara.example/log"

@@ -11,16 +11,16 @@ import apsw
 import psycopg
 import sqlalchemy
 
-from app.audit.entry import Gateway
-from app.audit.keys import create_log_keys
-from app.audit.log import ExchangeLog
-from app.audit.postgres_replicas import STOPPED_AFTER_SECONDS
-from app.audit.store import LogStore
-from app.audit.store_postgres import PostgresLogStore
-from app.audit.store_sqlite import SqliteLogStore
-from app.audit.tables import POSTGRES_GUARDS, metadata
-from app.audit.verify import Verification
-from app.audit.verify_store import verify_settings
+from app.audit.entry.record import Gateway
+from app.audit.keys.files import create_log_keys
+from app.audit.store.contract import LogStore
+from app.audit.store.postgres import PostgresLogStore
+from app.audit.store.postgres_replicas import STOPPED_AFTER_SECONDS
+from app.audit.store.sqlite import SqliteLogStore
+from app.audit.store.tables import POSTGRES_GUARDS, metadata
+from app.audit.verify.checks import Verification
+from app.audit.verify.stored_log import verify_settings
+from app.audit.write.log import ExchangeLog
 from app.settings import Settings
 
 ORIGIN = "simpul.jepara.example/log"

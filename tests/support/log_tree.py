@@ -17,15 +17,15 @@ from tlog_scales.backend import LocalBackend
 from tlog_scales.reader import TilesReader
 from tlog_scales.signing import Vkey
 
-from app.audit.checkpoint import Checkpoint, Signer
-from app.audit.cold import TileBuilder, check_tiles, export_tiles
-from app.audit.entry import Entry, Gateway, Record, uuid7
-from app.audit.keys import create_log_keys, load_signer, load_verifier
-from app.audit.log import ExchangeLog
-from app.audit.log_source import sqlite_source
-from app.audit.policy import Policy
-from app.audit.store_sqlite import SqliteLogStore
-from app.audit.tiles import bundle
+from app.audit.entry.record import Entry, Gateway, Record, uuid7
+from app.audit.keys.files import create_log_keys, load_signer, load_verifier
+from app.audit.store.sqlite import SqliteLogStore
+from app.audit.tlog.checkpoint import Checkpoint, Signer
+from app.audit.tlog.policy import Policy
+from app.audit.tlog.tiles import bundle
+from app.audit.verify.source import sqlite_source
+from app.audit.verify.static_tiles import TileBuilder, check_tiles, export_tiles
+from app.audit.write.log import ExchangeLog
 
 ORIGIN = "simpul.jepara.example/log"
 GATEWAY = Gateway("gw-1", "simpul 0.1.0")

@@ -35,7 +35,7 @@ LOADED = (
     "tests.support.log_child",
     # What the product imports late, or a library of it does.
     "aiosqlite",
-    "app.audit.tables",
+    "app.audit.store.tables",
     "pandas",
     "pyarrow.pandas_compat",
     "sqlglot.dialects.duckdb",

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from app.audit.entry import Caller, DatasetUse, Entry, Record, SourceLeg, Subject, Verdict, uuid7
+from app.audit.entry.record import Caller, DatasetUse, Entry, Record, SourceLeg, Subject, Verdict, uuid7
 from tests.support.log_instance import GATEWAY, Instance, prepare_database
 
 HOSPITAL = "ID-JEPARA/GOV/rsud-kartini"

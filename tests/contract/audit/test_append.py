@@ -9,11 +9,11 @@ import orjson
 import pytest
 from pymerkle import InmemoryTree
 
-from app.audit.commitments import commit_detail
-from app.audit.details import DetailKeys
-from app.audit.entry import Entry, Gateway, Record, columns, uuid7
-from app.audit.keys import load_verifier
-from app.audit.store import COLUMN_NAMES
+from app.audit.entry.commitments import commit_detail
+from app.audit.entry.record import Entry, Gateway, Record, columns, uuid7
+from app.audit.keys.details import DetailKeys
+from app.audit.keys.files import load_verifier
+from app.audit.store.contract import COLUMN_NAMES
 from app.errors import EntryInvalid, LogBroken, LogLocked, LogOverloaded, LogUnavailable, SettingsInvalid
 
 GATEWAY = Gateway("gw-1", "simpul 0.1.0")

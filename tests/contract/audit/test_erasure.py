@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 
-from app.audit.entry import Caller
-from app.audit.erased import Erased, parse_spans, spans_of, spans_text
-from app.audit.erasing import Order, Selection, carry_out, recorded_erasures, selected
-from app.audit.filters import ExchangeFilter, Scope
-from app.audit.search import ExchangeSearch
+from app.audit.entry.record import Caller
+from app.audit.entry.spans import Erased, parse_spans, spans_of, spans_text
+from app.audit.erasure.carrying_out import Order, Selection, carry_out, selected
+from app.audit.read.filters import ExchangeFilter, Scope
+from app.audit.read.search import ExchangeSearch
+from app.audit.store.erasure_entries import recorded_erasures
 from app.errors import EntryInvalid
 from tests.contract.audit.conftest import GATEWAY, REGISTRY
 
@@ -77,7 +78,7 @@ async def test_a_hold_keeps_what_it_names(instance, exchange):
 
 
 async def test_a_range_goes_in_batches_each_recorded(instance, exchange, monkeypatch):
-    monkeypatch.setattr("app.audit.erasing.BATCH_ENTRIES", 100)
+    monkeypatch.setattr("app.audit.erasure.carrying_out.BATCH_ENTRIES", 100)
     async with instance.opened() as log:
         for number in range(150):
             await log.append_many(exchange(nik=f"33209901{number:08d}", agreement=f"PKS-{number % 2}"))

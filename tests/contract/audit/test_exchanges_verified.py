@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from app.audit.entry import Caller, Entry, Record, uuid7
-from app.audit.erasing import Order, Selection, carry_out
-from app.audit.verify import GAP_OP
-from app.audit.verify_store import settings_source, verify_log
+from app.audit.entry.record import Caller, Entry, Record, uuid7
+from app.audit.erasure.carrying_out import Order, Selection, carry_out
+from app.audit.verify.checks import GAP_OP
+from app.audit.verify.stored_log import settings_source, verify_log
 from tests.support.log_instance import GATEWAY, Instance
 
 

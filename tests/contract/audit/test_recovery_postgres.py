@@ -12,8 +12,8 @@ import asyncpg
 import psycopg
 import pytest
 
-from app.audit.entry import Entry, Gateway, Record, uuid7
-from app.audit.store_postgres import PostgresLogStore
+from app.audit.entry.record import Entry, Gateway, Record, uuid7
+from app.audit.store.postgres import PostgresLogStore
 from app.errors import LogError, LogOverloaded, LogUnavailable, StoreOutdated
 
 GATEWAY = Gateway("gw-1", "simpul 0.1.0")

@@ -14,10 +14,10 @@ from pathlib import Path
 import apsw
 import pytest
 
-from app.audit.entry import Entry, Gateway, Record, uuid7
-from app.audit.keys import load_verifier
-from app.audit.store_sqlite import SqliteLogStore
-from app.audit.verify_store import verify_folder
+from app.audit.entry.record import Entry, Gateway, Record, uuid7
+from app.audit.keys.files import load_verifier
+from app.audit.store.sqlite import SqliteLogStore
+from app.audit.verify.stored_log import verify_folder
 from app.errors import LogBroken, LogUnavailable
 from tests.support import programs
 
@@ -212,9 +212,9 @@ async def test_a_damaged_database_file_is_a_finding(embedded):
 CHILD = """
     import asyncio, sys
     from pathlib import Path
-    from app.audit.entry import Entry, Gateway, Record, Subject, uuid7
-    from app.audit.log import ExchangeLog
-    from app.audit.store_sqlite import SqliteLogStore
+    from app.audit.entry.record import Entry, Gateway, Record, Subject, uuid7
+    from app.audit.write.log import ExchangeLog
+    from app.audit.store.sqlite import SqliteLogStore
 
     async def main():
         folder = Path(sys.argv[1])

@@ -15,14 +15,14 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from app.audit import presence
-from app.audit.entry import Entry, Gateway, Record, uuid7
-from app.audit.log import ExchangeLog
-from app.audit.opening import check_extension
-from app.audit.postgres_reading import COMMAND_SECONDS, CONNECT_SECONDS
-from app.audit.postgres_replicas import STOPPED_AFTER_SECONDS, lock_key
-from app.audit.shape import CLOSERS
-from app.audit.writer import _RETRY_MOST_SECONDS
+from app.audit.entry.members import CLOSERS
+from app.audit.entry.record import Entry, Gateway, Record, uuid7
+from app.audit.store.postgres_reading import COMMAND_SECONDS, CONNECT_SECONDS
+from app.audit.store.postgres_replicas import STOPPED_AFTER_SECONDS, lock_key
+from app.audit.write import presence
+from app.audit.write.log import ExchangeLog
+from app.audit.write.recovery import check_extension
+from app.audit.write.writer import _RETRY_MOST_SECONDS
 from app.errors import LogError, LogLocked, LogUnavailable
 from app.settings import Settings
 from app.wiring import _replica

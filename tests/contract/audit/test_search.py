@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import orjson
 import pytest
 
-from app.audit.entry import (
+from app.audit.entry.record import (
     Caller,
     DatasetUse,
     Entry,
@@ -22,11 +22,11 @@ from app.audit.entry import (
     utc_text,
     uuid7,
 )
-from app.audit.filters import ExchangeFilter, Scope
-from app.audit.keys import load_verifier
-from app.audit.proofs import inclusion_holds
-from app.audit.search import Cursor, ExchangeSearch
-from app.audit.summary import summarise
+from app.audit.keys.files import load_verifier
+from app.audit.read.filters import ExchangeFilter, Scope
+from app.audit.read.search import Cursor, ExchangeSearch
+from app.audit.read.summary import summarise
+from app.audit.tlog.proofs import inclusion_holds
 from app.errors import ExchangeUnknown
 
 GATEWAY = Gateway("gw-1", "simpul 0.1.0")
@@ -154,9 +154,9 @@ async def test_every_filter_gives_what_a_plain_scan_gives_newest_first(instance,
         search = ExchangeSearch(log, log.reader)
         everything = [orjson.loads(bytes(row[0])) for row in instance.rows("SELECT entry FROM log_entry ORDER BY idx")]
         for few_facets, listed in ((200, 1000), (3, 1000), (3, 2)):
-            monkeypatch.setattr("app.audit.candidates._FEW_FACETS", few_facets)
-            monkeypatch.setattr("app.audit.candidates._FACETS_LISTED", listed)
-            monkeypatch.setattr("app.audit.candidates._LOOK_BACK", 50)
+            monkeypatch.setattr("app.audit.read.candidates._FEW_FACETS", few_facets)
+            monkeypatch.setattr("app.audit.read.candidates._FACETS_LISTED", listed)
+            monkeypatch.setattr("app.audit.read.candidates._LOOK_BACK", 50)
             for wanted in FILTERS:
                 for scope in (EVERYTHING, Scope(AGENCIES[2])):
                     expected = [

@@ -5,10 +5,10 @@ from __future__ import annotations
 import orjson
 import pytest
 
-from app.audit.filters import ExchangeFilter, Scope
-from app.audit.merkle import Frontier, leaf_hash
-from app.audit.search import ExchangeSearch
-from app.audit.store import COLUMN_NAMES
+from app.audit.read.filters import ExchangeFilter, Scope
+from app.audit.read.search import ExchangeSearch
+from app.audit.store.contract import COLUMN_NAMES
+from app.audit.tlog.merkle import Frontier, leaf_hash
 from app.errors import LogBroken
 
 ENTRIES = 600

@@ -22,16 +22,16 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from app.api.witness_server import witness_app
-from app.audit.checkpoint import Signer
-from app.audit.cosignatures import Cosigner
-from app.audit.entry import Entry, Gateway, Record, uuid7
-from app.audit.keys import load_verifier
-from app.audit.merkle import Frontier, leaf_hash
-from app.audit.policy import parse_policy
-from app.audit.proofs import consistency_ranges, proof_hashes
-from app.audit.served import covering_checkpoint, served_checkpoint
+from app.audit.entry.record import Entry, Gateway, Record, uuid7
+from app.audit.keys.files import load_verifier
+from app.audit.read.tile_service import covering_checkpoint, served_checkpoint
+from app.audit.tlog.checkpoint import Signer
+from app.audit.tlog.cosignatures import Cosigner
+from app.audit.tlog.merkle import Frontier, leaf_hash
+from app.audit.tlog.policy import parse_policy
+from app.audit.tlog.proofs import consistency_ranges, proof_hashes
 from app.audit.witness import Witness
-from app.audit.witnessing import WitnessRules
+from app.audit.write.witnessing import WitnessRules
 from app.errors import LogBroken, LogUnavailable
 from tests.support import programs
 from tests.support.ports import free_port

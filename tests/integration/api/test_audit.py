@@ -5,7 +5,7 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from app.audit.verify_store import verify_settings
+from app.audit.verify.stored_log import verify_settings
 from app.settings import load_settings
 from tests.support.gateway import RunningGateway
 

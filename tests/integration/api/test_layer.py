@@ -18,7 +18,7 @@ from starlette.types import Receive, Scope, Send
 
 from app.access.clients import list_clients
 from app.api.exchange_layer import ExchangeLayer
-from app.audit.entry import Subject
+from app.audit.entry.record import Subject
 from app.cli.instance import create_instance
 from app.connectors.flights import Flights
 from app.errors import SourceTimeout

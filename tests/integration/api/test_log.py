@@ -10,9 +10,9 @@ from tlog_scales import tiles as scales
 from tlog_scales.reader import TilesReader
 from tlog_scales.signing import Vkey
 
-from app.audit.checkpoint import Checkpoint, Verifier
-from app.audit.receipts import parse_receipt
-from app.audit.tiles import tiles_of
+from app.audit.tlog.checkpoint import Checkpoint, Verifier
+from app.audit.tlog.receipts import parse_receipt
+from app.audit.tlog.tiles import tiles_of
 from tests.support.gateway import RunningGateway
 from tests.support.programs import simpul
 

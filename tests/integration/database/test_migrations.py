@@ -12,10 +12,10 @@ from alembic.script import ScriptDirectory
 from pydantic import SecretStr
 
 import app.access.tables
-import app.audit.governance
-import app.audit.incidents
+import app.audit.erasure.requests
+import app.audit.read.incidents
 import app.catalog.tables  # noqa: F401 - importing a room's tables puts them into the metadata
-from app.audit.tables import metadata as audit_metadata
+from app.audit.store.tables import metadata as audit_metadata
 from app.database import _alembic, current_revision, downgrade, head_revision, metadata, migrating, upgrade
 from app.settings import Settings
 

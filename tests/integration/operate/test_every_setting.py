@@ -18,9 +18,9 @@ from starlette.responses import Response
 
 from app.access.clients import ClientDraft, create_client, list_clients
 from app.api import records
-from app.audit.keys import load_verifier
-from app.audit.opened import log_store, open_exchange_log
-from app.audit.store_postgres import PostgresLogStore
+from app.audit.keys.files import load_verifier
+from app.audit.store.postgres import PostgresLogStore
+from app.audit.write.from_settings import log_store, open_exchange_log
 from app.catalog.agencies import Agency, create_agency
 from app.cli.instance import create_instance, server_config
 from app.connectors.manifest import parse_manifest
@@ -518,7 +518,7 @@ def test_the_server_takes_its_settings(tmp_path: Path, template: Path) -> None:
 
 
 async def test_the_log_takes_its_settings(tmp_path: Path) -> None:
-    from app.audit.entry import Gateway
+    from app.audit.entry.record import Gateway
 
     settings = load_settings(dir=tmp_path / "instance", log_origin="log.example/uji")
     await asyncio.to_thread(create_instance, settings)
@@ -536,7 +536,7 @@ async def test_the_log_takes_its_settings(tmp_path: Path) -> None:
 
 
 async def test_the_patience_with_witnesses_is_a_setting(tmp_path: Path, template: Path) -> None:
-    from app.audit.opened import witnesses_of
+    from app.audit.write.from_settings import witnesses_of
     from tests.contract.audit.test_witnessing import COSIGNER
 
     key = COSIGNER.key.text()

@@ -10,7 +10,7 @@ import rfc8785
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.audit.canonical import canonical, tame
+from app.audit.entry.canonical import canonical, tame
 from app.errors import EntryInvalid
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))

@@ -6,7 +6,7 @@ import base64
 
 import pytest
 
-from app.audit.checkpoint import NoteError, Signer, Verifier, checkpoint_text, key_id, parse_text, split_note
+from app.audit.tlog.checkpoint import NoteError, Signer, Verifier, checkpoint_text, key_id, parse_text, split_note
 
 NAME = "simpul.jepara.example/log"
 SIGNER = Signer(NAME, bytes(range(32)))

@@ -12,9 +12,9 @@ import rfc8785
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.audit.commitments import BodyCommitment, commit_body, commit_detail, commit_tags
-from app.audit.details import DetailKeys
-from app.audit.entry import (
+from app.audit.entry.commitments import BodyCommitment, commit_body, commit_detail, commit_tags
+from app.audit.entry.facets import facet_id, facet_terms
+from app.audit.entry.record import (
     ENTRY_BYTES,
     Caller,
     DatasetUse,
@@ -32,9 +32,9 @@ from app.audit.entry import (
     utc_text,
     uuid7,
 )
-from app.audit.facets import facet_id, facet_terms
-from app.audit.prepare import prepare
-from app.audit.subjects import SubjectKeys
+from app.audit.keys.details import DetailKeys
+from app.audit.keys.subjects import SubjectKeys
+from app.audit.write.prepare import prepare
 from app.errors import EntryInvalid, EntryTooLarge
 
 GATEWAY = Gateway("gw-1", "simpul 0.1.0")

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from app.audit.checkpoint import Signer, Verifier
-from app.audit.commitments import commit_body, commit_detail, commit_tags
-from app.audit.entry import columns, decode
-from app.audit.merkle import Frontier, leaf_hash
-from app.audit.subjects import subject_tag
+from app.audit.entry.commitments import commit_body, commit_detail, commit_tags
+from app.audit.entry.record import columns, decode
+from app.audit.keys.subjects import subject_tag
+from app.audit.tlog.checkpoint import Signer, Verifier
+from app.audit.tlog.merkle import Frontier, leaf_hash
 
 GOLDEN = json.loads((Path(__file__).resolve().parents[2] / "golden" / "log" / "version-1.json").read_text("utf-8"))
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.audit.merkle import (
+from app.audit.tlog.merkle import (
     EMPTY_ROOT,
     Frontier,
     fold,
@@ -20,7 +20,7 @@ from app.audit.merkle import (
     ranges_needed,
     subtrees,
 )
-from app.audit.proofs import (
+from app.audit.tlog.proofs import (
     consistency_holds,
     consistency_ranges,
     inclusion_holds,

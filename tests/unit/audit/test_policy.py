@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from app.audit.checkpoint import Signer
-from app.audit.cosignatures import Cosigner
-from app.audit.policy import PolicyError, parse_policy
+from app.audit.tlog.checkpoint import Signer
+from app.audit.tlog.cosignatures import Cosigner
+from app.audit.tlog.policy import PolicyError, parse_policy
 
 LOG = Signer("simpul.jepara.example/log", bytes(32)).verifier.text()
 KEYS = [Cosigner(f"w{n}.example", bytes([n]) * 32).key.text() for n in range(6)]

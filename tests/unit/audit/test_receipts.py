@@ -9,12 +9,12 @@ from hashlib import sha256
 import orjson
 import pytest
 
-from app.audit.checkpoint import Signer
-from app.audit.cosignatures import Cosigner
-from app.audit.merkle import Frontier, leaf_hash
-from app.audit.policy import Policy, parse_policy
-from app.audit.proofs import inclusion_ranges, proof_hashes
-from app.audit.receipts import HEADER, Receipt, ReceiptError, check_receipt, parse_receipt, receipt_of
+from app.audit.tlog.checkpoint import Signer
+from app.audit.tlog.cosignatures import Cosigner
+from app.audit.tlog.merkle import Frontier, leaf_hash
+from app.audit.tlog.policy import Policy, parse_policy
+from app.audit.tlog.proofs import inclusion_ranges, proof_hashes
+from app.audit.tlog.receipts import HEADER, Receipt, ReceiptError, check_receipt, parse_receipt, receipt_of
 
 ORIGIN = "simpul.jepara.example/log"
 SIGNER = Signer(ORIGIN, bytes(range(32)))

@@ -7,8 +7,8 @@ import stat
 
 import pytest
 
-from app.audit.entry import Subject
-from app.audit.subjects import SubjectKeys, normalise, subject_tag
+from app.audit.entry.record import Subject
+from app.audit.keys.subjects import SubjectKeys, normalise, subject_tag
 from app.errors import EntryInvalid, LogUnavailable
 
 KEY = bytes(range(32))

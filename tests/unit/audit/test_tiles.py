@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.audit.tiles import Tile, bundle, parse_tile, tiles_of
+from app.audit.tlog.tiles import Tile, bundle, parse_tile, tiles_of
 
 
 @pytest.mark.parametrize(

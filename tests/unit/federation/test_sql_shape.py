@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.audit.shape import MEMBERS
+from app.audit.entry.members import MEMBERS
 from app.federation.sql.guard import guarded
 from app.federation.sql.regenerate import schemas_of
 from app.federation.sql.shape import MOST_CHARACTERS, shape_of

@@ -1,0 +1,1 @@
+"""Entries of the log: members, canonical bytes, search terms, commitments. Pure."""

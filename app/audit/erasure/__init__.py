@@ -1,0 +1,1 @@
+"""Erasing details and tags: requests, legal holds, carrying it out."""

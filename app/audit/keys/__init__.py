@@ -1,0 +1,1 @@
+"""Keys of the log: signing, subjects, details; files that must survive a power cut."""

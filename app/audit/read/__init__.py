@@ -1,0 +1,1 @@
+"""Auditors' reads: search, summary, incidents, tiles."""

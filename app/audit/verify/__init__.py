@@ -1,0 +1,1 @@
+"""Checking a whole log: from its store, or as static files."""

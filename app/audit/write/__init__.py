@@ -1,0 +1,1 @@
+"""Appending: from a record to a durable entry, checkpoints, witnesses."""
