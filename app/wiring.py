@@ -28,8 +28,8 @@ from app.audit.write.from_settings import open_exchange_log
 from app.audit.write.log import ExchangeLog
 from app.catalog.snapshot import CatalogSnapshot
 from app.children import remove_left
-from app.connectors.mapping.codes import empty_code_book
 from app.database import STORE_FILE, Database, check_revision, upgrade
+from app.datasets.mapping.codes import empty_code_book
 from app.errors import InstanceMissing
 from app.federation.executor import Runtime
 from app.gateway.access import Gate

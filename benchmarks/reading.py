@@ -22,13 +22,13 @@ from typing import Any
 
 import psycopg
 
-from app.connectors.dataset import MappedSource, ReadRequest
 from app.connectors.environment import Environment, Limits, NetworkPolicy
-from app.connectors.manifest import parse_manifest
-from app.connectors.mapping import compile_mapping
-from app.connectors.mapping.codes import empty_code_book
 from app.connectors.registry import open_connector
-from app.connectors.yaml_text import load_all_yaml
+from app.datasets.dataset import MappedSource, ReadRequest
+from app.datasets.manifest import parse_manifest
+from app.datasets.mapping import compile_mapping
+from app.datasets.mapping.codes import empty_code_book
+from app.datasets.yaml_text import load_all_yaml
 from app.federation.breaker import Guards
 from app.federation.executor import Runtime, execute
 from app.federation.query import DatasetRef, Grant, Query

@@ -88,7 +88,7 @@ L += [
     "| step | what it does |",
     "|---|---|",
 ]
-from app.connectors.mapping.steps import STEPS
+from app.datasets.mapping.steps import STEPS
 
 for n, f in STEPS.items():
     L.append(f"| `{n}` | {(inspect.getdoc(f) or '').splitlines()[0]} |")

@@ -14,7 +14,7 @@ from app.api.wire import PublishBody, RollbackBody
 from app.audit.entry.record import DatasetUse
 from app.catalog import connectors, quarantine, reports
 from app.catalog.connectors import ConnectorRecord, Revision
-from app.connectors.dataset import PreviewRow
+from app.datasets.dataset import PreviewRow
 from app.errors import LimitOutOfRange, ManifestInvalid, UnsupportedMediaType
 from app.gateway import connectors as work
 

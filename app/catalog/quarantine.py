@@ -15,8 +15,8 @@ from sqlalchemy import delete, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.catalog import tables
-from app.connectors.dataset import Reject
 from app.database import storable, upsert
+from app.datasets.dataset import Reject
 
 
 @dataclass(frozen=True, slots=True)

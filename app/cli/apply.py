@@ -14,7 +14,7 @@ import yaml
 
 from app.cli.output import fail, say
 from app.cli.remote import Remote, connect, refusal
-from app.connectors.yaml_text import load_all_yaml
+from app.datasets.yaml_text import load_all_yaml
 
 _ORDER = ("agency", "client", "connector", "agreement")
 _FOUND, _MISSING, _REFUSED = 200, 404, 400

@@ -5,6 +5,7 @@ Does not live here: mapping, validation, residual work (`mapping/`, `dataset.py`
 
 from __future__ import annotations
 
+import time
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,9 +14,9 @@ from typing import Any, ClassVar
 import pyarrow as pa
 
 from app.connectors.capabilities import Capabilities
-from app.connectors.filters import Filter, Literal, Operand, Property, operands, operators, properties, walk
 from app.connectors.requests import After, AggregateRequest, Measure, Order, ScanRequest
 from app.errors import SimpulError
+from app.filters.tree import Filter, Literal, Operand, Property, operands, operators, properties, walk
 
 __all__ = ["After", "AggregateRequest", "Measure", "Order", "ScanRequest"]
 
@@ -66,6 +67,11 @@ class CheckStep:
     field: str = ""
     """JSON pointer into the manifest, e.g. `/source/location`."""
     note: str = ""
+
+
+def milliseconds_since(started: float) -> float:
+    """The time of a check's step. `started`: `time.perf_counter()`."""
+    return (time.perf_counter() - started) * 1000
 
 
 @dataclass(frozen=True, slots=True)

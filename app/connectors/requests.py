@@ -9,8 +9,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from app.connectors import filters
-from app.connectors.filters import Filter
+from app.filters import tree as filters
+from app.filters.tree import Filter
 
 
 @dataclass(frozen=True, slots=True)

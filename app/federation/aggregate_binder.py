@@ -6,11 +6,11 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, get_args
 
-from app.connectors.filters import Filter, properties
 from app.errors import FieldError, ValidationFailed
 from app.federation.aggregation import Aggregation, Function, Measure
 from app.federation.binder import unknown_field
-from app.federation.cql2 import parse_json, parse_text
+from app.filters.cql2.parse import parse_json, parse_text
+from app.filters.tree import Filter, properties
 from app.schemas.registry import SchemaDef
 
 MOST_MEASURES = 50

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from decimal import Context, Decimal
 from typing import Any, Literal
 
-from app.connectors.filters import Filter
-from app.connectors.residual import compile_predicate
-from app.connectors.selection import comparable
+from app.datasets.selection import comparable
 from app.errors import AggregateTooLarge, MixedLevels, MixedUnits, OverlapRefused
 from app.federation.query import AnswerRecord
+from app.filters.evaluation import compile_predicate
+from app.filters.tree import Filter
 from app.schemas.registry import SchemaDef
 
 Function = Literal["count", "sum", "min", "max", "avg", "count_distinct"]

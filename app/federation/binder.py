@@ -9,7 +9,11 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from app.connectors.filters import (
+from app.errors import FieldError, FieldUnknown, LimitOutOfRange, OperatorUnsupported, ValidationFailed
+from app.federation.query import Partial, Query, SortKey
+from app.filters.cql2.parse import parse_json, parse_text
+from app.filters.redaction import filter_shape
+from app.filters.tree import (
     And,
     Compare,
     Filter,
@@ -18,11 +22,7 @@ from app.connectors.filters import (
     all_of,
     properties,
 )
-from app.errors import FieldError, FieldUnknown, LimitOutOfRange, OperatorUnsupported, ValidationFailed
-from app.federation.cql2 import parse_json, parse_text
-from app.federation.filter_shape import filter_shape
-from app.federation.filter_typing import mismatch, typed, typed_value
-from app.federation.query import Partial, Query, SortKey
+from app.filters.typing import mismatch, typed, typed_value
 from app.schemas.base import FieldSpec
 from app.schemas.numbers import NumberBeyond, exact_number
 from app.schemas.registry import SchemaDef

@@ -18,8 +18,7 @@ import orjson
 import pyarrow as pa
 import structlog
 
-from app.connectors.dataset import MappedRecord, ReadRequest, ReadResult
-from app.connectors.filters import all_of, properties
+from app.datasets.dataset import MappedRecord, ReadRequest, ReadResult
 from app.errors import (
     AllSourcesFailed,
     AllSourcesTimedOut,
@@ -34,6 +33,7 @@ from app.errors import (
 from app.federation.executor import NO_FAULT_OF_SOURCE, Runtime, admitted, mark_of, source_documents, wait_for_place
 from app.federation.masks import visible
 from app.federation.query import Answer, DatasetRef, Query, SourceStatus, Status
+from app.filters.tree import all_of, properties
 from app.lanes import in_bulk
 from app.schemas.arrow import batch_of
 from app.schemas.base import SharedPart

@@ -13,8 +13,7 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from app.connectors.dataset import ReadRequest, ReadResult
-from app.connectors.filters import all_of
+from app.datasets.dataset import ReadRequest, ReadResult
 from app.errors import (
     AllSourcesFailed,
     AllSourcesTimedOut,
@@ -42,6 +41,7 @@ from app.federation.plan import Scan
 from app.federation.planner import Planner
 from app.federation.query import Answer, AnswerRecord, DatasetRef, Grant, Query, SourceStatus, Status
 from app.federation.shares import FairPlaces
+from app.filters.tree import all_of
 from app.lanes import in_bulk
 from app.schemas.registry import SchemaDef
 from app.settings import Settings

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime
 from typing import Any
 
-from app.connectors.records import MappedRecord
+from app.datasets.records import MappedRecord
 from app.federation.query import Grant
 from app.schemas.base import FieldSpec
 from app.schemas.registry import SchemaDef

@@ -11,10 +11,10 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from app.connectors.filters import Filter, In, Property
-from app.connectors.filters import Literal as Value
 from app.errors import KeyMalformed
 from app.federation.bulk import Part
+from app.filters.tree import Filter, In, Property
+from app.filters.tree import Literal as Value
 from app.schemas.registry import SchemaDef
 from app.schemas.validation import validate_row
 from app.schemas.wire import wire_value

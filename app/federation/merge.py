@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from itertools import islice
 from typing import Any
 
-from app.connectors.selection import LAST_KEY, comparable
+from app.datasets.selection import LAST_KEY, comparable
 from app.federation.query import AnswerRecord, SortKey
 
 SortTuple = tuple[Any, ...]

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from app.connectors.selection import comparable
+from app.datasets.selection import comparable
 from app.federation.merge import SortTuple, leg_after, place_of
 from app.federation.query import AnswerRecord, Query, SortKey
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from app.connectors.filters import Filter
 from app.errors import SimpulError
 from app.federation.query import DatasetRef, Query, SortKey, Status
+from app.filters.tree import Filter
 from app.schemas.registry import SchemaDef
 
 

@@ -9,10 +9,10 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import replace
 
-from app.connectors.filters import TRUE, properties
 from app.federation.plan import Scan, Shape
 from app.federation.query import DatasetRef, Query
 from app.federation.rules import RULES
+from app.filters.tree import TRUE, properties
 
 PLANS_KEPT = 1024
 

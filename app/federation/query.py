@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
-from app.connectors.dataset import MappedRecord, MappedSource, ReadResult, Reject
-from app.connectors.filters import TRUE, Filter
+from app.datasets.dataset import MappedRecord, MappedSource, ReadResult, Reject
 from app.errors import SimpulError
+from app.filters.tree import TRUE, Filter
 from app.schemas.registry import SchemaDef
 
 Operation = Literal["list", "lookup", "search", "verify"]

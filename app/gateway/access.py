@@ -15,9 +15,9 @@ from app.access.rates import RateLimiter
 from app.access.snapshot import AccessSnapshot
 from app.access.tokens import TokenIssuer
 from app.errors import FieldForbidden, SimpulError
-from app.federation.cql2 import parse_filter
-from app.federation.filter_typing import typed
 from app.federation.query import DatasetRef, Grant
+from app.filters.cql2.parse import parse_filter
+from app.filters.typing import typed
 from app.gateway.exchange import Assertions, Exchange
 from app.gateway.sources import Opened
 from app.schemas.registry import SchemaDef

@@ -9,8 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from app.connectors.records import MappedRecord
-from app.connectors.residual import compile_predicate
+from app.datasets.records import MappedRecord
 from app.errors import AggregateTooLarge, PartialAnswerRefused
 from app.federation.aggregate_binder import shape_of
 from app.federation.aggregation import Aggregation, Overlap, aggregate, overlap_of, refuse_overlap
@@ -18,6 +17,7 @@ from app.federation.binder import RawQuery
 from app.federation.executor import source_documents
 from app.federation.query import Answer, AnswerRecord, SourceStatus
 from app.federation.survivorship import grouped, merge_records
+from app.filters.evaluation import compile_predicate
 from app.gateway import records
 from app.gateway.exchange import Exchange
 from app.gateway.state import State

@@ -20,11 +20,11 @@ from app.audit.entry.record import DatasetUse
 from app.catalog import agencies, connectors, reports
 from app.catalog.connectors import ConnectorRecord, PutOutcome, Revision, Submission
 from app.connectors.contract import CheckStep, Connector, Discovery
-from app.connectors.dataset import PreviewRow
-from app.connectors.manifest import Manifest, canonical_manifest, load_manifest, manifest_digest, parse_manifest
-from app.connectors.mapping import compile_mapping
-from app.connectors.mapping.skeleton import suggest_skeleton
-from app.connectors.trial import Trial
+from app.datasets.dataset import PreviewRow
+from app.datasets.manifest import Manifest, canonical_manifest, load_manifest, manifest_digest, parse_manifest
+from app.datasets.mapping import compile_mapping
+from app.datasets.mapping.skeleton import suggest_skeleton
+from app.datasets.trial import Trial
 from app.errors import (
     FieldError,
     ManifestInvalid,

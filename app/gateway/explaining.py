@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from app.connectors.outline import Outline, outline
+from app.datasets.outline import Outline, outline
 from app.errors import LookupOnly, SimpulError, SourceTimeout
 from app.federation.binder import RawQuery
 from app.federation.executor import request_of

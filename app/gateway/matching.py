@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 
 import orjson
 
-from app.connectors.filters import all_of
 from app.errors import FieldForbidden, SimpulError
 from app.federation.binder import RawQuery
 from app.federation.bulk import BulkRead
@@ -18,6 +17,7 @@ from app.federation.executor import Runtime, source_documents
 from app.federation.match import Matching, Wanted
 from app.federation.query import DatasetRef, Partial, SourceStatus
 from app.federation.sql.loading import merged_statuses
+from app.filters.tree import all_of
 from app.gateway import exports, records
 from app.gateway.exchange import Exchange
 from app.gateway.exports import Made

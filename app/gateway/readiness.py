@@ -14,11 +14,11 @@ import pyarrow as pa
 
 from app.connectors.capabilities import Capabilities
 from app.connectors.contract import CheckStep, Connector, Discovery, RawBatch, ScanRequest
-from app.connectors.dataset import MappedSource
 from app.connectors.environment import Limits
-from app.connectors.manifest import parse_manifest
-from app.connectors.mapping import compile_mapping
-from app.connectors.mapping.codes import empty_code_book
+from app.datasets.dataset import MappedSource
+from app.datasets.manifest import parse_manifest
+from app.datasets.mapping import compile_mapping
+from app.datasets.mapping.codes import empty_code_book
 from app.errors import StoreUnavailable
 from app.federation.executor import execute
 from app.federation.query import DatasetRef, Grant, Query

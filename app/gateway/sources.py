@@ -19,12 +19,12 @@ from app.catalog.snapshot import ActiveConnector
 from app.catalog.states import State
 from app.children import work_folder
 from app.connectors.contract import Connector
-from app.connectors.dataset import MappedSource, ReadRequest, ReadResult
 from app.connectors.environment import Environment, Limits
-from app.connectors.manifest import Manifest, parse_manifest
-from app.connectors.mapping import compile_mapping
-from app.connectors.mapping.codes import CodeBook
 from app.connectors.registry import open_connector
+from app.datasets.dataset import MappedSource, ReadRequest, ReadResult
+from app.datasets.manifest import Manifest, parse_manifest
+from app.datasets.mapping import compile_mapping
+from app.datasets.mapping.codes import CodeBook
 from app.errors import SimpulError, SourceSuspended
 from app.schemas import registry
 from app.schemas.registry import SchemaDef

@@ -26,8 +26,8 @@ from app.catalog.agencies import Agency
 from app.catalog.codes import code_tables
 from app.catalog.snapshot import CatalogSnapshot
 from app.catalog.snapshot import load_snapshot as load_catalog
-from app.connectors.mapping.codes import InMemoryCodeBook
 from app.database import Database, read_stamps
+from app.datasets.mapping.codes import InMemoryCodeBook
 from app.errors import AgencyUnknown, StoreUnavailable
 from app.federation.executor import Runtime
 from app.gateway.access import Gate

@@ -7,9 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from app.access.decisions import Operation
-from app.connectors.filters import TRUE, Filter, all_of, conjuncts, properties
-from app.connectors.residual import compile_predicate
-from app.connectors.selection import LAST_KEY
+from app.datasets.selection import LAST_KEY
 from app.errors import AggregateTooLarge, FieldError, ValidationFailed
 from app.federation import cursor
 from app.federation.binder import RawQuery, query_hash
@@ -24,6 +22,8 @@ from app.federation.survivorship import (
     is_master,
     merge_records,
 )
+from app.filters.evaluation import compile_predicate
+from app.filters.tree import TRUE, Filter, all_of, conjuncts, properties
 from app.gateway import records
 from app.gateway.exchange import Exchange
 from app.gateway.records import Authorised

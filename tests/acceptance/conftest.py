@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from app.connectors.yaml_text import load_yaml
+from app.datasets.yaml_text import load_yaml
 from tests.acceptance.facts import facts_of
 from tests.support.acceptance_files import real_files, write_lookalikes
 from tests.support.dumps import load_dump

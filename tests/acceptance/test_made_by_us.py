@@ -11,12 +11,12 @@ import httpx
 import pytest
 import xlsxwriter
 
-from app.connectors.dataset import MappedSource, ReadRequest
 from app.connectors.environment import Environment, Limits
-from app.connectors.manifest import parse_manifest
-from app.connectors.mapping import compile_mapping
-from app.connectors.mapping.codes import empty_code_book
 from app.connectors.registry import open_connector
+from app.datasets.dataset import MappedSource, ReadRequest
+from app.datasets.manifest import parse_manifest
+from app.datasets.mapping import compile_mapping
+from app.datasets.mapping.codes import empty_code_book
 from app.schemas import registry
 from tests.support.gateway import RunningGateway
 

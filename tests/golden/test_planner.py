@@ -12,10 +12,10 @@ import pytest
 
 from app.errors import AgreementMissing
 from app.federation.binder import RawQuery, bind
-from app.federation.cql2 import parse_filter
 from app.federation.executor import request_of
 from app.federation.planner import Planner
 from app.federation.query import DatasetRef, Grant
+from app.filters.cql2.parse import parse_filter
 from tests.support.memory import FACILITIES, MemorySource
 
 FOLDER = Path(__file__).parent / "planner"

@@ -14,13 +14,13 @@ from typing import Any
 import pytest
 
 from app.connectors.json_text import JsonFlaw, parse_json
-from app.connectors.manifest import parse_manifest
-from app.connectors.mapping.codes import empty_code_book
-from app.connectors.mapping.expression import compile_expression
-from app.connectors.mapping.fit import fitting
-from app.connectors.mapping.rules import StepReject
-from app.connectors.mapping.steps import STEPS
-from app.connectors.mapping.steps.contract import StepContext
+from app.datasets.manifest import parse_manifest
+from app.datasets.mapping.codes import empty_code_book
+from app.datasets.mapping.expression import compile_expression
+from app.datasets.mapping.fit import fitting
+from app.datasets.mapping.rules import StepReject
+from app.datasets.mapping.steps import STEPS
+from app.datasets.mapping.steps.contract import StepContext
 from app.errors import (
     ExpressionForbidden,
     FilterMalformed,
@@ -30,9 +30,9 @@ from app.errors import (
     TypeMismatch,
 )
 from app.federation.binder import RawQuery, bind
-from app.federation.cql2 import parse_filter
 from app.federation.sql.guard import guarded
 from app.federation.sql.refusals import SqlMalformed
+from app.filters.cql2.parse import parse_filter
 from app.schemas import registry
 from app.schemas.numbers import MOST_DIGITS, MOST_EXPONENT, NumberBeyond, bounded, exact_number, whole
 
@@ -149,18 +149,19 @@ def test_bounds_let_every_number_pass_that_a_field_can_hold() -> None:
 APP = Path(__file__).resolve().parents[2] / "app"
 DOORS = [
     APP / "federation",
-    APP / "connectors" / "mapping",
+    APP / "filters",
+    APP / "datasets",
     APP / "connectors" / "json_text.py",
-    APP / "connectors" / "manifest.py",
 ]
 KNOWN = {
-    "connectors/mapping/steps/places.py:step",  # digits that an expression of at most three and a fraction let through
-    "connectors/mapping/steps/numbers.py:step",  # at most 60 characters of a stated notation, or a number of the source
-    "connectors/mapping/fit.py:_decimal",  # a number of the source, bounded at once
-    "connectors/mapping/expression/functions.py:convert",  # what `as_number` gave
+    "datasets/mapping/steps/places.py:step",  # digits that an expression of at most three and a fraction let through
+    "datasets/mapping/steps/numbers.py:step",  # at most 60 characters of a stated notation, or a number of the source
+    "datasets/mapping/fit.py:_decimal",  # a number of the source, bounded at once
+    "datasets/mapping/expression/functions.py:convert",  # what `as_number` gave
     "federation/binder.py:_from_text",  # what `exact_number` gave
     "federation/aggregation.py:_exact_sum",  # values of records
-    "connectors/mapping/rupiah.py:_value",  # digits that the expression for amounts let through
+    "filters/evaluation.py:calculate",  # numbers of records and of literals, bounded where they were read
+    "datasets/mapping/rupiah.py:_value",  # digits that the expression for amounts let through
 }
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from app.connectors.records import RecordWarning
+from app.datasets.records import RecordWarning
 from app.federation.breaker import Guards
 from app.federation.bulk import BulkRead
 from app.federation.executor import Runtime, execute

@@ -16,10 +16,10 @@ import psycopg
 import pytest
 
 from app.children import bare_environment
-from app.connectors.dataset import ReadRequest
-from app.connectors.manifest import parse_manifest
 from app.connectors.registry import open_connector
 from app.connectors.requests import ScanRequest
+from app.datasets.dataset import ReadRequest
+from app.datasets.manifest import parse_manifest
 from app.errors import ManifestInvalid, SimpulError
 from tests.support import workbooks
 from tests.support.mariadb import USER, admin, fresh_database

@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from app.connectors.file import json_reader
-from app.connectors.isolation import NURSERY, Isolated
+from app.connectors.isolation.calls import NURSERY, Isolated
 from app.errors import SourceFailed, SourceTimeout, SourceTooLarge
 from tests.support.isolated_probe import Probe
 from tests.support.reading import dataset, read
@@ -120,7 +120,7 @@ async def test_hostile_70_the_nursery_starts_again(probe: Isolated) -> None:
 def test_hostile_70_workers_end_with_a_killed_gateway() -> None:
     program = (
         "import asyncio, time\n"
-        "from app.connectors.isolation import NURSERY, Isolated\n"
+        "from app.connectors.isolation.calls import NURSERY, Isolated\n"
         "from tests.support.isolated_probe import Probe\n"
         "probe = Isolated(Probe(), name='p', memory_bytes=1 << 28, count=2)\n"
         "async def main():\n"

@@ -222,12 +222,12 @@ TABLE = "fasilitas_kesehatan"
     ids=["stars", "table stars", "using", "stars over using", "doubling", "inside"],
 )
 def test_hostile_61_what_is_written_out_is_counted_before(statement: str) -> None:
-    started = time.perf_counter()
+    started = time.thread_time()
     tree = guarded(statement, SCHEMAS)
     schemas = {name: registry.get(name) for name in schemas_of(tree)}
     with pytest.raises(SqlTooComplex, match="name the columns"):
         bound(tree, schemas, {name: frozenset(schema.fields) for name, schema in schemas.items()})
-    assert time.perf_counter() - started < 0.5
+    assert time.thread_time() - started < 0.5
 
 
 def test_ordinary_joins_stay_below() -> None:

@@ -7,10 +7,10 @@ from collections.abc import AsyncGenerator, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from app.connectors.dataset import MappedRecord, MappedSource, ReadRequest, ReadResult
-from app.connectors.filters import Compare, Literal, Property, all_of
-from app.connectors.keeping import KeptTable
+from app.datasets.dataset import MappedRecord, MappedSource, ReadRequest, ReadResult
+from app.datasets.keeping import KeptTable
 from app.federation.query import DatasetRef, Grant
+from app.filters.tree import Compare, Literal, Property, all_of
 from app.schemas import registry
 from app.schemas.registry import SchemaDef
 from app.schemas.validation import validate_row

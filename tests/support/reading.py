@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from app.connectors.contract import Connector
-from app.connectors.dataset import MappedSource, ReadRequest, ReadResult
 from app.connectors.environment import Environment, Limits, NetworkPolicy
-from app.connectors.manifest import parse_manifest
-from app.connectors.mapping import compile_mapping
-from app.connectors.mapping.codes import CROSSWALK_SCHEMA, REGION_SCHEMA, CodeBook, InMemoryCodeBook
 from app.connectors.registry import open_connector
+from app.datasets.dataset import MappedSource, ReadRequest, ReadResult
+from app.datasets.manifest import parse_manifest
+from app.datasets.mapping import compile_mapping
+from app.datasets.mapping.codes import CROSSWALK_SCHEMA, REGION_SCHEMA, CodeBook, InMemoryCodeBook
 from app.schemas import registry
 from app.schemas.warnings import Box
 from tests.support.mariadb import PASSWORD

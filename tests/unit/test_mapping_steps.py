@@ -9,10 +9,10 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from app.connectors.mapping.codes import CROSSWALK_SCHEMA, REGION_SCHEMA, InMemoryCodeBook
-from app.connectors.mapping.compile import compile_field
-from app.connectors.mapping.rules import StepReject
-from app.connectors.mapping.steps.contract import StepContext
+from app.datasets.mapping.codes import CROSSWALK_SCHEMA, REGION_SCHEMA, InMemoryCodeBook
+from app.datasets.mapping.compile import compile_field
+from app.datasets.mapping.rules import StepReject
+from app.datasets.mapping.steps.contract import StepContext
 from app.errors import ExpressionForbidden, MappingInvalid
 from app.schemas import registry
 

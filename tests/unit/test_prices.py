@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from app.connectors.mapping.codes import empty_code_book
-from app.connectors.mapping.steps import STEPS
-from app.connectors.mapping.steps.contract import StepContext
+from app.datasets.mapping.codes import empty_code_book
+from app.datasets.mapping.steps import STEPS
+from app.datasets.mapping.steps.contract import StepContext
 from app.schemas import registry
 from app.schemas.validation import validate_row
 from app.schemas.warnings import soft_warnings

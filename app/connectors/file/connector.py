@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 import pyarrow as pa
 
+from app.connectors.agency_files import agency_file
 from app.connectors.blocking import BulkThread, Threads, pull
 from app.connectors.capabilities import Capabilities
 from app.connectors.cells import CELL_COLUMN, cell_kind
@@ -21,13 +22,14 @@ from app.connectors.contract import (
     RawBatch,
     RawColumn,
     ScanRequest,
+    milliseconds_since,
 )
 from app.connectors.environment import Environment
 from app.connectors.file.content import FileContent, unreadable
 from app.connectors.file.sheet import parse_sheet, read_sheet, sheets_of
 from app.connectors.file.sniff import require_format
-from app.connectors.file.source import SHEETS, FileSource, place_of
-from app.connectors.isolation import Isolated
+from app.connectors.file.source import SHEETS, FileSource
+from app.connectors.isolation.calls import Isolated
 from app.connectors.projection import projected
 from app.errors import (
     CapabilityUndeclared,
@@ -67,7 +69,7 @@ class FileConnector(Connector, Freshness):
     async def version(self) -> str | None:
         """Identity of the file's bytes: device, inode, change time, size. None when there is no file."""
         try:
-            stat = place_of(self._environment.root, self._source.location).stat()
+            stat = agency_file(self._environment.root, self._source.location).stat()
         except (SimpulError, OSError):
             return None
         return f"{stat.st_dev}-{stat.st_ino}-{stat.st_mtime_ns}-{stat.st_ctime_ns}-{stat.st_size}"
@@ -76,11 +78,11 @@ class FileConnector(Connector, Freshness):
         """Stages: permission (the file is there and may be read), read (its first records)."""
         started = time.perf_counter()
         try:
-            path = place_of(self._environment.root, self._source.location)
+            path = agency_file(self._environment.root, self._source.location)
             await self._threads.call(lambda: _openable(path))
         except SimpulError as error:
-            return [CheckStep("permission", _since(started), error, "/source/location")]
-        steps = [CheckStep("permission", _since(started), None, "/source/location")]
+            return [CheckStep("permission", milliseconds_since(started), error, "/source/location")]
+        steps = [CheckStep("permission", milliseconds_since(started), None, "/source/location")]
         started = time.perf_counter()
         wrong: SimpulError | None = None
         try:
@@ -91,7 +93,7 @@ class FileConnector(Connector, Freshness):
         except SimpulError as caught:
             wrong = caught
         place = str(wrong.facts.get("field", "/source")) if wrong is not None else "/source"
-        steps.append(CheckStep("read", _since(started), wrong, place))
+        steps.append(CheckStep("read", milliseconds_since(started), wrong, place))
         return steps
 
     async def discover(self, sample_rows: int = 20) -> Discovery:
@@ -110,7 +112,7 @@ class FileConnector(Connector, Freshness):
 
     def _parse_sheet(self) -> None:
         """Has the workbook parsed by the child process, unless it is already."""
-        path = place_of(self._environment.root, self._source.location)
+        path = agency_file(self._environment.root, self._source.location)
         with suppress(OSError):  # told by the read that follows
             require_format(path, self._source.kind_of_file)
             parse_sheet(path, self._source, self._environment.cache, self._environment.limits).close()
@@ -120,7 +122,7 @@ class FileConnector(Connector, Freshness):
         source, environment = self._source, self._environment
         if source.kind_of_file not in SHEETS:
             return (source.location,), ()
-        path = place_of(environment.root, source.location)
+        path = agency_file(environment.root, source.location)
         require_format(path, source.kind_of_file)
         chosen, sheets = sheets_of(path, source, environment.cache, environment.limits)
         notes = [f"sheet {name} is hidden" for name, visible in sheets if not visible]
@@ -168,12 +170,12 @@ class FileConnector(Connector, Freshness):
         if kind not in {"json", "geojson"}:
             return kind == "parquet"
         with suppress(SimpulError, OSError):
-            return place_of(self._environment.root, self._source.location).stat().st_size > JSON_BYTES_HERE
+            return agency_file(self._environment.root, self._source.location).stat().st_size > JSON_BYTES_HERE
         return False
 
     def _read_sheet(self, columns: Sequence[str] | None) -> Iterator[RawBatch]:
         source, environment = self._source, self._environment
-        path = place_of(environment.root, source.location)
+        path = agency_file(environment.root, source.location)
         with unreadable(source.location):
             require_format(path, source.kind_of_file)
             yield from projected(read_sheet(path, source, environment.cache, environment.limits), columns)
@@ -195,7 +197,3 @@ def _openable(path: Path) -> None:
         path.open("rb").close()
     except OSError:
         raise SourcePermissionDenied("the file may not be read", field="/source/location") from None
-
-
-def _since(started: float) -> float:
-    return (time.perf_counter() - started) * 1000

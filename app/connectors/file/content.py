@@ -6,13 +6,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from app.connectors.agency_files import agency_file
 from app.connectors.contract import RawBatch
 from app.connectors.environment import Limits
 from app.connectors.file.csv_reader import read_csv
 from app.connectors.file.json_reader import read_json
 from app.connectors.file.parquet_reader import read_parquet
 from app.connectors.file.sniff import require_format
-from app.connectors.file.source import FileSource, place_of
+from app.connectors.file.source import FileSource
 from app.connectors.projection import projected
 from app.errors import SourceFormatError, SourcePermissionDenied
 
@@ -40,7 +41,7 @@ class FileContent:
     def read(self, columns: Sequence[str] | None) -> Iterator[RawBatch]:
         """The records in file order, with these columns only (None: all). Raises `SourceError` leaves."""
         source = self._source
-        path = place_of(self._root, source.location)
+        path = agency_file(self._root, source.location)
         with unreadable(source.location):
             require_format(path, source.kind_of_file)
             if source.kind_of_file == "csv":

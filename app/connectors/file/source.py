@@ -10,7 +10,6 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from app.connectors.source import SourceBase
-from app.errors import SourceMissing, SourcePermissionDenied
 
 Format = Literal["csv", "xlsx", "xls", "ods", "json", "ndjson", "geojson", "parquet"]
 NO_QUOTE = "none"
@@ -139,19 +138,3 @@ def _column(letters: str) -> int:
     for letter in letters:
         number = number * 26 + ord(letter) - 64
     return number - 1
-
-
-def place_of(root: Path, location: str) -> Path:
-    """The file itself; raises `SourceMissing`, or `SourcePermissionDenied` when a link leads out of the folder."""
-    path = root / location
-    try:
-        real = path.resolve(strict=True)
-    except (OSError, RuntimeError):
-        raise SourceMissing(
-            f"there is no file {location} in the agency's folder; upload it", field="/source/location"
-        ) from None
-    if not real.is_relative_to(root.resolve()):
-        raise SourcePermissionDenied(f"{location} leads out of the agency's folder", field="/source/location")
-    if not real.is_file():
-        raise SourceMissing(f"{location} is no file", field="/source/location")
-    return real

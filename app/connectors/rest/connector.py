@@ -11,9 +11,16 @@ import httpx
 import pyarrow as pa
 
 from app.connectors.capabilities import Capabilities
-from app.connectors.contract import CheckStep, Connector, Discovery, RawBatch, RawColumn, ScanRequest
+from app.connectors.contract import (
+    CheckStep,
+    Connector,
+    Discovery,
+    RawBatch,
+    RawColumn,
+    ScanRequest,
+    milliseconds_since,
+)
 from app.connectors.environment import Environment
-from app.connectors.filters import Compare, Filter, Literal, Property, Value, conjuncts
 from app.connectors.http import HttpSource, document_of, merged
 from app.connectors.json_records import json_batch, records_at
 from app.connectors.network import HttpAddress, resolve_allowed
@@ -28,6 +35,7 @@ from app.errors import (
     SourceMissing,
     SourceTooLarge,
 )
+from app.filters.tree import Compare, Filter, Literal, Property, Value, conjuncts
 from app.lanes import in_bulk
 
 MOST_PAGES = 10_000
@@ -179,8 +187,8 @@ async def check_http(url: str, environment: Environment, first: Any) -> list[Che
         address = HttpAddress.of(url)
         await resolve_allowed(address.host, address.port, environment.network)
     except SimpulError as error:
-        return [CheckStep("dns", _since(started), error, "/source/url")]
-    steps = [CheckStep("dns", _since(started), None, "/source/url")]
+        return [CheckStep("dns", milliseconds_since(started), error, "/source/url")]
+    steps = [CheckStep("dns", milliseconds_since(started), None, "/source/url")]
     started = time.perf_counter()
     try:
         await first()
@@ -191,8 +199,11 @@ async def check_http(url: str, environment: Environment, first: Any) -> list[Che
             "source_auth_failed": "auth",
             "source_permission_denied": "permission",
         }.get(error.code, "read")
-        return [*steps, CheckStep(stage, _since(started), error, str(error.facts.get("field", "/source/url")))]
-    return [*steps, CheckStep("read", _since(started), None, "/source/url")]
+        return [
+            *steps,
+            CheckStep(stage, milliseconds_since(started), error, str(error.facts.get("field", "/source/url"))),
+        ]
+    return [*steps, CheckStep("read", milliseconds_since(started), None, "/source/url")]
 
 
 def _parameter(value: Value) -> str:
@@ -208,7 +219,3 @@ def _refuse_errors(document: Any) -> None:
     """`errors` beside the data (GraphQL says faults like that, with HTTP 200): the data is then not all there is."""
     if isinstance(document, dict) and isinstance(document.get("errors"), list) and document["errors"]:
         raise SourceFailed(f"the service tells {len(document['errors'])} errors beside its data", field="/source/url")
-
-
-def _since(started: float) -> float:
-    return (time.perf_counter() - started) * 1000

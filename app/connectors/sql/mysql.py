@@ -16,9 +16,16 @@ import pyarrow as pa
 from app.connectors.blocking import Threads, pull
 from app.connectors.capabilities import Capabilities
 from app.connectors.cells import Unreadable
-from app.connectors.contract import Aggregation, CheckStep, Connector, Discovery, RawBatch, RawColumn
+from app.connectors.contract import (
+    Aggregation,
+    CheckStep,
+    Connector,
+    Discovery,
+    RawBatch,
+    RawColumn,
+    milliseconds_since,
+)
 from app.connectors.environment import Environment
-from app.connectors.filters import Compare, Filter, Literal, Property, all_of
 from app.connectors.requests import AggregateRequest, ScanRequest
 from app.connectors.sql.address import ServerAddress, dial_addresses, resolve_target
 from app.connectors.sql.aggregates import AGGREGATES, finish_groups
@@ -45,6 +52,7 @@ from app.connectors.sql.render import MOST_KEYS, renders
 from app.connectors.sql.source import SqlSource
 from app.connectors.sql.statements import aggregate, tail, where
 from app.errors import SimpulError, SourceMissing, SourceRejected, SourceUnreachable
+from app.filters.tree import Compare, Filter, Literal, Property, all_of
 
 BATCH_ROWS = 5_000
 _ADDRESS_SECONDS = 30.0
@@ -109,11 +117,11 @@ class MysqlConnector(Connector, Aggregation):
                 await self._stage(name)
             except SimpulError as error:
                 place = str(error.facts.get("field", "/source/url"))
-                return [*steps, CheckStep(_STAGES.get(error.code, name), _since(started), error, place)]
+                return [*steps, CheckStep(_STAGES.get(error.code, name), milliseconds_since(started), error, place)]
             facts = self._sessions.facts if self._sessions is not None else None
             note = facts.lacks if facts is not None and name == "auth" else ""
             place = "/source/table" if name == "read" else "/source/url"
-            steps.append(CheckStep(name, _since(started), None, place, note))
+            steps.append(CheckStep(name, milliseconds_since(started), None, place, note))
         return steps
 
     async def discover(self, sample_rows: int = 20) -> Discovery:
@@ -374,7 +382,3 @@ def _moment(zone: Any, value: Any) -> Any:
     if not isinstance(value, date):
         return Unreadable("not_a_date", "the date does not exist (such as 0000-00-00); make it NULL at the source")
     return value.replace(tzinfo=zone).astimezone(UTC) if zone is not None and isinstance(value, datetime) else value
-
-
-def _since(started: float) -> float:
-    return (time.perf_counter() - started) * 1000

@@ -15,9 +15,18 @@ import asyncpg
 import pyarrow as pa
 
 from app.connectors.capabilities import Capabilities
-from app.connectors.contract import Aggregation, CheckStep, Connector, Discovery, Explains, KeyRows, RawBatch, RawColumn
+from app.connectors.contract import (
+    Aggregation,
+    CheckStep,
+    Connector,
+    Discovery,
+    Explains,
+    KeyRows,
+    RawBatch,
+    RawColumn,
+    milliseconds_since,
+)
 from app.connectors.environment import Environment
-from app.connectors.filters import Filter
 from app.connectors.requests import AggregateRequest, ScanRequest
 from app.connectors.sql.address import ServerAddress, ServerTarget, dial_addresses, resolve_target
 from app.connectors.sql.aggregates import AGGREGATES, finish_groups
@@ -32,6 +41,7 @@ from app.connectors.sql.render import MOST_KEYS, renders
 from app.connectors.sql.source import SqlSource
 from app.connectors.sql.statements import aggregate, tail
 from app.errors import SimpulError, SourceSchemaMismatch, SourceTimeout, SourceUnreachable
+from app.filters.tree import Filter
 from app.tls import made, unverified
 
 BATCH_ROWS = 5_000
@@ -104,8 +114,8 @@ class PostgresConnector(Connector, KeyRows, Aggregation, Explains):
         try:
             await dial_addresses(self._target(), self._environment)
         except SimpulError as error:
-            return [CheckStep("dns", _since(started), error, "/source/url")]
-        steps.append(CheckStep("dns", _since(started), None, "/source/url"))
+            return [CheckStep("dns", milliseconds_since(started), error, "/source/url")]
+        steps.append(CheckStep("dns", milliseconds_since(started), None, "/source/url"))
         for name in ("auth", "read"):
             started = time.perf_counter()
             try:
@@ -115,8 +125,10 @@ class PostgresConnector(Connector, KeyRows, Aggregation, Explains):
                     await self.discover(sample_rows=1)
             except SimpulError as error:
                 field = str(error.facts.get("field", "/source/url"))
-                return [*steps, CheckStep(_stage(error, name), _since(started), error, field)]
-            steps.append(CheckStep(name, _since(started), None, "/source/url" if name == "auth" else "/source/table"))
+                return [*steps, CheckStep(_stage(error, name), milliseconds_since(started), error, field)]
+            steps.append(
+                CheckStep(name, milliseconds_since(started), None, "/source/url" if name == "auth" else "/source/table")
+            )
         return steps
 
     async def discover(self, sample_rows: int = 20) -> Discovery:
@@ -409,7 +421,3 @@ def _stage(error: SimpulError, name: str) -> str:
         "source_auth_failed": "auth",
         "source_permission_denied": "permission",
     }.get(error.code, name)
-
-
-def _since(started: float) -> float:
-    return (time.perf_counter() - started) * 1000

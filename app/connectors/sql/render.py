@@ -13,7 +13,9 @@ from decimal import Decimal
 from math import isfinite
 from typing import Any
 
-from app.connectors.filters import (
+from app.connectors.sql.columns import Column
+from app.errors import CapabilityUndeclared, SourceSchemaMismatch
+from app.filters.tree import (
     And,
     Compare,
     Filter,
@@ -27,8 +29,6 @@ from app.connectors.filters import (
     Or,
     Property,
 )
-from app.connectors.sql.columns import Column
-from app.errors import CapabilityUndeclared, SourceSchemaMismatch
 
 FLIPPED = {"=": "=", "<>": "<>", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
 EQUALITY = ("=", "<>")

@@ -8,6 +8,7 @@ from contextlib import aclosing
 from pathlib import Path
 from typing import Any, ClassVar
 
+from app.connectors.agency_files import agency_file
 from app.connectors.capabilities import Capabilities
 from app.connectors.contract import (
     Aggregation,
@@ -17,11 +18,10 @@ from app.connectors.contract import (
     Explains,
     Freshness,
     RawBatch,
+    milliseconds_since,
 )
 from app.connectors.environment import Environment
-from app.connectors.file.source import place_of
-from app.connectors.filters import Filter, operators
-from app.connectors.isolation import Isolated
+from app.connectors.isolation.calls import Isolated
 from app.connectors.requests import AggregateRequest, ScanRequest
 from app.connectors.sql.address import SqliteAddress
 from app.connectors.sql.aggregates import AGGREGATES
@@ -31,6 +31,7 @@ from app.connectors.sql.source import SqlSource
 from app.connectors.sql.sqlite_file import SqliteFile
 from app.connectors.sql.sqlite_render import SqliteRenderer
 from app.errors import SimpulError
+from app.filters.tree import Filter, operators
 
 _OPERATORS = frozenset({"=", "<>", "<", "<=", ">", ">=", "in", "like", "isnull", "and", "or"})
 
@@ -96,7 +97,7 @@ class SqliteConnector(Connector, Freshness, Aggregation, Explains):
     async def version(self) -> str | None:
         """Identity of the file's bytes, its journal's included."""
         try:
-            path = place_of(self._environment.root, self._location)
+            path = agency_file(self._environment.root, self._location)
             marks = []
             for part in (path, Path(f"{path}-wal")):
                 if part.exists():
@@ -110,10 +111,10 @@ class SqliteConnector(Connector, Freshness, Aggregation, Explains):
         """Stages: permission (the file), read (the table or query)."""
         started = time.perf_counter()
         try:
-            place_of(self._environment.root, self._location)
+            agency_file(self._environment.root, self._location)
         except SimpulError as error:
-            return [CheckStep("permission", _since(started), error, "/source/url")]
-        steps = [CheckStep("permission", _since(started), None, "/source/url")]
+            return [CheckStep("permission", milliseconds_since(started), error, "/source/url")]
+        steps = [CheckStep("permission", milliseconds_since(started), None, "/source/url")]
         started = time.perf_counter()
         error_found: SimpulError | None = None
         try:
@@ -121,7 +122,7 @@ class SqliteConnector(Connector, Freshness, Aggregation, Explains):
         except SimpulError as error:
             error_found = error
         place = str(error_found.facts.get("field", "/source/table")) if error_found else "/source/table"
-        return [*steps, CheckStep("read", _since(started), error_found, place)]
+        return [*steps, CheckStep("read", milliseconds_since(started), error_found, place)]
 
     async def discover(self, sample_rows: int = 20) -> Discovery:
         """The tables and views; columns and sample of the chosen one."""
@@ -142,7 +143,3 @@ class SqliteConnector(Connector, Freshness, Aggregation, Explains):
     def _ends(self) -> float:
         """When a call ends that nobody gave a deadline: a moment after its statement has."""
         return time.monotonic() + self._environment.limits.deadline_seconds + 1.0
-
-
-def _since(started: float) -> float:
-    return (time.perf_counter() - started) * 1000

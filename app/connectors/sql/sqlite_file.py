@@ -15,9 +15,9 @@ from typing import Any
 
 import pyarrow as pa
 
+from app.connectors.agency_files import agency_file
 from app.connectors.cells import NOT_UTF8, Unreadable
 from app.connectors.contract import Discovery, RawBatch, RawColumn, RawReject
-from app.connectors.file.source import place_of
 from app.connectors.requests import AggregateRequest, ScanRequest
 from app.connectors.sql.aggregates import finish_groups
 from app.connectors.sql.columns import Column, Table, documents_of, json_value
@@ -129,7 +129,7 @@ class SqliteFile:
     def _connect(self, deadline: float | None = None) -> sqlite3.Connection:
         """A connection whose statements stop at the deadline (monotonic seconds; None: the limit of one read from now)."""
         ends = time.monotonic() + self._seconds if deadline is None else deadline
-        path = place_of(self._root, self._location)
+        path = agency_file(self._root, self._location)
         try:
             connection = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, isolation_level=None)
             connection.set_progress_handler(lambda: int(time.monotonic() > ends), _STEPS_BETWEEN_LOOKS)

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from app.connectors.filters import Literal
 from app.connectors.requests import After, AggregateRequest, Measure, Order, ScanRequest
 from app.connectors.sql.columns import Column
 from app.connectors.sql.render import Renderer, fit, named, sortable, undeclared
+from app.filters.tree import Literal
 
 _EXTREMES = ("integer", "decimal", "text", "date", "timestamp", "instant")
 

@@ -1,7 +1,7 @@
 """The planner's rules in the order in which they are applied. Each looks at a question's shape and one scan.
 
 What a source then does itself (filter, columns, order, position, limit) is decided where its capabilities are known:
-`connectors/pushdown.py`.
+`datasets/pushdown.py`.
 """
 
 from __future__ import annotations

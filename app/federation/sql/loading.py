@@ -10,7 +10,6 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from app.connectors.filters import TRUE, Filter, In, Literal, Property, all_of
 from app.federation.bulk import BulkRead, Part
 from app.federation.executor import Runtime
 from app.federation.query import DatasetRef, Partial, Query, SourceStatus
@@ -18,6 +17,7 @@ from app.federation.sql.engine import SqlWorker
 from app.federation.sql.refusals import SqlInputExceeded
 from app.federation.sql.regenerate import Bound, TableUse
 from app.federation.sql.shape import SOURCE_COLUMNS
+from app.filters.tree import TRUE, Filter, In, Literal, Property, all_of
 
 MOST_INPUT_ROWS: Final = 3_000_000
 MOST_KEYS: Final = 50_000

@@ -17,7 +17,6 @@ from sqlglot.errors import OptimizeError, SqlglotError
 from sqlglot.optimizer.qualify import qualify
 from sqlglot.optimizer.scope import Scope, traverse_scope
 
-from app.connectors.filters import TRUE, And, Compare, Filter, In, Like, Literal, Or, Property, all_of
 from app.errors import FieldError, FieldUnknown
 from app.federation.sql.exact import write_exactly
 from app.federation.sql.expansion import check_expansion
@@ -25,6 +24,7 @@ from app.federation.sql.names import note_spelling, output_names
 from app.federation.sql.overlaps import question, table_checks
 from app.federation.sql.refusals import SqlMalformed
 from app.federation.sql.shape import SOURCE_COLUMNS
+from app.filters.tree import TRUE, And, Compare, Filter, In, Like, Literal, Or, Property, all_of
 from app.schemas.base import FieldSpec
 from app.schemas.numbers import exact_decimal, whole
 from app.schemas.registry import SchemaDef

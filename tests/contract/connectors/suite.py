@@ -21,7 +21,11 @@ from hypothesis import strategies as st
 
 from app.connectors.contract import Aggregation, Connector, Freshness
 from app.connectors.environment import Environment, Limits, NetworkPolicy
-from app.connectors.filters import (
+from app.connectors.registry import open_connector, source_model
+from app.connectors.requests import After, AggregateRequest, Measure, Order, ScanRequest, key_chunks
+from app.errors import CapabilityUndeclared, SimpulError, SourceError, SourceSchemaMismatch, SourceTimeout
+from app.filters.evaluation import compile_predicate
+from app.filters.tree import (
     And,
     CaseFold,
     Compare,
@@ -35,10 +39,6 @@ from app.connectors.filters import (
     Property,
     operators,
 )
-from app.connectors.registry import open_connector, source_model
-from app.connectors.requests import After, AggregateRequest, Measure, Order, ScanRequest, key_chunks
-from app.connectors.residual import compile_predicate
-from app.errors import CapabilityUndeclared, SimpulError, SourceError, SourceSchemaMismatch, SourceTimeout
 
 SECRET = "uji-4f9c1e"
 PERSON = "Siti Contoh Pribadi"

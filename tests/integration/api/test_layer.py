@@ -20,7 +20,7 @@ from app.access.clients import list_clients
 from app.api.exchange_layer import ExchangeLayer
 from app.audit.entry.record import Subject
 from app.cli.instance import create_instance
-from app.connectors.flights import Flights
+from app.datasets.flights import Flights
 from app.errors import SourceTimeout
 from app.federation.query import SourceStatus
 from app.gateway.exchange import Exchange

@@ -14,9 +14,9 @@ from typing import Any
 import psycopg
 import pytest
 
-from app.connectors.dataset import MappedSource, ReadRequest
-from app.connectors.filters import Compare, IsNull, Literal, Property
+from app.datasets.dataset import MappedSource, ReadRequest
 from app.errors import SourceSchemaMismatch
+from app.filters.tree import Compare, IsNull, Literal, Property
 from tests.support.mariadb import USER, admin, fresh_database
 from tests.support.reading import dataset, read
 

@@ -13,14 +13,14 @@ from urllib.parse import urlsplit
 import asyncpg
 import pytest
 
-from app.connectors.dataset import MappedSource
 from app.connectors.environment import Limits
-from app.connectors.filters import TRUE, Compare, Filter, IsNull, Literal, Or, Property
-from app.connectors.manifest import parse_manifest
-from app.connectors.mapping import compile_mapping
-from app.connectors.mapping.codes import empty_code_book
-from app.connectors.records import ReadRequest
-from app.connectors.selection import LAST_KEY
+from app.datasets.dataset import MappedSource
+from app.datasets.manifest import parse_manifest
+from app.datasets.mapping import compile_mapping
+from app.datasets.mapping.codes import empty_code_book
+from app.datasets.records import ReadRequest
+from app.datasets.selection import LAST_KEY
+from app.filters.tree import TRUE, Compare, Filter, IsNull, Literal, Or, Property
 from app.schemas import registry
 from tests.contract.connectors.suite import opened
 from tests.support.mariadb import admin, fresh_database

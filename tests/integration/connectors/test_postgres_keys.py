@@ -10,12 +10,12 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from app.connectors.dataset import MappedSource, ReadRequest
 from app.connectors.environment import Environment, Limits, NetworkPolicy
-from app.connectors.manifest import parse_manifest
-from app.connectors.mapping import compile_mapping
-from app.connectors.mapping.codes import CROSSWALK_SCHEMA, REGION_SCHEMA, InMemoryCodeBook
 from app.connectors.registry import open_connector
+from app.datasets.dataset import MappedSource, ReadRequest
+from app.datasets.manifest import parse_manifest
+from app.datasets.mapping import compile_mapping
+from app.datasets.mapping.codes import CROSSWALK_SCHEMA, REGION_SCHEMA, InMemoryCodeBook
 from app.errors import SourceTimeout, SourceUnreachable
 from app.schemas import registry
 

@@ -14,16 +14,16 @@ from urllib.parse import urlsplit
 import asyncpg
 import pytest
 
-from app.connectors.dataset import MappedSource
 from app.connectors.environment import Limits
-from app.connectors.filters import Compare, Literal, Property
-from app.connectors.manifest import parse_manifest
-from app.connectors.mapping import compile_mapping
-from app.connectors.mapping.codes import empty_code_book
+from app.datasets.dataset import MappedSource
+from app.datasets.manifest import parse_manifest
+from app.datasets.mapping import compile_mapping
+from app.datasets.mapping.codes import empty_code_book
 from app.federation.breaker import Guards
 from app.federation.executor import Runtime, execute
 from app.federation.merge import order_of
 from app.federation.query import DatasetRef, Grant, Query, SortKey
+from app.filters.tree import Compare, Literal, Property
 from tests.contract.connectors.suite import opened
 from tests.support.memory import FACILITIES
 from tests.support.sources import SourceServer

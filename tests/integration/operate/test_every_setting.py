@@ -23,7 +23,7 @@ from app.audit.store.postgres import PostgresLogStore
 from app.audit.write.from_settings import log_store, open_exchange_log
 from app.catalog.agencies import Agency, create_agency
 from app.cli.instance import create_instance, server_config
-from app.connectors.manifest import parse_manifest
+from app.datasets.manifest import parse_manifest
 from app.errors import SettingsInvalid, StoreUnavailable
 from app.gateway.state import State
 from app.gateway.storage import StorageFull

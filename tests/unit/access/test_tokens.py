@@ -190,9 +190,9 @@ class TestHostileForms:
 
     def test_a_200_kb_header_is_refused_at_once(self, issuer: TokenIssuer):
         token = signed(claims(), pad="x" * 200_000)
-        before = time.perf_counter()
+        before = time.thread_time()
         refused(issuer, token)
-        assert time.perf_counter() - before < 0.05
+        assert time.thread_time() - before < 0.05
 
     def test_deep_json_in_a_header(self, issuer: TokenIssuer):
         deep = b'{"alg":' + b"[" * 700 + b"]" * 700 + b"}"

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from app.connectors.flights import Flights
+from app.datasets.flights import Flights
 from app.errors import SourceUnreachable
 
 pytestmark = pytest.mark.anyio

@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.connectors.filters import Compare, In, Literal, Property
-from app.connectors.mapping.codes import empty_code_book
-from app.connectors.mapping.rules import StepReject
-from app.connectors.mapping.steps import STEPS
-from app.connectors.mapping.steps.contract import StepContext
-from app.connectors.preimages import preimages
-from app.connectors.residual import compile_predicate
+from app.datasets.mapping.codes import empty_code_book
+from app.datasets.mapping.rules import StepReject
+from app.datasets.mapping.steps import STEPS
+from app.datasets.mapping.steps.contract import StepContext
+from app.datasets.preimages import preimages
+from app.filters.evaluation import compile_predicate
+from app.filters.tree import Compare, In, Literal, Property
 
 _CODES = {
     "PUSKESMAS": "puskesmas",

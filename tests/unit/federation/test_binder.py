@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from app.connectors.filters import TRUE, Compare, Literal, Property
 from app.errors import (
     FieldUnknown,
     FilterMalformed,
@@ -20,6 +19,7 @@ from app.errors import (
 )
 from app.federation.binder import RawQuery, bind, query_hash, query_shape
 from app.federation.query import SortKey
+from app.filters.tree import TRUE, Compare, Literal, Property
 from app.schemas import registry
 from tests.support.memory import FACILITIES
 

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from app.connectors.filters import Compare, Literal, Property
 from app.errors import (
     AgreementMissing,
     AllSourcesFailed,
@@ -25,6 +24,7 @@ from app.errors import (
 from app.federation.breaker import Guards
 from app.federation.executor import Runtime, execute
 from app.federation.query import Answer, DatasetRef, Query, SortKey
+from app.filters.tree import Compare, Literal, Property
 from tests.support.memory import FACILITIES, MemorySource, ref_of
 
 pytestmark = pytest.mark.anyio

@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.connectors.residual import compile_predicate
 from app.errors import FilterMalformed, FilterTooComplex, OperatorUnsupported, TypeMismatch
-from app.federation.cql2 import parse_json, parse_text
-from app.federation.filter_shape import filter_shape
-from app.federation.filter_typing import typed
+from app.filters.cql2.parse import parse_json, parse_text
+from app.filters.evaluation import compile_predicate
+from app.filters.redaction import filter_shape
+from app.filters.typing import typed
 from app.schemas import registry
 
 _SCHOOLS = registry.get("satuan_pendidikan")

@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from app.connectors.filters import Compare, Literal, Property
-from app.connectors.records import MappedRecord, RecordWarning
+from app.datasets.records import MappedRecord, RecordWarning
 from app.errors import FieldForbidden
 from app.federation.breaker import Guards
 from app.federation.bulk import BulkRead
@@ -16,6 +15,7 @@ from app.federation.executor import Runtime, execute
 from app.federation.masks import Cut, mask_fault
 from app.federation.query import Grant, Query, SortKey
 from app.federation.writers import write_json
+from app.filters.tree import Compare, Literal, Property
 from app.schemas import registry
 from tests.support.memory import FACILITIES, MemorySource, ref_of
 

@@ -1,0 +1,1 @@
+"""Reading files of agencies in processes of their own, under limits."""

@@ -1,0 +1,1 @@
+"""A connector and a mapping make a dataset: reading, mapping, choosing, keeping."""

@@ -1,0 +1,248 @@
+"""One agency's dataset as records of a shared schema: scan, shape, map, validate, residual filter, order.
+
+Sits on a connector and a compiled mapping; knows nothing of callers, grants or other agencies.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncGenerator, Hashable
+from contextlib import aclosing
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from app.connectors.contract import Connector, Freshness, RawBatch
+from app.connectors.environment import Limits
+from app.connectors.requests import ScanRequest
+from app.datasets.flights import Flights
+from app.datasets.keeping import Keeper
+from app.datasets.key_reader import KeyReader
+from app.datasets.manifest import Manifest
+from app.datasets.mapping import CompiledMapping
+from app.datasets.preview import Previewer
+from app.datasets.pushdown import Ordered, ordered_read, scan_request
+from app.datasets.records import MappedRecord, PreviewRow, ReadRequest, ReadResult, RecordWarning, Reject
+from app.datasets.selection import Selection
+from app.datasets.trial import Trial, Trier
+from app.errors import SourceSchemaMismatch, SourceTooLarge
+from app.filters.tree import TRUE, Compare, Filter, Literal, Property, all_of
+from app.lanes import in_bulk
+from app.schemas.registry import SchemaDef
+
+__all__ = ["MappedRecord", "MappedSource", "PreviewRow", "ReadRequest", "ReadResult", "RecordWarning", "Reject"]
+
+
+class MappedSource:
+    """The opened dataset of one connector revision.
+
+    Reads go to the source each time, but for open data that has a freshness mark or a `refresh` time: those are kept mapped,
+    in bounded memory, until the mark changes or the time is over.
+    """
+
+    def __init__(
+        self,
+        *,
+        manifest: Manifest,
+        revision: int,
+        schema: SchemaDef,
+        connector: Connector,
+        mapping: CompiledMapping,
+        limits: Limits,
+    ) -> None:
+        self.manifest = manifest
+        self.revision = revision
+        self.schema = schema
+        self.connector = connector
+        self.mapping = mapping
+        self.limits = limits
+        self.deadline_seconds = limits.deadline_seconds
+        self._personal = _is_personal(schema, mapping)
+        self._kept = Keeper(self, personal=self._personal)
+        self._flights: Flights[ReadResult] = Flights()
+        self._by_key = KeyReader.of(schema, mapping, connector)
+
+    async def read(self, request: ReadRequest) -> ReadResult:
+        """Reads, maps, validates, filters, sorts and cuts. Raises `SourceError` leaves; memory is bounded by the limit.
+
+        Equal questions that are under way at the same time are one read (open data only); results are not to be changed.
+        """
+        if request.key is not None and self._by_key is not None and not self._kept.possible:
+            found = await self._by_key.read(request)
+            if found is not None:
+                return found
+        question = _question(request)
+        if self._personal or question is None:
+            return await self._read(request)
+        return await self._flights.join(question, lambda: self._read(request))
+
+    async def _read(self, request: ReadRequest) -> ReadResult:
+        wanted = request.filter
+        if request.key is not None:
+            wanted = all_of(*_key_filter(self.schema, request.key), wanted)
+        kept = await self._kept.table(request.deadline)
+        if kept is not None:
+            return await kept.answer(request, wanted)
+        version = await self.version()
+        await self.connector.learn()
+        scan = scan_request(self.mapping, self.connector, request, wanted, self.manifest.fields)
+        pushed = _pushed(request, scan)
+        ordered = ordered_read(self.schema, self.mapping, self.connector, request, scan)
+        if ordered is not None:
+            return await self._read_ordered(request, wanted, ordered, pushed)
+        selection = Selection(self.schema, request, wanted, self.mapping.around)
+        async for batch in self._batches(scan):
+            await selection.take(self.mapping, batch)
+        result = await selection.result(pushed, datetime.now(UTC))
+        result.whole, result.version = scan.filter is None, version
+        return result
+
+    async def _read_ordered(
+        self, request: ReadRequest, wanted: Filter, ordered: Ordered, pushed: tuple[str, ...]
+    ) -> ReadResult:
+        """As many rows as are asked for, more only where rejects and residual leave too few."""
+        for most in ordered.attempts():
+            selection = Selection(self.schema, request, wanted, self.mapping.around)
+            exhausted = True
+            for scan in ordered.scans:
+                rows = 0
+                async for batch in self._batches(replace(scan, limit=most)):
+                    rows += len(batch) + len(batch.rejects)
+                    await selection.take(self.mapping, batch)
+                exhausted = most is None or rows < most
+                if not exhausted or selection.found >= ordered.limit:
+                    break
+            if exhausted or selection.found >= ordered.limit:
+                break
+        pushed = (*pushed, "order", *(("limit",) if most is not None else ()))
+        return await selection.result(pushed, datetime.now(UTC))
+
+    @property
+    def kept(self) -> bool:
+        """Whether reads may be answered from memory."""
+        return self._kept.possible
+
+    async def stream(self, request: ReadRequest) -> AsyncGenerator[ReadResult]:
+        """Every wanted record, batch by batch in the source's own order: nothing is sorted, cut or kept.
+
+        `rejected_rows`, `by_rule` and `rejects` of a batch are those of the read so far; the last one is empty and tells whether
+        every record was read.
+        """
+        kept = await self._kept.table(request.deadline)
+        if kept is not None:
+            yield await kept.answer(request, request.filter)
+            return
+        selection = Selection(self.schema, request, request.filter, self.mapping.around)
+        version = await self.version()
+        await self.connector.learn()
+        scan = scan_request(self.mapping, self.connector, request, request.filter, self.manifest.fields)
+        pushed = _pushed(request, scan)
+        async with aclosing(self._batches(scan)) as batches:
+            async for batch in batches:
+                await selection.take(self.mapping, batch)
+                yield await selection.drain(pushed, datetime.now(UTC))
+        end = await selection.drain(pushed, datetime.now(UTC))
+        end.whole, end.version = scan.filter is None, version
+        yield end
+
+    async def read_all(self, deadline: float | None, most: int) -> ReadResult | None:
+        """Every valid record, None when there are more than `most`."""
+        version = await self.version()
+        selection = Selection(self.schema, ReadRequest(limit=most), TRUE, self.mapping.around)
+        async for batch in self._batches(ScanRequest(deadline=deadline)):
+            await selection.take(self.mapping, batch)
+            if selection.overflown:
+                return None
+        result = await selection.result((), datetime.now(UTC))
+        result.whole, result.version = True, version
+        return result
+
+    async def preview(self, rows: int = 20) -> list[PreviewRow]:
+        """The first `rows` raw records with what becomes of each, rejected ones too; what is personal is masked.
+
+        `SourceTimeout` when the source does not give them within the time of one read.
+        """
+        shown: list[PreviewRow] = []
+        previewer = Previewer(self.schema, self.mapping)
+        ends = time.monotonic() + self.limits.deadline_seconds
+        async with aclosing(self._batches(ScanRequest(deadline=ends))) as batches:
+            async for batch in batches:
+                for row in previewer.rows(batch):
+                    shown.append(row)
+                    if len(shown) >= rows:
+                        return shown
+        return shown
+
+    async def trial(self, rows: int, seconds: float) -> Trial:
+        """The mapping tried on the whole source, at most this many records and seconds. Raises `SourceError` leaves.
+
+        A source that gives nothing for the time of one read longer is late.
+        """
+        await self.connector.learn()
+        trier = Trier(self.manifest, self.schema, self.mapping, rows, seconds)
+        asked = ReadRequest(deadline=time.monotonic() + seconds + self.limits.deadline_seconds)
+        scan = scan_request(self.mapping, self.connector, asked, TRUE, self.manifest.fields)
+        async with aclosing(self._batches(scan)) as batches:
+            async for batch in batches:
+                if not await in_bulk(trier.take, batch):
+                    break
+        return trier.done()
+
+    async def version(self) -> str | None:
+        """The source's freshness mark, None where it has none."""
+        return await self.connector.version() if isinstance(self.connector, Freshness) else None
+
+    async def close(self) -> None:
+        """Closes the connector underneath."""
+        self._kept.forget()
+        await self.connector.close()
+
+    async def _batches(self, scan: ScanRequest) -> AsyncGenerator[RawBatch]:
+        """The raw batches of a scan; the source is told to stop whatever happens here."""
+        seen = 0
+        batches = self.connector.scan(scan)
+        try:
+            async for batch in batches:
+                if seen == 0:
+                    missing = self.mapping.check_columns(batch.schema.names)
+                    if missing:
+                        names = ", ".join(missing)
+                        raise SourceSchemaMismatch(
+                            f"the source has no column {names}", field="/fields", missing=missing
+                        )
+                seen += len(batch)
+                if seen > self.limits.rows:
+                    raise SourceTooLarge(
+                        f"more than {self.limits.rows} rows; narrow the read", limit_rows=self.limits.rows
+                    )
+                yield batch
+        finally:
+            closing = getattr(batches, "aclose", None)
+            if closing is not None:
+                await closing()
+
+
+def _question(request: ReadRequest) -> Hashable | None:
+    """A read without its deadline; None where it holds something that cannot be compared by value."""
+    question = (request.fields, request.filter, request.order, request.after, request.limit, request.key)
+    try:
+        hash(question)
+    except TypeError:
+        return None
+    return question
+
+
+def _pushed(request: ReadRequest, scan: ScanRequest) -> tuple[str, ...]:
+    """The work that a scan gave to the source."""
+    named = "key" if request.key is not None else "filter"
+    return (*(("columns",) if scan.columns is not None else ()), *((named,) if scan.filter is not None else ()))
+
+
+def _is_personal(schema: SchemaDef, mapping: CompiledMapping) -> bool:
+    """Whether this dataset gives personal data: a field that the manifest does not map holds none."""
+    return schema.meta.lookup_only or any(schema.fields[field.name].pdp != "none" for field in mapping.fields)
+
+
+def _key_filter(schema: SchemaDef, key: str) -> list[Filter]:
+    """Equality on the parts of the key; a null part is left to the comparison of the whole key."""
+    values = schema.key_values(key)
+    return [Compare("=", Property(name), Literal(value)) for name, value in values.items() if value is not None]

@@ -1,0 +1,231 @@
+"""The manifest: the declarative text that a connector is registered with. Read strictly, every fault with its place.
+
+Does not live here: what the steps of a field do (`mapping/`), what a kind's `source:` block may hold (each kind).
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from typing import Annotated, Any, get_args
+
+import orjson
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationError
+
+from app.connectors.registry import source_model
+from app.connectors.source import Duration, SourceBase
+from app.datasets.yaml_text import load_yaml
+from app.errors import FieldError, ManifestInvalid, SchemaUnknown
+from app.schemas import registry
+from app.schemas.numbers import NumberBeyond, exact_number
+
+MANIFEST_BYTES = 262_144
+_DEPTH = 24
+_SLUG = r"^[a-z0-9][a-z0-9-]{1,62}$"
+
+
+DOCUMENT_KIND = "connector"
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Unpivot(_Part):
+    """Columns become rows: all columns but `keep` give one row each, their name in `name`, their cell in `value`."""
+
+    keep: tuple[str, ...]
+    name: str = Field(min_length=1)
+    value: str = Field(min_length=1)
+
+
+class ReadShape(_Part):
+    """The shape of the raw records before any field is mapped."""
+
+    record_path: str | None = Field(default=None, max_length=500)
+    skip_blank_rows: bool = False
+    unpivot: Unpivot | None = None
+    where: str | None = Field(default=None, max_length=2048)
+    missing: tuple[Annotated[str, Field(min_length=1, max_length=40)], ...] = Field(
+        default=(), max_length=50, description='Texts that mean "no value" in every column, e.g. ["-", "–", "..."]'
+    )
+
+
+class Freshness(_Part):
+    """Which field tells when a record was last changed, and how old it may be."""
+
+    field: str
+    slo: Duration
+
+
+class Manifest(_Part):
+    """A connector as an agency declares it. `fields` holds each field's mapping as written; a draft has none."""
+
+    connector: str = Field(pattern=_SLUG)
+    agency: str = Field(pattern=_SLUG)
+    schema_ref: str | None = Field(default=None, alias="schema")
+    title: str = Field(default="", max_length=300)
+    description: str | None = Field(default=None, max_length=4000)
+    licence: str | None = Field(default=None, max_length=200)
+    source: SerializeAsAny[SourceBase]
+    read: ReadShape = ReadShape()
+    fields: Mapping[str, Any] = Field(default_factory=dict)
+    freshness: Freshness | None = None
+    accept_rejects: float | None = Field(
+        default=None, ge=0, lt=1, description="Share of rejected records with which a check still passes, e.g. 0.3"
+    )
+
+
+def parse_manifest(document: str | Mapping[str, Any], *, draft: bool = False) -> Manifest:
+    """The manifest of a YAML or JSON text, or of a parsed document.
+
+    Raises `ManifestInvalid` with one place a fault: unknown key with the nearest known one, wrong type, unknown schema.
+    `draft`: a source alone is enough.
+    """
+    given = _with_record_path(load_manifest(document) if isinstance(document, str) else dict(document))
+    if given.get("kind") == DOCUMENT_KIND:  # as it stands among the documents of `simpul apply`
+        del given["kind"]
+    faults: list[FieldError] = []
+    source = _source(given.get("source"), faults)
+    manifest: Manifest | None = None
+    try:
+        manifest = Manifest.model_validate({**given, "source": source or SourceBase(kind="unknown")})
+    except ValidationError as error:
+        faults += _places(error, Manifest)
+    if manifest is not None:
+        faults += _check_schema(manifest, draft=draft)
+    if faults or manifest is None:
+        raise ManifestInvalid(
+            f"the manifest has {len(faults)} faults" if len(faults) > 1 else faults[0].detail, errors=faults
+        )
+    return manifest
+
+
+def _with_record_path(given: dict[str, Any]) -> dict[str, Any]:
+    """`read.record_path` is where a kind finds its records; it stands in the source for the kinds that read JSON."""
+    read, source = given.get("read"), given.get("source")
+    if (
+        isinstance(read, Mapping)
+        and isinstance(source, Mapping)
+        and "record_path" in read
+        and "record_path" not in source
+    ):
+        return {**given, "source": {**source, "record_path": read["record_path"]}}
+    return dict(given)
+
+
+def canonical_manifest(manifest: Manifest) -> str:
+    """The manifest as JSON text: what is stored. The order of `fields` and of their steps is kept, it has meaning."""
+    document = manifest.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+    document["source"] = {"kind": manifest.source.kind, **document["source"]}
+    return orjson.dumps(document).decode()
+
+
+def manifest_digest(manifest: Manifest) -> str:
+    """SHA-256 (hex) of the canonical text: two manifests with the same digest mean the same."""
+    return hashlib.sha256(canonical_manifest(manifest).encode()).hexdigest()
+
+
+def load_manifest(text: str) -> dict[str, Any]:
+    """The document of a YAML or JSON text, bounded in bytes and depth. Raises `ManifestInvalid`."""
+    if len(text.encode("utf-8", "surrogatepass")) > MANIFEST_BYTES:
+        raise ManifestInvalid(f"a manifest has at most {MANIFEST_BYTES} bytes", limit_bytes=MANIFEST_BYTES)
+    try:
+        found = json.loads(text, parse_int=exact_number) if text.lstrip().startswith("{") else load_yaml(text)
+    except NumberBeyond as beyond:
+        raise ManifestInvalid(str(beyond), errors=[FieldError("", "malformed", str(beyond))]) from None
+    except (yaml.YAMLError, json.JSONDecodeError, RecursionError) as error:
+        mark = getattr(error, "problem_mark", None)
+        line = mark.line + 1 if mark is not None else getattr(error, "lineno", 0)
+        problem = getattr(error, "problem", None) or getattr(error, "msg", None) or "nested too deeply"
+        detail = f"line {line}: {problem}" if line else str(problem)
+        raise ManifestInvalid(detail, errors=[FieldError(f"line {line}", "malformed", detail)]) from None
+    if not isinstance(found, dict):
+        raise ManifestInvalid("a manifest is a mapping with connector, agency, schema, source and fields")
+    _check_depth(found, 0, "")
+    return found
+
+
+def _check_depth(value: Any, depth: int, pointer: str) -> None:
+    if depth > _DEPTH:
+        raise ManifestInvalid(
+            f"nested deeper than {_DEPTH} levels", errors=[FieldError(pointer, "too_deep", "flatten it")]
+        )
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ManifestInvalid(
+            "NaN and infinity are no values", errors=[FieldError(pointer, "not_finite", "a finite number")]
+        )
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for name, item in items:
+        _check_depth(item, depth + 1, f"{pointer}/{name}")
+
+
+def _source(given: Any, faults: list[FieldError]) -> SourceBase | None:
+    if not isinstance(given, Mapping):
+        faults.append(FieldError("/source", "missing", "a manifest needs a source with its kind"))
+        return None
+    try:
+        model = source_model(str(given.get("kind", "")))
+        return model.model_validate(dict(given))
+    except ManifestInvalid as error:
+        faults.append(FieldError("/source/kind", "unknown", error.detail))
+    except ValidationError as error:
+        faults += _places(error, model, "/source")
+    return None
+
+
+def _places(error: ValidationError, model: type[BaseModel], prefix: str = "") -> list[FieldError]:
+    """Pydantic's findings with pointers; an unknown key is told with the nearest known one."""
+    found = []
+    for fault in error.errors(include_input=False, include_url=False, include_context=False):
+        path = [str(step) for step in fault["loc"]]
+        if path[:1] == ["source"] and not prefix:
+            continue
+        detail = fault["msg"].removeprefix("Value error, ")
+        if fault["type"] == "extra_forbidden":
+            known = [info.alias or name for name, info in _model_at(model, path[:-1]).model_fields.items()]
+            near = difflib.get_close_matches(path[-1], known, n=1)
+            detail = f"unknown key {path[-1]}; " + (
+                f"did you mean {near[0]}?" if near else f"known: {', '.join(known)}"
+            )
+        found.append(FieldError(prefix + "".join(f"/{step}" for step in path), fault["type"], detail))
+    return found
+
+
+def _model_at(model: type[BaseModel], path: list[str]) -> type[BaseModel]:
+    """The model that stands at a path, for the names that it knows."""
+    for step in path:
+        info = model.model_fields.get(step)
+        if info is None:
+            return model
+        inside = [info.annotation, *get_args(info.annotation)]
+        model = next((part for part in inside if isinstance(part, type) and issubclass(part, BaseModel)), model)
+    return model
+
+
+def _check_schema(manifest: Manifest, *, draft: bool) -> list[FieldError]:
+    if manifest.schema_ref is None or not manifest.fields:
+        if draft:
+            return []
+        missing = "/schema" if manifest.schema_ref is None else "/fields"
+        return [FieldError(missing, "missing", f"a manifest that is to be published needs {missing[1:]}")]
+    try:
+        schema = registry.get(manifest.schema_ref)
+    except SchemaUnknown as error:
+        return [FieldError("/schema", "schema_unknown", error.detail)]
+    if manifest.schema_ref != schema.meta.ref:
+        return [FieldError("/schema", "version", f"write the version: {schema.meta.ref}")]
+    faults = []
+    for name in manifest.fields:
+        if name not in schema.fields:
+            near = difflib.get_close_matches(name, schema.fields, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"fields: {', '.join(schema.fields)}"
+            faults.append(FieldError(f"/fields/{name}", "field_unknown", f"{schema.name} has no field {name}; {hint}"))
+    for name, spec in schema.fields.items():
+        if spec.required and name not in manifest.fields:
+            faults.append(FieldError("/fields", "required", f"{name} must be mapped: {schema.name} needs it"))
+    return faults

@@ -1,0 +1,145 @@
+"""A manifest's whole mapping, compiled: raw rows in, values or rejects out, and what of a filter can go to the source."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from app.connectors.masking import mask
+from app.connectors.personal import key_text
+from app.datasets.manifest import Manifest, Unpivot
+from app.datasets.mapping.codes import CodeBook
+from app.datasets.mapping.compile import CompiledField, compile_field
+from app.datasets.mapping.expression import Expression, compile_expression
+from app.datasets.mapping.rules import Nulled, StepReject, detail_en, detail_id
+from app.datasets.mapping.steps.contract import StepContext
+from app.schemas.registry import SchemaDef
+from app.schemas.warnings import NOWHERE, Box, Surroundings
+
+DEFAULT_ZONE = "Asia/Jakarta"
+
+
+@dataclass(slots=True)
+class MappedRow:
+    """What became of one raw row: `values`, or the rejects as (field, rule, detail, masked value)."""
+
+    values: dict[str, Any]
+    rejects: list[tuple[str, str, str, str]] = field(default_factory=list)
+    warnings: list[tuple[str, str, str, str]] = field(default_factory=list)
+    """(field, code, detail in Indonesian, detail in English) of fields that the manifest lets be null."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """`read:` of the manifest, compiled: rows to rows, before any field is mapped."""
+
+    skip_blank_rows: bool
+    unpivot: Unpivot | None
+    where: Expression | None
+
+    def rows(self, row: Mapping[str, Any], place: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+        """The rows that one raw row becomes, each with its place; none where `where` is not true."""
+        for where, found in self._unpivoted(row, place):
+            if self.where is None or self.where.value(found) is True:
+                yield where, found
+
+    def _unpivoted(self, row: Mapping[str, Any], place: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+        if self.unpivot is None:
+            yield place, row
+            return
+        kept = {name: row.get(name) for name in self.unpivot.keep}
+        for name, value in row.items():
+            if name not in kept:
+                yield f"{place}, column {name}", {**kept, self.unpivot.name: name, self.unpivot.value: value}
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledMapping:
+    """The mapping of one manifest to one schema under one code book. Safe to share: it holds no state of a read."""
+
+    schema: SchemaDef
+    fields: tuple[CompiledField, ...]
+    shape: Shape
+    raw_columns: frozenset[str]
+    renames: Mapping[str, str]
+    around: Surroundings = NOWHERE
+    """What warnings about the records are judged by."""
+    geometries: tuple[str, ...] = ()
+    """The mapped fields that hold a geometry."""
+
+    @property
+    def all_columns(self) -> bool:
+        """Whether every raw column is needed (their names become values)."""
+        return self.shape.unpivot is not None
+
+    def place_of(self, row: Mapping[str, Any], place: str, *, keyed: bool) -> str:
+        """Where a rejected row stands: at its line; where the source has none (`keyed`) at its key, masked where that is personal."""
+        if not keyed:
+            return place
+        columns = [(name, self.renames.get(name)) for name in self.schema.meta.key]
+        known = [(name, column, row.get(column)) for name, column in columns if column is not None]
+        personal = {name for name, _ in columns if self.schema.fields[name].pdp != "none"}
+        return place + key_text((column, mask(value) if name in personal else value) for name, column, value in known)
+
+    def check_columns(self, names: Iterable[str]) -> list[str]:
+        """The raw columns that the mapping needs and the source does not have."""
+        return sorted(self.raw_columns - set(names))
+
+    def map_row(self, row: Mapping[str, Any]) -> MappedRow:
+        """The values of one shaped row. Every field that rejects is told, not only the first.
+
+        A part of the key is never nulled: records of different keys would become one.
+        """
+        mapped = MappedRow({})
+        values = mapped.values
+        for compiled in self.fields:
+            try:
+                values[compiled.name] = compiled.value(row)
+            except StepReject as reject:
+                if (compiled.nulls or isinstance(reject, Nulled)) and compiled.name not in self.schema.meta.key:
+                    values[compiled.name] = None
+                    note = f"nulled: {reject.rule}"
+                    mapped.warnings.append(
+                        (compiled.name, reject.rule, detail_id(reject.rule), f"{note}; {detail_en(reject.rule)}")
+                    )
+                else:
+                    shown = mask(row.get(compiled.rename)) if compiled.rename else ""
+                    mapped.rejects.append((compiled.name, reject.rule, detail_en(reject.rule), shown))
+        return mapped
+
+
+def compile_mapping(
+    manifest: Manifest, schema: SchemaDef, codes: CodeBook, *, zone: str = DEFAULT_ZONE, bbox: Box | None = None
+) -> CompiledMapping:
+    """The compiled mapping; raises `MappingInvalid` or `ExpressionForbidden` with the place in the manifest.
+
+    `bbox`: the region of the instance; places outside it are warned of.
+    """
+    columns: set[str] = set()
+    fields = []
+    missing = frozenset(manifest.read.missing)
+    for name, given in manifest.fields.items():
+        spec = schema.fields[name]
+        compiled = compile_field(
+            name, given, spec, StepContext(f"/fields/{name}", codes, zone, spec=spec, missing=missing)
+        )
+        columns |= compiled.columns
+        fields.append(compiled)
+    read = manifest.read
+    where = compile_expression(read.where, "/read/where") if read.where is not None else None
+    made: set[str] = set()
+    if read.unpivot is not None:
+        made = {read.unpivot.name, read.unpivot.value}
+        columns.update(read.unpivot.keep)
+    if where is not None:
+        columns.update(where.columns)
+    return CompiledMapping(
+        schema=schema,
+        fields=tuple(fields),
+        shape=Shape(read.skip_blank_rows, read.unpivot, where),
+        raw_columns=frozenset(columns - made),
+        renames={field.name: field.rename for field in fields if field.rename is not None},
+        around=Surroundings(codes.known_regions() or None, bbox),
+        geometries=tuple(field.name for field in fields if schema.fields[field.name].kind == "geometry"),
+    )

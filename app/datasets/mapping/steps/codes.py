@@ -1,0 +1,86 @@
+"""Steps on codes: `codes` (a list written in the manifest), `crosswalk` and `lookup` (the loaded lists). Never a guess."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from app.datasets.mapping.rules import StepReject
+from app.datasets.mapping.steps.contract import Builder, Row, Step, StepContext, need_text
+from app.datasets.mapping.text import squeeze, upper
+
+_LEVELS = ("provinsi", "kabupaten", "kecamatan", "desa")
+
+
+def codes(given: Any, context: StepContext) -> Step:
+    """`codes: {PUSKESMAS: puskesmas, "RUMAH SAKIT": rumah_sakit}`: exact, after trimming."""
+    if not isinstance(given, Mapping) or not given:
+        context.refuse("codes is a mapping from the source's value to the schema's")
+    spec = context.spec
+    if spec is not None and spec.enum is not None:
+        wrong = [value for value in given.values() if value is not None and value not in spec.enum]
+        if wrong:
+            context.refuse(f"{wrong[0]} is not in the field's list: {', '.join(spec.enum)}")
+    table = {_key(key): value for key, value in given.items()}
+
+    def step(value: Any, _: Row) -> Any:
+        key = squeeze(value) if isinstance(value, str) else _key(value)
+        if key not in table:
+            raise StepReject("code_unknown")
+        return table[key]
+
+    return step
+
+
+def _key(value: Any) -> str:
+    """A code as text; true and false as YAML and JSON write them."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def crosswalk(given: Any, context: StepContext) -> Step:
+    """`crosswalk: {from: bps, level: kecamatan}`: the Kemendagri code of another system's code, as loaded."""
+    options = context.options(given, "from", "level")
+    system, level = options.get("from"), options.get("level")
+    if not isinstance(system, str) or level not in _LEVELS:
+        context.refuse(f"crosswalk needs from (a loaded system such as bps) and level ({', '.join(_LEVELS)})")
+    book = context.codes
+
+    def step(value: Any, _: Row) -> Any:
+        code = str(value) if isinstance(value, int) and not isinstance(value, bool) else need_text(value)
+        found = book.crosswalk(system, code, level)
+        if found is None:
+            raise StepReject("crosswalk_unmatched")
+        return found
+
+    return step
+
+
+def lookup(given: Any, context: StepContext) -> Step:
+    """`lookup: {level: kecamatan, parent: "33.20", strip: ["KEC. "]}`: the code of a region by its name within a parent.
+
+    `parent_from` names a raw column that holds the parent's code. Two regions of one name: no match.
+    """
+    options = context.options(given, "level", "parent", "parent_from", "strip")
+    level, parent, column = options.get("level"), options.get("parent"), options.get("parent_from")
+    if level not in _LEVELS:
+        context.refuse(f"lookup needs level: {', '.join(_LEVELS)}")
+    strips = [upper(str(word)) for word in options.get("strip", [])]
+    if column is not None:
+        context.columns.add(column)
+    book = context.codes
+
+    def step(value: Any, row: Row) -> Any:
+        name = upper(squeeze(need_text(value)))
+        for word in strips:
+            name = name.removeprefix(word).strip()
+        found = book.lookup_name(name, str(row.get(column)) if column is not None else parent, level)
+        if not found:
+            raise StepReject("lookup_unmatched")
+        if len(found) > 1:
+            raise StepReject("lookup_ambiguous")
+        return found[0]
+
+    return step
+
+
+STEPS: Mapping[str, Builder] = {"codes": codes, "crosswalk": crosswalk, "lookup": lookup}

@@ -1,0 +1,118 @@
+"""Steps on positions and geometry: `hemisphere`, `position`, `geometry`. Axis order is stated, never detected."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+from app.datasets.mapping.rules import StepReject
+from app.datasets.mapping.steps.contract import Builder, Row, Step, StepContext, need_text
+from app.datasets.mapping.text import squeeze
+
+_HEMISPHERES = {"LS": -1, "LU": 1, "BT": 1, "BB": -1, "S": -1, "N": 1, "E": 1, "W": -1}
+_COORDINATE = re.compile(r"(\d{1,3}(?:\.\d+)?)\s*°?\s*([A-Za-z]{1,2})", re.ASCII)
+_POINT = re.compile(r"POINT\s*\(\s*(-?\d+(?:\.\d+)?)\s+(-?\d+(?:\.\d+)?)\s*\)", re.ASCII | re.IGNORECASE)
+_PAIR = re.compile(r"\s*\[?\s*(-?\d+(?:\.\d+)?)\s*[,\s]\s*(-?\d+(?:\.\d+)?)\s*\]?\s*", re.ASCII)
+_DEPTHS = {3: "Polygon", 4: "MultiPolygon"}
+_MOST_TEXT = 16_777_216
+_POSITION_LENGTHS = (2, 3)
+
+
+def hemisphere(given: Any, context: StepContext) -> Step:
+    """`hemisphere: true`: "4.61 LS" is -4.61, "102.75 BT" is 102.75 (LS, LU, BT, BB, S, N, E, W)."""
+    if given is not True:
+        context.refuse("hemisphere is true")
+
+    def step(value: Any, _: Row) -> Any:
+        match = _COORDINATE.fullmatch(squeeze(need_text(value)))
+        sign = _HEMISPHERES.get(match[2].upper()) if match else None
+        if match is None or sign is None:
+            raise StepReject("not_a_coordinate")
+        return Decimal(match[1]) * sign
+
+    return step
+
+
+def position(given: Any, context: StepContext) -> Step:
+    """`position: {notation: wkt | lnglat | latlng, part: lat | lng}`: one coordinate of `POINT(lng lat)` or of a pair."""
+    options = context.options(given, "notation", "part")
+    notation, part = options.get("notation"), options.get("part")
+    if notation not in {"wkt", "lnglat", "latlng"} or part not in {"lat", "lng"}:
+        context.refuse("position needs notation (wkt, lnglat, latlng) and part (lat, lng)")
+    second = (part == "lat") == (notation != "latlng")
+
+    def step(value: Any, _: Row) -> Any:
+        if isinstance(value, list):
+            pair = value
+        else:
+            match = (_POINT if notation == "wkt" else _PAIR).fullmatch(need_text(value).strip())
+            if match is None:
+                raise StepReject("not_a_coordinate")
+            pair = list(match.groups())
+        if len(pair) not in _POSITION_LENGTHS:
+            raise StepReject("not_a_coordinate")
+        return Decimal(str(pair[1 if second else 0]))
+
+    return step
+
+
+def geometry(given: Any, context: StepContext) -> Step:
+    """`geometry: {notation: coordinates | geojson, axis: latlng | lnglat}`: a GeoJSON Polygon or MultiPolygon, lng-lat.
+
+    Bare coordinates: nesting of 3 is a Polygon, of 4 a MultiPolygon. `axis: latlng` swaps every position.
+    """
+    options = context.options(given, "notation", "axis")
+    notation, axis = options.get("notation", "geojson"), options.get("axis", "lnglat")
+    if notation not in {"coordinates", "geojson"} or axis not in {"latlng", "lnglat"}:
+        context.refuse("geometry takes notation (coordinates, geojson) and axis (latlng, lnglat)")
+    swap = axis == "latlng"
+
+    def step(value: Any, _: Row) -> Any:
+        found = _loaded(value) if isinstance(value, str) else value
+        if notation == "geojson":
+            if not isinstance(found, Mapping) or found.get("type") not in _DEPTHS.values():
+                raise StepReject("geometry_malformed")
+            coordinates, kind = found.get("coordinates"), str(found["type"])
+        else:
+            coordinates = found
+            kind = _DEPTHS.get(_depth(coordinates), "")
+        if not kind:
+            raise StepReject("geometry_depth")
+        return {"type": kind, "coordinates": _positions(coordinates, swap=swap)}
+
+    return step
+
+
+def _loaded(text: str) -> Any:
+    if len(text) > _MOST_TEXT:
+        raise StepReject("geometry_malformed")
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        raise StepReject("json_malformed") from None
+
+
+def _depth(value: Any) -> int:
+    depth = 0
+    while isinstance(value, list) and value:
+        value, depth = value[0], depth + 1
+    return depth
+
+
+def _positions(value: Any, *, swap: bool) -> Any:
+    if not isinstance(value, list) or not value:
+        raise StepReject("geometry_malformed")
+    if isinstance(value[0], list):
+        return [_positions(part, swap=swap) for part in value]
+    if len(value) not in _POSITION_LENGTHS or any(
+        isinstance(part, bool) or not isinstance(part, int | float | Decimal) for part in value
+    ):
+        raise StepReject("geometry_malformed")
+    first, second = float(value[0]), float(value[1])
+    return [second, first] if swap else [first, second]
+
+
+STEPS: Mapping[str, Builder] = {"hemisphere": hemisphere, "position": position, "geometry": geometry}

@@ -1,0 +1,319 @@
+"""Picks the wanted records out of raw batches: shape, map, validate, filter, order, cut. Bounded memory.
+
+Small batches run where they are, large ones in a worker thread, so that the event loop goes on.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
+from functools import total_ordering
+from typing import Any
+
+from app.connectors.contract import JSON_COLUMN, RawBatch
+from app.connectors.json_text import parse_json
+from app.connectors.masking import mask
+from app.datasets.mapping import CompiledMapping
+from app.datasets.mapping.rules import StepReject, detail_en
+from app.datasets.records import MappedRecord, ReadRequest, ReadResult, RecordWarning, Reject
+from app.errors import SourceTimeout
+from app.filters.evaluation import compile_predicate
+from app.filters.tree import Filter
+from app.lanes import in_bulk
+from app.schemas.geometry import right_handed
+from app.schemas.registry import SchemaDef
+from app.schemas.validation import validate_row
+from app.schemas.warnings import NOWHERE, TEXTS, Surroundings, soft_warnings
+
+SAMPLE_REJECTS = 1000
+_INLINE_ROWS = 200
+_KEPT_AT_LEAST = 2000
+_KEYS_REMEMBERED = 2_000_000
+
+Place = tuple[Any, ...]
+LAST_KEY = "\U0010ffff"
+"""Behind every key: keys are percent-encoded ASCII."""
+
+
+@total_ordering
+class _Beyond:
+    """Less than everything, or greater than everything."""
+
+    __slots__ = ("greatest",)
+
+    def __init__(self, *, greatest: bool) -> None:
+        self.greatest = greatest
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+    def __lt__(self, other: object) -> bool:
+        return not self.greatest and self is not other
+
+    def __hash__(self) -> int:
+        return hash(self.greatest)
+
+
+_BEYOND: Mapping[str, Place] = {"": (_Beyond(greatest=False),), LAST_KEY: (_Beyond(greatest=True),)}
+
+
+class Descending:
+    """Turns the order of a value around."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Descending) and bool(self.value == other.value)
+
+    def __lt__(self, other: Descending) -> bool:
+        return bool(other.value < self.value)
+
+    def __hash__(self) -> int:
+        return hash(self.value)
+
+
+def comparable(value: Any, *, descending: bool) -> tuple[bool, Any]:
+    """A sort value as it compares: nulls last, text by code point, in the direction asked for."""
+    if value is None:
+        return (True, 0)
+    return (False, Descending(value) if descending else value)
+
+
+def place_function(schema: SchemaDef, order: tuple[tuple[str, bool], ...]) -> Callable[[MappedRecord], Place]:
+    """The function that gives a record's place: its order values, then the values of its key (as a source orders them)."""
+    keys = schema.meta.key
+    if not order and len(keys) == 1 and schema.fields[keys[0]].required:
+        name = keys[0]
+        return lambda record: (record.values[name],)
+    parts = [*order, *((name, False) for name in keys)]
+
+    def place(record: MappedRecord) -> Place:
+        values = record.values
+        return tuple([comparable(values.get(name), descending=descending) for name, descending in parts])
+
+    return place
+
+
+def raw_rows(batch: RawBatch) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """The raw records of a batch with their places."""
+    names = batch.schema.names
+    rows = batch.rows
+    if rows is None:
+        rows = list(zip(*_columns(batch), strict=True)) if batch.arrow is not None and batch.arrow.num_columns else []
+    numbers = batch.numbers
+    for index, row in enumerate(rows):
+        place = batch.place if numbers is None else f"{batch.place}, line {numbers[index]}"
+        yield place, dict(zip(names, row, strict=True))
+
+
+def shaped_rows(mapping: CompiledMapping, batch: RawBatch) -> Iterator[tuple[str, Mapping[str, Any]] | Reject]:
+    """The rows after the manifest's `read:` shape; a reject for one whose `where` has no value (an error cell, a text as number)."""
+    shape = mapping.shape
+    plain = shape.unpivot is None and shape.where is None and not shape.skip_blank_rows
+    for place, row in raw_rows(batch):
+        if plain:
+            yield place, row
+        elif not (shape.skip_blank_rows and all(_blank(value) for value in row.values())):
+            try:
+                yield from shape.rows(row, place)
+            except StepReject as reject:
+                where = mapping.place_of(row, place, keyed=batch.numbers is None)
+                yield Reject(where, "", reject.rule, f"/read/where: {detail_en(reject.rule)}")
+
+
+def map_record(
+    mapping: CompiledMapping, schema: SchemaDef, raw: Mapping[str, Any], place: str, *, keyed: bool = False
+) -> tuple[MappedRecord | None, list[Reject]]:
+    """The record of one shaped row, or every reason why it is none.
+
+    `keyed`: the source has no lines; a rejected row stands at its key.
+    """
+    mapped = mapping.map_row(raw)
+    if mapped.rejects:
+        place = mapping.place_of(raw, place, keyed=keyed)
+        return None, [Reject(place, field, rule, detail, shown) for field, rule, detail, shown in mapped.rejects]
+    for name in mapping.geometries:
+        turned = right_handed(mapped.values[name])
+        if turned is not None:
+            mapped.values[name] = turned
+            mapped.warnings.append((name, "geometry_turned", *TEXTS["geometry_turned"]))
+    model, failures = validate_row(schema, mapped.values)
+    if model is None:
+        place = mapping.place_of(raw, place, keyed=keyed)
+        return None, [
+            Reject(place, failure.field, failure.rule, failure.detail, mask(mapped.values.get(failure.field)))
+            for failure in failures
+        ]
+    values = model.__dict__
+    warnings = tuple(RecordWarning(*warning) for warning in mapped.warnings)
+    return MappedRecord(schema.key_of(values), values, warnings), []
+
+
+def duplicate_key(schema: SchemaDef, record: MappedRecord, place: str) -> Reject:
+    """The reject of a second record of one key."""
+    detail = "another record of this source has the same key; the first one stands"
+    return Reject(place, schema.meta.key[0], "duplicate_key", detail, mask(record.key))
+
+
+class Selection:
+    """The best `limit` records met so far, and what was rejected."""
+
+    def __init__(self, schema: SchemaDef, request: ReadRequest, wanted: Filter, around: Surroundings = NOWHERE) -> None:
+        self._schema = schema
+        self._around = around
+        self._request = request
+        self._holds = compile_predicate(wanted)
+        self._place = place_function(schema, request.order)
+        self._after = after_place(schema, request)
+        self._records: list[tuple[Place, MappedRecord]] = []
+        self._keys: set[int] = set()
+        self._cut = False
+        self.rejected = 0
+        self.rejects: list[Reject] = []
+        self.by_rule: Counter[tuple[str, str]] = Counter()
+        self.blank = 0
+
+    @property
+    def overflown(self) -> bool:
+        """Whether records had to be left out because there are more than the limit."""
+        return self._cut
+
+    @property
+    def found(self) -> int:
+        """How many wanted records are held."""
+        return len(self._records)
+
+    async def take(self, mapping: CompiledMapping, batch: RawBatch) -> None:
+        """Goes through a batch."""
+        deadline = self._request.deadline
+        if deadline is not None and time.monotonic() > deadline:
+            raise SourceTimeout("the source was not read to its end in time")
+        if len(batch) <= _INLINE_ROWS:
+            self._take(mapping, batch)
+        else:
+            await in_bulk(self._take, mapping, batch)
+
+    async def drain(self, pushed: tuple[str, ...], as_of: datetime) -> ReadResult:
+        """The records met since the last call in the order in which they were met, with their soft findings."""
+        records, self._records = [record for _, record in self._records], []
+        return await self._result(records, pushed, as_of)
+
+    async def result(self, pushed: tuple[str, ...], as_of: datetime) -> ReadResult:
+        """The records in order, cut to the limit, with their soft findings."""
+        self._trim()
+        return await self._result([record for _, record in self._records], pushed, as_of)
+
+    async def _result(self, records: list[MappedRecord], pushed: tuple[str, ...], as_of: datetime) -> ReadResult:
+        if len(records) <= _INLINE_ROWS:
+            self._warn(records)
+        else:
+            await in_bulk(self._warn, records)
+        return ReadResult(
+            records=records,
+            rejected_rows=self.rejected,
+            rejects=self.rejects,
+            pushed=pushed,
+            as_of=as_of,
+            more=self._cut,
+            skipped_blank=self.blank,
+            by_rule=self.by_rule,
+        )
+
+    def _warn(self, records: list[MappedRecord]) -> None:
+        for record in records:
+            found = soft_warnings(self._schema, record.values, self._around)
+            if found:
+                more = tuple(RecordWarning(item.field, item.code, item.detail_id, item.detail_en) for item in found)
+                record.warnings = record.warnings + more
+
+    def _take(self, mapping: CompiledMapping, batch: RawBatch) -> None:
+        self.blank += batch.skipped_blank
+        for raw_reject in batch.rejects:
+            self._reject([Reject(raw_reject.place, "", raw_reject.rule, raw_reject.detail)])
+        keyed = batch.numbers is None
+        for shaped in shaped_rows(mapping, batch):
+            if isinstance(shaped, Reject):
+                self._reject([shaped])
+                continue
+            place, row = shaped
+            record, rejects = map_record(mapping, self._schema, row, place, keyed=keyed)
+            if record is None:
+                self._reject(rejects)
+            elif self._new(record):
+                self._offer(record)
+            else:  # a second record of one key is rejected, not dropped silently
+                place = mapping.place_of(row, place, keyed=keyed)
+                self._reject([duplicate_key(self._schema, record, place)])
+
+    def _new(self, record: MappedRecord) -> bool:
+        """Whether this key was not met before in this read."""
+        mark = hash(record.key)
+        if mark in self._keys:
+            return False
+        if len(self._keys) < _KEYS_REMEMBERED:
+            self._keys.add(mark)
+        return True
+
+    def _offer(self, record: MappedRecord) -> None:
+        request = self._request
+        if request.key is not None and record.key != request.key:
+            return
+        if self._holds(record.values) is not True:
+            return
+        place = self._place(record)
+        if self._after is not None and not self._after < place:
+            return
+        self._records.append((place, record))
+        if request.limit is not None and len(self._records) >= max(2 * request.limit, _KEPT_AT_LEAST):
+            self._trim()
+
+    def _trim(self) -> None:
+        self._records.sort(key=lambda found: found[0])
+        limit = self._request.limit
+        if limit is not None and len(self._records) > limit:
+            del self._records[limit:]
+            self._cut = True
+
+    def _reject(self, rejects: list[Reject]) -> None:
+        self.rejected += 1
+        self.by_rule.update((reject.field, reject.rule) for reject in rejects)
+        if len(self.rejects) < SAMPLE_REJECTS:
+            self.rejects += rejects
+
+
+def after_place(schema: SchemaDef, request: ReadRequest) -> Place | None:
+    """The place behind which records are wanted. The keys `""` and `LAST_KEY` stand before and behind all keys."""
+    if request.after is None:
+        return None
+    values, key = request.after[:-1], request.after[-1]
+    pairs = zip(values, request.order, strict=True)
+    place = [comparable(value, descending=descending) for value, (_, descending) in pairs]
+    if key in ("", LAST_KEY):
+        return (*place, *_BEYOND[key])
+    keys = schema.key_values(key)
+    if not request.order and len(keys) == 1 and schema.fields[schema.meta.key[0]].required:
+        return tuple(keys.values())
+    return (*place, *(comparable(value, descending=False) for value in keys.values()))
+
+
+def _blank(value: Any) -> bool:
+    return value is None or (isinstance(value, str) and (not value or value.isspace()))
+
+
+def _columns(batch: RawBatch) -> list[list[Any]]:
+    """The columns of an Arrow batch as Python values; JSON columns parsed."""
+    arrow = batch.arrow
+    if arrow is None:
+        return []
+    found = []
+    for place, field in enumerate(arrow.schema):
+        values = arrow.column(place).to_pylist()
+        if field.metadata and field.metadata.get(b"simpul") == JSON_COLUMN[b"simpul"]:
+            values = [None if value is None else parse_json(value) for value in values]
+        found.append(values)
+    return found

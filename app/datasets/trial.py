@@ -1,0 +1,160 @@
+"""A manifest tried on the whole source: how many records it gives, which are rejected and why, what it never finds.
+
+The same steps as a read takes (shape, map, validate, one record a key), without filter, order and cut. Bounded by rows and seconds.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from dataclasses import field as made
+from typing import Any
+
+from app.connectors.contract import RawBatch
+from app.datasets.date_order import DateOrder
+from app.datasets.manifest import Manifest
+from app.datasets.mapping import CompiledMapping
+from app.datasets.mapping.paths import Path, paths_of
+from app.datasets.records import Reject
+from app.datasets.selection import duplicate_key, map_record, shaped_rows
+from app.schemas.registry import SchemaDef
+
+MOST_PLACES = 5
+_LOOK_EVERY = 1_000
+
+
+@dataclass(slots=True)
+class RuleFound:
+    """Rejects of one rule on one field: how many records, and where the first of them stand."""
+
+    field: str
+    rule: str
+    detail: str
+    records: int = 0
+    places: list[str] = made(default_factory=list)
+
+
+@dataclass(slots=True)
+class Trial:
+    """What came of it. `bounded` says which bound ended it before the end of the source (rows, seconds), None: the whole source."""
+
+    rows: int = 0
+    mapped: int = 0
+    rejected: int = 0
+    duplicate_keys: int = 0
+    skipped_blank: int = 0
+    bounded: str | None = None
+    rejects: dict[tuple[str, str], RuleFound] = made(default_factory=dict)
+    nulls: Counter[str] = made(default_factory=Counter)
+    nulled: Counter[tuple[str, str]] = made(default_factory=Counter)
+    absent: list[Path] = made(default_factory=list)
+    """Paths that no record has."""
+    hints: list[str] = made(default_factory=list)
+
+    @property
+    def reject_share(self) -> float:
+        """Rejected of all records read; 0 where there is none."""
+        return self.rejected / self.rows if self.rows else 0.0
+
+    def document(self, fields: Collection[str]) -> Mapping[str, Any]:
+        """As JSON. Shares are of the mapped records."""
+        return {
+            "rows": self.rows,
+            "mapped": self.mapped,
+            "rejected": self.rejected,
+            "duplicate_keys": self.duplicate_keys,
+            "skipped_blank": self.skipped_blank,
+            "bounded": self.bounded,
+            "rejects": [
+                {"field": f.field, "rule": f.rule, "detail": f.detail, "records": f.records, "places": f.places}
+                for f in sorted(self.rejects.values(), key=lambda found: (-found.records, found.field, found.rule))
+            ],
+            "null_share": {name: round(self.nulls[name] / self.mapped, 4) for name in fields} if self.mapped else {},
+            "nulled": [
+                {"field": name, "rule": rule, "records": count} for (name, rule), count in self.nulled.most_common()
+            ],
+            "paths_never_found": [{"pointer": path.pointer, "path": path.text} for path in self.absent],
+            "hints": self.hints,
+        }
+
+
+class Trier:
+    """Goes through the batches of one source."""
+
+    def __init__(
+        self, manifest: Manifest, schema: SchemaDef, mapping: CompiledMapping, rows: int, seconds: float
+    ) -> None:
+        self._schema = schema
+        self._mapping = mapping
+        self._fields = tuple(found.name for found in mapping.fields)
+        self._most_rows = rows
+        self._end = time.monotonic() + seconds
+        self._keys: set[int] = set()
+        self._paths = paths_of(manifest.fields)
+        self._dates = DateOrder(manifest.fields)
+        self.found = Trial()
+
+    def take(self, batch: RawBatch) -> bool:
+        """Goes through a batch; false when a bound is reached."""
+        found = self.found
+        found.skipped_blank += batch.skipped_blank
+        found.hints += batch.notes
+        for raw in batch.rejects:
+            self._reject([Reject(raw.place, "", raw.rule, raw.detail)], None)
+        keyed = batch.numbers is None
+        for shaped in shaped_rows(self._mapping, batch):
+            if found.rows >= self._most_rows:
+                found.bounded = "rows"
+                return False
+            if found.rows % _LOOK_EVERY == 0 and time.monotonic() > self._end:
+                found.bounded = "seconds"
+                return False
+            if isinstance(shaped, Reject):
+                self._reject([shaped], None)
+            else:
+                self._row(*shaped, keyed=keyed)
+        return True
+
+    def done(self) -> Trial:
+        """What was found."""
+        self.found.absent = self._paths if self.found.rows else []
+        self.found.hints += self._dates.hints()
+        return self.found
+
+    def _row(self, place: str, row: Mapping[str, Any], *, keyed: bool) -> None:
+        if self._paths:
+            self._paths = [path for path in self._paths if not path.stands_in(row)]
+        record, rejects = map_record(self._mapping, self._schema, row, place, keyed=keyed)
+        if record is None:
+            self._reject(rejects, row)
+            return
+        mark = hash(record.key)
+        if mark in self._keys:
+            self.found.duplicate_keys += 1
+            place = self._mapping.place_of(row, place, keyed=keyed)
+            self._reject([duplicate_key(self._schema, record, place)], None)
+            return
+        self._keys.add(mark)
+        self.found.rows += 1
+        self.found.mapped += 1
+        values = record.values
+        self.found.nulls.update([name for name in self._fields if values[name] is None])
+        if record.warnings:
+            told = ((warning.field, warning.code) for warning in record.warnings if values[warning.field] is None)
+            self.found.nulled.update(told)
+
+    def _reject(self, rejects: list[Reject], row: Mapping[str, Any] | None) -> None:
+        self.found.rows += 1
+        self.found.rejected += 1
+        for reject in rejects:
+            known = self.found.rejects.get((reject.field, reject.rule))
+            if known is None:
+                known = RuleFound(reject.field, reject.rule, reject.detail)
+                self.found.rejects[reject.field, reject.rule] = known
+            known.records += 1
+            if len(known.places) < MOST_PLACES:
+                known.places.append(reject.place)
+            if row is not None and reject.rule == "not_a_date":
+                self._dates.met(reject.field, row)

@@ -1,0 +1,1 @@
+"""Conditions on records: the tree, its evaluation, types, and the two texts of CQL2."""
