@@ -1,6 +1,6 @@
 """The error tree: every fault Simpul reports, with its stable code.
 
-Lives here: what went wrong, as plain facts. Does not live here: HTTP status codes, titles and pages (``api/problems.py``).
+Lives here: what went wrong, as plain facts. Does not live here: HTTP status codes, titles and pages (``api/layer/problems.py``).
 Each leaf class has a `code` that is stable forever and appears on the wire, in log entries and under `/problems/{slug}`.
 """
 

@@ -14,8 +14,8 @@ from starlette.middleware.errors import ServerErrorMiddleware
 from starlette.types import ASGIApp
 
 from app.api import openapi, pages
-from app.api.exchange_layer import ExchangeLayer
-from app.api.records import direct_endpoint
+from app.api.layer.exchange_layer import ExchangeLayer
+from app.api.records.records import direct_endpoint
 from app.api.routes import ROUTERS
 from app.errors import FieldError, MethodNotAllowed, NotFound, RequestError, SimpulError, ValidationFailed
 from app.settings import Settings, load_settings

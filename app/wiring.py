@@ -31,7 +31,7 @@ from app.children import remove_left
 from app.database import STORE_FILE, Database, check_revision, upgrade
 from app.datasets.mapping.codes import empty_code_book
 from app.errors import InstanceMissing
-from app.federation.executor import Runtime
+from app.federation.reading.executor import Runtime
 from app.gateway.access import Gate
 from app.gateway.admission import Admission
 from app.gateway.exchange import Names

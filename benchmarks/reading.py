@@ -29,9 +29,9 @@ from app.datasets.manifest import parse_manifest
 from app.datasets.mapping import compile_mapping
 from app.datasets.mapping.codes import empty_code_book
 from app.datasets.yaml_text import load_all_yaml
-from app.federation.breaker import Guards
-from app.federation.executor import Runtime, execute
-from app.federation.query import DatasetRef, Grant, Query
+from app.federation.question.query import DatasetRef, Grant, Query
+from app.federation.reading.breaker import Guards
+from app.federation.reading.executor import Runtime, execute
 from app.schemas import registry
 from tests.fixtures.postgres import fresh_database, shared_cluster, stop_shared_cluster
 

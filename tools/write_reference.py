@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from app.api.problems import PROBLEMS
+from app.api.layer.problems import PROBLEMS
 from app.settings import Settings
 from app.cli.main import app as cli
 from app.connectors.capabilities import Capabilities

@@ -7,13 +7,13 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from app.api.guardian_wire import GUARDIAN_BODIES
-from app.api.match import MatchBody, MatchItem
-from app.api.problems import PROBLEMS
-from app.api.queries import QueryBody
-from app.api.record_docs import record_components
-from app.api.verify import VerifyAnswer, VerifyBody
-from app.api.wire import BODIES, documents
+from app.api.audit.guardian_wire import GUARDIAN_BODIES
+from app.api.layer.problems import PROBLEMS
+from app.api.layer.wire import BODIES, documents
+from app.api.records.examples import record_components
+from app.api.records.match import MatchBody, MatchItem
+from app.api.records.queries import QueryBody
+from app.api.records.verify import VerifyAnswer, VerifyBody
 from app.schemas.registry import all_schemas
 
 VERSION = "1.0.0"

@@ -9,9 +9,9 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
-from app.api.bodies import answer
-from app.api.dependencies import services
-from app.api.exchange_layer import authenticate
+from app.api.layer.bodies import answer
+from app.api.layer.dependencies import services
+from app.api.layer.exchange_layer import authenticate
 from app.audit.write.witnessing import WitnessState
 from app.errors import LogUnavailable, RoleForbidden, StoreUnavailable
 from app.gateway.readiness import internal_query

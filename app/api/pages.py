@@ -8,7 +8,7 @@ from importlib.resources import files
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse
 
-from app.api.problems import PROBLEMS
+from app.api.layer.problems import PROBLEMS
 from app.errors import NotFound
 
 router = APIRouter(include_in_schema=False)

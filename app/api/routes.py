@@ -4,29 +4,11 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from app.api import (
-    access,
-    agencies,
-    aggregates,
-    agreements,
-    catalogue,
-    changes,
-    clients,
-    conflicts,
-    connectors,
-    data_tracker,
-    erasures,
-    exchange_summary,
-    exchanges,
-    explain,
-    incidents,
-    jobs,
-    log,
-    operation,
-    queries,
-    records,
-    subject_usage,
-)
+from app.api import operation
+from app.api.audit import data_tracker, exchange_summary, exchanges, incidents, log, subject_usage
+from app.api.governance import access, agreements, erasures
+from app.api.records import aggregates, changes, conflicts, explain, jobs, queries, records
+from app.api.registry import agencies, catalogue, clients, connectors
 
 ROUTERS: tuple[APIRouter, ...] = (
     aggregates.router,

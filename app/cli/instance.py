@@ -22,7 +22,7 @@ from app.access.clients import ClientDraft, create_client
 from app.access.keys import ensure_keys
 from app.access.purposes import seed_purposes
 from app.access.sealing import create_seal_key, load_seal
-from app.api.door import door
+from app.api.layer.door import door
 from app.audit.keys.files import create_log_keys
 from app.catalog.agencies import Agency, create_agency, list_agencies
 from app.catalog.code_files import read_code_file

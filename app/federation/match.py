@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from app.errors import KeyMalformed
-from app.federation.bulk import Part
+from app.federation.reading.bulk import Part
 from app.filters.tree import Filter, In, Property
 from app.filters.tree import Literal as Value
 from app.schemas.registry import SchemaDef

@@ -16,8 +16,8 @@ import duckdb
 import pyarrow as pa
 
 from app.children import passing_folder
-from app.federation.bulk import BulkRead, Part
 from app.federation.exports.expressions import quoted
+from app.federation.reading.bulk import BulkRead, Part
 
 _MEMORY = "256MB"
 SPILL_BYTES = 4 << 30

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from app.federation.query import AnswerRecord, SourceStatus
+from app.federation.question.query import AnswerRecord, SourceStatus
 from app.schemas.registry import SchemaDef
 
 

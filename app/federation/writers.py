@@ -10,9 +10,9 @@ from typing import Any
 
 import orjson
 
-from app.federation.aggregation import Overlap, overlap_of
-from app.federation.executor import source_documents
-from app.federation.query import Answer, AnswerRecord
+from app.federation.question.aggregation import Overlap, overlap_of
+from app.federation.question.query import Answer, AnswerRecord
+from app.federation.reading.executor import source_documents
 from app.federation.survivorship import MergedAnswer
 from app.schemas.arrow import decimal_text
 from app.schemas.base import SharedPart

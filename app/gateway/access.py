@@ -15,7 +15,7 @@ from app.access.rates import RateLimiter
 from app.access.snapshot import AccessSnapshot
 from app.access.tokens import TokenIssuer
 from app.errors import FieldForbidden, SimpulError
-from app.federation.query import DatasetRef, Grant
+from app.federation.question.query import DatasetRef, Grant
 from app.filters.cql2.parse import parse_filter
 from app.filters.typing import typed
 from app.gateway.exchange import Assertions, Exchange

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from app.errors import ServerOverloaded
-from app.federation.shares import FairPlaces
+from app.federation.reading.shares import FairPlaces
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,11 +11,11 @@ from typing import Any, Literal
 
 from app.datasets.records import MappedRecord
 from app.errors import AggregateTooLarge, PartialAnswerRefused
-from app.federation.aggregate_binder import shape_of
-from app.federation.aggregation import Aggregation, Overlap, aggregate, overlap_of, refuse_overlap
-from app.federation.binder import RawQuery
-from app.federation.executor import source_documents
-from app.federation.query import Answer, AnswerRecord, SourceStatus
+from app.federation.question.aggregate_binder import shape_of
+from app.federation.question.aggregation import Aggregation, Overlap, aggregate, overlap_of, refuse_overlap
+from app.federation.question.binder import RawQuery
+from app.federation.question.query import Answer, AnswerRecord, SourceStatus
+from app.federation.reading.executor import source_documents
 from app.federation.survivorship import grouped, merge_records
 from app.filters.evaluation import compile_predicate
 from app.gateway import records

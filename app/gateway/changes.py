@@ -15,9 +15,9 @@ from typing import Any
 from app.catalog import changes
 from app.catalog.changes import Moved, Place
 from app.errors import AggregateTooLarge, CursorInvalid
-from app.federation import cursor
-from app.federation.binder import RawQuery, query_hash
-from app.federation.query import Answer, AnswerRecord, DatasetRef, Grant
+from app.federation.question import cursor
+from app.federation.question.binder import RawQuery, query_hash
+from app.federation.question.query import Answer, AnswerRecord, DatasetRef, Grant
 from app.gateway import records
 from app.gateway.exchange import Exchange
 from app.gateway.state import State

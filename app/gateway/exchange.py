@@ -1,6 +1,6 @@
 """The life of one exchange: opened with the request, intent before any source is asked, closed before any byte leaves.
 
-Lives here: the facts of an exchange and the log records made from them. Does not live here: HTTP (`api/exchange_layer.py`).
+Lives here: the facts of an exchange and the log records made from them. Does not live here: HTTP (`api/layer/exchange_layer.py`).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from app.audit.entry.commitments import BodyCommitment
 from app.audit.entry.record import Caller, DatasetUse, Entry, Gateway, Record, SourceLeg, Subject, Verdict, uuid7
 from app.audit.read.filters import CASE_TYPE
 from app.errors import EntryInvalid, SimpulError
-from app.federation.query import SourceStatus
+from app.federation.question.query import SourceStatus
 
 ClosingKind = Literal["outcome", "admin", "audit_read"]
 _LEAST_ERROR = 400

@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 
 from app.datasets.outline import Outline, outline
 from app.errors import LookupOnly, SimpulError, SourceTimeout
-from app.federation.binder import RawQuery
-from app.federation.executor import request_of
-from app.federation.plan import Scan
-from app.federation.query import Query, SourceStatus
+from app.federation.planning.plan import Scan
+from app.federation.question.binder import RawQuery
+from app.federation.question.query import Query, SourceStatus
+from app.federation.reading.executor import request_of
 from app.gateway import records
 from app.gateway.exchange import Exchange
 from app.gateway.state import State

@@ -8,11 +8,11 @@ from contextlib import aclosing
 from dataclasses import dataclass
 
 from app.errors import NotAcceptable, SimpulError
-from app.federation.binder import RawQuery
-from app.federation.bulk import BulkRead, Part, parts_of
-from app.federation.executor import source_documents
 from app.federation.exports import Columns, Summary, Writer, writer_of
-from app.federation.query import Answer, DatasetRef, Query
+from app.federation.question.binder import RawQuery
+from app.federation.question.query import Answer, DatasetRef, Query
+from app.federation.reading.bulk import BulkRead, Part, parts_of
+from app.federation.reading.executor import source_documents
 from app.federation.sorting import sorted_parts
 from app.gateway import records
 from app.gateway.exchange import Exchange

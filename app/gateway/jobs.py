@@ -35,9 +35,9 @@ from app.errors import (
     SimpulError,
     StateConflict,
 )
-from app.federation.executor import source_documents
-from app.federation.query import SourceStatus
-from app.federation.shares import FairPlaces
+from app.federation.question.query import SourceStatus
+from app.federation.reading.executor import source_documents
+from app.federation.reading.shares import FairPlaces
 from app.gateway.exchange import Exchange
 from app.gateway.exports import Made
 from app.gateway.spool import Spool, read_spooled

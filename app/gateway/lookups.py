@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 
 from app.access.days import local_day
 from app.errors import RequestError
-from app.federation.binder import RawQuery
-from app.federation.query import Answer, Query
+from app.federation.question.binder import RawQuery
+from app.federation.question.query import Answer, Query
 from app.gateway import records
 from app.gateway.exchange import Exchange
 from app.gateway.plans import Plan

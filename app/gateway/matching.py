@@ -11,11 +11,11 @@ from dataclasses import dataclass, replace
 import orjson
 
 from app.errors import FieldForbidden, SimpulError
-from app.federation.binder import RawQuery
-from app.federation.bulk import BulkRead
-from app.federation.executor import Runtime, source_documents
 from app.federation.match import Matching, Wanted
-from app.federation.query import DatasetRef, Partial, SourceStatus
+from app.federation.question.binder import RawQuery
+from app.federation.question.query import DatasetRef, Partial, SourceStatus
+from app.federation.reading.bulk import BulkRead
+from app.federation.reading.executor import Runtime, source_documents
 from app.federation.sql.loading import merged_statuses
 from app.filters.tree import all_of
 from app.gateway import exports, records

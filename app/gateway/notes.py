@@ -15,7 +15,7 @@ from app.catalog.quarantine import Rejected
 from app.catalog.reports import Health
 from app.database import Database
 from app.errors import SimpulError
-from app.federation.query import SourceStatus
+from app.federation.question.query import SourceStatus
 
 ANSWERED = frozenset({"ok", "stale"})
 FAILED = frozenset({"timeout", "unavailable", "rejected", "schema_mismatch"})

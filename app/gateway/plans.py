@@ -11,7 +11,7 @@ from datetime import date
 
 from app.access.snapshot import AccessSnapshot
 from app.audit.entry.record import DatasetUse
-from app.federation.query import DatasetRef
+from app.federation.question.query import DatasetRef
 from app.gateway.exchange import Exchange
 from app.gateway.sources import Opened
 

@@ -16,10 +16,10 @@ from sqlglot import exp
 
 from app.audit.entry.record import DatasetUse
 from app.errors import OverlapRefused, SimpulError
-from app.federation.bulk import BulkRead, Part
-from app.federation.executor import source_documents
 from app.federation.exports import Columns, Summary, writer_of
-from app.federation.query import DatasetRef, Partial
+from app.federation.question.query import DatasetRef, Partial
+from app.federation.reading.bulk import BulkRead, Part
+from app.federation.reading.executor import source_documents
 from app.federation.sql.engine import MOST_ROWS, SECONDS, SqlWorker
 from app.federation.sql.guard import guarded
 from app.federation.sql.loading import Loader, merged_statuses

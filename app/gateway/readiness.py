@@ -20,8 +20,8 @@ from app.datasets.manifest import parse_manifest
 from app.datasets.mapping import compile_mapping
 from app.datasets.mapping.codes import empty_code_book
 from app.errors import StoreUnavailable
-from app.federation.executor import execute
-from app.federation.query import DatasetRef, Grant, Query
+from app.federation.question.query import DatasetRef, Grant, Query
+from app.federation.reading.executor import execute
 from app.gateway.state import State
 from app.schemas import registry
 

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from app.access.decisions import Decision, Operation
 from app.audit.entry.record import DatasetUse
 from app.errors import FieldError, LookupOnly, SimpulError, ValidationFailed
-from app.federation import cursor
-from app.federation.binder import RawQuery, bind, query_hash, query_shape
-from app.federation.executor import execute
-from app.federation.query import Answer, DatasetRef, Query, SourceStatus
+from app.federation.question import cursor
+from app.federation.question.binder import RawQuery, bind, query_hash, query_shape
+from app.federation.question.query import Answer, DatasetRef, Query, SourceStatus
+from app.federation.reading.executor import execute
 from app.filters.tree import properties
 from app.gateway.access import dataset_ref, note_decisions, refusal_of
 from app.gateway.exchange import Exchange

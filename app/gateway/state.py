@@ -29,7 +29,7 @@ from app.catalog.snapshot import load_snapshot as load_catalog
 from app.database import Database, read_stamps
 from app.datasets.mapping.codes import InMemoryCodeBook
 from app.errors import AgencyUnknown, StoreUnavailable
-from app.federation.executor import Runtime
+from app.federation.reading.executor import Runtime
 from app.gateway.access import Gate
 from app.gateway.admission import Admission
 from app.gateway.exchange import Names

@@ -24,8 +24,8 @@ from app.errors import (
     RecordNotFound,
     ValidationFailed,
 )
-from app.federation.executor import execute
-from app.federation.query import Query
+from app.federation.question.query import Query
+from app.federation.reading.executor import execute
 from app.gateway.access import dataset_ref, note_decisions
 from app.gateway.exchange import Exchange
 from app.gateway.records import note_answer, note_datasets, note_sources

@@ -9,9 +9,9 @@ from typing import Any
 from app.access.decisions import Operation
 from app.datasets.selection import LAST_KEY
 from app.errors import AggregateTooLarge, FieldError, ValidationFailed
-from app.federation import cursor
-from app.federation.binder import RawQuery, query_hash
-from app.federation.query import Answer, AnswerRecord, Query, SortKey, SourceStatus
+from app.federation.question import cursor
+from app.federation.question.binder import RawQuery, query_hash
+from app.federation.question.query import Answer, AnswerRecord, Query, SortKey, SourceStatus
 from app.federation.survivorship import (
     Disagreement,
     Merged,

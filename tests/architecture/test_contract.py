@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from starlette.routing import BaseRoute
 
-from app.api.policy import GOVERNED, RULES, rule_for
-from app.api.problems import PROBLEMS
+from app.api.layer.policy import GOVERNED, RULES, rule_for
+from app.api.layer.problems import PROBLEMS
 from app.api.routes import ROUTERS
 from app.cli.main import app as cli
 from app.connectors.capabilities import Capabilities

@@ -9,7 +9,7 @@ from statistics import median, quantiles
 
 APP = Path(__file__).resolve().parents[2] / "app"
 BANNED = {"utils", "helpers", "common", "core", "manager", "base_service", "misc", "data", "info", "process"}
-DATA_FILES = {"api/problem_types.py"}
+DATA_FILES = {"api/layer/problem_types.py"}
 
 
 @cache

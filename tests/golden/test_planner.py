@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from app.errors import AgreementMissing
-from app.federation.binder import RawQuery, bind
-from app.federation.executor import request_of
-from app.federation.planner import Planner
-from app.federation.query import DatasetRef, Grant
+from app.federation.planning.planner import Planner
+from app.federation.question.binder import RawQuery, bind
+from app.federation.question.query import DatasetRef, Grant
+from app.federation.reading.executor import request_of
 from app.filters.cql2.parse import parse_filter
 from tests.support.memory import FACILITIES, MemorySource
 

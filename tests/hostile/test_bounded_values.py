@@ -29,7 +29,7 @@ from app.errors import (
     SimpulError,
     TypeMismatch,
 )
-from app.federation.binder import RawQuery, bind
+from app.federation.question.binder import RawQuery, bind
 from app.federation.sql.guard import guarded
 from app.federation.sql.refusals import SqlMalformed
 from app.filters.cql2.parse import parse_filter
@@ -158,8 +158,8 @@ KNOWN = {
     "datasets/mapping/steps/numbers.py:step",  # at most 60 characters of a stated notation, or a number of the source
     "datasets/mapping/fit.py:_decimal",  # a number of the source, bounded at once
     "datasets/mapping/expression/functions.py:convert",  # what `as_number` gave
-    "federation/binder.py:_from_text",  # what `exact_number` gave
-    "federation/aggregation.py:_exact_sum",  # values of records
+    "federation/question/binder.py:_from_text",  # what `exact_number` gave
+    "federation/question/aggregation.py:_exact_sum",  # values of records
     "filters/evaluation.py:calculate",  # numbers of records and of literals, bounded where they were read
     "datasets/mapping/rupiah.py:_value",  # digits that the expression for amounts let through
 }

@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from app.api.in_the_log import fault_told, request_shape
+from app.api.layer.in_the_log import fault_told, request_shape
 from app.audit.entry.record import Entry, Record, uuid7
 from app.audit.keys.details import DetailKeys
 from app.audit.write.standing_details import DONE_FILE

@@ -11,10 +11,10 @@ import httpx
 import pytest
 
 from app.datasets.records import RecordWarning
-from app.federation.breaker import Guards
-from app.federation.bulk import BulkRead
-from app.federation.executor import Runtime, execute
-from app.federation.query import Query, SortKey
+from app.federation.question.query import Query, SortKey
+from app.federation.reading.breaker import Guards
+from app.federation.reading.bulk import BulkRead
+from app.federation.reading.executor import Runtime, execute
 from app.federation.survivorship import MergeRules, merge_records
 from app.federation.writers import write_json
 from tests.integration.api.conftest import agree, facility_manifest, gateway, services

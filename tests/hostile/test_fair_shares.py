@@ -16,10 +16,10 @@ import httpx
 import pytest
 
 from app.errors import AllSourcesTimedOut, ServerOverloaded, SimpulError
-from app.federation.breaker import Guards
-from app.federation.bulk import BulkRead
-from app.federation.executor import Runtime, execute
-from app.federation.query import Query
+from app.federation.question.query import Query
+from app.federation.reading.breaker import Guards
+from app.federation.reading.bulk import BulkRead
+from app.federation.reading.executor import Runtime, execute
 from tests.integration.api.conftest import facility_manifest
 from tests.support.children import workers_of
 from tests.support.gateway import RunningGateway

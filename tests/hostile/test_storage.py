@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from app.access.rates import ByteQuota
-from app.api.dependencies import exchange as exchange_of
+from app.api.layer.dependencies import exchange as exchange_of
 from app.errors import LogUnavailable, QuotaExceeded
 from app.gateway.spool import Spool
 from app.gateway.storage import Storage, StorageFull

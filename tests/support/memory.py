@@ -9,7 +9,7 @@ from typing import Any
 
 from app.datasets.dataset import MappedRecord, MappedSource, ReadRequest, ReadResult
 from app.datasets.keeping import KeptTable
-from app.federation.query import DatasetRef, Grant
+from app.federation.question.query import DatasetRef, Grant
 from app.filters.tree import Compare, Literal, Property, all_of
 from app.schemas import registry
 from app.schemas.registry import SchemaDef

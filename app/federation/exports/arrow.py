@@ -8,8 +8,8 @@ import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from app.federation.bulk import Part
 from app.federation.exports.writer import Columns, Sink, Summary, Writer
+from app.federation.reading.bulk import Part
 
 _ROWS_A_GROUP = 65_536
 

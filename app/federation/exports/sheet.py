@@ -13,9 +13,9 @@ from xml.sax.saxutils import escape
 import pyarrow as pa
 
 from app.errors import AnswerTooLarge
-from app.federation.bulk import Part
 from app.federation.exports.expressions import DANGEROUS, DANGEROUS_SQL, plain_text, quoted
 from app.federation.exports.writer import Columns, Sink, Summary, Writer, chosen, literal
+from app.federation.reading.bulk import Part
 
 MOST_ROWS = 1_048_576
 MOST_CHARACTERS = 32_767

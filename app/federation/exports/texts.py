@@ -6,9 +6,9 @@ from typing import Any
 
 import orjson
 
-from app.federation.bulk import Part
 from app.federation.exports.expressions import csv_cell, csv_head, json_value, quoted
 from app.federation.exports.writer import Columns, Sink, Summary, Writer, chosen, literal
+from app.federation.reading.bulk import Part
 
 _UTC = orjson.OPT_UTC_Z
 

@@ -12,8 +12,8 @@ from typing import Any, Protocol
 import duckdb
 import pyarrow as pa
 
-from app.federation.bulk import Part
 from app.federation.exports.expressions import quoted
+from app.federation.reading.bulk import Part
 from app.schemas.registry import SchemaDef
 
 _SURELY_SHORT = 32_767

@@ -10,9 +10,9 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from app.federation.bulk import BulkRead, Part
-from app.federation.executor import Runtime
-from app.federation.query import DatasetRef, Partial, Query, SourceStatus
+from app.federation.question.query import DatasetRef, Partial, Query, SourceStatus
+from app.federation.reading.bulk import BulkRead, Part
+from app.federation.reading.executor import Runtime
 from app.federation.sql.engine import SqlWorker
 from app.federation.sql.refusals import SqlInputExceeded
 from app.federation.sql.regenerate import Bound, TableUse

@@ -17,12 +17,12 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from app.access.clients import list_clients
-from app.api.exchange_layer import ExchangeLayer
+from app.api.layer.exchange_layer import ExchangeLayer
 from app.audit.entry.record import Subject
 from app.cli.instance import create_instance
 from app.datasets.flights import Flights
 from app.errors import SourceTimeout
-from app.federation.query import SourceStatus
+from app.federation.question.query import SourceStatus
 from app.gateway.exchange import Exchange
 from app.gateway.state import State
 from app.settings import Settings, load_settings

@@ -10,8 +10,8 @@ import asyncpg
 import pytest
 
 from app.errors import SourceAuthFailed
-from app.federation.executor import Runtime, execute
-from app.federation.query import DatasetRef, Grant, Query
+from app.federation.question.query import DatasetRef, Grant, Query
+from app.federation.reading.executor import Runtime, execute
 from app.schemas import registry
 from app.settings import Settings
 from tests.contract.connectors.suite import SECRET, opened

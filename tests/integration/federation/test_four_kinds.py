@@ -19,10 +19,10 @@ from app.datasets.dataset import MappedSource
 from app.datasets.manifest import parse_manifest
 from app.datasets.mapping import compile_mapping
 from app.datasets.mapping.codes import empty_code_book
-from app.federation.breaker import Guards
-from app.federation.executor import Runtime, execute
-from app.federation.merge import order_of
-from app.federation.query import DatasetRef, Grant, Query, SortKey
+from app.federation.question.query import DatasetRef, Grant, Query, SortKey
+from app.federation.reading.breaker import Guards
+from app.federation.reading.executor import Runtime, execute
+from app.federation.reading.merge import order_of
 from app.filters.tree import Compare, Literal, Property
 from tests.contract.connectors.suite import opened
 from tests.support.memory import FACILITIES

@@ -17,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from app.access.clients import ClientDraft, create_client, list_clients
-from app.api import records
+from app.api.records import records
 from app.audit.keys.files import load_verifier
 from app.audit.store.postgres import PostgresLogStore
 from app.audit.write.from_settings import log_store, open_exchange_log

@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.errors import AggregateTooLarge, FieldUnknown, MixedLevels, MixedUnits, OverlapRefused, ValidationFailed
-from app.federation.aggregate_binder import bind_aggregation, shape_of
-from app.federation.aggregation import Measure, aggregate, overlap_of, refuse_overlap
-from app.federation.query import AnswerRecord
+from app.federation.question.aggregate_binder import bind_aggregation, shape_of
+from app.federation.question.aggregation import Measure, aggregate, overlap_of, refuse_overlap
+from app.federation.question.query import AnswerRecord
 from app.schemas import registry
 from tests.support.memory import FACILITIES, record
 from tests.unit.federation.test_merge import NOW

@@ -17,8 +17,8 @@ from app.errors import (
     SimpulError,
     TypeMismatch,
 )
-from app.federation.binder import RawQuery, bind, query_hash, query_shape
-from app.federation.query import SortKey
+from app.federation.question.binder import RawQuery, bind, query_hash, query_shape
+from app.federation.question.query import SortKey
 from app.filters.tree import TRUE, Compare, Literal, Property
 from app.schemas import registry
 from tests.support.memory import FACILITIES

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.federation.breaker import Breaker, Guards
+from app.federation.reading.breaker import Breaker, Guards
 
 
 class Clock:

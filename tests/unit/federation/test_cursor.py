@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.errors import CursorInvalid
-from app.federation import cursor
-from app.federation.query import Answer, Query, SortKey
+from app.federation.question import cursor
+from app.federation.question.query import Answer, Query, SortKey
 from tests.support.memory import FACILITIES
 
 KEY = b"k" * 32

@@ -21,9 +21,9 @@ from app.errors import (
     SourceTimeout,
     SourceUnreachable,
 )
-from app.federation.breaker import Guards
-from app.federation.executor import Runtime, execute
-from app.federation.query import Answer, DatasetRef, Query, SortKey
+from app.federation.question.query import Answer, DatasetRef, Query, SortKey
+from app.federation.reading.breaker import Guards
+from app.federation.reading.executor import Runtime, execute
 from app.filters.tree import Compare, Literal, Property
 from tests.support.memory import FACILITIES, MemorySource, ref_of
 

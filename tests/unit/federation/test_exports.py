@@ -18,8 +18,8 @@ import pytest
 
 from app.datasets.dataset import MappedRecord, RecordWarning
 from app.errors import AnswerTooLarge, NotAcceptable
-from app.federation.bulk import Part, part_batch
 from app.federation.exports import Columns, Summary, writer_of
+from app.federation.reading.bulk import Part, part_batch
 from app.schemas import registry
 
 MOMENT = datetime(2026, 11, 20, 3, 15, tzinfo=UTC)

@@ -9,11 +9,11 @@ import pytest
 
 from app.datasets.records import MappedRecord, RecordWarning
 from app.errors import FieldForbidden
-from app.federation.breaker import Guards
-from app.federation.bulk import BulkRead
-from app.federation.executor import Runtime, execute
-from app.federation.masks import Cut, mask_fault
-from app.federation.query import Grant, Query, SortKey
+from app.federation.question.query import Grant, Query, SortKey
+from app.federation.reading.breaker import Guards
+from app.federation.reading.bulk import BulkRead
+from app.federation.reading.executor import Runtime, execute
+from app.federation.reading.masks import Cut, mask_fault
 from app.federation.writers import write_json
 from app.filters.tree import Compare, Literal, Property
 from app.schemas import registry

@@ -8,8 +8,8 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.federation.merge import leg_after, merge, order_of, place_of
-from app.federation.query import AnswerRecord, SortKey
+from app.federation.question.query import AnswerRecord, SortKey
+from app.federation.reading.merge import leg_after, merge, order_of, place_of
 from tests.support.memory import FACILITIES, record
 
 NOW = datetime(2026, 11, 20, tzinfo=UTC)

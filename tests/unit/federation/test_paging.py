@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.errors import SourceFailed
-from app.federation.breaker import Guards
-from app.federation.executor import Runtime, execute
-from app.federation.query import Query, SortKey
+from app.federation.question.query import Query, SortKey
+from app.federation.reading.breaker import Guards
+from app.federation.reading.executor import Runtime, execute
 from tests.support.memory import FACILITIES, MemorySource, ref_of
 
 AGENCIES = ("bappeda", "dinkes", "dpmptsp", "rsud")

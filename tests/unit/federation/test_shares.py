@@ -8,7 +8,7 @@ import time
 import pytest
 
 from app.errors import ServerOverloaded
-from app.federation.shares import FairPlaces
+from app.federation.reading.shares import FairPlaces
 
 
 @pytest.mark.parametrize(("places", "share"), [(1, 1), (2, 1), (3, 3), (4, 3), (8, 6), (1000, 750)])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from app.federation.query import AnswerRecord
+from app.federation.question.query import AnswerRecord
 from app.federation.survivorship import MergeRules, disagreements, grouped, is_master, merge_records
 from tests.support.memory import FACILITIES, record
 

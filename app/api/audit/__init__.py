@@ -1,0 +1,1 @@
+"""What was exchanged: the log, its search, people concerned, incidents."""

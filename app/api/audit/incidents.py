@@ -1,0 +1,122 @@
+"""`/v1/incident-scope`: what a client, credential or connector touched in a window, whom it concerns, whom to tell by when."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+
+from app.api.audit.exchange_filters import moment
+from app.api.audit.guardian_wire import IncidentBody, IncidentChange
+from app.api.layer.bodies import answer, read_model
+from app.api.layer.dependencies import exchange, json_body, only_parameters, services
+from app.audit.read import incidents as stored
+from app.audit.read.incidents import Incident
+from app.audit.read.notices import notice
+from app.errors import FieldError, ValidationFailed
+from app.gateway import incidents
+
+router = APIRouter(prefix="/v1/incident-scope", tags=["audit"])
+
+_EXAMPLE = {
+    "title": "Kredensial SIMRS bocor",
+    "client": "rsud-simrs",
+    "from": "2026-11-01",
+    "to": "2026-11-20",
+    "known_at": "2026-11-21T08:00:00+07:00",
+}
+
+
+@router.post("", summary="Open an incident", status_code=201, openapi_extra=json_body("IncidentBody", _EXAMPLE))
+async def open_incident(request: Request) -> Response:
+    """Counts the people, fields, exchanges and receivers, and drafts the notice of UU 27/2022 Ps. 46 (3 x 24 hours).
+
+    Names a client (and one credential of it) or a connector, and a window. Nobody is named: `resolve` tells a provider who its own are.
+    """
+    body = read_model(request, IncidentBody)
+    state, zone = services(request), services(request).settings.zone
+    if (body.client is None) == (body.connector is None):
+        rule = "give either client or connector"
+        raise ValidationFailed(rule, errors=[FieldError("", "choice", rule)])
+    known_at = datetime.fromtimestamp(moment(body.known_at, "known_at", zone) / 1e6, UTC)
+    window = body.model_dump(by_alias=True, include={"from_", "to"})
+    wanted = {
+        "client": body.client,
+        "credential": body.credential,
+        "connector": body.connector,
+        "from_us": moment(body.from_, "from", zone),
+        "to_us": moment(body.to, "to", zone),
+        "window": f"{window['from']} - {window['to']}",
+    }
+    made = await incidents.open_incident(state, exchange(request), body.title, wanted, known_at)
+    return answer(_document(made, zone), 201, {"location": f"/v1/incident-scope/{made.id}"})
+
+
+@router.get("", summary="Incidents")
+async def list_incidents(request: Request) -> Response:
+    """All incidents, newest first, with deadline and state."""
+    only_parameters(request)
+    state, under_way = services(request), exchange(request)
+    under_way.decide(allow=True, rule="role")
+    async with state.database.read() as connection:
+        found = await stored.list_incidents(connection)
+    return answer({"items": [_document(item, state.settings.zone) for item in found]})
+
+
+@router.get("/{incident}", summary="One incident")
+async def get_incident(incident: str, request: Request) -> Response:
+    """Extent, deadline, state and the draft of the notice."""
+    only_parameters(request)
+    state, under_way = services(request), exchange(request)
+    under_way.decide(allow=True, rule="role")
+    async with state.database.read() as connection:
+        return answer(_document(await stored.get_incident(connection, incident), state.settings.zone))
+
+
+@router.patch(
+    "/{incident}", summary="Move an incident", openapi_extra=json_body("IncidentChange", {"state": "notified"})
+)
+async def change_incident(incident: str, request: Request) -> Response:
+    """To `notified` when the notice went out, to `closed` when all is done."""
+    body = read_model(request, IncidentChange)
+    state = services(request)
+    return answer(_document(await incidents.move(state, exchange(request), incident, body.state), state.settings.zone))
+
+
+@router.post("/{incident}/resolve", summary="Name the people to their provider")
+async def resolve_incident(incident: str, request: Request) -> Response:
+    """For a steward: identifiers of the people of the incident among its own agency's records, so that they can be written to.
+
+    `unresolved` counts tags that name nobody there any more.
+    """
+    only_parameters(request)
+    found = await incidents.resolve(services(request), exchange(request), incident)
+    return answer(asdict(found), headers={"cache-control": "no-store"})
+
+
+def _document(found: Incident, zone: str) -> dict[str, Any]:
+    wanted = found.wanted
+    return {
+        "id": found.id,
+        "state": found.state,
+        "title": found.title,
+        "client": wanted.get("client"),
+        "credential": wanted.get("credential"),
+        "connector": wanted.get("connector"),
+        "window": wanted["window"],
+        "known_at": found.known_at,
+        "deadline": found.deadline,
+        "overdue": found.state == "open" and datetime.now(UTC) > found.deadline,
+        "found": found.found,
+        "notice": notice(
+            found.title,
+            found.found,
+            known_at=found.known_at,
+            deadline=found.deadline,
+            window=wanted["window"],
+            zone=zone,
+        ),
+        "opened_by": found.author,
+    }

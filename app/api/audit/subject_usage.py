@@ -1,0 +1,107 @@
+"""`POST /v1/subject-usage`: who received data about this person, when and why. The question is itself an entry."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+
+from app.api.audit.exchange_filters import moment, scope_of
+from app.api.audit.guardian_wire import SUBJECT, SubjectUsageBody
+from app.api.layer.bodies import answer, read_model
+from app.api.layer.dependencies import exchange, json_body, principal, services
+from app.audit.entry.record import Subject
+from app.audit.read.filters import ExchangeFilter
+from app.audit.read.search import Cursor, ExchangeSearch
+from app.audit.store.contract import StoredEntry
+from app.errors import CaseRequired
+from app.federation.question import cursor as signed
+from app.gateway.erasures import subject_tags
+
+router = APIRouter(prefix="/v1", tags=["audit"])
+
+_SUBJECT = "subject-usage"
+_CASE = {
+    "name": "X-Road-Issue",
+    "in": "header",
+    "required": True,
+    "description": "The case for which this is asked",
+    "schema": {"type": "string", "maxLength": 200},
+    "example": "PERMOHONAN-12/2026",
+}
+
+
+@router.post(
+    "/subject-usage",
+    summary="Who received data about a person",
+    openapi_extra={**json_body("SubjectUsageBody", {"subject": SUBJECT}), "parameters": [_CASE]},
+)
+async def find_usage(request: Request) -> Response:
+    """Every entry that asked for, released or compared data of this person, newest first, in the scope of the caller.
+
+    The case stands in `X-Road-Issue`. Each hit can be proven offline (its exchange has a receipt); that no hit is missing is
+    proven by `simpul log verify`, which rebuilds the index of tags from the committed details. Bare days are days of the
+    instance's zone.
+    """
+    state, under_way = services(request), exchange(request)
+    if not under_way.assertions.case:
+        raise CaseRequired("send the case for which you ask in X-Road-Issue")
+    state.usage_rate.check(principal(request).client_id)
+    body = read_model(request, SubjectUsageBody)
+    scope, zone = scope_of(request, state), state.settings.zone
+    tags = subject_tags(state, body.subject.id_type, body.subject.value)
+    under_way.decide(allow=True, rule="auditor_scope" if scope.agency else "supervisor")
+    under_way.shape = f"{body.subject.id_type} = ?"
+    under_way.subjects.append(Subject(body.subject.id_type, body.subject.value, "asked"))
+    wanted = ExchangeFilter(
+        from_us=moment(body.from_, "from", zone) if body.from_ else None,
+        to_us=moment(body.to, "to", zone) if body.to else None,
+        tags=tags,
+    )
+    bound = repr((wanted, scope.agency))
+    place = signed.open_token(state.cursor_key, _SUBJECT, bound, body.cursor) if body.cursor else None
+    search = ExchangeSearch(state.log, state.log.reader)
+    page = await search.search(wanted, scope, limit=body.limit, cursor=Cursor(*place) if place else None)
+    roles = await search.roles([entry.idx for entry in page.entries], tags)
+    under_way.rows = len(page.entries)
+    following = None
+    if page.next is not None:
+        following = signed.make_token(state.cursor_key, _SUBJECT, bound, [page.next.tree_size, page.next.before_idx])
+    return answer(
+        {
+            "items": [_usage(entry, roles.get(entry.idx, [])) for entry in page.entries],
+            "next_cursor": following,
+            "meta": {
+                "tree_size": page.tree_size,
+                "scope": scope.agency or "all",
+                "zone": zone,
+                "years": state.log.subject_keys.epochs(),
+                "proves": "each item by the receipt of its exchange; completeness by `simpul log verify`",
+            },
+        },
+        headers={"cache-control": "no-store"},
+    )
+
+
+def _usage(entry: StoredEntry, roles: list[str]) -> dict[str, Any]:
+    found = entry.members
+    client = found.get("client") or {}
+    return {
+        "exchange_id": found["xid"],
+        "index": entry.idx,
+        "leaf_hash": entry.leaf_hash.hex(),
+        "time": found["t"],
+        "kind": found["kind"],
+        "operation": found["op"],
+        "roles": roles,
+        "receiver": client.get("agency"),
+        "client": client.get("client"),
+        "providers": found.get("providers", []),
+        "schemas": found.get("schemas", []),
+        "fields": found.get("fields", []),
+        "purpose": found.get("purpose"),
+        "basis": found.get("basis"),
+        "agreement": found.get("agreement"),
+        "decision": found.get("dec"),
+        "status": found.get("status"),
+    }

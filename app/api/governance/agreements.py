@@ -1,0 +1,232 @@
+"""`/v1/agreements`, `/v1/purposes`, `/v1/access`: under which arrangement data may be read, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import UTC, date, datetime
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+
+from app.access import agreements
+from app.access.agreements import Agreement, Terms
+from app.access.days import local_day
+from app.access.principals import Principal
+from app.access.terms import check_terms
+from app.api.layer.bodies import answer, read_model
+from app.api.layer.dependencies import exchange, json_body, only_parameters, principal, services
+from app.api.layer.wire import AgreementBody, ReasonBody
+from app.errors import FieldError, RequestError, ValidationFailed
+from app.federation.question.binder import RawQuery, bind
+from app.federation.reading.masks import mask_fault
+from app.gateway.access import facts_of
+from app.gateway.connectors import act
+from app.gateway.exchange import Assertions
+from app.gateway.state import State
+from app.schemas import registry
+from app.schemas.registry import SchemaDef
+
+router = APIRouter(prefix="/v1", tags=["governance"])
+
+_EXAMPLE = {
+    "provider": "disdukcapil",
+    "consumer": "rsud-kartini",
+    "schema": "penduduk_verifikasi",
+    "fields": ["*"],
+    "purposes": ["pelayanan_kesehatan"],
+    "basis": "UU 17/2023 Ps. 173; PKS 400/12/2026",
+    "valid_from": "2026-01-01",
+    "valid_until": "2026-12-31",
+}
+
+
+@router.get("/purposes", summary="Purposes")
+async def list_purposes(request: Request) -> Response:
+    """The codes for the header `Simpul-Purpose`, with their legal basis."""
+    only_parameters(request)
+    return answer({"items": [asdict(purpose) for purpose in services(request).access.snapshot.purposes.values()]})
+
+
+@router.get("/access", summary="What the caller may use")
+async def list_access(request: Request) -> Response:
+    """Schema by schema and provider by provider: which fields, under which agreement, until when."""
+    only_parameters(request)
+    state, caller = services(request), principal(request)
+    today = _today(state)
+    items = [
+        {
+            "schema": agreement.terms.schema,
+            "provider": agreement.terms.provider,
+            "fields": sorted(agreement.granted(frozenset(registry.get(agreement.terms.schema).fields))),
+            "agreement": agreement.id,
+            "purposes": list(agreement.terms.purposes),
+            "basis": agreement.terms.basis,
+            "valid_until": agreement.terms.valid_until,
+        }
+        for agreement in state.access.snapshot.usable(caller, today)
+    ]
+    return answer({"items": _open_access(state, caller) + items})
+
+
+@router.get("/agreements", summary="Agreements")
+async def list_agreements(request: Request) -> Response:
+    """Those in which the caller's agency is provider or consumer; all of them for the walidata and the supervisor."""
+    only_parameters(request)
+    state, caller = services(request), principal(request)
+    async with state.database.read() as connection:
+        agency = None if caller.role in agreements.SEES_ALL else caller.agency
+        found = await agreements.list_agreements(connection, agency=agency)
+    return answer({"items": [_document(agreement, _today(state)) for agreement in found]})
+
+
+@router.post(
+    "/agreements", summary="Propose an agreement", status_code=201, openapi_extra=json_body("AgreementBody", _EXAMPLE)
+)
+async def propose_agreement(request: Request) -> Response:
+    """By the consumer's steward (or the walidata). Active once the provider and then the walidata have approved."""
+    body = read_model(request, AgreementBody)
+    state, caller, under_way = services(request), principal(request), exchange(request)
+    schema = registry.get(body.schema_name)
+    terms = Terms(
+        provider=body.provider,
+        consumer=body.consumer,
+        schema=schema.name,
+        fields=tuple(body.fields),
+        purposes=tuple(body.purposes),
+        basis=body.basis,
+        valid_from=body.valid_from,
+        valid_until=body.valid_until,
+        consumer_client=body.consumer_client,
+        row_filter=body.row_filter,
+        masks=body.masks,
+    )
+    for agency in (body.provider, body.consumer):
+        state.agency(agency)
+    check_terms(terms, facts_of(schema), state.access.snapshot.purposes, _today(state), agreement_id=body.id)
+    _check_row_filter(schema, body.row_filter)
+    _check_masks(schema, body.masks)
+    under_way.providers, under_way.schemas = (body.provider,), (schema.name,)
+    made = await act(
+        state,
+        under_way,
+        lambda found: agreements.propose(found, terms, caller, datetime.now(UTC), agreement_id=body.id),
+    )
+    under_way.agreement = made.id
+    return answer(_document(made, _today(state)), 201, {"location": f"/v1/agreements/{made.id}"})
+
+
+@router.get("/agreements/{agreement}", summary="One agreement")
+async def get_agreement(agreement: str, request: Request) -> Response:
+    """Terms, state and signatories."""
+    only_parameters(request)
+    state, caller = services(request), principal(request)
+    async with state.database.read() as connection:
+        found = await agreements.visible_agreement(connection, agreement, caller)
+    return answer(_document(found, _today(state)))
+
+
+@router.post("/agreements/{agreement}/approve", summary="Approve an agreement")
+async def approve_agreement(agreement: str, request: Request) -> Response:
+    """First the provider's steward, then the walidata: the agreement is active from its first day."""
+    state, caller = services(request), principal(request)
+
+    async def change(connection: Any) -> Agreement:
+        return await agreements.approve(connection, agreement, caller, datetime.now(UTC), today=_today(state))
+
+    return await _moved(request, agreement, change)
+
+
+@router.post(
+    "/agreements/{agreement}/end",
+    summary="End an agreement",
+    openapi_extra=json_body("ReasonBody", {"reason": "Kerja sama selesai"}),
+)
+async def end_agreement(agreement: str, request: Request) -> Response:
+    """By a steward of either side or the walidata, before its last day; also withdraws a proposal."""
+    body, caller = read_model(request, ReasonBody), principal(request)
+
+    async def change(connection: Any) -> Agreement:
+        return await agreements.end(connection, agreement, caller, datetime.now(UTC), reason=body.reason)
+
+    return await _moved(request, agreement, change)
+
+
+@router.post(
+    "/agreements/{agreement}/revoke",
+    summary="Revoke an agreement",
+    openapi_extra=json_body("ReasonBody", {"reason": "Pelanggaran ketentuan"}),
+)
+async def revoke_agreement(agreement: str, request: Request) -> Response:
+    """By the provider's steward or the walidata; acts within a second on every replica."""
+    body, caller = read_model(request, ReasonBody), principal(request)
+
+    async def change(connection: Any) -> Agreement:
+        return await agreements.revoke(connection, agreement, caller, datetime.now(UTC), reason=body.reason)
+
+    return await _moved(request, agreement, change)
+
+
+async def _moved(request: Request, agreement: str, change: Any) -> Response:
+    state, under_way = services(request), exchange(request)
+    under_way.detail["agreement"] = agreement
+    made: Agreement = await act(state, under_way, change)
+    under_way.agreement = made.id
+    under_way.providers, under_way.schemas = (made.terms.provider,), (made.terms.schema,)
+    return answer(_document(made, _today(state)))
+
+
+def _open_access(state: State, caller: Principal) -> list[dict[str, Any]]:
+    items = []
+    for opened in sorted(state.sources.all(), key=lambda found: (found.schema.name, found.agency)):
+        decision = state.access.decide(caller, opened.schema, opened.agency, "list", Assertions())
+        if decision.allow and decision.agreement is None:
+            items.append(
+                {
+                    "schema": opened.schema.name,
+                    "provider": opened.agency,
+                    "fields": sorted(decision.fields),
+                    "agreement": None,
+                    "purposes": [],
+                    "basis": None,
+                    "valid_until": None,
+                }
+            )
+    return items
+
+
+def _check_row_filter(schema: SchemaDef, text: str | None) -> None:
+    """As it will be applied: names and literals fit the schema, or the agreement would deny everything on its first day."""
+    if text is None:
+        return
+    try:
+        lang = "cql2-json" if text.lstrip().startswith("{") else "cql2-text"
+        bind(schema, RawQuery(filter=text, filter_lang=lang))
+    except RequestError as error:
+        raise ValidationFailed(
+            "the row filter does not fit the schema", errors=[FieldError("/row_filter", error.code, error.detail)]
+        ) from None
+
+
+def _check_masks(schema: SchemaDef, masks: Mapping[str, str]) -> None:
+    faults = {name: mask_fault(schema.fields[name], mask, schema.meta.key) for name, mask in masks.items()}
+    errors = [FieldError(f"/masks/{name}", "mask_unfit", fault) for name, fault in faults.items() if fault]
+    if errors:
+        raise ValidationFailed(f"a mask does not fit its field: {errors[0].detail}", errors=errors)
+
+
+def _today(state: State) -> date:
+    return local_day(datetime.now(UTC), state.settings.zone)
+
+
+def _document(agreement: Agreement, today: date) -> dict[str, Any]:
+    terms = asdict(agreement.terms)
+    return {
+        "id": agreement.id,
+        "state": agreement.state_on(today),
+        **terms,
+        "signatories": [asdict(signatory) for signatory in agreement.signatories],
+        "reason": agreement.reason,
+        "created_at": agreement.created_at,
+        "changed_at": agreement.changed_at,
+    }

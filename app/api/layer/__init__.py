@@ -1,0 +1,1 @@
+"""What every request passes: admission, recording, bodies, formats, problems."""

@@ -1,0 +1,199 @@
+"""Request bodies and answers as JSON: one strict reader and one fast writer for all routes.
+
+FastAPI's own body parsing is not used: the order of checks (403 before 415, 413, 422) needs the body read late.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+import orjson
+from fastapi import Request, Response
+from pydantic import BaseModel, ValidationError
+
+from app.api.layer.dependencies import exchange
+from app.audit.entry.members import EXCHANGE_OPS
+from app.errors import BodyTooLarge, FieldError, MalformedJson, SimpulError, UnsupportedMediaType, ValidationFailed
+from app.lanes import in_bulk
+
+JSON = "application/json"
+_ASKED_BYTES = 16_384
+_INLINE_BYTES = 65_536
+_FIRST_LINE_CHARACTERS = 2_000
+_PURPOSE_CHARACTERS = 64
+Model = TypeVar("Model", bound=BaseModel)
+Found = TypeVar("Found")
+
+
+def raw_body(request: Request) -> bytes:
+    """The body as bytes; raises `BodyTooLarge` when the layer found it too large."""
+    body: bytes | BodyTooLarge = request.state.body
+    if isinstance(body, BodyTooLarge):
+        raise body
+    return body
+
+
+def media_type(request: Request) -> str:
+    """The media type of the body without parameters, lower case."""
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+def read_json(request: Request) -> Any:
+    """The body as JSON. Duplicate names keep the last; NaN, broken UTF-8 and depth beyond the limit are refused."""
+    if media_type(request) != JSON:
+        raise UnsupportedMediaType(f"send {JSON}, not {media_type(request) or 'no content type'}")
+    body = raw_body(request)
+    if not body:
+        raise MalformedJson("the body is empty; send a JSON object", errors=[FieldError("", "missing", "body")])
+    try:
+        document = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        place = f"line {error.lineno}, column {error.colno}"
+        raise MalformedJson(f"{place}: {error.msg}", errors=[FieldError("", "malformed", place)]) from None
+    limit: int = request.app.state.services.settings.json_depth
+    if _deeper_than(document, limit):
+        raise MalformedJson(f"the JSON is nested deeper than {limit} levels", limit_depth=limit)
+    _note_asked(request, document, body)
+    return document
+
+
+async def apart(request: Request, read: Callable[[], Found]) -> Callable[[], Found]:
+    """What gives the result of `read` (or its refusal) when it is asked for; a large body is read in a thread, so that others go on."""
+    body = request.state.body
+    if not isinstance(body, bytes) or len(body) <= _INLINE_BYTES:
+        return read
+    try:
+        found = await in_bulk(read)
+    except SimpulError as error:
+        refusal = error
+
+        def refuse() -> Found:
+            raise refusal
+
+        return refuse
+    return lambda: found
+
+
+def read_text(request: Request) -> str:
+    """The body as UTF-8 text (a CSV upload), a byte order mark taken off; raises `ValidationFailed`."""
+    body = raw_body(request)
+    try:
+        text = body.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValidationFailed(
+            "the body is not UTF-8", errors=[FieldError("", "encoding", f"byte {error.start}")]
+        ) from None
+    _note_asked(request, text, body)
+    return text
+
+
+def purpose_in_body(request: Request) -> None:
+    """Takes the purpose that stands in a JSON body, before access is decided. Says nothing of a body that is none: 403 comes first."""
+    body = request.state.body
+    if not isinstance(body, bytes) or media_type(request) != JSON or b'"purpose"' not in body:
+        return
+    try:
+        document = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return
+    purpose = document.get("purpose") if isinstance(document, dict) else None
+    if isinstance(purpose, str) and len(purpose) <= _PURPOSE_CHARACTERS:
+        exchange(request).purpose_given(purpose)
+
+
+def _note_asked(request: Request, asked: Any, body: bytes) -> None:
+    """What was asked stands in the exchange's detail, whole where it is small, else its size and digest.
+
+    Only for operations on records: bodies of administrators may hold secrets.
+    """
+    under_way = getattr(request.state, "exchange", None)
+    if under_way is None or under_way.op not in EXCHANGE_OPS:
+        return
+    under_way.asked_bytes = min(len(body), _ASKED_BYTES)
+    if len(body) <= _ASKED_BYTES:
+        under_way.detail["asked"] = asked
+    else:
+        digest = hashlib.sha256(body).hexdigest()
+        under_way.detail["asked"] = {"bytes": len(body), "sha256": digest, **_small_members(asked)}
+
+
+def _small_members(asked: Any) -> dict[str, Any]:
+    """What of a large question tells most: members that are small themselves; of a text its first line."""
+    if isinstance(asked, str):
+        return {"first_line": asked.partition("\n")[0][:_FIRST_LINE_CHARACTERS]}
+    if not isinstance(asked, dict):
+        return {}
+    sizes = {name: len(value) for name, value in asked.items() if isinstance(value, list | dict)}
+    small = {
+        name: value
+        for name, value in asked.items()
+        if name not in sizes and (not isinstance(value, str) or len(value) <= _FIRST_LINE_CHARACTERS)
+    }
+    return {"members": dict(list(small.items())[:20]), "counts": dict(list(sizes.items())[:20])}
+
+
+def read_model(request: Request, model: type[Model]) -> Model:
+    """The body as this wire model; every fault names its JSON pointer."""
+    return validated(model, read_json(request))
+
+
+def validated(model: type[Model], document: Any) -> Model:
+    """The document as this wire model; raises `ValidationFailed` with one place a fault, never with the value."""
+    try:
+        return model.model_validate(document)
+    except ValidationError as error:
+        raise ValidationFailed("the body does not fit", errors=places(error, document)) from None
+
+
+def places(error: ValidationError, document: Any) -> list[FieldError]:
+    """Pydantic's findings as JSON pointers into the document, and rules. Names of types of the gateway never stand in them."""
+    found = []
+    for fault in error.errors(include_input=False, include_url=False, include_context=False):
+        steps = [str(step).replace("~", "~0").replace("/", "~1") for step in _steps(fault["loc"], document)]
+        found.append(FieldError("".join(f"/{step}" for step in steps), fault["type"], fault["msg"]))
+    return found
+
+
+def _steps(place: tuple[int | str, ...], document: Any) -> list[int | str]:
+    """The steps that lead through the document: Pydantic adds the alternatives of a union, which are none."""
+    kept: list[int | str] = []
+    here = document
+    for step in place:
+        if isinstance(here, list) and isinstance(step, int):
+            kept.append(step)
+            here = here[step] if step < len(here) else None
+        elif isinstance(here, dict) and isinstance(step, str) and (step in here or step == place[-1]):
+            kept.append(step)
+            here = here.get(step)
+    return kept
+
+
+def answer(document: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """A JSON answer. Models are dumped by Pydantic, the rest by orjson."""
+    if isinstance(document, BaseModel):
+        body = document.model_dump_json().encode()
+    else:
+        body = orjson.dumps(document, default=_default, option=orjson.OPT_UTC_Z)
+    return Response(body, status, dict(headers or {}), JSON)
+
+
+def _default(value: Any) -> Any:
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json")
+    return str(value)
+
+
+def _deeper_than(document: Any, limit: int) -> bool:
+    level = [document]
+    for _ in range(limit):
+        level = [
+            child
+            for node in level
+            if isinstance(node, dict | list)
+            for child in (node.values() if isinstance(node, dict) else node)
+        ]
+        if not level:
+            return False
+    return True

@@ -1,0 +1,486 @@
+"""The one pure ASGI layer around the API: who asks, which exchange this is, and that it is closed before bytes leave.
+
+It authenticates all of `/v1` and the log's entry bundles, opens the exchange of every recorded route, runs the application
+with a deadline, turns every fault into a problem, makes the closing entry durable, and only then releases the answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import time
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
+
+import structlog
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.api.layer.capture import CHUNK_BYTES, Capture, read_whole
+from app.api.layer.headers import check_headers
+from app.api.layer.in_the_log import fault_told, request_shape
+from app.api.layer.policy import GOVERNED, RouteRule, methods_of, rule_for
+from app.api.layer.problems import problem_body, problem_headers
+from app.api.layer.watch import Watch
+from app.audit.entry.commitments import BodyCommitment
+from app.errors import (
+    AccessDenied,
+    BodyTooLarge,
+    EntryInvalid,
+    EntryTooLarge,
+    MethodNotAllowed,
+    NotFound,
+    RequestTimeout,
+    RoleForbidden,
+    ServerOverloaded,
+    SimpulError,
+    TokenMissing,
+)
+from app.gateway.admission import enter
+from app.gateway.exchange import Assertions, Exchange
+from app.telemetry import TraceContext
+
+if TYPE_CHECKING:
+    from app.access.principals import Principal
+    from app.federation.reading.shares import FairPlaces
+    from app.gateway.state import State
+
+log = structlog.get_logger("simpul.api")
+
+_UPLOAD_SECONDS = 3600.0
+_RECORDED_PREFIXES = ("/v1/records", "/v1/queries", "/v1/explain", "/v1/exchanges", "/v1/jobs")
+_CLIENT_GONE = 499
+_API_VERSION = (b"api-version", b"1.0.0")
+_LIVE = "/health/live"
+_FULL = "all places, or your share of them, are taken; try again in a moment"
+_BODILESS = frozenset({"GET", "HEAD"})
+_PLAIN_HEADERS = [(b"x-content-type-options", b"nosniff"), _API_VERSION]
+
+
+class _ClientGoneError(Exception):
+    """The consumer closed the connection while the answer was being made."""
+
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+Direct = Callable[[str, str], Endpoint | None]
+"""From operation and path to the endpoint that answers it, None where the router has to look."""
+
+
+class ExchangeLayer:
+    """Stands outside of the whole application. `scope["app"].state.services` must be open.
+
+    `direct` names the endpoints that are called without the router: record routes, whose work is less than its way there.
+    """
+
+    def __init__(self, app: ASGIApp, direct: Direct) -> None:
+        self.app = app
+        self.direct = direct
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        services: State = scope["app"].state.services
+        if scope["method"] == "HEAD":  # answered as GET is, recorded as GET is, sent without its body (RFC 9110 9.3.2)
+            scope, send = {**scope, "method": "GET", "simpul.method": "HEAD"}, _headers_only(send)
+        services.under_way.enter()
+        try:
+            await self._serve(services, scope, receive, send)
+        finally:
+            services.under_way.leave()
+
+    async def _serve(self, services: State, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = {name: value for name, value in scope["headers"]}  # noqa: C416 - last one wins, as ASGI orders them
+        call = _Call(services, scope, receive, send, headers)
+        state = scope.setdefault("state", {})
+        try:
+            check_headers(scope, services.settings.header_bytes)
+            if not scope["path"].startswith(GOVERNED):
+                await self._public(services, call, scope)
+                return
+            principal = authenticate(services, call.header(b"authorization"))
+            services.access.check_rate(principal)
+            services.details.check(principal.client_id)
+            state["principal"] = principal
+        except SimpulError as error:
+            await call.refuse(error)
+            return
+        admission, client = services.admission, principal.client_id
+        rule = rule_for(scope["method"], scope["path"])
+        if rule is not None and rule.upload:
+            places = admission.uploads
+        else:  # what has no body is here already
+            places = admission.working if scope["method"] in _BODILESS else admission.reading
+        if not places.enter(client):
+            await call.refuse(ServerOverloaded(_FULL, retry_after_seconds=1))
+            return
+        call.held.append(places)
+        try:
+            if rule is None and not scope["path"].startswith(_RECORDED_PREFIXES):
+                await call.refuse(_no_route(scope))
+            elif rule is None or rule.recording != "none":
+                await call.recorded(self.app, rule, self.direct)
+            elif principal.role not in rule.roles:
+                await call.refuse(_forbidden(rule, principal.role))
+            else:
+                await call.plain(self.app)
+        finally:
+            for held in call.held:
+                held.leave(client)
+
+    async def _public(self, services: State, call: _Call, scope: Scope) -> None:
+        """Pages, tokens, checkpoints: by address. Whether the process lives is told whatever else it does."""
+        if scope["path"] == _LIVE:
+            await call.plain(self.app)
+            return
+        address, places = (scope.get("client") or ("",))[0], services.admission.strangers
+        if not places.enter(address):
+            await call.refuse(ServerOverloaded(_FULL, retry_after_seconds=1))
+            return
+        try:
+            await call.plain(self.app)
+        finally:
+            places.leave(address)
+
+
+class _Call:
+    """One request on its way through the layer."""
+
+    def __init__(
+        self, services: State, scope: Scope, receive: Receive, send: Send, headers: dict[bytes, bytes]
+    ) -> None:
+        self.services = services
+        self.scope = scope
+        self.receive = receive
+        self.send = send
+        self.headers = headers
+        self.exchange: Exchange | None = None
+        self.held: list[FairPlaces] = []
+        """Places of the process that this request holds."""
+        self.template = ""
+        self.started = time.perf_counter()
+
+    @functools.cached_property
+    def trace(self) -> TraceContext:
+        """Where this request stands in the caller's trace; made when somebody asks."""
+        return TraceContext.from_header(self.header(b"traceparent"))
+
+    def header(self, name: bytes) -> str | None:
+        """A request header as text, None when absent."""
+        value = self.headers.get(name)
+        return value.decode("latin-1") if value is not None else None
+
+    async def refuse(self, error: SimpulError) -> None:
+        """Answers with the problem, without an exchange."""
+        status, body = self._problem(error)
+        extra = [(name.encode(), value.encode()) for name, value in problem_headers(error).items()]
+        extra.append((b"content-length", str(len(body)).encode()))
+        self._count(status)
+        await self.send({"type": "http.response.start", "status": status, "headers": extra + _PLAIN_HEADERS})
+        await self.send({"type": "http.response.body", "body": body})
+
+    async def plain(self, app: ASGIApp) -> None:
+        """Runs a route that is no exchange; a fault before the first byte becomes a problem."""
+        started = False
+        status = 0
+
+        async def send(message: Message) -> None:
+            nonlocal started, status
+            if message["type"] == "http.response.start":
+                started, status = True, message["status"]
+                message = {**message, "headers": [*message.get("headers", ()), *_PLAIN_HEADERS]}
+            await self.send(message)
+
+        try:
+            self.scope["state"]["body"] = await self._body(upload=False)
+            self._work()
+            async with asyncio.timeout(self.services.settings.request_seconds):
+                await app(self.scope, self.receive, send)
+            self._count(status)
+        except ConnectionResetError:
+            return
+        except Exception as caught:
+            if started:
+                raise
+            await self.refuse(self._as_error(caught))
+
+    async def recorded(self, app: ASGIApp, rule: RouteRule | None, direct: Direct) -> None:
+        """Runs an exchange: application, closing entry, release."""
+        services = self.services
+        self.template = rule.template if rule else "unmatched"
+        settings = services.settings
+        self.exchange = exchange = self._open(rule)
+        self.scope["state"]["exchange"] = exchange
+        capture = Capture(
+            memory_bytes=settings.answer_memory_bytes,
+            spool_bytes=settings.answer_spool_bytes,
+            folder=services.spool,
+            room=services.storage.room(exchange.principal.client_id),
+        )
+        try:
+            try:
+                await self._answer(app, rule, capture, direct)
+            except (_ClientGoneError, ConnectionResetError):
+                self._nobody_there(capture, exchange, "client_gone")
+            except asyncio.CancelledError:
+                if _cancelled_from_outside():
+                    self._nobody_there(capture, exchange, "gateway_stopped")
+                    await self._close_whatever_happens(capture, exchange)
+                    raise
+                # What was awaited had been cancelled, not this request: a fault like any other.
+                self._fail(capture, SimpulError("work that this request waited for was cancelled", retryable=True))
+            except Exception as caught:  # noqa: BLE001 - every fault must become a problem and an entry
+                self._fail(capture, self._as_error(caught))
+            await self._close(capture, exchange)
+            if capture.status != _CLIENT_GONE:
+                await self._release(capture, exchange)
+        finally:
+            capture.discard()
+            services.details.spend(exchange.principal.client_id, exchange.detail_bytes)
+
+    @staticmethod
+    def _nobody_there(capture: Capture, exchange: Exchange, reason: str) -> None:
+        capture.replace(_CLIENT_GONE, {}, b"")
+        exchange.fault["error"] = reason
+
+    async def _close_whatever_happens(self, capture: Capture, exchange: Exchange) -> None:
+        """Closes in a task of its own, which a cancellation of this one does not reach."""
+        closing = asyncio.ensure_future(self._close(capture, exchange))
+        while not closing.done():
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.wait({closing})
+
+    def _open(self, rule: RouteRule | None) -> Exchange:
+        scope = self.scope
+        client = scope.get("client")
+        return Exchange(
+            op=rule.op if rule else "route.unknown",
+            closing="outcome" if rule is None or rule.recording == "none" else rule.recording,
+            principal=scope["state"]["principal"],
+            names=self.services.names,
+            address=client[0] if client else "",
+            request=request_shape(
+                scope.get("simpul.method", scope["method"]), self.template, scope["query_string"].decode("latin-1")
+            ),
+            assertions=Assertions(
+                purpose=self.header(b"simpul-purpose"),
+                agreement=self.header(b"simpul-agreement"),
+                officer=self.header(b"x-road-userid"),
+                case=self.header(b"x-road-issue"),
+                represented=self.header(b"x-road-represented-party"),
+            ),
+        )
+
+    async def _answer(self, app: ASGIApp, rule: RouteRule | None, capture: Capture, direct: Direct) -> None:
+        if rule is None:
+            raise _no_route(self.scope)
+        role = self.scope["state"]["principal"].role
+        if role not in rule.roles:
+            raise _forbidden(rule, role)
+        seconds = _UPLOAD_SECONDS if rule.upload else self.services.settings.request_seconds
+        self.scope["state"]["body"] = await self._body(upload=rule.upload, most=rule.body_bytes)
+        if rule.upload:
+            self.receive = self._in_time(self.receive)
+        else:
+            self._work()
+        watch = Watch(self.receive)
+        try:
+            watch.arm(seconds, listen=not rule.upload)
+            endpoint = direct(rule.op, self.scope["path"])
+            if endpoint is None:
+                await app(self.scope, self.receive, capture.send)
+            else:
+                capture.take(await endpoint(Request(self.scope)))
+        except asyncio.CancelledError:
+            if watch.gone or watch.late:
+                watch.uncancel()
+            if watch.gone:
+                raise _ClientGoneError from None
+            if watch.late:
+                raise RequestTimeout(f"not answered within {seconds:g} s", limit_seconds=seconds) from None
+            raise
+        finally:
+            watch.disarm()
+            await watch.absorb()
+        if watch.gone:
+            raise _ClientGoneError
+
+    async def _body(self, *, upload: bool, most: int = 0) -> bytes | BodyTooLarge:
+        """The body, read whole; its being too large is told only when somebody looks at it (403 comes before 413)."""
+        bare = b"content-length" not in self.headers and b"transfer-encoding" not in self.headers
+        if upload or bare or self.scope["method"] in _BODILESS:
+            return b""
+        limit, seconds = max(self.services.settings.request_body_bytes, most), self.services.settings.request_seconds
+        try:
+            async with asyncio.timeout(seconds):
+                body = await read_whole(self._in_time(self.receive), limit)
+        except TimeoutError:
+            raise RequestTimeout(f"the body did not arrive within {seconds:g} s", limit_seconds=seconds) from None
+        if body is None:
+            return BodyTooLarge(f"a request body has at most {limit} bytes", limit_bytes=limit)
+        return body
+
+    def _in_time(self, receive: Receive) -> Receive:
+        """Each piece of a body arrives within a moment, or the request ends."""
+        seconds = self.services.settings.read_seconds
+
+        async def piece() -> Message:
+            try:
+                async with asyncio.timeout(seconds):
+                    return await receive()
+            except TimeoutError:
+                raise RequestTimeout(f"nothing of the body arrived for {seconds:g} s", limit_seconds=seconds) from None
+
+        return piece
+
+    def _work(self) -> None:
+        """The request is here: from now on it holds a place of work and no longer one of reading."""
+        principal, admission = self.scope["state"].get("principal"), self.services.admission
+        if principal is not None and admission.working not in self.held:
+            enter(admission.working, principal.client_id)
+            for held in self.held:
+                held.leave(principal.client_id)
+            self.held[:] = [admission.working]
+
+    def _as_error(self, caught: Exception) -> SimpulError:
+        if isinstance(caught, SimpulError):
+            return caught
+        if isinstance(caught, TimeoutError):
+            return RequestTimeout()
+        log.error("unexpected_fault", kind=type(caught).__name__, route=self.template, exc_info=caught)
+        return SimpulError("an unexpected fault in the gateway; nothing was released", retryable=False)
+
+    def _fail(self, capture: Capture, error: SimpulError) -> None:
+        exchange = self.exchange
+        if exchange is not None:
+            exchange.fault = fault_told(error)
+            if isinstance(error, AccessDenied):
+                exchange.decide(allow=False, rule=str(error.facts.get("rule", error.code)))
+        status, body = self._problem(error)
+        capture.replace(status, problem_headers(error), body)
+
+    async def _close(self, capture: Capture, exchange: Exchange) -> None:
+        """The closing entry. When it cannot be written nothing of the answer leaves: 503, or 500 where the facts are no entry."""
+        commitment = BodyCommitment()
+        self._digest = capture.digest(commitment)
+        try:
+            await exchange.close(
+                self.services.log,
+                status=capture.status,
+                size=capture.size,
+                commitment=commitment if capture.size else None,
+            )
+        except (EntryInvalid, EntryTooLarge) as error:
+            await self._close_bare(capture, exchange, error)
+        except SimpulError as error:
+            self._not_recorded(capture, exchange, error)
+
+    async def _close_bare(self, capture: Capture, exchange: Exchange, fault: SimpulError) -> None:
+        """The facts are no entry, which is a fault of the gateway: recorded as failed with what can be, and an alarm."""
+        log.critical(
+            "exchange_facts_refused", code=fault.code, fault=fault.detail, exchange_id=exchange.id, op=exchange.op
+        )
+        self.services.metrics.entry_faults.inc()
+        self._fail(capture, SimpulError("a fault in the gateway; nothing was released", retryable=False))
+        commitment = BodyCommitment()
+        self._digest = capture.digest(commitment)
+        try:
+            await exchange.close_bare(
+                self.services.log, status=capture.status, size=capture.size, commitment=commitment, fault=fault
+            )
+        except SimpulError as error:
+            self._not_recorded(capture, exchange, error)
+
+    def _not_recorded(self, capture: Capture, exchange: Exchange, error: SimpulError) -> None:
+        log.error("exchange_not_recorded", code=error.code, reason=error.detail, exchange_id=exchange.id)
+        self.services.unclosed.add(exchange)
+        if not exchange.intended:
+            self.exchange = None  # a number that no entry has is not given out
+        status, body = self._problem(error)
+        capture.replace(status, problem_headers(error), body)
+        self._digest = capture.digest(BodyCommitment())
+
+    async def _release(self, capture: Capture, exchange: Exchange) -> None:
+        self._count(capture.status)
+        extra = [(b"content-digest", self._digest.encode()), *_PLAIN_HEADERS]
+        if exchange.intended:
+            extra.append((b"exchange-id", exchange.id.encode()))
+        if exchange.closed:
+            extra.append((b"link", f'</v1/exchanges/{exchange.id}/receipt>; rel="receipt"'.encode()))
+        if not any(name.lower() == b"cache-control" for name, _ in capture.headers):
+            extra.append((b"cache-control", b"no-store"))
+        watch = Watch(self.receive) if capture.size > CHUNK_BYTES else None
+        sent = 0
+        try:
+            if watch is not None:
+                watch.start()
+            async for handed_over in capture.release(self.send, extra):
+                sent = handed_over
+        except (asyncio.CancelledError, OSError):
+            await self._cut_short(exchange, sent, capture.size)
+            if watch is None or not watch.gone:
+                raise
+        finally:
+            if watch is not None:
+                watch.disarm()
+
+    async def _cut_short(self, exchange: Exchange, sent: int, size: int) -> None:
+        """Records that not the whole answer was handed over."""
+        if sent < size:
+            with contextlib.suppress(SimpulError):
+                await exchange.delivery(self.services.log, sent=sent, size=size)
+
+    def _problem(self, error: SimpulError) -> tuple[int, bytes]:
+        language = "id" if (self.header(b"accept-language") or "").lower().startswith("id") else "en"
+        return problem_body(
+            error,
+            base_url=self.services.settings.base_url,
+            trace_id=self.trace.trace_id,
+            exchange_id=self.exchange.id if self.exchange is not None else None,
+            language=language,
+        )
+
+    def _count(self, status: int) -> None:
+        template = self.template or getattr(self.scope.get("route"), "path", "unmatched")
+        self.services.metrics.count_request(self.scope["method"], template, status, time.perf_counter() - self.started)
+
+
+def _cancelled_from_outside() -> bool:
+    """Whether the present task itself was asked to end (the server stops), rather than something it waited for."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
+def authenticate(services: State, authorization: str | None) -> Principal:
+    """The principal of an Authorization header; raises `TokenMissing` or `TokenInvalid`."""
+    if authorization is None:
+        raise TokenMissing("send Authorization: Bearer with a token from /oauth/token")
+    scheme, _, token = authorization.partition(" ")
+    if scheme.lower() != "bearer" or not token:
+        raise TokenMissing("the Authorization header must be: Bearer <token>")
+    return services.access.authenticate(token.strip())
+
+
+def _headers_only(send: Send) -> Send:
+    async def headers_only(message: Message) -> None:
+        if message["type"] == "http.response.body":
+            message = {**message, "body": b""}
+        await send(message)
+
+    return headers_only
+
+
+def _no_route(scope: Scope) -> SimpulError:
+    methods = methods_of(scope["path"])
+    if methods:
+        allow = ", ".join(sorted(methods))
+        return MethodNotAllowed(f"this path takes {allow}", allow=allow)
+    return NotFound("no route has this path; /docs lists them")
+
+
+def _forbidden(rule: RouteRule, role: str) -> RoleForbidden:
+    needed = ", ".join(sorted(rule.roles))
+    return RoleForbidden(f"{rule.op} needs the role {needed}; this credential has {role}", rule="role")

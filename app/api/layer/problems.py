@@ -1,0 +1,88 @@
+"""From an error of the tree to an RFC 9457 answer. The rows (status, titles, advice) stand in `problem_types.py`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+from app.api.layer.problem_types import PROBLEMS, ProblemType
+from app.errors import FieldError, SimpulError
+
+__all__ = ["PROBLEMS", "ProblemType", "problem_body", "problem_headers", "problem_of"]
+
+MEDIA_TYPE = "application/problem+json"
+_LISTED_ERRORS = 100
+_RESERVED = frozenset({"type", "title", "status", "detail", "code", "trace_id", "exchange_id", "errors", "retryable"})
+_LINE = re.compile(r"line (\d+)")
+
+
+def problem_of(error: SimpulError) -> ProblemType:
+    """The problem type of an error; an unknown code is a fault of ours and shows as `internal_error`."""
+    return PROBLEMS.get(error.code, PROBLEMS["internal_error"])
+
+
+def problem_body(
+    error: SimpulError,
+    *,
+    base_url: str,
+    trace_id: str,
+    exchange_id: str | None = None,
+    language: str = "en",
+) -> tuple[int, bytes]:
+    """Status and JSON bytes. Facts of the error become extension members; at most 100 `errors` are listed, the rest counted."""
+    kind = problem_of(error)
+    members: dict[str, Any] = {
+        "type": f"{base_url.rstrip('/')}/problems/{kind.slug}",
+        "title": kind.title_id if language == "id" else kind.title_en,
+        "status": kind.status,
+        "detail": error.detail or (kind.advice_id if language == "id" else kind.advice_en),
+        "code": kind.code,
+        "trace_id": trace_id,
+    }
+    if exchange_id is not None:
+        members["exchange_id"] = exchange_id
+    members["retryable"] = error.retryable
+    if error.errors:
+        members["errors"] = [_place(place) for place in error.errors[:_LISTED_ERRORS]]
+        if len(error.errors) > _LISTED_ERRORS:
+            members["errors_total"] = len(error.errors)
+    members.update({name: value for name, value in error.facts.items() if name not in _RESERVED and value is not None})
+    return kind.status, orjson.dumps(members, default=str, option=orjson.OPT_UTC_Z)
+
+
+def problem_headers(error: SimpulError) -> dict[str, str]:
+    """Headers that belong to the problem: `Retry-After`, and the challenge of a 401."""
+    headers = {"content-type": MEDIA_TYPE, "cache-control": "no-store"}
+    if error.retry_after_seconds is not None:
+        headers["retry-after"] = str(error.retry_after_seconds)
+    elif error.retryable and problem_of(error).status in {429, 503}:
+        headers["retry-after"] = "5"
+    if problem_of(error).status == 401:
+        headers["www-authenticate"] = f'Bearer realm="simpul", error="{_challenge(error)}"'
+    allow = error.facts.get("allow")
+    if isinstance(allow, str):
+        headers["allow"] = allow
+    return headers
+
+
+def wire_problem(error: SimpulError) -> Mapping[str, Any]:
+    """The short form inside `sources[]`: code, title, detail."""
+    kind = problem_of(error)
+    return {"code": kind.code, "title": kind.title_en, "detail": error.detail or kind.advice_en}
+
+
+def _challenge(error: SimpulError) -> str:
+    return "invalid_request" if error.code == "token_missing" else "invalid_token"
+
+
+def _place(place: FieldError) -> dict[str, Any]:
+    """Where a fault is: an RFC 6901 pointer into the request (a parameter is a member by its name), or a line of its text."""
+    line = _LINE.fullmatch(place.pointer)
+    if line is not None:
+        return {"pointer": "", "line": int(line[1]), "code": place.code, "detail": place.detail}
+    pointer = place.pointer
+    rooted = pointer if pointer == "" or pointer.startswith("/") else f"/{pointer}"
+    return {"pointer": rooted, "code": place.code, "detail": place.detail}

@@ -1,0 +1,1 @@
+"""Questions over records: lists, look-ups, aggregates, matches, SQL, jobs."""

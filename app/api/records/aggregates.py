@@ -1,0 +1,90 @@
+"""`POST /v1/records/{schema}/aggregate`: counts and sums over all agencies, exact or refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+
+from app.api.layer.bodies import JSON, purpose_in_body, read_json
+from app.api.layer.dependencies import exchange, only_parameters, services
+from app.api.layer.formats import only_json
+from app.api.records import examples as docs
+from app.errors import FieldError, ValidationFailed
+from app.federation.question.aggregate_binder import bind_aggregation
+from app.federation.question.binder import RawQuery
+from app.federation.reading.executor import source_documents
+from app.federation.writers import overlap_document, write_document
+from app.gateway.aggregates import Asked, add_up
+from app.schemas.registry import SchemaDef, all_schemas
+
+router = APIRouter(prefix="/v1/records", tags=["records"])
+
+_MEMBERS = frozenset({"filter", "group_by", "aggregates", "having", "agencies", "view", "overlap", "purpose"})
+_CHOICES = {"view": ("records", "merged"), "overlap": ("refuse", "accept")}
+
+
+def _asked(request: Request, schema: SchemaDef) -> Asked:
+    only_parameters(request, "f")
+    body = read_json(request)
+    if not isinstance(body, dict):
+        raise ValidationFailed("an aggregate is an object", errors=[FieldError("", "type", "object")])
+    known = ", ".join(sorted(_MEMBERS))
+    errors = [FieldError(f"/{name}", "unknown", f"known: {known}") for name in sorted(set(body) - _MEMBERS)]
+    for name, choices in _CHOICES.items():
+        if body.get(name, choices[0]) not in choices:
+            errors.append(FieldError(f"/{name}", "choice", " or ".join(choices)))
+    agencies, wanted = body.get("agencies"), body.get("filter")
+    if agencies is not None and not (isinstance(agencies, list) and all(isinstance(one, str) for one in agencies)):
+        errors.append(FieldError("/agencies", "type", "a list of texts"))
+    if not isinstance(wanted, str | dict | None):
+        errors.append(FieldError("/filter", "type", "CQL2 as text or as a JSON object"))
+    if errors:
+        raise ValidationFailed("the aggregate does not fit", errors=errors)
+    allow = "partial=allow" in request.headers.get("prefer", "").replace(" ", "").lower().split(",")
+    raw = RawQuery(
+        filter=wanted,
+        filter_lang="cql2-json" if isinstance(wanted, dict) else "cql2-text",
+        agencies=None if agencies is None else tuple(agencies),
+        view=body.get("view", "records"),
+        partial="allow" if allow else "never",
+    )
+    aggregation = bind_aggregation(schema, body.get("group_by"), body.get("aggregates"), body.get("having"))
+    return Asked(raw, aggregation, body.get("overlap", "refuse"))
+
+
+def _add_route(schema: SchemaDef) -> None:
+    async def aggregate_records(request: Request) -> Response:
+        only_json(request)
+        purpose_in_body(request)
+        found = await add_up(services(request), exchange(request), schema, lambda: _asked(request, schema))
+        document = {
+            "items": found.items,
+            "sources": source_documents(found.sources),
+            "complete": found.complete,
+            "meta": {"schema": schema.meta.ref, **overlap_document(schema, found.overlap)},
+        }
+        headers = {"simpul-complete": "?1" if found.complete else "?0", "vary": "Accept-Language, Authorization"}
+        return Response(write_document(document), 200, headers, JSON)
+
+    responses: dict[int | str, dict[str, Any]] = {200: docs.aggregate_response(schema)}
+    router.add_api_route(
+        f"/{schema.meta.slug}/aggregate",
+        aggregate_records,
+        methods=["POST"],
+        name=f"aggregate_{schema.name}",
+        summary=f"Aggregate {schema.meta.title_en}",
+        description="Counts, sums, averages and extremes by group, over all agencies. A missing agency makes it fail unless "
+        "`Prefer: partial=allow` is sent. Sums over mixed levels of regions, mixed units, or keys that several agencies "
+        "hold are refused.",
+        responses=responses,
+        openapi_extra={
+            "parameters": docs.header_parameters("partial=allow"),
+            "requestBody": docs.aggregate_body(schema),
+        },
+    )
+
+
+for _schema in all_schemas():
+    if not _schema.meta.lookup_only:
+        _add_route(_schema)

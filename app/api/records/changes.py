@@ -1,0 +1,97 @@
+"""`GET /v1/records/{schema}/changes`: upserts, deletions and changes of keys since the last call."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+
+from app.api.layer.bodies import JSON
+from app.api.layer.dependencies import exchange, only_parameters, services
+from app.api.layer.formats import only_json
+from app.api.records import examples as docs
+from app.federation.question.binder import RawQuery
+from app.federation.reading.executor import source_documents
+from app.federation.writers import record_document, write_document
+from app.gateway.changes import Change, feed
+from app.schemas.registry import SchemaDef, all_schemas
+
+router = APIRouter(prefix="/v1/records", tags=["records"])
+
+
+def _raw(request: Request) -> RawQuery:
+    given = only_parameters(request, "agencies", "limit", "since", "f")
+    agencies = given.get("agencies")
+    return RawQuery(
+        agencies=None if agencies is None else tuple(part.strip() for part in agencies.split(",")),
+        limit=given.get("limit"),
+        cursor=given.get("since"),
+        partial="never" if "partial=never" in request.headers.get("prefer", "").replace(" ", "").lower() else "allow",
+    )
+
+
+def _document(change: Change) -> dict[str, Any]:
+    moved = change.moved
+    kind = "upsert" if moved.present else "key_change" if moved.new_key is not None else "delete"
+    return {
+        "change": kind,
+        "id": moved.key,
+        "new_id": moved.new_key,
+        "agency": change.agency,
+        "dataset": change.dataset,
+        "record": record_document(change.record) if change.record is not None else None,
+    }
+
+
+def _add_route(schema: SchemaDef) -> None:
+    async def list_changes(request: Request) -> Response:
+        only_json(request)
+        found = await feed(services(request), exchange(request), schema, lambda: _raw(request))
+        document = {
+            "items": [_document(change) for change in found.items],
+            "next_cursor": found.since,
+            "has_more": found.more,
+            "sources": source_documents(found.answer.sources),
+            "complete": found.answer.complete,
+            "meta": {"schema": schema.meta.ref},
+        }
+        headers = {"simpul-complete": "?1" if found.answer.complete else "?0", "vary": "Accept-Language, Authorization"}
+        return Response(write_document(document), 200, headers, JSON)
+
+    since = {"type": "string", "maxLength": 8192, "pattern": "^[A-Za-z0-9_-]+$"}
+    agencies = {"type": "string", "maxLength": 2048}
+    parameters = [
+        {
+            "name": "since",
+            "in": "query",
+            "required": False,
+            "schema": since,
+            "description": "`next_cursor` of the call before",
+        },
+        {
+            "name": "agencies",
+            "in": "query",
+            "required": False,
+            "schema": agencies,
+            "description": "Only these agencies",
+        },
+        docs.paging_parameters()[0],
+        *docs.header_parameters("partial=never"),
+    ]
+    responses: dict[int | str, dict[str, Any]] = {200: docs.change_response(schema)}
+    router.add_api_route(
+        f"/{schema.meta.slug}/changes",
+        list_changes,
+        methods=["GET"],
+        name=f"list_{schema.name}_changes",
+        summary=f"Changes of {schema.meta.title_en}",
+        description="What moved since the last call, found by comparing each dataset with what it was: upserts with the record, "
+        "deletions, and records that go on under another key. Without `since` everything that is there.",
+        responses=responses,
+        openapi_extra={"parameters": parameters},
+    )
+
+
+for _schema in all_schemas():
+    if not _schema.meta.lookup_only:
+        _add_route(_schema)

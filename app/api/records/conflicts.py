@@ -1,0 +1,81 @@
+"""`GET /v1/records/{schema}/conflicts`: where agencies disagree about one key, field by field."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+
+from app.api.layer.bodies import JSON
+from app.api.layer.dependencies import exchange, only_parameters, services
+from app.api.layer.formats import only_json
+from app.api.records import examples as docs
+from app.federation.question.binder import RawQuery
+from app.federation.reading.executor import source_documents
+from app.federation.writers import write_document
+from app.gateway.views import conflicts
+from app.schemas.registry import SchemaDef, all_schemas
+
+router = APIRouter(prefix="/v1/records", tags=["records"])
+
+
+def _raw(request: Request) -> RawQuery:
+    given = only_parameters(request, "agencies", "limit", "cursor", "f")
+    agencies = given.get("agencies")
+    return RawQuery(
+        agencies=None if agencies is None else tuple(part.strip() for part in agencies.split(",")),
+        limit=given.get("limit"),
+        cursor=given.get("cursor"),
+        partial="never" if "partial=never" in request.headers.get("prefer", "").replace(" ", "").lower() else "allow",
+    )
+
+
+def _add_route(schema: SchemaDef) -> None:
+    async def list_conflicts(request: Request) -> Response:
+        only_json(request)
+        page, following = await conflicts(services(request), exchange(request), schema, lambda: _raw(request))
+        items = [
+            {
+                "id": key,
+                "fields": [
+                    {
+                        "field": found.field,
+                        "values": [
+                            {"agency": one.agency, "dataset": one.dataset, "value": value}
+                            for one, value in found.values
+                        ],
+                    }
+                    for found in differing
+                ],
+            }
+            for key, differing in page.items
+        ]
+        document = {
+            "items": items,
+            "next_cursor": following,
+            "sources": source_documents(page.sources),
+            "complete": page.complete,
+            "meta": {"schema": schema.meta.ref},
+        }
+        headers = {"simpul-complete": "?1" if page.complete else "?0", "vary": "Accept-Language, Authorization"}
+        return Response(write_document(document), 200, headers, JSON)
+
+    agencies = {"name": "agencies", "in": "query", "required": False, "schema": {"type": "string", "maxLength": 2048}}
+    agencies |= {"description": "Only these agencies, separated by commas", "example": "dinkes,rsud-kartini"}
+    responses: dict[int | str, dict[str, Any]] = {200: docs.conflict_response(schema)}
+    router.add_api_route(
+        f"/{schema.meta.slug}/conflicts",
+        list_conflicts,
+        methods=["GET"],
+        name=f"list_{schema.name}_conflicts",
+        summary=f"Disagreements about {schema.meta.title_en}",
+        description="Keys that several agencies hold and describe differently, in key order, for their owners to settle. Only "
+        "fields that you may see; a null is no opinion.",
+        responses=responses,
+        openapi_extra={"parameters": [agencies, *docs.paging_parameters(), *docs.header_parameters("partial=never")]},
+    )
+
+
+for _schema in all_schemas():
+    if not _schema.meta.lookup_only:
+        _add_route(_schema)

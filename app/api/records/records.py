@@ -1,0 +1,292 @@
+"""`/v1/records/{schema}`: the typed record routes of every shared schema. Answers leave as bytes, made once."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Request, Response
+
+from app.access.decisions import Operation
+from app.api.layer.bodies import purpose_in_body, read_json
+from app.api.layer.dependencies import exchange, only_parameters, principal, services
+from app.api.layer.exchange_layer import Endpoint
+from app.api.layer.formats import VARY, asked_format, prefers
+from app.api.records import examples as docs
+from app.api.records.jobs import accepted
+from app.api.records.match import match_routes
+from app.api.records.spooled import spooled
+from app.api.records.verify import verify_routes
+from app.errors import FieldError, LookupOnly, NotAcceptable, ParameterUnknown, SchemaUnknown, ValidationFailed
+from app.federation.question.binder import RawQuery
+from app.federation.question.query import Answer
+from app.federation.reading.bulk import BulkRead
+from app.federation.survivorship import MergedAnswer
+from app.federation.writers import write_json, write_merged
+from app.gateway import exports, records, views
+from app.gateway.exchange import Exchange
+from app.gateway.exports import Made, Wanted
+from app.gateway.jobs import JOB_SECONDS, Progress, Run
+from app.gateway.lookups import look_up
+from app.gateway.spool import Spool
+from app.schemas import registry
+from app.schemas.registry import SchemaDef, all_schemas
+
+router = APIRouter(prefix="/v1/records", tags=["records"])
+
+_GENERAL = frozenset({"filter", "filter-lang", "fields", "sort", "limit", "cursor", "agencies", "view"})
+_PRESENTATION = frozenset({"f", "csv"})
+_LOOK_UP = ("agencies", "fields", "f", "csv")
+_VIEWS = ("records", "merged")
+_VIEW_RULE = "records (both sides of a disagreement) or merged"
+_BODY_MEMBERS = frozenset({"filter", "fields", "sort", "limit", "cursor", "agencies", "view", "purpose"})
+_PREFIX = "/v1/records/"
+_ENDPOINTS: dict[tuple[str, str], Endpoint] = {}
+
+
+async def _answer(request: Request, result: Answer | MergedAnswer, following: str | None, chosen: str) -> Response:
+    state = services(request)
+    headers = {"simpul-complete": "?1" if result.complete else "?0", "vary": VARY}
+    if following is not None and request.method == "GET":
+        kept = [(name, value) for name, value in request.query_params.multi_items() if name != "cursor"]
+        target = f"{state.settings.base_url}{request.url.path}?{urlencode([*kept, ('cursor', following)])}"
+        headers["link"] = f'<{target}>; rel="next"'
+    if isinstance(result, MergedAnswer):
+        return Response(write_merged(result, next_cursor=following), 200, headers, "application/json")
+    if chosen == "json":
+        return Response(write_json(result, next_cursor=following), 200, headers, "application/json")
+    made = await exports.write_page(
+        exchange(request),
+        result,
+        _wanted(request, chosen),
+        exports.new_spool(state, principal(request).client_id),
+    )
+    return spooled(made, exchange(request), headers)
+
+
+def _wanted(request: Request, chosen: str) -> Wanted:
+    return Wanted(chosen, indonesian=request.query_params.get("csv") == "id")
+
+
+def _run_of(request: Request, asked: records.Authorised, chosen: str) -> Run:
+    state, wanted = services(request), _wanted(request, chosen)
+
+    async def run(own: Exchange, spool: Spool, progress: Progress) -> Made:
+        def note(read: BulkRead) -> None:
+            progress.rows, progress.sources = read.rows, read.statuses
+
+        return await exports.write_whole(
+            state, own, asked.query, asked.refs, wanted, spool, seconds=JOB_SECONDS, progress=note
+        )
+
+    return run
+
+
+async def _export(request: Request, asked: records.Authorised, chosen: str) -> Response:
+    """The whole answer: an export is not cut at a page."""
+    state, under_way = services(request), exchange(request)
+    if prefers(request, "respond-async"):
+        return await accepted(request, chosen, _run_of(request, asked, chosen))
+    spool = exports.new_spool(state, principal(request).client_id)
+    try:
+        made = await exports.write_whole(
+            state, under_way, asked.query, asked.refs, _wanted(request, chosen), spool,
+            seconds=state.settings.request_seconds,
+        )  # fmt: skip
+    except BaseException:
+        spool.close()
+        raise
+    return spooled(made, under_way, {"vary": VARY, "simpul-complete": "?1" if made.complete else "?0"})
+
+
+def _listed(text: str | None) -> tuple[str, ...] | None:
+    return None if text is None else tuple(part.strip() for part in text.split(","))
+
+
+def _from_parameters(request: Request) -> RawQuery:
+    """The question in the URL: general parameters, and `field=value` for the rest."""
+    general: dict[str, str] = {}
+    equals: list[tuple[str, str]] = []
+    for name, value in request.query_params.multi_items():
+        if name in _PRESENTATION:
+            continue
+        if name not in _GENERAL:
+            equals.append((name, value))
+        elif name in general:
+            raise ParameterUnknown(f"the parameter {name} stands twice", parameter=name)
+        else:
+            general[name] = value
+    view = general.get("view", "records")
+    if view not in _VIEWS:
+        raise ValidationFailed("the view is none", errors=[FieldError("/view", "choice", _VIEW_RULE)])
+    return RawQuery(
+        view=view,
+        filter=general.get("filter"),
+        filter_lang=general.get("filter-lang", "cql2-text"),
+        fields=_listed(general.get("fields")),
+        sort=_listed(general.get("sort")),
+        limit=general.get("limit"),
+        cursor=general.get("cursor"),
+        agencies=_listed(general.get("agencies")),
+        equals=tuple(equals),
+        partial="never" if prefers(request, "partial=never") else "allow",
+    )
+
+
+def _from_key(request: Request) -> RawQuery:
+    """The question for one key. The key is taken as it was sent: its parts are decoded after they are split."""
+    path = request.scope["raw_path"].decode("latin-1").partition("?")[0]
+    given = only_parameters(request, *_LOOK_UP) if request.scope["query_string"] else {}
+    return RawQuery(
+        key=path.split("/", 4)[4],
+        fields=_listed(given.get("fields")),
+        agencies=_listed(given.get("agencies")),
+        partial="never" if prefers(request, "partial=never") else "allow",
+    )
+
+
+def _from_body(request: Request) -> RawQuery:
+    """The question in a search body."""
+    only_parameters(request, "f", "csv")
+    body = read_json(request)
+    if not isinstance(body, dict):
+        raise ValidationFailed("a search is an object", errors=[FieldError("", "type", "object")])
+    unknown = sorted(set(body) - _BODY_MEMBERS)
+    errors = [FieldError(f"/{name}", "unknown", f"known: {', '.join(sorted(_BODY_MEMBERS))}") for name in unknown]
+    for name in ("fields", "sort", "agencies"):
+        value = body.get(name)
+        if value is not None and (not isinstance(value, list) or not all(isinstance(item, str) for item in value)):
+            errors.append(FieldError(f"/{name}", "type", "a list of texts"))
+    if body.get("view", "records") not in _VIEWS:
+        errors.append(FieldError("/view", "choice", _VIEW_RULE))
+    if not isinstance(body.get("cursor"), str | None):
+        errors.append(FieldError("/cursor", "type", "the text of `next_cursor`"))
+    if not isinstance(body.get("filter"), str | dict | None):
+        errors.append(FieldError("/filter", "type", "CQL2 as text or as a JSON object"))
+    if errors:
+        raise ValidationFailed("the search does not fit", errors=errors)
+    asked = body.get("filter")
+    return RawQuery(
+        filter=asked,
+        filter_lang="cql2-json" if isinstance(asked, dict) else "cql2-text",
+        fields=_tuple(body.get("fields")),
+        sort=_tuple(body.get("sort")),
+        limit=body.get("limit"),
+        cursor=body.get("cursor"),
+        agencies=_tuple(body.get("agencies")),
+        view=body.get("view", "records"),
+        partial="never" if prefers(request, "partial=never") else "allow",
+    )
+
+
+def _tuple(value: list[str] | None) -> tuple[str, ...] | None:
+    return None if value is None else tuple(value)
+
+
+def direct_endpoint(op: str, path: str) -> Endpoint | None:
+    """The endpoint of a record route by operation and path, None for every other: the layer calls it without the router."""
+    return _ENDPOINTS.get((op, path.split("/", 4)[3])) if path.startswith(_PREFIX) else None
+
+
+async def _read(request: Request, schema: SchemaDef, operation: Operation, raw_of: Any) -> Response:
+    chosen = asked_format(request)
+    state, under_way = services(request), exchange(request)
+    if chosen != "json" or prefers(request, "respond-async"):
+        asked = exports.authorise(state, under_way, schema, lambda: raw_of(request))
+        if asked.raw.view != "records" and chosen == "json":  # a page at once: respond-async is a wish, not an order
+            under_way.op = operation
+            result, following = await views.read(state, under_way, schema, operation, lambda: asked.raw)
+            return await _answer(request, result, following, chosen)
+        if asked.raw.view != "records":
+            raise NotAcceptable(
+                "a merged view is JSON: its provenance has no place in a table", offered=["application/json"]
+            )
+        if asked.raw.limit is None and asked.raw.cursor is None:
+            return await _export(request, asked, chosen)
+        page, following = await records.page(state, under_way, asked)
+        return await _answer(request, page, following, chosen)
+    result, following = await views.read(state, under_way, schema, operation, lambda: raw_of(request))
+    return await _answer(request, result, following, chosen)
+
+
+def _add_routes(schema: SchemaDef) -> None:
+    slug, name = schema.meta.slug, schema.name
+
+    async def list_records(request: Request) -> Response:
+        return await _read(request, schema, "list", _from_parameters)
+
+    async def search_records(request: Request) -> Response:
+        purpose_in_body(request)
+        return await _read(request, schema, "search", _from_body)
+
+    async def get_record(request: Request) -> Response:
+        chosen = asked_format(request)
+        found = await look_up(services(request), exchange(request), schema, lambda: _from_key(request))
+        return await _answer(request, found, None, chosen)
+
+    _ENDPOINTS.update({("list", slug): list_records, ("search", slug): search_records, ("lookup", slug): get_record})
+    title = schema.meta.title_en
+    responses: dict[int | str, dict[str, Any]] = {200: docs.page_response(schema)}
+    headers = docs.header_parameters("partial=never", "respond-async")
+    router.add_api_route(
+        f"/{slug}",
+        list_records,
+        methods=["GET"],
+        name=f"list_{name}",
+        summary=f"List {title}",
+        description=f"{schema.meta.definisi}\n\nFiltered, globally sorted and paged over all agencies that provide it. "
+        "Use `search` when the filter is long.",
+        responses=responses,
+        openapi_extra={"parameters": docs.query_parameters(schema) + headers},
+    )
+    router.add_api_route(
+        f"/{slug}/search",
+        search_records,
+        methods=["POST"],
+        name=f"search_{name}",
+        summary=f"Search {title}",
+        description="The same question as the list, as a JSON body: for long filters and CQL2 as JSON.",
+        responses=responses,
+        openapi_extra={"parameters": headers, "requestBody": docs.search_body(schema)},
+    )
+    router.add_api_route(
+        f"/{slug}/{{key:path}}",
+        get_record,
+        methods=["GET"],
+        name=f"get_{name}",
+        summary=f"Look up {title} by key",
+        description="Every agency that provides the schema is asked; the answer holds one item an agency that has the key. "
+        "404 when all answered and none has it, 503 when nobody has it and one that could did not answer (504 when all were too slow).",
+        responses=responses,
+        openapi_extra={
+            "parameters": [
+                docs.key_parameter(schema),
+                *docs.look_up_parameters(schema),
+                *docs.header_parameters("partial=never"),
+            ]
+        },
+    )
+
+
+for _schema in all_schemas():
+    if _schema.meta.lookup_only:
+        verify_routes(router, _schema)
+    else:
+        match_routes(router, _schema)
+        _add_routes(_schema)
+
+
+@router.api_route("/{schema}", methods=["GET"], include_in_schema=False)
+@router.api_route("/{schema}/search", methods=["POST"], include_in_schema=False)
+@router.api_route("/{schema}/match", methods=["POST"], include_in_schema=False)
+@router.api_route("/{schema}/verify", methods=["POST"], include_in_schema=False)
+@router.api_route("/{schema}/aggregate", methods=["POST"], include_in_schema=False)
+@router.api_route("/{schema}/changes", methods=["GET"], include_in_schema=False)
+@router.api_route("/{schema}/conflicts", methods=["GET"], include_in_schema=False)
+@router.api_route("/{schema}/{key}", methods=["GET"], include_in_schema=False)
+async def unknown_schema(schema: str) -> Response:
+    """What is left: a schema that does not exist, or a personal one that is never listed."""
+    found = registry.get(schema)
+    if found.meta.lookup_only:
+        raise LookupOnly(f"{found.name} is never listed; use POST /v1/records/{found.meta.slug}/verify", allow="POST")
+    raise SchemaUnknown(f"this route does not exist for {found.name}; only personal schemas have /verify")

@@ -1,0 +1,1 @@
+"""What agencies register: agencies, clients, connectors, catalogue."""

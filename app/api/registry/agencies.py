@@ -1,0 +1,153 @@
+"""`/v1/agencies`: the member organisations, and uploads into an agency's inbox."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import asdict
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+from starlette.requests import ClientDisconnect
+
+from app.access.principals import require_agency
+from app.api.layer.bodies import answer, read_model
+from app.api.layer.dependencies import exchange, json_body, only_parameters, principal, services
+from app.api.layer.wire import AgencyBody, AgencyChange
+from app.catalog import agencies, files
+from app.catalog.agencies import Agency
+from app.catalog.files import AgencyFile, Space
+from app.catalog.inbox import Inbox
+from app.errors import StateConflict
+from app.gateway.connectors import act
+
+router = APIRouter(prefix="/v1/agencies", tags=["catalogue"])
+
+_EXAMPLE = {"id": "dinkes", "name": "Dinas Kesehatan Kabupaten Jepara", "network_allow": ["10.20.0.0/16"]}
+_PRIVATE = frozenset({"network_allow", "env_allow"})
+
+
+@router.get("", summary="All agencies")
+async def list_agencies(request: Request) -> Response:
+    """The member organisations, by id. Use the ids in `agencies=` of a question."""
+    only_parameters(request)
+    found = services(request).catalog.agencies
+    full = principal(request).role == "admin"
+    return answer({"items": [_document(agency, full=full) for agency in found.values()]})
+
+
+@router.post("", summary="Register an agency", status_code=201, openapi_extra=json_body("AgencyBody", _EXAMPLE))
+async def create_agency(request: Request) -> Response:
+    """For the walidata: a new member organisation. Its sources may stand in private networks only where allowed here."""
+    body = read_model(request, AgencyBody)
+    draft = Agency(
+        id=body.id,
+        name=body.name,
+        name_en=body.name_en,
+        member_class=body.member_class,
+        contact=body.contact,
+        network_allow=tuple(body.network_allow),
+        env_allow=tuple(body.env_allow),
+    )
+    under_way = exchange(request)
+    under_way.detail["agency"] = body.id
+    made = await act(services(request), under_way, lambda connection: agencies.create_agency(connection, draft))
+    return answer(_document(made, full=True), 201, {"location": f"/v1/agencies/{made.id}"})
+
+
+@router.get("/{agency}", summary="One agency")
+async def get_agency(agency: str, request: Request) -> Response:
+    """Name, class and contact of a member organisation."""
+    only_parameters(request)
+    found = services(request).agency(agency)
+    caller = principal(request)
+    return answer(_document(found, full=caller.role == "admin" or caller.agency == agency))
+
+
+@router.patch(
+    "/{agency}", summary="Change an agency", openapi_extra=json_body("AgencyChange", {"contact": "0291-591234"})
+)
+async def change_agency(agency: str, request: Request) -> Response:
+    """For the walidata: names, contact, allowed networks, or `disabled`. Absent members stay as they are.
+
+    While an agency is disabled its clients get no tokens, the tokens they hold are dead within a second, its agreements grant nothing
+    and its datasets are not asked.
+    """
+    body = read_model(request, AgencyChange)
+    given = dict(body.model_dump(exclude_unset=True).items())
+    if body.disabled and principal(request).agency == agency:
+        raise StateConflict("the agency of your own credential cannot be disabled by it: nobody could enable it again")
+    changes = {name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}
+    under_way = exchange(request)
+    under_way.detail["agency"], under_way.detail["changed"] = agency, sorted(changes)
+    made = await act(services(request), under_way, lambda found: agencies.update_agency(found, agency, changes))
+    return answer(_document(made, full=True))
+
+
+@router.get("/{agency}/files", summary="Files in the inbox")
+async def list_files(agency: str, request: Request) -> Response:
+    """What the agency uploaded: the version in place of every path."""
+    only_parameters(request)
+    require_agency(principal(request), agency)
+    async with services(request).database.read() as connection:
+        found = await files.list_files(connection, agency)
+    return answer({"items": [asdict(file) for file in found]})
+
+
+@router.put(
+    "/{agency}/files/{path:path}",
+    summary="Upload a file",
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "description": "The bytes of the file; send Content-Digest (RFC 9530) to have them checked.",
+            "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
+        }
+    },
+)
+async def put_file(agency: str, path: str, request: Request) -> Response:
+    """Stores a file in the agency's inbox, where a manifest's `location: inbox/…` finds it.
+
+    `curl -T faskes.csv …/v1/agencies/dinkes/files/faskes.csv` on a schedule is the supported way for an office behind NAT.
+    Readers see the old or the new bytes, never a mixture. The newest versions are kept, as many as the operator has room for
+    (`SIMPUL_FILE_VERSIONS`, `SIMPUL_AGENCY_FILE_BYTES`); of older ones the list keeps the digest.
+    """
+    caller, state, under_way = principal(request), services(request), exchange(request)
+    require_agency(caller, agency)
+    state.agency(agency)
+    under_way.providers = (agency,)
+    under_way.decide(allow=True, rule="role")
+    await under_way.intend(state.log)
+    inbox = Inbox(state.settings.dir, agency)
+    received = await inbox.receive(
+        path,
+        _chunks(request),
+        limit_bytes=state.settings.upload_bytes,
+        content_digest=request.headers.get("content-digest"),
+        check_free=state.storage.check_free,
+    )
+    space, gone = Space(state.settings.agency_file_bytes, state.settings.file_versions), list[AgencyFile]()
+    try:
+        async with state.database.begin() as connection:
+            file, new = await files.record_file(connection, agency, received, uploaded_by=caller.client_id)
+            if new:
+                gone = await files.make_room(connection, agency, file, space)
+                await inbox.install(received)
+        for old in gone:
+            await inbox.forget(old.path, old.sha256)
+    finally:
+        await inbox.discard(received)
+    under_way.detail["file"] = {"path": file.path, "version": file.version, "sha256": file.sha256}
+    return answer({**asdict(file), "new_version": new}, 201 if new else 200)
+
+
+async def _chunks(request: Request) -> AsyncIterator[bytes]:
+    try:
+        async for chunk in request.stream():
+            yield chunk
+    except ClientDisconnect:
+        raise ConnectionResetError from None
+
+
+def _document(agency: Agency, *, full: bool) -> dict[str, Any]:
+    found = asdict(agency)
+    return found if full else {name: value for name, value in found.items() if name not in _PRIVATE}

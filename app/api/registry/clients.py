@@ -1,0 +1,129 @@
+"""`/v1/clients` and `/v1/secrets`: credentials of applications, and sealed secrets of sources."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+
+from app.access import clients, source_secrets
+from app.access.clients import Client, ClientDraft
+from app.access.principals import require_agency
+from app.api.layer.bodies import answer, read_model
+from app.api.layer.dependencies import exchange, json_body, only_parameters, principal, services
+from app.api.layer.wire import ClientBody, ClientChange, SecretBody
+from app.gateway.connectors import act
+
+router = APIRouter(prefix="/v1", tags=["governance"])
+
+_CLIENT = {"agency": "rsud-kartini", "role": "client", "name": "SIMRS pendaftaran", "id": "rsud-simrs"}
+
+
+@router.get("/clients", summary="All clients")
+async def list_clients(request: Request) -> Response:
+    """For the walidata: every registered application, without secrets."""
+    only_parameters(request)
+    return answer({"items": [_document(client) for client in services(request).access.snapshot.clients.values()]})
+
+
+@router.post("/clients", summary="Register a client", status_code=201, openapi_extra=json_body("ClientBody", _CLIENT))
+async def create_client(request: Request) -> Response:
+    """For the walidata: a credential of one agency with one role. The secret is shown in this answer and never again."""
+    body = read_model(request, ClientBody)
+    state, under_way = services(request), exchange(request)
+    state.agency(body.agency)
+    draft = ClientDraft(agency=body.agency, role=body.role, name=body.name, id=body.id)
+    made, secret = await act(state, under_way, lambda found: clients.create_client(found, draft, datetime.now(UTC)))
+    under_way.detail["client"] = {"id": made.id, "agency": made.agency, "role": made.role}
+    shown = {**_document(made), "client_secret": secret}
+    return answer(shown, 201, {"location": f"/v1/clients/{made.id}"})
+
+
+@router.get("/clients/{client}", summary="One client")
+async def get_client(client: str, request: Request) -> Response:
+    """For the walidata: agency, role and state of an application."""
+    only_parameters(request)
+    async with services(request).database.read() as connection:
+        return answer(_document(await clients.get_client(connection, client)))
+
+
+@router.patch(
+    "/clients/{client}",
+    summary="Disable or enable a client",
+    openapi_extra=json_body("ClientChange", {"disabled": True}),
+)
+async def change_client(client: str, request: Request) -> Response:
+    """For the walidata: a disabled client gets no token, and its tokens are dead within a second."""
+    body = read_model(request, ClientChange)
+    under_way = exchange(request)
+    under_way.detail["client"] = {"id": client, "disabled": body.disabled}
+    made = await act(
+        services(request), under_way, lambda found: clients.set_disabled(found, client, disabled=body.disabled)
+    )
+    return answer(_document(made))
+
+
+@router.post("/clients/{client}/rotate", summary="New client secret")
+async def rotate_client(client: str, request: Request) -> Response:
+    """For the walidata: a new secret, shown once; the old one and its tokens stop at once."""
+    under_way = exchange(request)
+    under_way.detail["client"] = {"id": client}
+    made, secret = await act(
+        services(request), under_way, lambda found: clients.rotate_secret(found, client, datetime.now(UTC))
+    )
+    return answer({**_document(made), "client_secret": secret})
+
+
+@router.get("/secrets", summary="Names of secrets")
+async def list_secrets(request: Request) -> Response:
+    """For stewards: which secrets the agency has and when each was last changed. Values are never shown."""
+    agency = only_parameters(request, "agency").get("agency", principal(request).agency)
+    require_agency(principal(request), agency)
+    async with services(request).database.read() as connection:
+        found = await source_secrets.list_names(connection, agency)
+    return answer({"items": [{"agency": agency, "name": name, "rotated_at": at} for name, at in found]})
+
+
+@router.put(
+    "/secrets/{name}",
+    summary="Store a secret",
+    openapi_extra=json_body("SecretBody", {"value": "the password of the source"}),
+)
+async def put_secret(name: str, request: Request) -> Response:
+    """For stewards: a password or key that a manifest refers to as `${secret:NAME}`. Sealed, write-only."""
+    body = read_model(request, SecretBody)
+    state, under_way = services(request), exchange(request)
+    agency = body.agency or principal(request).agency
+    require_agency(principal(request), agency)
+    state.agency(agency)
+    under_way.detail["secret"] = {"agency": agency, "name": name}
+    new = await act(
+        state,
+        under_way,
+        lambda found: source_secrets.put_secret(found, state.seal, agency, name, body.value, datetime.now(UTC)),
+    )
+    return answer({"agency": agency, "name": name, "created": new}, 201 if new else 200)
+
+
+@router.delete("/secrets/{name}", summary="Remove a secret", status_code=204)
+async def delete_secret(name: str, request: Request) -> Response:
+    """For stewards: connectors that refer to it stop answering, with the reason in their health."""
+    agency = only_parameters(request, "agency").get("agency", principal(request).agency)
+    require_agency(principal(request), agency)
+    under_way = exchange(request)
+    under_way.detail["secret"] = {"agency": agency, "name": name}
+    await act(services(request), under_way, lambda found: source_secrets.delete_secret(found, agency, name))
+    return Response(status_code=204)
+
+
+def _document(client: Client) -> dict[str, Any]:
+    return {
+        "client_id": client.id,
+        "agency": client.agency,
+        "role": client.role,
+        "name": client.name,
+        "disabled": client.disabled,
+        "created_at": client.created_at,
+        "rotated_at": client.rotated_at,
+    }

@@ -1,0 +1,338 @@
+"""`/v1/connectors`: register, check, discover, preview, publish, suspend, roll back; quarantine and health."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+
+from app.api.layer.bodies import JSON, answer, media_type, raw_body, read_json, validated
+from app.api.layer.dependencies import exchange, if_match, json_body, only_parameters, principal, services
+from app.api.layer.wire import PublishBody, RollbackBody
+from app.audit.entry.record import DatasetUse
+from app.catalog import connectors, quarantine, reports
+from app.catalog.connectors import ConnectorRecord, Revision
+from app.datasets.dataset import PreviewRow
+from app.errors import LimitOutOfRange, ManifestInvalid, UnsupportedMediaType
+from app.gateway import connectors as work
+
+router = APIRouter(prefix="/v1/connectors", tags=["connectors"])
+
+_YAML = frozenset({"application/yaml", "application/x-yaml", "text/yaml"})
+_MANIFEST = {
+    "connector": "dinkes-faskes",
+    "agency": "dinkes",
+    "schema": "fasilitas_kesehatan@1",
+    "title": "Daftar fasilitas kesehatan",
+    "source": {"kind": "file", "location": "inbox/faskes.csv"},
+    "fields": {"kode_faskes": "kode", "nama": {"from": "nama", "text": "squeeze"}, "jenis": "jenis"},
+}
+_PUT: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {"schema": {"type": "object", "additionalProperties": True}, "example": _MANIFEST},
+            "application/yaml": {"schema": {"type": "string", "maxLength": 1_048_576}},
+        },
+    }
+}
+_QUARANTINE_ROWS = 1000
+
+
+@router.get("", summary="All connectors")
+async def list_connectors(request: Request) -> Response:
+    """Every connector with its state. Those of the caller's agency in every state (the walidata: all), of others those that answer."""
+    only_parameters(request)
+    caller = principal(request)
+    async with services(request).database.read() as connection:
+        found = await connectors.list_connectors(connection)
+    shown = [record for record in found if record.known or caller.role == "admin" or caller.agency == record.agency]
+    return answer({"items": [_document(record) for record in shown]})
+
+
+@router.get("/{connector}", summary="One connector")
+async def get_connector(connector: str, request: Request) -> Response:
+    """State, revisions in use, the latest manifest, and the last check. The ETag is for If-Match on a PUT."""
+    only_parameters(request)
+    state = services(request)
+    record = await work.owned(state, principal(request), connector)
+    async with state.database.read() as connection:
+        revision = await connectors.get_revision(connection, connector, record.latest_revision)
+        checked = await reports.read_report(connection, connector, "check")
+        found = await reports.read_report(connection, connector, "discovery")
+    document = {
+        **_document(record),
+        "manifest": json.loads(revision.manifest),
+        "check": asdict(checked) if checked else None,
+        "discovery": asdict(found) if found else None,
+    }
+    return answer(document, headers={"etag": record.etag})
+
+
+@router.put("/{connector}", summary="Register a manifest", openapi_extra=_PUT)
+async def put_connector(connector: str, request: Request) -> Response:
+    """A new numbered revision, unless the latest says the same. What is published goes on serving until you publish.
+
+    JSON or YAML. A manifest that has only `connector`, `agency` and `source` is a draft: `discover` then returns a filled
+    skeleton. Every fault is told at once, each with its JSON pointer.
+    """
+    if media_type(request) in _YAML:
+        document: Any = _text(raw_body(request))
+    elif media_type(request) == JSON:
+        document = read_json(request)
+        if not isinstance(document, dict):
+            raise ManifestInvalid("a manifest is an object")
+    else:
+        raise UnsupportedMediaType("send a manifest as application/json or application/yaml")
+    outcome, _ = await work.put(services(request), exchange(request), connector, document, if_match=if_match(request))
+    shown = {**_document(outcome.connector), "revision": outcome.revision, "created": outcome.created}
+    return answer(shown, 201 if outcome.created else 200, {"etag": outcome.connector.etag})
+
+
+@router.post("/{connector}/check", summary="Check the source")
+async def check_connector(connector: str, request: Request) -> Response:
+    """Goes through dns, tcp, tls, auth, permission, read, columns and map; each fault names the manifest field and what to do.
+
+    The last stage maps the whole source (up to `check_rows` and `check_seconds`, `bounded` says so): records read, mapped, rejected by
+    rule with places, the share of nulls of each field, duplicate keys, columns found, paths never found. It fails when everything is
+    rejected, or more than the manifest's `accept_rejects`.
+    """
+    found = await work.check(services(request), exchange(request), connector)
+    steps = [work.step_document(step) for step in found.steps]
+    document = {"connector": connector, "revision": found.revision, "passed": found.passed, "steps": steps}
+    return answer({**document, "mapping": found.mapping})
+
+
+@router.post("/{connector}/discover", summary="Look at the source")
+async def discover_connector(connector: str, request: Request) -> Response:
+    """Tables, columns, types, notes, and a manifest skeleton filled from them. A draft is enough."""
+    found, skeleton = await work.discover(services(request), exchange(request), connector)
+    columns = [
+        {
+            "name": column.name,
+            "source_type": column.source_type,
+            "type": str(column.arrow_type),
+            "nullable": column.nullable,
+        }
+        for column in found.columns
+    ]
+    return answer({"tables": found.tables, "columns": columns, "notes": found.notes, "skeleton": skeleton})
+
+
+@router.post("/{connector}/preview", summary="Preview the mapping")
+async def preview_connector(connector: str, request: Request) -> Response:
+    """Real rows, raw beside mapped, personal fields masked, with the reason of each reject."""
+    limit = _rows(only_parameters(request, "limit").get("limit", "20"), most=100)
+    rows = await work.preview(services(request), exchange(request), connector, limit)
+    rules: dict[str, int] = {}
+    for row in rows:
+        for reject in row.rejects:
+            rules[f"{reject.field}:{reject.rule}"] = rules.get(f"{reject.field}:{reject.rule}", 0) + 1
+    mapped = sum(1 for row in rows if row.mapped is not None)
+    summary = {"rows": len(rows), "mapped": mapped, "rejected": len(rows) - mapped, "rejects_by_rule": rules}
+    return answer({"items": [_preview(row) for row in rows], "summary": summary})
+
+
+@router.post(
+    "/{connector}/publish", summary="Publish a revision", openapi_extra=json_body("PublishBody", {"revision": 2})
+)
+async def publish_connector(connector: str, request: Request) -> Response:
+    """The revision (default: the latest) answers queries from now on. It needs a passed check unless `unchecked` is true.
+
+    A new dataset answers once the walidata has let it join its schema (`joined`; a walidata that publishes does so with it).
+    """
+    body = validated(PublishBody, read_json(request)) if raw_body(request) else PublishBody()
+    match, joins = if_match(request), principal(request).role == "admin"
+
+    async def change(connection: Any) -> ConnectorRecord:
+        return await connectors.publish(
+            connection, connector, revision=body.revision, if_match=match, unchecked=body.unchecked, join=joins
+        )
+
+    return await _moved(request, connector, change)
+
+
+@router.post("/{connector}/join", summary="Let a dataset join its schema")
+async def join_connector(connector: str, request: Request) -> Response:
+    """By the walidata, once for each dataset and schema: from now on it is part of everybody's answers."""
+
+    async def change(connection: Any) -> ConnectorRecord:
+        return await connectors.join(connection, connector)
+
+    return await _moved(request, connector, change)
+
+
+@router.post("/{connector}/suspend", summary="Suspend a connector")
+async def suspend_connector(connector: str, request: Request) -> Response:
+    """It stops answering at once; publish it again to resume."""
+    match = if_match(request)
+
+    async def change(connection: Any) -> ConnectorRecord:
+        return await connectors.suspend(connection, connector, if_match=match)
+
+    return await _moved(request, connector, change)
+
+
+@router.post("/{connector}/retire", summary="Retire a connector")
+async def retire_connector(connector: str, request: Request) -> Response:
+    """It ends for good; its revisions stay readable."""
+    match = if_match(request)
+
+    async def change(connection: Any) -> ConnectorRecord:
+        return await connectors.retire(connection, connector, if_match=match)
+
+    return await _moved(request, connector, change)
+
+
+@router.post(
+    "/{connector}/rollback",
+    summary="Activate an older revision",
+    openapi_extra=json_body("RollbackBody", {"revision": 1}),
+)
+async def rollback_connector(connector: str, request: Request) -> Response:
+    """A revision that was active before answers again."""
+    body, match = validated(RollbackBody, read_json(request)), if_match(request)
+
+    async def change(connection: Any) -> ConnectorRecord:
+        return await connectors.rollback(connection, connector, body.revision, if_match=match)
+
+    return await _moved(request, connector, change)
+
+
+@router.get("/{connector}/revisions", summary="Revisions of a connector")
+async def list_revisions(connector: str, request: Request) -> Response:
+    """Every accepted manifest, the newest first: number, author, time, digest."""
+    only_parameters(request)
+    state = services(request)
+    await work.owned(state, principal(request), connector)
+    async with state.database.read() as connection:
+        found = await connectors.list_revisions(connection, connector)
+    return answer({"items": [_revision(revision) for revision in found]})
+
+
+@router.get("/{connector}/revisions/{revision}", summary="One revision")
+async def get_revision(connector: str, revision: int, request: Request) -> Response:
+    """The manifest as it was accepted, and as it was sent."""
+    only_parameters(request)
+    state = services(request)
+    await work.owned(state, principal(request), connector)
+    async with state.database.read() as connection:
+        found = await connectors.get_revision(connection, connector, revision)
+    return answer({**_revision(found), "manifest": json.loads(found.manifest), "original": found.original})
+
+
+@router.get("/{connector}/quarantine", summary="Rejected records")
+async def read_quarantine(connector: str, request: Request) -> Response:
+    """Where each rejected record stands (file, sheet, line; the key of a database's row), which fields broke which rules, masked values.
+
+    `rejected_rows` and `rules` count what the reads of the current revision and version of the source rejected (`whole`: every record
+    was counted); `items` are the kept ones, one a record. A read that rejects nothing clears it. Reading it is an exchange of its own
+    in the log.
+    """
+    given = only_parameters(request, "limit", "after")
+    limit, after = _rows(given.get("limit", "100"), most=_QUARANTINE_ROWS), _number(given.get("after", "0"))
+    state, under_way = services(request), exchange(request)
+    record = await work.owned(state, principal(request), connector)
+    under_way.decide(allow=True, rule="role")
+    under_way.providers = (record.agency,)
+    under_way.datasets = (DatasetUse(connector, record.active_revision or record.latest_revision),)
+    await state.notes.flush()
+    async with state.database.read() as connection:
+        page = await quarantine.read_quarantine(connection, connector, limit=limit, after=after)
+    under_way.rows = len(page.items)
+    document = {
+        "items": [asdict(item) for item in page.items],
+        "next_after": page.next_after,
+        "rejected_rows": page.rejected_rows,
+        "revision": page.revision,
+        "at": page.at,
+        "whole": page.whole,
+        "rules": [asdict(rule) for rule in page.rules],
+    }
+    return answer(document)
+
+
+@router.get("/{connector}/health", summary="Health of a connector")
+async def get_health(connector: str, request: Request) -> Response:
+    """Whether it is open, its circuit and the fault that opened it, the last success and the last error.
+
+    A new revision or upload closes the circuit.
+    """
+    only_parameters(request)
+    state = services(request)
+    record = await work.owned(state, principal(request), connector)
+    opened = state.sources.get(connector)
+    mark = (opened.revision, await opened.source.version()) if opened is not None else None
+    circuit = state.runtime.circuit(connector, mark)
+    cause = state.runtime.cause(connector)
+    await state.notes.flush()
+    async with state.database.read() as connection:
+        noted = (await reports.read_health(connection)).get(connector)
+    document = {
+        "connector": connector,
+        "state": record.state,
+        "circuit": circuit,
+        "circuit_cause": {"code": cause.code, "detail": cause.detail} if cause else None,
+        "problem": {"code": opened.error.code, "detail": opened.error.detail} if opened and opened.error else None,
+        "last_success_at": noted.last_success_at if noted else None,
+        "last_error": noted.last_error if noted else None,
+        "last_error_at": noted.last_error_at if noted else None,
+    }
+    return answer(document)
+
+
+async def _moved(request: Request, connector: str, change: Any) -> Response:
+    record = await work.move(services(request), exchange(request), connector, change)
+    return answer(_document(record), headers={"etag": record.etag})
+
+
+def _text(body: bytes) -> str:
+    try:
+        return body.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ManifestInvalid(f"the manifest is not UTF-8: byte {error.start}") from None
+
+
+def _rows(text: str, *, most: int) -> int:
+    number = _number(text)
+    if not 1 <= number <= most:
+        raise LimitOutOfRange(f"limit is between 1 and {most}", limit_rows=most)
+    return number
+
+
+def _number(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or len(text) > 15:
+        raise LimitOutOfRange("limit and after are whole numbers")
+    return int(text)
+
+
+def _document(record: ConnectorRecord) -> dict[str, Any]:
+    return {
+        "connector": record.id,
+        "agency": record.agency,
+        "state": record.state,
+        "latest_revision": record.latest_revision,
+        "active_revision": record.active_revision,
+        "joined": record.joined,
+        "created_at": record.created_at,
+        "updated_at": record.updated_at,
+    }
+
+
+def _revision(revision: Revision) -> dict[str, Any]:
+    shown = asdict(revision)
+    for name in ("manifest", "original"):
+        shown.pop(name)
+    return shown
+
+
+def _preview(row: PreviewRow) -> dict[str, Any]:
+    return {
+        "place": row.place,
+        "raw": row.raw,
+        "mapped": row.mapped,
+        "rejects": [asdict(reject) for reject in row.rejects],
+        "warnings": [{"field": found.field, "code": found.code, "detail": found.detail_en} for found in row.warnings],
+    }

@@ -1,0 +1,1 @@
+"""What will run: the plan and the rules that make it."""

@@ -1,0 +1,13 @@
+"""Every dataset is read in the answer's own order, so that the union can be merged and cut."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from app.federation.planning.plan import Scan, Shape
+
+
+def order_all(shape: Shape, scan: Scan) -> Scan:
+    """One record more than fits tells whether there is another page."""
+    order = tuple((key.field, key.descending) for key in shape.sort)
+    return replace(scan, order=order, limit=shape.limit + 1)

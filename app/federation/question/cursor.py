@@ -1,0 +1,103 @@
+"""Sealed cursors: the place of the last record given, bound to the question and the policy. Never an offset, and nothing to read.
+
+AES-256-GCM under a key of its own. The nonce is a keyed digest of the place, so that one page has one cursor, the same each time.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hmac
+import json
+from dataclasses import replace
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from app.errors import CursorInvalid
+from app.federation.question.query import Answer, Query
+from app.schemas.numbers import exact_decimal
+
+_NONCE_BYTES = 12
+_MOST_CHARACTERS = 8192
+_IDENTITY = 3
+"""Behind the sort values stand agency, dataset, key."""
+
+
+def make_token(key: bytes, purpose: str, bound: str, place: list[Any]) -> str:
+    """A token of `[A-Za-z0-9_-]` that holds the place and fits only this purpose and question."""
+    payload = json.dumps([_packed(value) for value in place], separators=(",", ":"), ensure_ascii=False).encode(
+        "utf-8", "surrogatepass"
+    )
+    bound_to = f"{purpose}\0{bound}\0".encode()
+    nonce = hmac.digest(key, b"cursor-nonce\0" + bound_to + payload, "sha256")[:_NONCE_BYTES]
+    return base64.urlsafe_b64encode(nonce + _cipher(key).encrypt(nonce, payload, bound_to)).rstrip(b"=").decode()
+
+
+def open_token(key: bytes, purpose: str, bound: str, token: str) -> list[Any]:
+    """The place in a token; raises `CursorInvalid` for anything that this gateway did not make for this question."""
+    try:
+        if len(token) > _MOST_CHARACTERS:
+            raise ValueError
+        raw = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
+        bound_to = f"{purpose}\0{bound}\0".encode()
+        payload = _cipher(key).decrypt(raw[:_NONCE_BYTES], raw[_NONCE_BYTES:], bound_to)
+        return [_unpacked(value) for value in json.loads(payload.decode("utf-8", "surrogatepass"))]
+    except (ValueError, binascii.Error, InvalidTag):
+        detail = "this cursor is not one of this gateway for this very question; start again at the first page"
+        raise CursorInvalid(detail) from None
+
+
+def resume(key: bytes, token: str | None, query: Query, bound: str) -> Query:
+    """The query continued behind the cursor's place."""
+    if token is None:
+        return query
+    place, *owed = open_token(key, "records", bound, token)
+    if len(place) != len(query.sort) + _IDENTITY:
+        raise CursorInvalid("this cursor does not belong to this sort order; start again at the first page")
+    return replace(query, after=tuple(place), owed={name: None if at is None else tuple(at) for name, at in owed})
+
+
+def following(key: bytes, answer: Answer, bound: str) -> str | None:
+    """The cursor of the page behind this answer, None at the end."""
+    if answer.after is None:
+        return None
+    owed = [[name, None if at is None else list(at)] for name, at in answer.owed.items()]
+    return make_token(key, "records", bound, [list(answer.after), *owed])
+
+
+def _cipher(key: bytes) -> AESGCM:
+    return AESGCM(hmac.digest(key, b"cursor-seal", "sha256"))
+
+
+def _packed(value: Any) -> Any:
+    match value:
+        case datetime():
+            return {"t": value.isoformat()}
+        case date():
+            return {"d": value.isoformat()}
+        case Decimal():
+            return {"n": str(value)}
+        case float():
+            return {"f": value.hex()}
+        case list():
+            return [_packed(part) for part in value]
+    return value
+
+
+def _unpacked(value: Any) -> Any:
+    match value:
+        case {"t": str(text)}:
+            return datetime.fromisoformat(text)
+        case {"d": str(text)}:
+            return date.fromisoformat(text)
+        case {"n": str(text)}:
+            return exact_decimal(text)
+        case {"f": str(text)}:
+            return float.fromhex(text)
+        case list():
+            return [_unpacked(part) for part in value]
+    return value

@@ -1,0 +1,1 @@
+"""Running a plan: sources, places, merging, pages, whole answers."""
