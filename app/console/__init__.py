@@ -1,1 +1,0 @@
-"""Auditors' and operators' pages; not built yet."""
