@@ -26,25 +26,23 @@ from app.access.tokens import TokenIssuer
 from app.audit.entry.record import Gateway
 from app.audit.write.from_settings import open_exchange_log
 from app.audit.write.log import ExchangeLog
-from app.catalog.snapshot import CatalogSnapshot
 from app.children import remove_left
 from app.database import STORE_FILE, Database, check_revision, upgrade
-from app.datasets.mapping.codes import empty_code_book
 from app.errors import InstanceMissing
 from app.federation.reading.executor import Runtime
 from app.gateway.access import Gate
 from app.gateway.admission import Admission
 from app.gateway.exchange import Names
-from app.gateway.jobs import JobRunner
+from app.gateway.jobs import JobMeans, JobRunner
 from app.gateway.notes import Notes
+from app.gateway.services import Services
+from app.gateway.snapshot import Current
 from app.gateway.sources import Opener, SourcePool
-from app.gateway.state import State
 from app.gateway.storage import Storage
+from app.gateway.unclosed import Unclosed
 from app.gateway.verification_limits import VerificationLimits
 from app.settings import INSTANCE_FILE, Settings
 from app.telemetry import Metrics
-
-Services = State
 
 
 @asynccontextmanager
@@ -66,13 +64,12 @@ async def open_services(settings: Settings, metrics: Metrics | None = None) -> A
         stack.push_async_callback(log.close)
         async with database.begin() as connection:
             await ensure_keys(connection, seal, datetime.now(UTC))
-        state = _state(settings, database, log, seal, gateway, metrics)
+        state = _services(settings, database, log, seal, gateway, metrics)
         stack.callback(shutil.rmtree, state.opener.cache, ignore_errors=True)
         stack.push_async_callback(state.sources.close)
-        await state.refresh()
-        state.background = JobRunner(state)
-        await state.background.start()
-        stack.push_async_callback(state.background.stop)
+        await state.current.refresh()
+        await state.jobs.start()
+        stack.push_async_callback(state.jobs.stop)
         follower = asyncio.create_task(state.follow())
         stack.push_async_callback(_stop, follower)
         yield state
@@ -85,36 +82,38 @@ def _require_instance(settings: Settings) -> None:
         raise InstanceMissing(f"{settings.dir} has no {STORE_FILE}; restore it, or make an instance with: simpul init")
 
 
-def _state(
+def _services(
     settings: Settings, database: Database, log: ExchangeLog, seal: Seal, gateway: Gateway, metrics: Metrics
-) -> State:
+) -> Services:
     spool = settings.dir / "spool"
     spool.mkdir(parents=True, exist_ok=True)
     remove_left(spool, "sql", "sort")
     remove_left(settings.dir / "cache", "of", others=True)
-    secrets = SecretStore(seal)
+    secrets, unclosed = SecretStore(seal), Unclosed()
     opener = Opener(settings, secrets)
+    sources = SourcePool(opener)
     issuer = TokenIssuer(settings.base_url, token_seconds=settings.token_seconds)
-    return State(
+    access = Gate(issuer, RateLimiter(settings.rate_per_minute), settings.zone, AccessSnapshot(stamp=-1))
+    storage = Storage(settings.dir, reserve_bytes=settings.log_reserve_bytes, spool_bytes=settings.spool_bytes)
+    means = JobMeans(settings, database, log, access, sources, seal, storage, spool, unclosed, metrics, gateway.replica)
+    return Services(
         settings=settings,
         database=database,
         log=log,
-        access=Gate(issuer, RateLimiter(settings.rate_per_minute), settings.zone, AccessSnapshot(stamp=-1)),
+        access=access,
         seal=seal,
         secrets=secrets,
         verifier=SecretVerifier(),
         opener=opener,
-        sources=SourcePool(opener),
+        sources=sources,
         runtime=Runtime.from_settings(settings, hmac.digest(_cursor_key(settings), b"masks", "sha256")),
-        names=Names(settings.instance, gateway),
+        current=Current(database, seal, secrets, access, sources, Names(settings.instance, gateway)),
         metrics=metrics,
         spool=spool,
         cursor_key=_cursor_key(settings),
-        catalog=CatalogSnapshot(stamp=-1),
-        codes=empty_code_book(),
         usage_rate=RateLimiter(settings.subject_usage_per_minute),
         admission=Admission.of(settings.concurrent_requests),
-        storage=Storage(settings.dir, reserve_bytes=settings.log_reserve_bytes, spool_bytes=settings.spool_bytes),
+        storage=storage,
         verifications=VerificationLimits(
             requests=settings.verify_requests_per_day,
             people=settings.verify_people_per_day,
@@ -124,6 +123,8 @@ def _state(
         ),
         details=ByteQuota(settings.detail_bytes_per_hour),
         notes=Notes(database, settings.quarantine_rows, metrics.store_failures.inc),
+        unclosed=unclosed,
+        jobs=JobRunner(means),
     )
 
 

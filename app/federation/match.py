@@ -26,7 +26,7 @@ _UNKNOWN = "no answer from "
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class MatchKey:
     """One key as it was given, and the values to compare by field. `problem` says why it is none (then `key` may be anything)."""
 
     key: Any
@@ -37,7 +37,7 @@ class Wanted:
 class Matching:
     """Takes what the sources give and answers key by key, in the order of the question."""
 
-    def __init__(self, schema: SchemaDef, wanted: list[Wanted], fields: Sequence[str]) -> None:
+    def __init__(self, schema: SchemaDef, wanted: list[MatchKey], fields: Sequence[str]) -> None:
         self._schema, self._wanted, self._fields = schema, wanted, fields
         self._keys: dict[str, str] = {}
         self._invalid: dict[str, str] = {}
@@ -94,7 +94,7 @@ class Matching:
         else:
             self._keys[key] = self._schema.key_of(values)
 
-    def _answer(self, item: Wanted, shown: Sequence[str], nobody: str | None) -> dict[str, Any]:
+    def _answer(self, item: MatchKey, shown: Sequence[str], nobody: str | None) -> dict[str, Any]:
         if item.problem is not None:
             return _said(item, "invalid", item.problem)
         if item.key in self._invalid:
@@ -115,7 +115,7 @@ class Matching:
         return {**answer, "compared": compared[fitting[0]]} if item.values else answer
 
 
-def _said(item: Wanted, status: Status, reason: str | None) -> dict[str, Any]:
+def _said(item: MatchKey, status: Status, reason: str | None) -> dict[str, Any]:
     return {"key": item.key, "status": status, "reason": reason, "records": []}
 
 

@@ -18,8 +18,8 @@ from app.errors import FieldForbidden, SimpulError
 from app.federation.question.query import DatasetRef, Grant
 from app.filters.cql2.parse import parse_filter
 from app.filters.typing import typed
-from app.gateway.exchange import Assertions, Exchange
-from app.gateway.sources import Opened
+from app.gateway.exchange import Assertions, Authority, Exchange
+from app.gateway.sources import OpenDataset
 from app.schemas.registry import SchemaDef
 
 
@@ -79,7 +79,7 @@ class Gate:
         return self.decisions.decide(principal, request, self.snapshot, local_day(datetime.now(UTC), self.zone))
 
 
-def dataset_ref(opened: Opened, decision: Decision) -> DatasetRef:
+def dataset_ref(opened: OpenDataset, decision: Decision) -> DatasetRef:
     """A dataset with the caller's grant, or with the reason why it is denied."""
     return DatasetRef(
         agency=opened.agency,
@@ -109,10 +109,7 @@ def note_decisions(exchange: Exchange, decisions: Sequence[Decision]) -> None:
         return
     allowed = [decision for decision in decisions if decision.allow]
     chosen = next((decision for decision in allowed if decision.agreement), (allowed or list(decisions))[0])
-    exchange.decide(allow=chosen.allow, rule=chosen.rule)
-    exchange.agreement = chosen.agreement
-    exchange.purpose = chosen.purpose
-    exchange.basis = chosen.basis
+    exchange.authorised(Authority(chosen.allow, chosen.rule, chosen.agreement, chosen.purpose, chosen.basis))
 
 
 def refusal_of(decisions: Sequence[Decision], asked: frozenset[str]) -> SimpulError | None:

@@ -19,8 +19,8 @@ from app.federation.reading.executor import source_documents
 from app.federation.survivorship import grouped, merge_records
 from app.filters.evaluation import compile_predicate
 from app.gateway import records
-from app.gateway.exchange import Exchange
-from app.gateway.state import State
+from app.gateway.exchange import Exchange, ReadOutcome
+from app.gateway.services import Services
 from app.gateway.views import in_key_order, merge_rules, split_by_key
 from app.lanes import in_bulk
 from app.schemas.registry import SchemaDef
@@ -29,7 +29,7 @@ MOST_RECORDS = 100_000
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class AggregateQuestion:
     """An aggregate as it is asked; `raw` holds filter, agencies and view."""
 
     raw: RawQuery
@@ -48,9 +48,11 @@ class Groups:
     overlap: Overlap | None
 
 
-async def add_up(state: State, exchange: Exchange, schema: SchemaDef, asked_of: Callable[[], Asked]) -> Groups:
+async def add_up(
+    state: Services, exchange: Exchange, schema: SchemaDef, asked_of: Callable[[], AggregateQuestion]
+) -> Groups:
     """The groups. `asked_of` reads the question: it is called only once access is granted."""
-    read: list[Asked] = []
+    read: list[AggregateQuestion] = []
 
     def raw_of() -> RawQuery:
         read.append(asked_of())
@@ -61,7 +63,7 @@ async def add_up(state: State, exchange: Exchange, schema: SchemaDef, asked_of: 
     allowed = records.authorise(state, exchange, schema, "aggregate", raw_of)
     asked = read[0]
     merged = asked.raw.view == "merged"
-    exchange.shape = f"{exchange.shape} {shape_of(asked.aggregation)}"
+    exchange.asks(shape=f"{exchange.shape} {shape_of(asked.aggregation)}")
     query = replace(allowed.query, limit=MOST_RECORDS)
     ahead, behind = split_by_key(schema, query.filter)
     if merged:
@@ -80,8 +82,8 @@ async def add_up(state: State, exchange: Exchange, schema: SchemaDef, asked_of: 
     elif asked.raw.agencies is None and asked.overlap == "refuse":
         refuse_overlap(asked.aggregation, overlap)
     items = await in_bulk(aggregate, schema, found, asked.aggregation)
-    exchange.rows = len(items)
-    exchange.fields = tuple(name for name in schema.fields if name in asked.aggregation.fields)
+    fields = tuple(name for name in schema.fields if name in asked.aggregation.fields)
+    exchange.answered(ReadOutcome(len(items), fields))
     return Groups(schema, items, answer.sources, answer.complete, overlap)
 
 

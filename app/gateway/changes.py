@@ -19,8 +19,8 @@ from app.federation.question import cursor
 from app.federation.question.binder import RawQuery, query_hash
 from app.federation.question.query import Answer, AnswerRecord, DatasetRef, Grant
 from app.gateway import records
-from app.gateway.exchange import Exchange
-from app.gateway.state import State
+from app.gateway.exchange import Exchange, ReadOutcome
+from app.gateway.services import Services
 from app.schemas.registry import SchemaDef
 
 MOST_RECORDS = 100_000
@@ -47,7 +47,7 @@ class Feed:
     answer: Answer
 
 
-async def feed(state: State, exchange: Exchange, schema: SchemaDef, raw_of: Callable[[], RawQuery]) -> Feed:
+async def feed(state: Services, exchange: Exchange, schema: SchemaDef, raw_of: Callable[[], RawQuery]) -> Feed:
     """What moved since the cursor of `raw`; without one everything that is there."""
     asked = records.authorise(state, exchange, schema, "changes", raw_of)
     bound = query_hash(asked.query, records.policy_of(asked.decisions))
@@ -74,12 +74,12 @@ async def feed(state: State, exchange: Exchange, schema: SchemaDef, raw_of: Call
     since = cursor.make_token(
         state.cursor_key, "changes", bound, [[name, at.base, at.seq, at.key] for name, at in places.items()]
     )
-    exchange.rows = len(items)
+    exchange.answered(ReadOutcome(len(items)))
     return Feed(items, since, more, answer)
 
 
 async def _of_dataset(
-    state: State,
+    state: Services,
     ref: DatasetRef,
     grant: Grant,
     held: Mapping[str, AnswerRecord],
@@ -117,7 +117,7 @@ def _scope(schema: SchemaDef, grant: Grant) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
-def _places(state: State, token: str | None, bound: str) -> dict[str, Place]:
+def _places(state: Services, token: str | None, bound: str) -> dict[str, Place]:
     if token is None:
         return {}
     found: list[Any] = cursor.open_token(state.cursor_key, "changes", bound, token)

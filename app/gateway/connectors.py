@@ -34,8 +34,9 @@ from app.errors import (
     SourceTimeout,
     StateConflict,
 )
-from app.gateway.exchange import Exchange
-from app.gateway.state import State
+from app.gateway.administration import act
+from app.gateway.exchange import Exchange, ReadOutcome
+from app.gateway.services import Services
 from app.lanes import in_bulk
 from app.schemas import registry
 
@@ -44,7 +45,7 @@ PREVIEW_ROWS = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Checked:
+class CheckReport:
     """A check report: the stages it went through; passed when none has an error."""
 
     revision: int
@@ -58,18 +59,8 @@ class Checked:
         return all(step.error is None for step in self.steps)
 
 
-async def act(state: State, exchange: Exchange, change: Callable[[AsyncConnection], Awaitable[Result]]) -> Result:
-    """An admin action: intent, one transaction, then every snapshot of this process is fresh. The layer writes the outcome."""
-    exchange.decide(allow=True, rule="role")
-    await exchange.intend(state.log)
-    async with state.database.begin() as connection:
-        result = await change(connection)
-    await state.refresh()
-    return result
-
-
 async def put(
-    state: State, exchange: Exchange, connector: str, document: str | Mapping[str, Any], *, if_match: str | None
+    state: Services, exchange: Exchange, connector: str, document: str | Mapping[str, Any], *, if_match: str | None
 ) -> tuple[PutOutcome, Manifest]:
     """Registers a manifest as a new revision (or finds that the latest says the same). One without `fields` is a draft."""
     manifest = await in_bulk(_manifest, document)
@@ -92,7 +83,7 @@ async def put(
         author=exchange.principal.client_id,
     )
     outcome = await act(state, exchange, lambda found: connectors.put_manifest(found, submission, if_match=if_match))
-    exchange.datasets = (DatasetUse(connector, outcome.revision),)
+    exchange.touches((manifest.agency,), (DatasetUse(connector, outcome.revision),))
     return outcome, manifest
 
 
@@ -101,7 +92,7 @@ def _manifest(document: str | Mapping[str, Any]) -> Manifest:
     return parse_manifest(given, draft="fields" not in given)
 
 
-async def check(state: State, exchange: Exchange, connector: str) -> Checked:
+async def check(state: Services, exchange: Exchange, connector: str) -> CheckReport:
     """Goes through dns, tcp, tls, auth, permission, read, columns, map; a passed check moves a draft to checked.
 
     The last stage maps the whole source, up to `check_rows` records and `check_seconds`.
@@ -122,15 +113,15 @@ async def check(state: State, exchange: Exchange, connector: str) -> Checked:
         step, trial = await _tried(state, manifest, revision)
         steps.append(step)
     mapping = None if trial is None else {**trial.document(tuple(manifest.fields)), "columns": columns}
-    found = Checked(revision.revision, steps, mapping)
+    found = CheckReport(revision.revision, steps, mapping)
     document = {"steps": [step_document(step) for step in steps], "mapping": mapping}
     async with state.database.begin() as connection:
         await reports.record_check(connection, record.id, revision.revision, passed=found.passed, report=document)
-    await state.refresh()
+    await state.current.refresh()
     return found
 
 
-async def _tried(state: State, manifest: Manifest, revision: Revision) -> tuple[CheckStep, Trial | None]:
+async def _tried(state: Services, manifest: Manifest, revision: Revision) -> tuple[CheckStep, Trial | None]:
     """The stage `map`: fails where nothing is a record, too much is rejected, or a path is found in no record."""
     started, settings = time.perf_counter(), state.settings
     dataset = state.opener.dataset(manifest, revision.revision, state.agency(manifest.agency), state.codes)
@@ -193,7 +184,7 @@ def _summary(trial: Trial) -> str:
     return "; ".join([told, *trial.hints])
 
 
-async def discover(state: State, exchange: Exchange, connector: str) -> tuple[Discovery, Mapping[str, Any]]:
+async def discover(state: Services, exchange: Exchange, connector: str) -> tuple[Discovery, Mapping[str, Any]]:
     """What stands at the source, and a skeleton manifest filled from it. Sample values are shown, never stored."""
     record, revision, manifest = await _latest(state, exchange, connector)
     exchange.decide(allow=True, rule="role")
@@ -209,11 +200,11 @@ async def discover(state: State, exchange: Exchange, connector: str) -> tuple[Di
             connection, record.id, revision.revision, {"tables": list(found.tables), "columns": columns}
         )
     schema = registry.get(manifest.schema_ref) if manifest.schema_ref else None
-    exchange.rows = len(found.sample)
+    exchange.answered(ReadOutcome(len(found.sample)))
     return found, suggest_skeleton(manifest, schema, found)
 
 
-async def preview(state: State, exchange: Exchange, connector: str, rows: int = PREVIEW_ROWS) -> list[PreviewRow]:
+async def preview(state: Services, exchange: Exchange, connector: str, rows: int = PREVIEW_ROWS) -> list[PreviewRow]:
     """The first raw records of the latest revision beside what the mapping makes of them."""
     _, revision, manifest = await _latest(state, exchange, connector)
     if manifest.schema_ref is None or not manifest.fields:
@@ -228,13 +219,12 @@ async def preview(state: State, exchange: Exchange, connector: str, rows: int = 
         shown = await dataset.preview(rows)
     finally:
         await dataset.close()
-    exchange.rows = len(shown)
-    exchange.rejected = sum(1 for row in shown if row.rejects)
+    exchange.answered(ReadOutcome(len(shown), rejected=sum(1 for row in shown if row.rejects)))
     return shown
 
 
 async def move(
-    state: State,
+    state: Services,
     exchange: Exchange,
     connector: str,
     change: Callable[[AsyncConnection], Awaitable[ConnectorRecord]],
@@ -242,12 +232,11 @@ async def move(
     """Publish, suspend, roll back or retire: the agency's own steward or an admin."""
     await owned(state, exchange.principal, connector)
     record = await act(state, exchange, change)
-    exchange.providers = (record.agency,)
-    exchange.datasets = (DatasetUse(connector, record.active_revision or record.latest_revision),)
+    exchange.touches((record.agency,), (DatasetUse(connector, record.active_revision or record.latest_revision),))
     return record
 
 
-async def owned(state: State, principal: Principal, connector: str) -> ConnectorRecord:
+async def owned(state: Services, principal: Principal, connector: str) -> ConnectorRecord:
     """The connector, if the caller's agency owns it (or the caller is an admin).
 
     `AgencyForbidden` for another agency's that is published, which everybody sees; one that is not is as unknown as none.
@@ -278,17 +267,17 @@ def step_document(step: CheckStep) -> dict[str, Any]:
     }
 
 
-async def _latest(state: State, exchange: Exchange, connector: str) -> tuple[ConnectorRecord, Revision, Manifest]:
+async def _latest(state: Services, exchange: Exchange, connector: str) -> tuple[ConnectorRecord, Revision, Manifest]:
     async with state.database.read() as connection:
         record = _own(exchange.principal, await connectors.get_connector(connection, connector))
         revision = await connectors.get_revision(connection, connector, record.latest_revision)
     manifest = parse_manifest(revision.manifest, draft=revision.schema_ref is None)
     _note(exchange, manifest)
-    exchange.datasets = (DatasetUse(connector, revision.revision),)
+    exchange.touches((manifest.agency,), (DatasetUse(connector, revision.revision),))
     return record, revision, manifest
 
 
-async def _in_time(state: State, work: Awaitable[Result]) -> Result:
+async def _in_time(state: Services, work: Awaitable[Result]) -> Result:
     """What a steward sees of a source ends as the request does, whatever the source's text would go on to do."""
     seconds = state.settings.request_seconds
     try:
@@ -298,13 +287,13 @@ async def _in_time(state: State, work: Awaitable[Result]) -> Result:
         raise SourceTimeout(f"the source did not answer within {seconds:g} s", limit_seconds=seconds) from None
 
 
-async def _open(state: State, manifest: Manifest) -> Connector:
+async def _open(state: Services, manifest: Manifest) -> Connector:
     async with state.database.read() as connection:
         agency = await agencies.get_agency(connection, manifest.agency)
     return state.opener.connector(manifest, agency)
 
 
-async def _columns(state: State, source: Connector, manifest: Manifest, names: list[str]) -> CheckStep:
+async def _columns(state: Services, source: Connector, manifest: Manifest, names: list[str]) -> CheckStep:
     """Every raw column that the mapping needs stands at the source; `names` takes the columns that were found."""
     started = datetime.now(UTC)
     error: SimpulError | None = None
@@ -324,6 +313,6 @@ async def _columns(state: State, source: Connector, manifest: Manifest, names: l
 
 
 def _note(exchange: Exchange, manifest: Manifest) -> None:
-    exchange.providers = (manifest.agency,)
+    exchange.touches((manifest.agency,))
     if manifest.schema_ref:
-        exchange.schemas = (manifest.schema_ref.partition("@")[0],)
+        exchange.asks(schemas=(manifest.schema_ref.partition("@")[0],))

@@ -17,9 +17,9 @@ from app.audit.erasure.requests import Actor, ErasureRequest, LegalHold
 from app.audit.keys.subjects import normalise
 from app.catalog.quarantine import forget_copies
 from app.errors import AgencyForbidden, EntryInvalid, FieldError, HeldByLaw, SimpulError, ValidationFailed
-from app.gateway.connectors import act
-from app.gateway.exchange import Exchange
-from app.gateway.state import State
+from app.gateway.administration import act
+from app.gateway.exchange import Exchange, ReadOutcome
+from app.gateway.services import Services
 from app.schemas import registry
 
 
@@ -38,7 +38,7 @@ class Draft:
     trail: bool = False
 
 
-def selection_of(state: State, draft: Draft) -> Selection:
+def selection_of(state: Services, draft: Draft) -> Selection:
     """The tags of the person under every key that is there, or the range. `ValidationFailed` for an empty identifier."""
     tags: tuple[bytes, ...] = ()
     if draft.id_type is not None:
@@ -46,7 +46,7 @@ def selection_of(state: State, draft: Draft) -> Selection:
     return Selection(tags=tags, from_us=draft.from_us, to_us=draft.to_us, terms=draft.terms)
 
 
-def subject_tags(state: State, id_type: str, value: str) -> tuple[bytes, ...]:
+def subject_tags(state: Services, id_type: str, value: str) -> tuple[bytes, ...]:
     """Tags of a person; `ValidationFailed` for a type that no schema has, or a value without letter or digit."""
     known = sorted(set(personal_schemas().values()))
     if id_type not in known:
@@ -59,7 +59,7 @@ def subject_tags(state: State, id_type: str, value: str) -> tuple[bytes, ...]:
         raise ValidationFailed(error.detail, errors=[FieldError("/subject/value", "format", error.detail)]) from None
 
 
-async def propose(state: State, exchange: Exchange, draft: Draft) -> tuple[ErasureRequest, int]:
+async def propose(state: Services, exchange: Exchange, draft: Draft) -> tuple[ErasureRequest, int]:
     """Stores the wish, bounded to the entries that stand now; returns it and how many entries it would touch (up to 5000)."""
     now = datetime.now(UTC)
     selection = selection_of(state, draft)
@@ -82,7 +82,7 @@ async def propose(state: State, exchange: Exchange, draft: Draft) -> tuple[Erasu
     return made, len(await selected(state.log.reader, order, 0, held=False, limit=5000))
 
 
-async def approve(state: State, exchange: Exchange, request_id: str) -> ErasureRequest:
+async def approve(state: Services, exchange: Exchange, request_id: str) -> ErasureRequest:
     """Carries it out, or goes on with one that a crash interrupted. `AgencyForbidden` for the proposer's own agency.
 
     `HeldByLaw` while a legal hold names any of the entries: nothing is erased then.
@@ -123,11 +123,11 @@ async def approve(state: State, exchange: Exchange, request_id: str) -> ErasureR
         done = await governance.move_erasure(
             connection, request_id, "approved", "done", result=result, changed_at=datetime.now(UTC)
         )
-    exchange.rows = went.details
+    exchange.answered(ReadOutcome(went.details))
     return done
 
 
-async def refuse(state: State, exchange: Exchange, request_id: str) -> ErasureRequest:
+async def refuse(state: Services, exchange: Exchange, request_id: str) -> ErasureRequest:
     """Ends a proposal that will not be carried out; by anyone who may approve, or the proposer."""
     change = {"approver": _actor(exchange).document(), "changed_at": datetime.now(UTC)}
     return await act(
@@ -135,7 +135,7 @@ async def refuse(state: State, exchange: Exchange, request_id: str) -> ErasureRe
     )
 
 
-async def hold(state: State, exchange: Exchange, draft: Draft) -> LegalHold:
+async def hold(state: Services, exchange: Exchange, draft: Draft) -> LegalHold:
     """A legal hold; it works from now on."""
     now = datetime.now(UTC)
     made = LegalHold(
@@ -153,7 +153,7 @@ async def hold(state: State, exchange: Exchange, draft: Draft) -> LegalHold:
     return made
 
 
-async def release(state: State, exchange: Exchange, hold_id: str) -> LegalHold:
+async def release(state: Services, exchange: Exchange, hold_id: str) -> LegalHold:
     """Ends a hold. `AgencyForbidden` for the agency that placed it: a second one has to agree."""
     async with state.database.read() as connection:
         found = await governance.get_hold(connection, hold_id)
@@ -192,7 +192,7 @@ def _order(exchange: Exchange, request: ErasureRequest, holds: Any) -> Order:
     )
 
 
-def _copied(state: State, request: ErasureRequest) -> list[str]:
+def _copied(state: Services, request: ErasureRequest) -> list[str]:
     """Connectors whose rejects and samples may show the person: those of schemas with this kind of identifier."""
     shown = request.selection["shown"]
     id_type, wanted, provider = shown.get("id_type"), shown.get("schema"), shown.get("provider")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol
 
@@ -55,9 +55,32 @@ class Names:
         return f"{self.instance}/{self.classes.get(agency, 'GOV')}/{agency}"
 
 
+@dataclass(frozen=True, slots=True)
+class Authority:
+    """An access decision as entries tell it."""
+
+    allow: bool
+    rule: str
+    agreement: str | None = None
+    purpose: str | None = None
+    basis: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReadOutcome:
+    """What came of a read: records released, of which fields, how each source ended. None: nothing is to be said of it."""
+
+    rows: int | None = None
+    fields: tuple[str, ...] | None = None
+    complete: bool | None = None
+    sources: Sequence[SourceStatus] | None = None
+    rejected: int | None = None
+    """Where no sources tell it."""
+
+
 @dataclass(slots=True, kw_only=True)
-class Exchange:
-    """Facts of one exchange, filled in as they become known; every record of it is made from here.
+class ExchangeFacts:
+    """Facts of one exchange, given whole by these methods as they become known; nobody sets them one by one.
 
     `request`: method, template of the route and names of the parameters. `question`: what an answered address asked for; of a
     refused one nothing is kept.
@@ -99,9 +122,70 @@ class Exchange:
     closed: bool = False
     mode: Literal["uji"] | None = None
 
+    def asks(
+        self,
+        *,
+        op: str | None = None,
+        schemas: Iterable[str] | None = None,
+        shape: str | None = None,
+        question: Mapping[str, Any] | None = None,
+        size: int | None = None,
+    ) -> None:
+        """What is asked, as far as it is known: operation, schemas, closed description, the question for the detail and its bytes."""
+        self.op = op or self.op
+        self.schemas = self.schemas if schemas is None else tuple(schemas)
+        self.shape = shape or self.shape
+        self.question = self.question if question is None else question
+        self.asked_bytes = self.asked_bytes if size is None else size
+
+    def asserts(self, **assertions: str | None) -> None:
+        """What the caller asserts beside or instead of its headers."""
+        self.assertions = replace(self.assertions, **assertions)
+
     def decide(self, *, allow: bool, rule: str) -> None:
-        """Notes the access decision; the last one stands."""
+        """Notes an access decision that rests on no agreement; the last one stands."""
         self.allowed, self.rule = allow, rule
+
+    def authorised(self, authority: Authority) -> None:
+        """Notes an access decision with the agreement that it rests on; the last one stands."""
+        self.allowed, self.rule = authority.allow, authority.rule
+        self.agreement, self.purpose, self.basis = authority.agreement, authority.purpose, authority.basis
+
+    @property
+    def authority(self) -> Authority:
+        """The decision that stands."""
+        return Authority(bool(self.allowed), self.rule or "", self.agreement, self.purpose, self.basis)
+
+    def touches(
+        self, providers: Iterable[str], datasets: Iterable[DatasetUse] | None = None, *, agreement: str | None = None
+    ) -> None:
+        """Whose data it is about, and which datasets may be asked, each once, in this order; the agreement that is changed."""
+        self.providers = tuple(dict.fromkeys(providers))
+        self.agreement = agreement or self.agreement
+        if datasets is not None:
+            self.datasets = tuple(dict.fromkeys(datasets))
+
+    def answered(self, outcome: ReadOutcome) -> None:
+        """Notes what came of the read, also when it failed."""
+        self.rows = self.rows if outcome.rows is None else outcome.rows
+        self.fields = self.fields if outcome.fields is None else outcome.fields
+        self.complete = self.complete if outcome.complete is None else outcome.complete
+        self.rejected = self.rejected if outcome.rejected is None else outcome.rejected
+        if outcome.sources is not None:
+            self.sources = outcome.sources
+            self.rejected = sum(source.rejected_rows for source in outcome.sources)
+
+    def concerns(self, subject: Subject) -> None:
+        """A person that it touches: found again by a tag, never by the identifier."""
+        self.subjects.append(subject)
+
+    def tells(self, **members: Any) -> None:
+        """Members of the sealed detail."""
+        self.detail.update(members)
+
+    def failed(self, **members: Any) -> None:
+        """What went wrong, for the detail of the closing entry; the last stands."""
+        self.fault = dict(members)
 
     @property
     def detail_bytes(self) -> int:
@@ -112,10 +196,23 @@ class Exchange:
         texts = f"{said.officer}{said.case}{said.represented}{self.request}"
         return max(self.asked_bytes + len(texts) - _ORDINARY_BYTES, 0)
 
-    def purpose_given(self, purpose: str) -> None:
-        """A purpose that stands in the body counts where no header names one."""
-        if self.assertions.purpose is None:
-            self.assertions = replace(self.assertions, purpose=purpose)
+
+@dataclass(slots=True, kw_only=True)
+class Exchange(ExchangeFacts):
+    """One exchange and its records: all of them are made from its facts."""
+
+    def anew(self) -> Exchange:
+        """A further exchange of the same request (a job's own): its facts so far under a new id, nothing of it recorded."""
+        return replace(
+            self,
+            id=uuid7(),
+            intended=False,
+            closed=False,
+            detail=dict(self.detail),
+            told={},
+            fault={},
+            subjects=list(self.subjects),
+        )
 
     async def intend(self, log: Log) -> None:
         """Makes the intent durable. Must return before any source is asked; raises `LogUnavailable`.

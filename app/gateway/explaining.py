@@ -14,8 +14,8 @@ from app.federation.question.binder import RawQuery
 from app.federation.question.query import Query, SourceStatus
 from app.federation.reading.executor import request_of
 from app.gateway import records
-from app.gateway.exchange import Exchange
-from app.gateway.state import State
+from app.gateway.exchange import Exchange, ReadOutcome
+from app.gateway.services import Services
 from app.schemas.registry import SchemaDef
 
 
@@ -30,7 +30,7 @@ class Explained:
 
 
 async def explain(
-    state: State, exchange: Exchange, schema: SchemaDef, rows: int | None, raw_of: Callable[[], RawQuery]
+    state: Services, exchange: Exchange, schema: SchemaDef, rows: int | None, raw_of: Callable[[], RawQuery]
 ) -> list[Explained]:
     """One explanation a dataset that provides the schema, in the order of agencies. `rows`: read so many instead of a page."""
     if schema.meta.lookup_only:
@@ -41,10 +41,8 @@ async def explain(
     query = asked.query if rows is None else replace(asked.query, limit=rows)
     scans = state.runtime.planner.plan(query, asked.refs)
     found = list(await asyncio.gather(*[_one(query, scan) for scan in scans]))
-    exchange.rows = 0
-    exchange.sources = [
-        SourceStatus(one.scan.ref.agency, one.scan.ref.dataset, one.scan.left_out or "skipped") for one in found
-    ]
+    legs = [SourceStatus(one.scan.ref.agency, one.scan.ref.dataset, one.scan.left_out or "skipped") for one in found]
+    exchange.answered(ReadOutcome(0, sources=legs))
     return found
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
 
 from app.errors import NotAcceptable, SimpulError
 from app.federation.exports import Columns, Summary, Writer, writer_of
@@ -15,32 +14,15 @@ from app.federation.reading.bulk import BulkRead, Part, parts_of
 from app.federation.reading.executor import source_documents
 from app.federation.sorting import sorted_parts
 from app.gateway import records
-from app.gateway.exchange import Exchange
+from app.gateway.answers import AnswerForm, FinishedAnswer
+from app.gateway.exchange import Exchange, ReadOutcome
+from app.gateway.services import Services
 from app.gateway.spool import Spool
-from app.gateway.state import State
 from app.lanes import in_bulk
 from app.schemas.registry import SchemaDef
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """The format asked for. `indonesian` is the CSV that Excel there reads."""
-
-    form: str
-    indonesian: bool = False
-
-
-@dataclass(slots=True)
-class Made:
-    """A finished answer, not yet released."""
-
-    spool: Spool
-    complete: bool
-    rows: int
-    wanted: Wanted
-
-
-def new_spool(state: State, client: str) -> Spool:
+def new_spool(state: Services, client: str) -> Spool:
     """A spool without a name, within the limits of the settings."""
     settings = state.settings
     return Spool(
@@ -52,14 +34,14 @@ def new_spool(state: State, client: str) -> Spool:
 
 
 def authorise(
-    state: State, exchange: Exchange, schema: SchemaDef, raw_of: Callable[[], RawQuery]
+    state: Services, exchange: Exchange, schema: SchemaDef, raw_of: Callable[[], RawQuery]
 ) -> records.Authorised:
     """As for a list, for the operation `export`."""
-    exchange.op = "export"
+    exchange.asks(op="export")
     return records.authorise(state, exchange, schema, "export", raw_of)
 
 
-async def write_page(exchange: Exchange, answer: Answer, wanted: Wanted, spool: Spool) -> Made:
+async def write_page(exchange: Exchange, answer: Answer, wanted: AnswerForm, spool: Spool) -> FinishedAnswer:
     """A page in a format that is not the page's own."""
     columns = Columns.of(answer.schema, answer.fields)
     writer = writer_of(wanted.form, columns, spool, indonesian=wanted.indonesian)
@@ -81,20 +63,20 @@ async def write_page(exchange: Exchange, answer: Answer, wanted: Wanted, spool: 
             writer.close()
 
     await in_bulk(write)
-    return Made(spool, answer.complete, len(answer.records), wanted)
+    return FinishedAnswer(spool, answer.complete, len(answer.records), wanted)
 
 
 async def write_whole(
-    state: State,
+    state: Services,
     exchange: Exchange,
     query: Query,
     refs: Sequence[DatasetRef],
-    wanted: Wanted,
+    wanted: AnswerForm,
     spool: Spool,
     *,
     seconds: float,
     progress: Callable[[BulkRead], None] | None = None,
-) -> Made:
+) -> FinishedAnswer:
     """Every record of the question. Intent first; what came of it is noted in the exchange also when it is an error."""
     read = BulkRead(query, refs, state.runtime.until(time.monotonic() + seconds, exchange.principal.client_id))
     columns = Columns.of(query.schema, read.fields)
@@ -114,7 +96,7 @@ async def write_whole(
         await in_bulk(writer.close)
     note_read(exchange, read)
     records.note_sources(state, read.statuses)
-    return Made(spool, read.complete, read.rows, wanted)
+    return FinishedAnswer(spool, read.complete, read.rows, wanted)
 
 
 async def _write(
@@ -142,8 +124,4 @@ async def _write(
 
 def note_read(exchange: Exchange, read: BulkRead) -> None:
     """Counts and legs of a bulk reading, for the closing entry."""
-    exchange.rows = read.rows
-    exchange.rejected = sum(status.rejected_rows for status in read.statuses)
-    exchange.complete = read.complete
-    exchange.fields = read.fields
-    exchange.sources = read.statuses
+    exchange.answered(ReadOutcome(read.rows, read.fields, read.complete, read.statuses))

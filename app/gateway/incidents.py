@@ -15,10 +15,10 @@ from app.audit.read.incidents import Incident, IncidentState
 from app.audit.read.search import ExchangeSearch
 from app.datasets.dataset import ReadRequest
 from app.errors import EntryInvalid
-from app.gateway.connectors import act
+from app.gateway.administration import act
 from app.gateway.erasures import personal_schemas
-from app.gateway.exchange import Exchange
-from app.gateway.state import State
+from app.gateway.exchange import Exchange, ReadOutcome
+from app.gateway.services import Services
 
 NOTICE_HOURS = 72
 
@@ -32,7 +32,7 @@ class Resolved:
 
 
 async def open_incident(
-    state: State, exchange: Exchange, title: str, wanted: Mapping[str, Any], known_at: datetime
+    state: Services, exchange: Exchange, title: str, wanted: Mapping[str, Any], known_at: datetime
 ) -> Incident:
     """Measures the extent and stores the incident with its deadline."""
     now = datetime.now(UTC)
@@ -54,7 +54,7 @@ async def open_incident(
     return made
 
 
-async def move(state: State, exchange: Exchange, incident_id: str, target: IncidentState) -> Incident:
+async def move(state: Services, exchange: Exchange, incident_id: str, target: IncidentState) -> Incident:
     """Notes that the notice went out, or that the incident is closed."""
     async with state.database.read() as connection:
         await incidents.get_incident(connection, incident_id)
@@ -62,7 +62,7 @@ async def move(state: State, exchange: Exchange, incident_id: str, target: Incid
     return await act(state, exchange, lambda found: incidents.move_incident(found, incident_id, target, now))
 
 
-async def resolve(state: State, exchange: Exchange, incident_id: str) -> Resolved:
+async def resolve(state: Services, exchange: Exchange, incident_id: str) -> Resolved:
     """The people of the incident among the caller's own records: each record's tags are made again and compared.
 
     Only the provider learns them, and only its own; the identifiers of others never leave their sources.
@@ -73,7 +73,7 @@ async def resolve(state: State, exchange: Exchange, incident_id: str) -> Resolve
         found = await incidents.get_incident(connection, incident_id)
     search, reader = ExchangeSearch(state.log, state.log.reader), state.log.reader
     measured = await incidents.extent(search, reader, found.wanted, provider=state.names.member(agency))
-    exchange.providers = (agency,)
+    exchange.touches((agency,))
     await exchange.intend(state.log)
     keys = [state.log.subject_keys.key(year) for year in state.log.subject_keys.epochs()]
     left, subjects = set(measured.tags), dict[str, list[str]]()
@@ -89,7 +89,7 @@ async def resolve(state: State, exchange: Exchange, incident_id: str) -> Resolve
                 if known:
                     subjects.setdefault(subject, []).append(value)
                     left -= known
-    exchange.rows = sum(map(len, subjects.values()))
+    exchange.answered(ReadOutcome(sum(map(len, subjects.values()))))
     return Resolved(subjects, len(left))
 
 

@@ -11,20 +11,22 @@ import base64
 import hashlib
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import structlog
 
 from app.access.decisions import Operation
 from app.access.principals import Principal
-from app.access.sealing import Sealed
+from app.access.sealing import Seal, Sealed
 from app.audit.entry.commitments import BodyCommitment
 from app.audit.entry.record import DatasetUse, uuid7
+from app.audit.write.log import ExchangeLog
 from app.catalog import jobs
 from app.catalog.jobs import Job
+from app.database import Database
 from app.errors import (
     AccessDenied,
     EntryInvalid,
@@ -38,11 +40,16 @@ from app.errors import (
 from app.federation.question.query import SourceStatus
 from app.federation.reading.executor import source_documents
 from app.federation.reading.shares import FairPlaces
-from app.gateway.exchange import Exchange
-from app.gateway.exports import Made
+from app.gateway.access import Gate
+from app.gateway.answers import FinishedAnswer
+from app.gateway.exchange import Authority, Exchange, ReadOutcome
+from app.gateway.sources import SourcePool
 from app.gateway.spool import Spool, read_spooled
-from app.gateway.state import State
+from app.gateway.storage import Storage
+from app.gateway.unclosed import Unclosed
 from app.schemas import registry
+from app.settings import Settings
+from app.telemetry import Metrics
 
 log = structlog.get_logger("simpul.jobs")
 
@@ -66,21 +73,38 @@ class Progress:
 _LOOK_SECONDS = 0.5
 _CHANGED = "what you may see has changed since this job was accepted; ask again"
 
-Run = Callable[[Exchange, Spool, Progress], Awaitable[Made]]
+Run = Callable[[Exchange, Spool, Progress], Awaitable[FinishedAnswer]]
+
+
+@dataclass(frozen=True, slots=True)
+class JobMeans:
+    """What running jobs takes. `replica`: the name of this process among those that share the table."""
+
+    settings: Settings
+    database: Database
+    log: ExchangeLog
+    access: Gate
+    sources: SourcePool
+    seal: Seal
+    storage: Storage
+    spool: Path
+    unclosed: Unclosed
+    metrics: Metrics
+    replica: str
 
 
 class JobRunner:
     """The jobs of one process."""
 
-    def __init__(self, state: State) -> None:
-        self._state = state
+    def __init__(self, means: JobMeans) -> None:
+        self._means = means
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._turn = FairPlaces(JOBS_AT_ONCE)
         self._sweeper: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Fails what an earlier process left (at once, or when it was silent for a while), and keeps the table clean from now on."""
-        async with self._state.database.begin() as connection:
+        async with self._means.database.begin() as connection:
             await jobs.close_orphans(connection, datetime.now(UTC), self._replica)
         self._sweeper = asyncio.create_task(self._sweep())
 
@@ -93,35 +117,26 @@ class JobRunner:
 
     async def submit(self, exchange: Exchange, form: str, facts: dict[str, Any], run: Run) -> Job:
         """A new job for an authorised question; `exchange` is the one of the request, which ends with 202."""
-        state, moment = self._state, datetime.now(UTC)
+        means, moment = self._means, datetime.now(UTC)
         new = Job(
             id=uuid7(), client=exchange.principal.client_id, replica=self._replica, op=exchange.op,
             schemas=list(exchange.schemas), form=form, state="queued", created_at=moment, seen_at=moment,
             expires_at=moment + timedelta(hours=RESULT_HOURS), facts=facts, sources=[],
         )  # fmt: skip
-        async with state.database.begin() as connection:
+        async with means.database.begin() as connection:
             if await jobs.waiting(connection, new.client) >= JOBS_A_CLIENT:
                 detail = f"a client has at most {JOBS_A_CLIENT} unfinished jobs; wait for one or cancel one"
                 raise RateLimited(detail, retry_after_seconds=30)
             kept = await jobs.kept(connection, new.client)
-            if len(kept) >= RESULTS_A_CLIENT or sum(kept) >= state.settings.job_result_bytes:
+            if len(kept) >= RESULTS_A_CLIENT or sum(kept) >= means.settings.job_result_bytes:
                 detail = (
                     f"your finished jobs hold {len(kept)} results of {sum(kept)} bytes (at most {RESULTS_A_CLIENT}, and "
-                    f"{state.settings.job_result_bytes} bytes): fetch them, then DELETE them"
+                    f"{means.settings.job_result_bytes} bytes): fetch them, then DELETE them"
                 )
-                raise QuotaExceeded(detail, limit_bytes=state.settings.job_result_bytes, limit=RESULTS_A_CLIENT)
+                raise QuotaExceeded(detail, limit_bytes=means.settings.job_result_bytes, limit=RESULTS_A_CLIENT)
             await jobs.add(connection, new)
-        exchange.detail["job"] = new.id
-        own = replace(
-            exchange,
-            id=uuid7(),
-            intended=False,
-            closed=False,
-            detail=dict(exchange.detail),
-            told={},
-            fault={},
-            subjects=list(exchange.subjects),
-        )
+        exchange.tells(job=new.id)
+        own = exchange.anew()
         task = asyncio.create_task(self._run(new, own, run))
         self._tasks[new.id] = task
         task.add_done_callback(lambda _: self._tasks.pop(new.id, None))
@@ -129,7 +144,7 @@ class JobRunner:
 
     async def find(self, principal: Principal, job_id: str) -> Job:
         """The caller's own job; raises `JobUnknown` for everything else."""
-        async with self._state.database.read() as connection:
+        async with self._means.database.read() as connection:
             found = await jobs.find(connection, job_id) if len(job_id) <= 36 else None
         if found is None or found.client != principal.client_id:
             raise JobUnknown("no job of yours has this id; results are kept for 24 hours")
@@ -139,7 +154,7 @@ class JobRunner:
         """Cancels a job under way (the work at the sources too), or throws its result away."""
         found = await self.find(principal, job_id)
         moment = datetime.now(UTC)
-        async with self._state.database.begin() as connection:
+        async with self._means.database.begin() as connection:
             ended = await jobs.change(connection, found.id, state="cancelled", finished_at=moment)
             if not ended:
                 await jobs.forget(connection, found.id)
@@ -152,52 +167,50 @@ class JobRunner:
     async def result(self, exchange: Exchange, job_id: str) -> tuple[Job, Spool]:
         """The finished result, if the caller may still see what was granted when it was made."""
         found = await self.find(exchange.principal, job_id)
-        exchange.schemas = tuple(found.schemas)
-        exchange.detail["job"] = found.id
+        exchange.asks(schemas=found.schemas)
+        exchange.tells(job=found.id)
         if found.state != "done" or found.sealed_key is None or found.expires_at < datetime.now(UTC):
             raise StateConflict(
                 f"the job is {found.state}; its result can be fetched when it is done", state=found.state
             )
-        asserted = replace(
-            exchange.assertions, purpose=found.facts.get("purpose"), agreement=found.facts.get("agreement")
-        )
-        grants = grants_of(self._state, replace(exchange, assertions=asserted), found.op)
+        facts = found.facts
+        exchange.asserts(purpose=facts.get("purpose"), agreement=facts.get("agreement"))
+        grants = grants_of(self._means, exchange, found.op)
         if policy_of(grants) != found.facts.get("policy"):
             exchange.decide(allow=False, rule="grants_changed")
             raise AccessDenied("what you may see has changed since this job ran; ask again", rule="grants_changed")
-        exchange.decide(allow=True, rule="job_result")
-        exchange.assertions = asserted
-        exchange.providers = tuple(found.facts.get("providers", ()))
-        exchange.datasets = tuple(DatasetUse(name, revision) for name, revision in found.facts.get("datasets", ()))
-        exchange.agreement, exchange.purpose = found.facts.get("held"), found.facts.get("stated")
-        exchange.rows, exchange.fields = found.rows, tuple(found.facts.get("fields", ()))
-        exchange.complete = found.facts.get("complete")
-        key = self._state.seal.open(Sealed(found.sealed_key, found.nonce or b"", found.key_id or ""), "job", found.id)
+        exchange.authorised(
+            Authority(allow=True, rule="job_result", agreement=facts.get("held"), purpose=facts.get("stated"))
+        )
+        datasets = (DatasetUse(name, revision) for name, revision in facts.get("datasets", ()))
+        exchange.touches(facts.get("providers", ()), datasets)
+        exchange.answered(ReadOutcome(found.rows, tuple(facts.get("fields", ())), facts.get("complete")))
+        key = self._means.seal.open(Sealed(found.sealed_key, found.nonce or b"", found.key_id or ""), "job", found.id)
         path = self._path(found.id)
         digest = await asyncio.to_thread(_digest, path, key) if await asyncio.to_thread(path.is_file) else ""
         if digest != found.digest:
             raise StateConflict("the stored result is gone or was changed; ask again", state="lost")
-        return found, _Kept(self._state.spool, path, key, found.size_bytes or 0)
+        return found, _Kept(self._means.spool, path, key, found.size_bytes or 0)
 
     @property
     def _replica(self) -> str:
-        return self._state.names.gateway.replica
+        return self._means.replica
 
     def _path(self, job_id: str) -> Path:
-        return self._state.spool / f"job-{job_id}.bin"
+        return self._means.spool / f"job-{job_id}.bin"
 
     async def _run(self, new: Job, exchange: Exchange, run: Run) -> None:
         """One job from its turn to its end. Every end is in the table and in the log."""
         progress = Progress()
         beat = asyncio.create_task(self._beat(new, exchange, progress, asyncio.current_task()))
         path = self._path(new.id)
-        state = self._state
+        means = self._means
         spool = Spool(
-            state.spool,
+            means.spool,
             memory_bytes=0,
-            most_bytes=state.settings.answer_spool_bytes,
+            most_bytes=means.settings.answer_spool_bytes,
             path=path,
-            room=state.storage.room(new.client),
+            room=means.storage.room(new.client),
         )
         try:
             async with self._turn.place(new.client):
@@ -225,7 +238,7 @@ class JobRunner:
             spool.close()
             beat.cancel()
 
-    async def _finish(self, new: Job, exchange: Exchange, made: Made) -> None:
+    async def _finish(self, new: Job, exchange: Exchange, made: FinishedAnswer) -> None:
         spool = made.spool
         commitment, plain = BodyCommitment(), hashlib.sha256()
 
@@ -237,9 +250,9 @@ class JobRunner:
 
         found = await asyncio.to_thread(digest)
         await exchange.close(
-            self._state.log, status=200, size=spool.size, commitment=commitment if spool.size else None
+            self._means.log, status=200, size=spool.size, commitment=commitment if spool.size else None
         )
-        sealed = self._state.seal.seal(spool.key, "job", new.id)
+        sealed = self._means.seal.seal(spool.key, "job", new.id)
         facts = {**new.facts, "complete": made.complete, "fields": list(exchange.fields), "exchange": exchange.id}
         await self._change(
             new.id, state="done", rows=made.rows, sources=_documents(exchange.sources), facts=facts, size_bytes=spool.size,
@@ -248,12 +261,12 @@ class JobRunner:
 
     async def _fail(self, new: Job, exchange: Exchange, path: Path, code: str, detail: str, status: int) -> None:
         await asyncio.to_thread(path.unlink, missing_ok=True)
-        exchange.fault["error"] = f"{code}: {detail}"
+        exchange.failed(error=f"{code}: {detail}")
         try:
             if not exchange.closed:
                 await self._close_failed(exchange, status)
         except SimpulError:
-            self._state.unclosed.add(exchange)
+            self._means.unclosed.add(exchange)
         with suppress(SimpulError):
             await self._change(
                 new.id, state="failed", error_code=code, error_detail=detail, sources=_documents(exchange.sources),
@@ -262,14 +275,14 @@ class JobRunner:
 
     async def _close_failed(self, exchange: Exchange, status: int) -> None:
         try:
-            await exchange.close(self._state.log, status=status, size=0, commitment=None)
+            await exchange.close(self._means.log, status=status, size=0, commitment=None)
         except (EntryInvalid, EntryTooLarge) as fault:
             log.critical("exchange_facts_refused", code=fault.code, fault=fault.detail, exchange_id=exchange.id)
-            self._state.metrics.entry_faults.inc()
-            await exchange.close_bare(self._state.log, status=status, size=0, commitment=None, fault=fault)
+            self._means.metrics.entry_faults.inc()
+            await exchange.close_bare(self._means.log, status=status, size=0, commitment=None, fault=fault)
 
     async def _change(self, job_id: str, **values: Any) -> bool:
-        async with self._state.database.begin() as connection:
+        async with self._means.database.begin() as connection:
             return await jobs.change(connection, job_id, seen_at=datetime.now(UTC), **values)
 
     async def _beat(self, new: Job, exchange: Exchange, progress: Progress, task: asyncio.Task[None] | None) -> None:
@@ -292,15 +305,15 @@ class JobRunner:
 
     def _lost(self, new: Job, exchange: Exchange) -> bool:
         """Whether a grant under which the job was accepted is another one now, or gone. Datasets that came since take no part."""
-        now = grants_of(self._state, exchange, new.op)
-        served = {opened.dataset for name in new.schemas for opened in self._state.sources.of_schema(name)}
+        now = grants_of(self._means, exchange, new.op)
+        served = {opened.dataset for name in new.schemas for opened in self._means.sources.of_schema(name)}
         return any(now.get(name) != digest for name, digest in new.facts.get("grants", {}).items() if name in served)
 
     async def _sweep(self) -> None:
         while True:
             with suppress(SimpulError):
                 moment = datetime.now(UTC)
-                async with self._state.database.begin() as connection:
+                async with self._means.database.begin() as connection:
                     await jobs.close_orphans(connection, moment, None)
                     gone = await jobs.expired(connection, moment)
                     for job_id in gone:
@@ -322,17 +335,29 @@ class _Kept(Spool):
         yield from read_spooled(self._kept, self.key)
 
 
-def grants_of(state: State, exchange: Exchange, op: str) -> dict[str, str]:
+class Grants(Protocol):
+    """What tells the grants of the present."""
+
+    @property
+    def access(self) -> Gate:
+        """Decisions."""
+
+    @property
+    def sources(self) -> SourcePool:
+        """The opened datasets."""
+
+
+def grants_of(means: Grants, exchange: Exchange, op: str) -> dict[str, str]:
     """What the caller is granted now on each dataset of the exchange's schemas, as digests; empty once the client is disabled."""
-    client = state.access.snapshot.clients.get(exchange.principal.client_id)
+    client = means.access.snapshot.clients.get(exchange.principal.client_id)
     if client is None or client.disabled:
         return {}
     operation: Operation = "sql" if op == "sql" else "export"
     found = {}
     for name in exchange.schemas:
         schema = registry.get(name)
-        for opened in state.sources.of_schema(name):
-            decision = state.access.decide(exchange.principal, schema, opened.agency, operation, exchange.assertions)
+        for opened in means.sources.of_schema(name):
+            decision = means.access.decide(exchange.principal, schema, opened.agency, operation, exchange.assertions)
             granted = (
                 decision.allow,
                 sorted(decision.fields),

@@ -12,11 +12,11 @@ from app.federation.question.query import Answer, Query
 from app.gateway import records
 from app.gateway.exchange import Exchange
 from app.gateway.plans import Plan
-from app.gateway.state import State
+from app.gateway.services import Services
 from app.schemas.registry import SchemaDef
 
 
-async def look_up(state: State, exchange: Exchange, schema: SchemaDef, raw_of: Callable[[], RawQuery]) -> Answer:
+async def look_up(state: Services, exchange: Exchange, schema: SchemaDef, raw_of: Callable[[], RawQuery]) -> Answer:
     """The records of one key, at most one of each dataset. Raises as `records.read`, and `RecordNotFound`."""
     try:
         raw = raw_of()
@@ -32,13 +32,13 @@ async def look_up(state: State, exchange: Exchange, schema: SchemaDef, raw_of: C
         asked = records.authorise(state, exchange, schema, "lookup", lambda: raw)
         plan = Plan(
             snapshot, datasets, day, asked.query.fields, asked.query.limit, asked.query.agencies, asked.refs, exchange.providers,
-            exchange.datasets, exchange.rule or "", exchange.agreement, exchange.purpose, exchange.basis, exchange.shape,
+            exchange.datasets, exchange.authority, exchange.shape,
         )  # fmt: skip
         state.plans.keep(mark, plan)
     else:
-        exchange.schemas = (schema.name,)
+        exchange.asks(schemas=(schema.name,))
         plan.note(exchange)
-    exchange.question = {"key": raw.key}
+    exchange.asks(question={"key": raw.key})
     key = schema.key_of(schema.key_values(raw.key or ""))
     query = Query(
         schema=schema, fields=plan.fields, limit=plan.limit, agencies=plan.agencies, key=key, partial=raw.partial,

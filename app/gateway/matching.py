@@ -11,18 +11,18 @@ from dataclasses import dataclass, replace
 import orjson
 
 from app.errors import FieldForbidden, SimpulError
-from app.federation.match import Matching, Wanted
+from app.federation.match import Matching, MatchKey
 from app.federation.question.binder import RawQuery
 from app.federation.question.query import DatasetRef, Partial, SourceStatus
 from app.federation.reading.bulk import BulkRead
 from app.federation.reading.executor import Runtime, source_documents
 from app.federation.sql.loading import merged_statuses
 from app.filters.tree import all_of
-from app.gateway import exports, records
-from app.gateway.exchange import Exchange
-from app.gateway.exports import Made
+from app.gateway import records
+from app.gateway.answers import AnswerForm, FinishedAnswer
+from app.gateway.exchange import Exchange, ReadOutcome
+from app.gateway.services import Services
 from app.gateway.spool import Spool
-from app.gateway.state import State
 from app.lanes import in_bulk
 from app.schemas.registry import SchemaDef
 
@@ -33,17 +33,17 @@ _LINES = 5_000
 class Keys:
     """The question: keys with values to compare, and the fields to show."""
 
-    wanted: list[Wanted]
+    wanted: list[MatchKey]
     """Empty once they were answered."""
     fields: tuple[str, ...]
     compared: tuple[str, ...] = ()
 
 
 def authorise(
-    state: State, exchange: Exchange, schema: SchemaDef, keys_of: Callable[[], Keys], partial: Partial
+    state: Services, exchange: Exchange, schema: SchemaDef, keys_of: Callable[[], Keys], partial: Partial
 ) -> tuple[records.Authorised, Keys]:
     """As for a list, for the operation `match`: fields to show and to compare must be granted by somebody."""
-    exchange.op = "match"
+    exchange.asks(op="match")
     read: list[Keys] = []
 
     def raw() -> RawQuery:
@@ -59,7 +59,7 @@ def authorise(
     hidden = sorted({*keys.fields, *keys.compared} - granted)
     if hidden and asked.refs:
         raise FieldForbidden(f"no provider grants you {', '.join(hidden)}", rule="field_not_granted", fields=hidden)
-    exchange.shape = f"{schema.meta.ref} match keys=?x{len(keys.wanted)} compare={','.join(keys.compared)}"
+    exchange.asks(shape=f"{schema.meta.ref} match keys=?x{len(keys.wanted)} compare={','.join(keys.compared)}")
     return asked, keys
 
 
@@ -73,7 +73,7 @@ def _refuse_masked(refs: Sequence[DatasetRef], compared: Sequence[str]) -> None:
 
 
 async def match(
-    state: State,
+    state: Services,
     exchange: Exchange,
     asked: records.Authorised,
     keys: Keys,
@@ -81,7 +81,7 @@ async def match(
     *,
     seconds: float,
     progress: Callable[[Sequence[BulkRead]], None] = lambda _: None,
-) -> Made:
+) -> FinishedAnswer:
     """The finished answer, key by key in the order of the question; `progress` is told after each part."""
     schema = asked.query.schema
     await exchange.intend(state.log)
@@ -91,17 +91,16 @@ async def match(
     try:
         await _read(asked, matching, runtime, reads, progress)
     except SimpulError as error:
-        exchange.sources = error.legs = merged_statuses(reads)
-        records.note_sources(state, exchange.sources)
+        error.legs = legs = merged_statuses(reads)
+        exchange.answered(ReadOutcome(sources=legs))
+        records.note_sources(state, legs)
         raise
-    exchange.sources = merged_statuses(reads)
-    exchange.complete = all(read.complete for read in reads)
-    exchange.rejected = sum(status.rejected_rows for status in exchange.sources)
-    exchange.fields = keys.fields
-    exchange.rows = await in_bulk(_write, exchange, matching, keys, spool)
-    records.note_sources(state, exchange.sources)
+    legs, complete = merged_statuses(reads), all(read.complete for read in reads)
+    rows = await in_bulk(_write, matching, keys, spool, legs, complete=complete)
+    exchange.answered(ReadOutcome(rows, keys.fields, complete, legs))
+    records.note_sources(state, legs)
     await in_bulk(reads.clear)  # each holds a filter of thousands of values
-    return Made(spool, bool(exchange.complete), exchange.rows, exports.Wanted("json"))
+    return FinishedAnswer(spool, complete, rows, AnswerForm("json"))
 
 
 async def _read(
@@ -126,13 +125,13 @@ def _silent(sources: Sequence[SourceStatus]) -> list[str]:
     return sorted({status.agency for status in sources if status.status not in {"ok", "stale", "denied"}})
 
 
-def _write(exchange: Exchange, matching: Matching, keys: Keys, spool: Spool) -> int:
+def _write(matching: Matching, keys: Keys, spool: Spool, legs: Sequence[SourceStatus], *, complete: bool) -> int:
     """Writes the answer and forgets the question; returns how many records it holds."""
     counts: Counter[str] = Counter()
     rows = 0
     lines: list[bytes] = []
     first = b'{"items":['
-    missing = [] if exchange.complete else _silent(exchange.sources)
+    missing = [] if complete else _silent(legs)
     for answer in matching.answers(keys.fields, missing):
         counts[answer["status"]] += 1
         rows += len(answer["records"])
@@ -143,8 +142,8 @@ def _write(exchange: Exchange, matching: Matching, keys: Keys, spool: Spool) -> 
     spool.write(first + b",".join(lines) if lines or first != b"," else b"")
     rest = {
         "counts": {name: counts[name] for name in ("matched", "unmatched", "unknown", "ambiguous", "invalid")},
-        "sources": source_documents(exchange.sources),
-        "complete": exchange.complete,
+        "sources": source_documents(legs),
+        "complete": complete,
     }
     spool.write(b"]," + orjson.dumps(rest, default=str, option=orjson.OPT_UTC_Z)[1:])
     matching.forget()

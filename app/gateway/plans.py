@@ -12,8 +12,8 @@ from datetime import date
 from app.access.snapshot import AccessSnapshot
 from app.audit.entry.record import DatasetUse
 from app.federation.question.query import DatasetRef
-from app.gateway.exchange import Exchange
-from app.gateway.sources import Opened
+from app.gateway.exchange import Authority, Exchange
+from app.gateway.sources import OpenDataset
 
 PLANS_KEPT = 4096
 
@@ -23,7 +23,7 @@ class Plan:
     """A look-up but for its key: the datasets to ask, what the exchange notes, and what it was made from."""
 
     snapshot: AccessSnapshot
-    datasets: tuple[Opened, ...]
+    datasets: tuple[OpenDataset, ...]
     day: date
     fields: tuple[str, ...] | None
     limit: int
@@ -31,17 +31,14 @@ class Plan:
     refs: tuple[DatasetRef, ...]
     providers: tuple[str, ...]
     uses: tuple[DatasetUse, ...]
-    rule: str
-    agreement: str | None
-    purpose: str | None
-    basis: str | None
+    authority: Authority
     shape: str | None
 
     def note(self, exchange: Exchange) -> None:
         """Writes the decision and the datasets into the exchange, as `records.authorise` does."""
-        exchange.decide(allow=True, rule=self.rule)
-        exchange.agreement, exchange.purpose, exchange.basis = self.agreement, self.purpose, self.basis
-        exchange.providers, exchange.datasets, exchange.shape = self.providers, self.uses, self.shape
+        exchange.authorised(self.authority)
+        exchange.touches(self.providers, self.uses)
+        exchange.asks(shape=self.shape)
 
 
 class PlanCache:
@@ -51,7 +48,7 @@ class PlanCache:
         self._plans: OrderedDict[tuple[object, ...], Plan] = OrderedDict()
 
     def find(
-        self, mark: tuple[object, ...], snapshot: AccessSnapshot, datasets: tuple[Opened, ...], day: date
+        self, mark: tuple[object, ...], snapshot: AccessSnapshot, datasets: tuple[OpenDataset, ...], day: date
     ) -> Plan | None:
         """The kept plan, if nothing moved since it was made."""
         plan = self._plans.get(mark)

@@ -29,10 +29,10 @@ from app.federation.sql.results import Settled, settled
 from app.federation.sql.shape import shape_of
 from app.gateway import records
 from app.gateway.access import dataset_ref, note_decisions, refusal_of
-from app.gateway.exchange import Exchange
-from app.gateway.exports import Made, Wanted
+from app.gateway.answers import AnswerForm, FinishedAnswer
+from app.gateway.exchange import Exchange, ReadOutcome
+from app.gateway.services import Services
 from app.gateway.spool import Spool
-from app.gateway.state import State
 from app.lanes import in_bulk
 from app.schemas import registry
 from app.schemas.registry import SchemaDef
@@ -51,12 +51,12 @@ class Statement:
 
 
 async def authorise(
-    state: State, exchange: Exchange, text: str, *, partial: Partial = "never", overlap: Overlap = "refuse"
+    state: Services, exchange: Exchange, text: str, *, partial: Partial = "never", overlap: Overlap = "refuse"
 ) -> Statement:
     """Checks the statement, decides for every schema in it, and notes all of it in the exchange."""
-    exchange.op = "sql"
-    tree, schemas, exchange.shape = await in_bulk(_read, text)
-    exchange.schemas = tuple(schemas)
+    exchange.asks(op="sql")
+    tree, schemas, shape = await in_bulk(_read, text)
+    exchange.asks(schemas=schemas, shape=shape)
     closed = [name for name, schema in schemas.items() if schema.meta.lookup_only]
     if closed:
         slug = schemas[closed[0]].meta.slug
@@ -65,8 +65,7 @@ async def authorise(
     made = await in_bulk(bound, tree, schemas, granted)
     refs = {table.schema.name: _refs(state, exchange, table) for table in made.tables}
     asked = [ref for found in refs.values() for ref in found if ref.grant is not None]
-    exchange.providers = tuple(dict.fromkeys(ref.agency for ref in asked))
-    exchange.datasets = tuple(dict.fromkeys(DatasetUse(ref.dataset, ref.revision) for ref in asked))
+    exchange.touches((ref.agency for ref in asked), (DatasetUse(ref.dataset, ref.revision) for ref in asked))
     return Statement(made, refs, partial, overlap)
 
 
@@ -78,16 +77,16 @@ def _read(text: str) -> tuple[exp.Query, dict[str, SchemaDef], str]:
 
 
 async def answer(
-    state: State,
+    state: Services,
     exchange: Exchange,
     statement: Statement,
-    wanted: Wanted,
+    wanted: AnswerForm,
     spool: Spool,
     *,
     limit: int | None = None,
     seconds: float = SECONDS,
     progress: Callable[[Loader], None] | None = None,
-) -> Made:
+) -> FinishedAnswer:
     """Intent, reads, the worker, the finished answer. Leaving this function ends the worker and every read."""
     ends = time.monotonic() + seconds
     await exchange.intend(state.log)
@@ -116,7 +115,7 @@ async def answer(
         meta={"has_more": result.more, **overlap},
     )
     await in_bulk(_write, found, summary, wanted, spool)
-    return Made(spool, summary.complete, count, wanted)
+    return FinishedAnswer(spool, summary.complete, count, wanted)
 
 
 async def _rows(worker: SqlWorker, bound: Bound, limit: int | None, ends: float) -> list[pa.RecordBatch]:
@@ -152,7 +151,7 @@ async def _overlap(worker: SqlWorker, statement: Statement, ends: float) -> dict
     return {"overlap": most} if len(found) == 1 else {"overlap": most, "overlaps": list(found.values())}
 
 
-def _write(found: Settled, summary: Summary, wanted: Wanted, spool: Spool) -> None:
+def _write(found: Settled, summary: Summary, wanted: AnswerForm, spool: Spool) -> None:
     columns = Columns(schema=found.schema, sourced=False, types=found.types)
     writer = writer_of(wanted.form, columns, spool, indonesian=wanted.indonesian)
     try:
@@ -164,7 +163,7 @@ def _write(found: Settled, summary: Summary, wanted: Wanted, spool: Spool) -> No
         writer.close()
 
 
-def _granted(state: State, exchange: Exchange, schema: SchemaDef) -> frozenset[str]:
+def _granted(state: Services, exchange: Exchange, schema: SchemaDef) -> frozenset[str]:
     """The fields of a schema that some provider grants; the refusal when none grants any."""
     decisions = [
         state.access.decide(exchange.principal, schema, found.agency, "sql", exchange.assertions)
@@ -180,7 +179,7 @@ def _granted(state: State, exchange: Exchange, schema: SchemaDef) -> frozenset[s
     return frozenset().union(*masked)
 
 
-def _refs(state: State, exchange: Exchange, table: TableUse) -> tuple[DatasetRef, ...]:
+def _refs(state: Services, exchange: Exchange, table: TableUse) -> tuple[DatasetRef, ...]:
     """The datasets of one table under the grants for just its fields. One that withholds a named field is left out."""
     datasets = state.sources.of_schema(table.schema.name)
     decisions = [
@@ -199,13 +198,9 @@ def _refs(state: State, exchange: Exchange, table: TableUse) -> tuple[DatasetRef
 
 
 def _note(exchange: Exchange, bound: Bound, reads: Sequence[BulkRead], rows: int) -> None:
-    exchange.rows = rows
-    exchange.sources = merged_statuses(reads)
-    exchange.rejected = sum(status.rejected_rows for status in exchange.sources)
-    exchange.complete = all(read.complete for read in reads)
     only_checked = {(table.schema.name, name) for table in bound.tables for name in table.also}
-    exchange.fields = tuple(
-        dict.fromkeys(
-            name for read in reads for name in read.fields if (read.query.schema.name, name) not in only_checked
-        )
+    fields = dict.fromkeys(
+        name for read in reads for name in read.fields if (read.query.schema.name, name) not in only_checked
     )
+    complete = all(read.complete for read in reads)
+    exchange.answered(ReadOutcome(rows, tuple(fields), complete, merged_statuses(reads)))

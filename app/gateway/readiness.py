@@ -22,7 +22,7 @@ from app.datasets.mapping.codes import empty_code_book
 from app.errors import StoreUnavailable
 from app.federation.question.query import DatasetRef, Grant, Query
 from app.federation.reading.executor import execute
-from app.gateway.state import State
+from app.gateway.services import Services
 from app.schemas import registry
 
 _MANIFEST = {
@@ -75,7 +75,7 @@ def _dataset() -> MappedSource:
     )
 
 
-async def internal_query(state: State) -> None:
+async def internal_query(state: Services) -> None:
     """Raises `StoreUnavailable` when the one record does not come out."""
     schema = registry.get("wilayah")
     ref = DatasetRef("internal", "internal-ready", 1, _dataset(), Grant(frozenset(schema.fields)))

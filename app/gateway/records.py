@@ -19,14 +19,14 @@ from app.federation.question.query import Answer, DatasetRef, Query, SourceStatu
 from app.federation.reading.executor import execute
 from app.filters.tree import properties
 from app.gateway.access import dataset_ref, note_decisions, refusal_of
-from app.gateway.exchange import Exchange
-from app.gateway.sources import Opened
-from app.gateway.state import State
+from app.gateway.exchange import Exchange, ReadOutcome
+from app.gateway.services import Services
+from app.gateway.sources import OpenDataset
 from app.schemas.registry import SchemaDef
 
 
 async def read(
-    state: State, exchange: Exchange, schema: SchemaDef, operation: Operation, raw_of: Callable[[], RawQuery]
+    state: Services, exchange: Exchange, schema: SchemaDef, operation: Operation, raw_of: Callable[[], RawQuery]
 ) -> tuple[Answer, str | None]:
     """The federated answer to a list or search, and the cursor of the next page.
 
@@ -35,7 +35,7 @@ async def read(
     return await page(state, exchange, authorise(state, exchange, schema, operation, raw_of))
 
 
-async def page(state: State, exchange: Exchange, asked: Authorised) -> tuple[Answer, str | None]:
+async def page(state: Services, exchange: Exchange, asked: Authorised) -> tuple[Answer, str | None]:
     """One page of an authorised question, and the cursor of the next."""
     bound = query_hash(asked.query, policy_of(asked.decisions))
     query = cursor.resume(state.cursor_key, asked.raw.cursor, asked.query, bound)
@@ -54,10 +54,10 @@ class Authorised:
 
 
 def authorise(
-    state: State, exchange: Exchange, schema: SchemaDef, operation: Operation, raw_of: Callable[[], RawQuery]
+    state: Services, exchange: Exchange, schema: SchemaDef, operation: Operation, raw_of: Callable[[], RawQuery]
 ) -> Authorised:
     """Decides, binds, decides again for what is really asked, and notes all of it in the exchange."""
-    exchange.schemas = (schema.name,)
+    exchange.asks(schemas=(schema.name,))
     datasets = state.sources.of_schema(schema.name)
     decisions = _decide(state, exchange, schema, operation, datasets, None)
     note_decisions(exchange, decisions)
@@ -65,8 +65,7 @@ def authorise(
     raw = raw_of()
     query = bind(schema, raw, state.settings.page_rows)
     known_agencies(state, query.agencies or ())
-    exchange.shape = query_shape(query)
-    exchange.question = raw.told()
+    exchange.asks(shape=query_shape(query), question=raw.told())
     chosen = datasets
     if query.agencies is not None:
         chosen = tuple(found for found in datasets if found.agency in query.agencies)
@@ -79,7 +78,7 @@ def authorise(
     return Authorised(raw, query, refs, decisions)
 
 
-def known_agencies(state: State, names: Sequence[str]) -> None:
+def known_agencies(state: Services, names: Sequence[str]) -> None:
     """Raises `ValidationFailed` for a name that no agency has: nothing is recorded of an agency that does not exist."""
     for place, name in enumerate(names):
         if name not in state.catalog.agencies:
@@ -89,15 +88,16 @@ def known_agencies(state: State, names: Sequence[str]) -> None:
             raise ValidationFailed(detail, errors=[FieldError(f"agencies/{place}", "agency_unknown", detail)])
 
 
-async def run(state: State, exchange: Exchange, query: Query, refs: Sequence[DatasetRef]) -> Answer:
+async def run(state: Services, exchange: Exchange, query: Query, refs: Sequence[DatasetRef]) -> Answer:
     """Intent, then the sources; what came of it is noted in the exchange also when it is an error."""
     await exchange.intend(state.log)
     deadline = time.monotonic() + state.settings.request_seconds
     try:
         answer = await execute(query, refs, state.runtime.until(deadline, exchange.principal.client_id))
     except SimpulError as error:
-        exchange.sources = _legs(error)
-        note_sources(state, exchange.sources)
+        legs = _legs(error)
+        exchange.answered(ReadOutcome(sources=legs))
+        note_sources(state, legs)
         raise
     note_answer(exchange, answer)
     note_sources(state, answer.sources)
@@ -106,14 +106,10 @@ async def run(state: State, exchange: Exchange, query: Query, refs: Sequence[Dat
 
 def note_answer(exchange: Exchange, answer: Answer) -> None:
     """Counts and legs of the answer, for the closing entry."""
-    exchange.rows = len(answer.records)
-    exchange.rejected = sum(source.rejected_rows for source in answer.sources)
-    exchange.complete = answer.complete
-    exchange.fields = answer.fields
-    exchange.sources = answer.sources
+    exchange.answered(ReadOutcome(len(answer.records), answer.fields, answer.complete, answer.sources))
 
 
-def note_sources(state: State, sources: Sequence[SourceStatus]) -> None:
+def note_sources(state: Services, sources: Sequence[SourceStatus]) -> None:
     """Counts what each source did, and notes the rejects that the reads met (quarantine) and how they ended (health)."""
     for source in sources:
         state.metrics.count_scan(source.agency, source.status, source.elapsed_ms / 1000)
@@ -121,11 +117,11 @@ def note_sources(state: State, sources: Sequence[SourceStatus]) -> None:
 
 
 def _decide(
-    state: State,
+    state: Services,
     exchange: Exchange,
     schema: SchemaDef,
     operation: Operation,
-    datasets: Sequence[Opened],
+    datasets: Sequence[OpenDataset],
     query: Query | None,
 ) -> list[Decision]:
     """One decision a provider. While nobody provides the schema, the question is put for a provider of that kind."""
@@ -162,8 +158,7 @@ def _refuse(schema: SchemaDef, decisions: Sequence[Decision], asked: frozenset[s
 def note_datasets(exchange: Exchange, refs: Sequence[DatasetRef]) -> None:
     """The providers that may be asked, for the intent entry."""
     asked = [ref for ref in refs if ref.grant is not None]
-    exchange.providers = tuple(dict.fromkeys(ref.agency for ref in asked))
-    exchange.datasets = tuple(DatasetUse(ref.dataset, ref.revision) for ref in asked)
+    exchange.touches((ref.agency for ref in asked), (DatasetUse(ref.dataset, ref.revision) for ref in asked))
 
 
 def _legs(error: SimpulError) -> Sequence[SourceStatus]:

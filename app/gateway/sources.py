@@ -35,7 +35,7 @@ log = structlog.get_logger("simpul.sources")
 
 
 @dataclass(frozen=True, slots=True)
-class Opened:
+class OpenDataset:
     """A dataset ready to be asked (or the error that it answers with)."""
 
     agency: str
@@ -128,7 +128,7 @@ class Opener:
 
 
 @dataclass(frozen=True, slots=True)
-class Published:
+class PublishedConnector:
     """A connector with an active revision as the catalogue has it; one that is `away` (suspended, retired) is not asked."""
 
     agency: Agency
@@ -141,31 +141,31 @@ class SourcePool:
 
     def __init__(self, opener: Opener) -> None:
         self._opener = opener
-        self._opened: Mapping[str, Opened] = {}
-        self._by_schema: Mapping[str, tuple[Opened, ...]] = {}
+        self._opened: Mapping[str, OpenDataset] = {}
+        self._by_schema: Mapping[str, tuple[OpenDataset, ...]] = {}
         self._marks: Mapping[str, object] = {}
 
-    def of_schema(self, schema: str) -> tuple[Opened, ...]:
+    def of_schema(self, schema: str) -> tuple[OpenDataset, ...]:
         """Datasets of one schema, by agency and dataset."""
         return self._by_schema.get(schema, ())
 
-    def retired(self, schema: str, agencies: Collection[str]) -> tuple[Opened, ...]:
+    def retired(self, schema: str, agencies: Collection[str]) -> tuple[OpenDataset, ...]:
         """Datasets of one schema that these agencies retired: whoever names the agency is told that they are gone."""
         found = [one for one in self._opened.values() if one.retired and one.schema.name == schema]
         return tuple(sorted((one for one in found if one.agency in agencies), key=lambda one: one.dataset))
 
-    def get(self, connector: str) -> Opened | None:
+    def get(self, connector: str) -> OpenDataset | None:
         """The dataset of a published connector."""
         return self._opened.get(connector)
 
-    def all(self) -> Iterable[Opened]:
+    def all(self) -> Iterable[OpenDataset]:
         """Every opened dataset that is not retired."""
         return [found for found in self._opened.values() if not found.retired]
 
-    async def replace(self, published: Iterable[Published], codes: CodeBook, secrets_stamp: int) -> None:
+    async def replace(self, published: Iterable[PublishedConnector], codes: CodeBook, secrets_stamp: int) -> None:
         """Opens what is new or changed, keeps what is the same, closes what is gone (after readers let go)."""
         marks: dict[str, object] = {}
-        opened: dict[str, Opened] = {}
+        opened: dict[str, OpenDataset] = {}
         for item in published:
             name = item.connector.id
             marks[name] = (
@@ -179,7 +179,7 @@ class SourcePool:
             same = self._opened.get(name) if self._marks.get(name) == marks[name] else None
             opened[name] = same if same is not None else await asyncio.to_thread(self._open, item, codes)
         gone = [old for name, old in self._opened.items() if opened.get(name) is not old]
-        by_schema: dict[str, list[Opened]] = {}
+        by_schema: dict[str, list[OpenDataset]] = {}
         for dataset in sorted(opened.values(), key=lambda found: (found.agency, found.dataset)):
             if not dataset.retired:
                 by_schema.setdefault(dataset.schema.name, []).append(dataset)
@@ -194,7 +194,7 @@ class SourcePool:
         for dataset in opened.values():
             await dataset.source.close()
 
-    def _open(self, item: Published, codes: CodeBook) -> Opened:
+    def _open(self, item: PublishedConnector, codes: CodeBook) -> OpenDataset:
         active = item.connector
         schema = registry.get(active.schema_ref)
         manifest: Manifest | None = None
@@ -210,6 +210,6 @@ class SourcePool:
             if not item.away:
                 log.warning("connector_not_opened", connector=active.id, code=caught.code)
             error, source = caught, BrokenSource(caught, schema)
-        return Opened(
+        return OpenDataset(
             item.agency.id, active.id, active.revision, schema, source, manifest, error, active.state is State.RETIRED
         )

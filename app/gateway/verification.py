@@ -27,10 +27,10 @@ from app.errors import (
 from app.federation.question.query import Query
 from app.federation.reading.executor import execute
 from app.gateway.access import dataset_ref, note_decisions
-from app.gateway.exchange import Exchange
+from app.gateway.exchange import Exchange, ReadOutcome
 from app.gateway.records import note_answer, note_datasets, note_sources
-from app.gateway.sources import Opened
-from app.gateway.state import State
+from app.gateway.services import Services
+from app.gateway.sources import OpenDataset
 from app.schemas.registry import SchemaDef
 from app.schemas.validation import validate_row
 
@@ -48,13 +48,13 @@ class Verification:
     status_dasar: str | None
 
 
-Allowed = tuple[tuple[Opened, ...], Decision]
+Allowed = tuple[tuple[OpenDataset, ...], Decision]
 """The datasets of the one provider under the one agreement that fits."""
 
 
-def authorise(state: State, exchange: Exchange, schema: SchemaDef) -> Allowed:
+def authorise(state: Services, exchange: Exchange, schema: SchemaDef) -> Allowed:
     """The decision, before any look at the values. The datasets of the provider that an agreement names, or the refusal."""
-    exchange.schemas = (schema.name,)
+    exchange.asks(schemas=(schema.name,))
     datasets = state.sources.of_schema(schema.name)
     if not datasets:
         exchange.decide(allow=False, rule="no_agreement")
@@ -78,7 +78,7 @@ def authorise(state: State, exchange: Exchange, schema: SchemaDef) -> Allowed:
 
 
 async def verify(
-    state: State,
+    state: Services,
     exchange: Exchange,
     schema: SchemaDef,
     allowed: Allowed,
@@ -102,22 +102,22 @@ async def verify(
     await state.verifications.admit(state.log, agreement, subject, number)
     refs = [dataset_ref(opened, decision) for opened in datasets]
     note_datasets(exchange, refs)
-    exchange.shape = f"{subject} = ?" + "".join(f" and {name} ~ ?" for name in given)
-    exchange.subjects.append(Subject(subject, number, "asked"))
+    exchange.asks(shape=f"{subject} = ?" + "".join(f" and {name} ~ ?" for name in given))
+    exchange.concerns(Subject(subject, number, "asked"))
     await exchange.intend(state.log)
     query = Query(schema=schema, key=schema.key_of({subject: number}), operation="verify", partial="never", limit=2)
     deadline = time.monotonic() + state.settings.request_seconds
     try:
         answer = await execute(query, refs, state.runtime.until(deadline, exchange.principal.client_id))
     except RecordNotFound:
-        exchange.rows = 0
+        exchange.answered(ReadOutcome(0))
         state.verifications.missed(agreement, exchange.principal.client_id)
         return Verification("tidak_ditemukan", {}, None, None)
     note_answer(exchange, answer)
     note_sources(state, answer.sources)
     if len(answer.records) > 1:
         raise AllSourcesFailed(f"{datasets[0].agency} holds this {subject} more than once; it must mend its register")
-    exchange.subjects.append(Subject(subject, number, "compared"))
+    exchange.concerns(Subject(subject, number, "compared"))
     return _compared(answer.records[0].record, given, decision)
 
 

@@ -25,9 +25,9 @@ from app.federation.survivorship import (
 from app.filters.evaluation import compile_predicate
 from app.filters.tree import TRUE, Filter, all_of, conjuncts, properties
 from app.gateway import records
-from app.gateway.exchange import Exchange
+from app.gateway.exchange import Exchange, ReadOutcome
 from app.gateway.records import Authorised
-from app.gateway.state import State
+from app.gateway.services import Services
 from app.schemas.registry import SchemaDef
 
 PIECE_ROWS = 1000
@@ -64,7 +64,7 @@ class ConflictPage:
 
 
 async def read(
-    state: State, exchange: Exchange, schema: SchemaDef, operation: Operation, raw_of: Callable[[], RawQuery]
+    state: Services, exchange: Exchange, schema: SchemaDef, operation: Operation, raw_of: Callable[[], RawQuery]
 ) -> tuple[Answer | MergedAnswer, str | None]:
     """A list or search in the view that it asks for, and the cursor of the next page."""
     asked = records.authorise(state, exchange, schema, operation, raw_of)
@@ -73,7 +73,7 @@ async def read(
     return await records.page(state, exchange, asked)
 
 
-def merge_rules(state: State, schema: SchemaDef) -> MergeRules:
+def merge_rules(state: Services, schema: SchemaDef) -> MergeRules:
     """Data induk by the agencies' names, freshness by the manifests."""
     agencies = state.catalog.agencies.values()
     masters = frozenset(agency.id for agency in agencies if is_master(schema, agency.name))
@@ -98,7 +98,7 @@ def in_key_order(schema: SchemaDef) -> tuple[SortKey, ...]:
     return tuple(SortKey(name) for name in schema.meta.key)
 
 
-async def _merged_page(state: State, exchange: Exchange, asked: Authorised) -> tuple[MergedAnswer, str | None]:
+async def _merged_page(state: Services, exchange: Exchange, asked: Authorised) -> tuple[MergedAnswer, str | None]:
     schema, query = asked.query.schema, asked.query
     if query.sort not in ((), in_key_order(schema)):
         detail = f"a merged view is sorted by its key: {', '.join(schema.meta.key)}"
@@ -128,7 +128,7 @@ def _only(merged: Merged, fields: tuple[str, ...] | None) -> Merged:
 
 
 async def conflicts(
-    state: State, exchange: Exchange, schema: SchemaDef, raw_of: Callable[[], RawQuery]
+    state: Services, exchange: Exchange, schema: SchemaDef, raw_of: Callable[[], RawQuery]
 ) -> tuple[ConflictPage, str | None]:
     """Keys of which agencies say different things, in key order; only fields that the caller may see."""
     asked = records.authorise(state, exchange, schema, "list", raw_of)
@@ -147,7 +147,7 @@ async def conflicts(
 
 
 async def _groups(
-    state: State, exchange: Exchange, query: Query, asked: Authorised, seen: _Seen
+    state: Services, exchange: Exchange, query: Query, asked: Authorised, seen: _Seen
 ) -> AsyncIterator[list[AnswerRecord]]:
     """The records of each key, key by key; a key at the end of a piece waits for the next piece."""
     piece, waiting = replace(query, limit=PIECE_ROWS), list[AnswerRecord]()
@@ -165,13 +165,13 @@ async def _groups(
     raise AggregateTooLarge(f"more than {most} records were read for one page; narrow the filter", limit_rows=most)
 
 
-def _resumed(state: State, asked: Authorised, query: Query, view: str) -> tuple[Query, str]:
+def _resumed(state: Services, asked: Authorised, query: Query, view: str) -> tuple[Query, str]:
     query = replace(query, sort=in_key_order(query.schema))
     bound = f"{view} {query_hash(asked.query, records.policy_of(asked.decisions))}"
     return cursor.resume(state.cursor_key, asked.raw.cursor, query, bound), bound
 
 
-def _following(state: State, query: Query, last: AnswerRecord | None, bound: str) -> str | None:
+def _following(state: Services, query: Query, last: AnswerRecord | None, bound: str) -> str | None:
     """Behind every record of the last key."""
     if last is None:
         return None
@@ -181,7 +181,5 @@ def _following(state: State, query: Query, last: AnswerRecord | None, bound: str
 
 
 def _note(exchange: Exchange, rows: int, seen: _Seen, fields: tuple[str, ...] | None = None) -> None:
-    exchange.rows, exchange.complete = rows, seen.complete
-    if fields is not None:
-        exchange.fields = tuple(name for name in exchange.fields if name in fields)
-    exchange.sources = list(seen.sources.values())
+    shown = None if fields is None else tuple(name for name in exchange.fields if name in fields)
+    exchange.answered(ReadOutcome(rows, shown, seen.complete, list(seen.sources.values())))

@@ -20,7 +20,8 @@ from app.audit.read.summary import summarise
 from app.audit.store.contract import StoredEntry
 from app.errors import NotFound, OfficerRequired
 from app.gateway.erasures import personal_schemas, subject_tags
-from app.gateway.state import State
+from app.gateway.exchange import ReadOutcome
+from app.gateway.services import Services
 
 router = APIRouter(prefix="/v2", tags=["audit"], include_in_schema=False)
 
@@ -28,7 +29,7 @@ _MOST_USAGES = 1000
 _YEAR_US = 366 * 86_400_000_000
 
 
-def _state(request: Request) -> State:
+def _state(request: Request) -> Services:
     state = services(request)
     exchange(request).decide(allow=state.settings.data_tracker, rule="data_tracker")
     if not state.settings.data_tracker:
@@ -67,7 +68,7 @@ async def find_usage(request: Request) -> Response:
         raise wrong("limit", f"between 1 and {_MOST_USAGES}")
     id_type = next(iter(personal_schemas().values()))
     tags = subject_tags(state, id_type, code)
-    under_way.subjects.append(Subject(id_type, code, "asked"))
+    under_way.concerns(Subject(id_type, code, "asked"))
     zone = state.settings.zone
     wanted = ExchangeFilter(
         tags=tags,
@@ -89,12 +90,12 @@ async def find_usage(request: Request) -> Response:
         width_us=_YEAR_US, offset_us=0, dimension=None,
     )  # fmt: skip
     usages = [_usage(state, entry) for entry in found[offset : offset + limit]]
-    under_way.rows = len(usages)
+    under_way.answered(ReadOutcome(len(usages)))
     document = {"totalUsages": counted.total.entries, "usages": usages}
     return answer(document, headers={"cache-control": "no-store"})
 
 
-def _usage(state: State, entry: StoredEntry) -> dict[str, Any]:
+def _usage(state: Services, entry: StoredEntry) -> dict[str, Any]:
     found = entry.members
     member = (found.get("client") or {}).get("agency", "")
     agency = state.catalog.agencies.get(member.rsplit("/", 1)[-1])

@@ -11,7 +11,7 @@ from fastapi import Request
 from app.api.layer.dependencies import principal
 from app.audit.read.filters import ExchangeFilter, Scope
 from app.errors import FieldError, ValidationFailed
-from app.gateway.state import State
+from app.gateway.services import Services
 
 _TEXTS = {
     "consumer": "agency",
@@ -79,13 +79,13 @@ def filter_parameters() -> list[dict[str, Any]]:
     ]
 
 
-def scope_of(request: Request, state: State) -> Scope:
+def scope_of(request: Request, state: Services) -> Scope:
     """Whose entries the caller sees."""
     caller = principal(request)
     return Scope(None) if caller.role == "supervisor" else Scope(state.names.member(caller.agency))
 
 
-def exchange_filter(state: State, given: dict[str, str]) -> ExchangeFilter:
+def exchange_filter(state: Services, given: dict[str, str]) -> ExchangeFilter:
     """The filter of these parameters (names of `FILTER_NAMES`); `ValidationFailed` names what is wrong."""
     wanted: dict[str, Any] = {}
     for name, value in given.items():

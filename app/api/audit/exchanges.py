@@ -14,6 +14,7 @@ from app.audit.read.search import Cursor, ExchangeSearch, Inclusion
 from app.audit.store.contract import StoredEntry
 from app.errors import LimitOutOfRange
 from app.federation.question import cursor as signed
+from app.gateway.exchange import ReadOutcome
 
 router = APIRouter(prefix="/v1/exchanges", tags=["audit"])
 
@@ -49,10 +50,10 @@ async def list_exchanges(request: Request) -> Response:
     position = signed.open_token(state.cursor_key, _SUBJECT, bound, token) if token else None
     cursor = Cursor(*position) if position else None
     under_way.decide(allow=True, rule="auditor_scope" if scope.agency else "supervisor")
-    under_way.shape = "&".join(f"{name}=?" for name in sorted(given)) or None
-    under_way.detail["filter"] = given
+    under_way.asks(shape="&".join(f"{name}=?" for name in sorted(given)) or None)
+    under_way.tells(filter=given)
     page = await ExchangeSearch(state.log, state.log.reader).search(wanted, scope, limit=limit, cursor=cursor)
-    under_way.rows = len(page.entries)
+    under_way.answered(ReadOutcome(len(page.entries)))
     following = None
     if page.next is not None:
         following = signed.make_token(state.cursor_key, _SUBJECT, bound, [page.next.tree_size, page.next.before_idx])
@@ -74,9 +75,9 @@ async def get_exchange(exchange_id: str, request: Request) -> Response:
     state, under_way = services(request), exchange(request)
     scope = scope_of(request, state)
     under_way.decide(allow=True, rule="auditor_scope" if scope.agency else "supervisor")
-    under_way.detail["read"] = exchange_id[:64]
+    under_way.tells(read=exchange_id[:64])
     found = await ExchangeSearch(state.log, state.log.reader).exchange(exchange_id, scope)
-    under_way.rows = len(found.entries)
+    under_way.answered(ReadOutcome(len(found.entries)))
     closing = next(
         (entry for entry in reversed(found.entries) if entry.members["kind"] != "delivery"), found.entries[-1]
     )

@@ -18,6 +18,7 @@ from app.audit.store.contract import StoredEntry
 from app.audit.tlog.receipts import SUFFIX, receipt_of
 from app.audit.tlog.tiles import parse_tile
 from app.errors import ExchangeUnknown, NotFound
+from app.gateway.exchange import ReadOutcome
 
 router = APIRouter(tags=["log"])
 
@@ -72,7 +73,7 @@ async def get_entries(path: str, request: Request) -> Response:
     """The entries' exact bytes (C2SP tlog-tiles), for auditors and supervisors; each read is itself an entry."""
     under_way = exchange(request)
     under_way.decide(allow=True, rule="role")
-    under_way.detail["read"] = f"entries/{path[:64]}"
+    under_way.tells(read=f"entries/{path[:64]}")
     return await _tile(request, f"entries/{path}")
 
 
@@ -116,7 +117,7 @@ async def get_receipt(exchange_id: str, request: Request) -> Response:
     member = state.names.member(caller.agency)
     scope = Scope(None if caller.role == "supervisor" else member)
     under_way.decide(allow=True, rule="supervisor" if scope.agency is None else "party")
-    under_way.detail["read"] = exchange_id[:64]
+    under_way.tells(read=exchange_id[:64])
     search = ExchangeSearch(state.log, state.log.reader)
     found = await search.exchange(exchange_id, scope)
     entry = _closing(found.entries)
@@ -125,7 +126,7 @@ async def get_receipt(exchange_id: str, request: Request) -> Response:
         raise ExchangeUnknown("no exchange with this id is in the log, or not one of your agency")
     checkpoint = await covering_checkpoint(state.log, state.log.reader, entry.idx + 1)
     proof = await search.inclusion(entry.idx, entry.leaf_hash, checkpoint)
-    under_way.rows = 1
+    under_way.answered(ReadOutcome(1))
     receipt = receipt_of(entry.idx, proof.hashes, checkpoint.note, entry.entry_bytes, entry.detail)
     disposition = f'attachment; filename="{entry.members["xid"]}{SUFFIX}"'
     headers = {"cache-control": "no-store", "content-disposition": disposition}

@@ -17,6 +17,7 @@ from app.audit.store.contract import StoredEntry
 from app.errors import CaseRequired
 from app.federation.question import cursor as signed
 from app.gateway.erasures import subject_tags
+from app.gateway.exchange import ReadOutcome
 
 router = APIRouter(prefix="/v1", tags=["audit"])
 
@@ -51,8 +52,8 @@ async def find_usage(request: Request) -> Response:
     scope, zone = scope_of(request, state), state.settings.zone
     tags = subject_tags(state, body.subject.id_type, body.subject.value)
     under_way.decide(allow=True, rule="auditor_scope" if scope.agency else "supervisor")
-    under_way.shape = f"{body.subject.id_type} = ?"
-    under_way.subjects.append(Subject(body.subject.id_type, body.subject.value, "asked"))
+    under_way.asks(shape=f"{body.subject.id_type} = ?")
+    under_way.concerns(Subject(body.subject.id_type, body.subject.value, "asked"))
     wanted = ExchangeFilter(
         from_us=moment(body.from_, "from", zone) if body.from_ else None,
         to_us=moment(body.to, "to", zone) if body.to else None,
@@ -63,7 +64,7 @@ async def find_usage(request: Request) -> Response:
     search = ExchangeSearch(state.log, state.log.reader)
     page = await search.search(wanted, scope, limit=body.limit, cursor=Cursor(*place) if place else None)
     roles = await search.roles([entry.idx for entry in page.entries], tags)
-    under_way.rows = len(page.entries)
+    under_way.answered(ReadOutcome(len(page.entries)))
     following = None
     if page.next is not None:
         following = signed.make_token(state.cursor_key, _SUBJECT, bound, [page.next.tree_size, page.next.before_idx])

@@ -2,30 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict
-from datetime import UTC, date, datetime
+from datetime import date
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
 from app.access import agreements
 from app.access.agreements import Agreement, Terms
-from app.access.days import local_day
 from app.access.principals import Principal
-from app.access.terms import check_terms
 from app.api.layer.bodies import answer, read_model
 from app.api.layer.dependencies import exchange, json_body, only_parameters, principal, services
 from app.api.layer.wire import AgreementBody, ReasonBody
-from app.errors import FieldError, RequestError, ValidationFailed
-from app.federation.question.binder import RawQuery, bind
-from app.federation.reading.masks import mask_fault
-from app.gateway.access import facts_of
-from app.gateway.connectors import act
+from app.gateway import agreements as agreeing
+from app.gateway.agreements import today
 from app.gateway.exchange import Assertions
-from app.gateway.state import State
+from app.gateway.services import Services
 from app.schemas import registry
-from app.schemas.registry import SchemaDef
 
 router = APIRouter(prefix="/v1", tags=["governance"])
 
@@ -53,7 +46,7 @@ async def list_access(request: Request) -> Response:
     """Schema by schema and provider by provider: which fields, under which agreement, until when."""
     only_parameters(request)
     state, caller = services(request), principal(request)
-    today = _today(state)
+    day = today(state)
     items = [
         {
             "schema": agreement.terms.schema,
@@ -64,7 +57,7 @@ async def list_access(request: Request) -> Response:
             "basis": agreement.terms.basis,
             "valid_until": agreement.terms.valid_until,
         }
-        for agreement in state.access.snapshot.usable(caller, today)
+        for agreement in state.access.snapshot.usable(caller, day)
     ]
     return answer({"items": _open_access(state, caller) + items})
 
@@ -77,7 +70,7 @@ async def list_agreements(request: Request) -> Response:
     async with state.database.read() as connection:
         agency = None if caller.role in agreements.SEES_ALL else caller.agency
         found = await agreements.list_agreements(connection, agency=agency)
-    return answer({"items": [_document(agreement, _today(state)) for agreement in found]})
+    return answer({"items": [_document(agreement, today(state)) for agreement in found]})
 
 
 @router.post(
@@ -86,12 +79,11 @@ async def list_agreements(request: Request) -> Response:
 async def propose_agreement(request: Request) -> Response:
     """By the consumer's steward (or the walidata). Active once the provider and then the walidata have approved."""
     body = read_model(request, AgreementBody)
-    state, caller, under_way = services(request), principal(request), exchange(request)
-    schema = registry.get(body.schema_name)
+    state = services(request)
     terms = Terms(
         provider=body.provider,
         consumer=body.consumer,
-        schema=schema.name,
+        schema=registry.get(body.schema_name).name,
         fields=tuple(body.fields),
         purposes=tuple(body.purposes),
         basis=body.basis,
@@ -101,19 +93,8 @@ async def propose_agreement(request: Request) -> Response:
         row_filter=body.row_filter,
         masks=body.masks,
     )
-    for agency in (body.provider, body.consumer):
-        state.agency(agency)
-    check_terms(terms, facts_of(schema), state.access.snapshot.purposes, _today(state), agreement_id=body.id)
-    _check_row_filter(schema, body.row_filter)
-    _check_masks(schema, body.masks)
-    under_way.providers, under_way.schemas = (body.provider,), (schema.name,)
-    made = await act(
-        state,
-        under_way,
-        lambda found: agreements.propose(found, terms, caller, datetime.now(UTC), agreement_id=body.id),
-    )
-    under_way.agreement = made.id
-    return answer(_document(made, _today(state)), 201, {"location": f"/v1/agreements/{made.id}"})
+    made = await agreeing.propose(state, exchange(request), terms, agreement_id=body.id)
+    return answer(_document(made, today(state)), 201, {"location": f"/v1/agreements/{made.id}"})
 
 
 @router.get("/agreements/{agreement}", summary="One agreement")
@@ -123,18 +104,14 @@ async def get_agreement(agreement: str, request: Request) -> Response:
     state, caller = services(request), principal(request)
     async with state.database.read() as connection:
         found = await agreements.visible_agreement(connection, agreement, caller)
-    return answer(_document(found, _today(state)))
+    return answer(_document(found, today(state)))
 
 
 @router.post("/agreements/{agreement}/approve", summary="Approve an agreement")
 async def approve_agreement(agreement: str, request: Request) -> Response:
     """First the provider's steward, then the walidata: the agreement is active from its first day."""
-    state, caller = services(request), principal(request)
-
-    async def change(connection: Any) -> Agreement:
-        return await agreements.approve(connection, agreement, caller, datetime.now(UTC), today=_today(state))
-
-    return await _moved(request, agreement, change)
+    state = services(request)
+    return answer(_document(await agreeing.approve(state, exchange(request), agreement), today(state)))
 
 
 @router.post(
@@ -144,12 +121,9 @@ async def approve_agreement(agreement: str, request: Request) -> Response:
 )
 async def end_agreement(agreement: str, request: Request) -> Response:
     """By a steward of either side or the walidata, before its last day; also withdraws a proposal."""
-    body, caller = read_model(request, ReasonBody), principal(request)
-
-    async def change(connection: Any) -> Agreement:
-        return await agreements.end(connection, agreement, caller, datetime.now(UTC), reason=body.reason)
-
-    return await _moved(request, agreement, change)
+    body, state = read_model(request, ReasonBody), services(request)
+    made = await agreeing.end(state, exchange(request), agreement, body.reason)
+    return answer(_document(made, today(state)))
 
 
 @router.post(
@@ -159,24 +133,12 @@ async def end_agreement(agreement: str, request: Request) -> Response:
 )
 async def revoke_agreement(agreement: str, request: Request) -> Response:
     """By the provider's steward or the walidata; acts within a second on every replica."""
-    body, caller = read_model(request, ReasonBody), principal(request)
-
-    async def change(connection: Any) -> Agreement:
-        return await agreements.revoke(connection, agreement, caller, datetime.now(UTC), reason=body.reason)
-
-    return await _moved(request, agreement, change)
+    body, state = read_model(request, ReasonBody), services(request)
+    made = await agreeing.revoke(state, exchange(request), agreement, body.reason)
+    return answer(_document(made, today(state)))
 
 
-async def _moved(request: Request, agreement: str, change: Any) -> Response:
-    state, under_way = services(request), exchange(request)
-    under_way.detail["agreement"] = agreement
-    made: Agreement = await act(state, under_way, change)
-    under_way.agreement = made.id
-    under_way.providers, under_way.schemas = (made.terms.provider,), (made.terms.schema,)
-    return answer(_document(made, _today(state)))
-
-
-def _open_access(state: State, caller: Principal) -> list[dict[str, Any]]:
+def _open_access(state: Services, caller: Principal) -> list[dict[str, Any]]:
     items = []
     for opened in sorted(state.sources.all(), key=lambda found: (found.schema.name, found.agency)):
         decision = state.access.decide(caller, opened.schema, opened.agency, "list", Assertions())
@@ -193,30 +155,6 @@ def _open_access(state: State, caller: Principal) -> list[dict[str, Any]]:
                 }
             )
     return items
-
-
-def _check_row_filter(schema: SchemaDef, text: str | None) -> None:
-    """As it will be applied: names and literals fit the schema, or the agreement would deny everything on its first day."""
-    if text is None:
-        return
-    try:
-        lang = "cql2-json" if text.lstrip().startswith("{") else "cql2-text"
-        bind(schema, RawQuery(filter=text, filter_lang=lang))
-    except RequestError as error:
-        raise ValidationFailed(
-            "the row filter does not fit the schema", errors=[FieldError("/row_filter", error.code, error.detail)]
-        ) from None
-
-
-def _check_masks(schema: SchemaDef, masks: Mapping[str, str]) -> None:
-    faults = {name: mask_fault(schema.fields[name], mask, schema.meta.key) for name, mask in masks.items()}
-    errors = [FieldError(f"/masks/{name}", "mask_unfit", fault) for name, fault in faults.items() if fault]
-    if errors:
-        raise ValidationFailed(f"a mask does not fit its field: {errors[0].detail}", errors=errors)
-
-
-def _today(state: State) -> date:
-    return local_day(datetime.now(UTC), state.settings.zone)
 
 
 def _document(agreement: Agreement, today: date) -> dict[str, Any]:

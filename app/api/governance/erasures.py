@@ -15,7 +15,7 @@ from app.audit.erasure.requests import ErasureRequest, LegalHold
 from app.errors import FieldError, ValidationFailed
 from app.gateway import erasures
 from app.gateway.erasures import Draft
-from app.gateway.state import State
+from app.gateway.services import Services
 
 router = APIRouter(prefix="/v1", tags=["governance"])
 
@@ -100,7 +100,7 @@ async def release_hold(hold: str, request: Request) -> Response:
     return answer(_hold(await erasures.release(services(request), exchange(request), hold)))
 
 
-def _draft(state: State, body: HoldBody, *, trail: bool = False) -> Draft:
+def _draft(state: Services, body: HoldBody, *, trail: bool = False) -> Draft:
     if (body.subject is None) == (body.range is None):
         rule = "give either subject or range"
         raise ValidationFailed(rule, errors=[FieldError("", "choice", rule)])

@@ -9,12 +9,12 @@ from fastapi import Request
 from app.access.principals import Principal
 from app.errors import ParameterUnknown
 from app.gateway.exchange import Exchange
-from app.gateway.state import State
+from app.gateway.services import Services
 
 
-def services(request: Request) -> State:
+def services(request: Request) -> Services:
     """The open services of this process."""
-    return cast("State", request.app.state.services)
+    return cast("Services", request.app.state.services)
 
 
 def principal(request: Request) -> Principal:

@@ -45,7 +45,7 @@ from app.telemetry import TraceContext
 if TYPE_CHECKING:
     from app.access.principals import Principal
     from app.federation.reading.shares import FairPlaces
-    from app.gateway.state import State
+    from app.gateway.services import Services
 
 log = structlog.get_logger("simpul.api")
 
@@ -83,7 +83,7 @@ class ExchangeLayer:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        services: State = scope["app"].state.services
+        services: Services = scope["app"].state.services
         if scope["method"] == "HEAD":  # answered as GET is, recorded as GET is, sent without its body (RFC 9110 9.3.2)
             scope, send = {**scope, "method": "GET", "simpul.method": "HEAD"}, _headers_only(send)
         services.under_way.enter()
@@ -92,7 +92,7 @@ class ExchangeLayer:
         finally:
             services.under_way.leave()
 
-    async def _serve(self, services: State, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _serve(self, services: Services, scope: Scope, receive: Receive, send: Send) -> None:
         headers = {name: value for name, value in scope["headers"]}  # noqa: C416 - last one wins, as ASGI orders them
         call = _Call(services, scope, receive, send, headers)
         state = scope.setdefault("state", {})
@@ -131,7 +131,7 @@ class ExchangeLayer:
             for held in call.held:
                 held.leave(client)
 
-    async def _public(self, services: State, call: _Call, scope: Scope) -> None:
+    async def _public(self, services: Services, call: _Call, scope: Scope) -> None:
         """Pages, tokens, checkpoints: by address. Whether the process lives is told whatever else it does."""
         if scope["path"] == _LIVE:
             await call.plain(self.app)
@@ -150,7 +150,7 @@ class _Call:
     """One request on its way through the layer."""
 
     def __init__(
-        self, services: State, scope: Scope, receive: Receive, send: Send, headers: dict[bytes, bytes]
+        self, services: Services, scope: Scope, receive: Receive, send: Send, headers: dict[bytes, bytes]
     ) -> None:
         self.services = services
         self.scope = scope
@@ -244,7 +244,7 @@ class _Call:
     @staticmethod
     def _nobody_there(capture: Capture, exchange: Exchange, reason: str) -> None:
         capture.replace(_CLIENT_GONE, {}, b"")
-        exchange.fault["error"] = reason
+        exchange.failed(error=reason)
 
     async def _close_whatever_happens(self, capture: Capture, exchange: Exchange) -> None:
         """Closes in a task of its own, which a cancellation of this one does not reach."""
@@ -356,7 +356,7 @@ class _Call:
     def _fail(self, capture: Capture, error: SimpulError) -> None:
         exchange = self.exchange
         if exchange is not None:
-            exchange.fault = fault_told(error)
+            exchange.failed(**fault_told(error))
             if isinstance(error, AccessDenied):
                 exchange.decide(allow=False, rule=str(error.facts.get("rule", error.code)))
         status, body = self._problem(error)
@@ -454,7 +454,7 @@ def _cancelled_from_outside() -> bool:
     return task is not None and task.cancelling() > 0
 
 
-def authenticate(services: State, authorization: str | None) -> Principal:
+def authenticate(services: Services, authorization: str | None) -> Principal:
     """The principal of an Authorization header; raises `TokenMissing` or `TokenInvalid`."""
     if authorization is None:
         raise TokenMissing("send Authorization: Bearer with a token from /oauth/token")

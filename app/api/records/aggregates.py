@@ -15,7 +15,7 @@ from app.federation.question.aggregate_binder import bind_aggregation
 from app.federation.question.binder import RawQuery
 from app.federation.reading.executor import source_documents
 from app.federation.writers import overlap_document, write_document
-from app.gateway.aggregates import Asked, add_up
+from app.gateway.aggregates import AggregateQuestion, add_up
 from app.schemas.registry import SchemaDef, all_schemas
 
 router = APIRouter(prefix="/v1/records", tags=["records"])
@@ -24,7 +24,7 @@ _MEMBERS = frozenset({"filter", "group_by", "aggregates", "having", "agencies", 
 _CHOICES = {"view": ("records", "merged"), "overlap": ("refuse", "accept")}
 
 
-def _asked(request: Request, schema: SchemaDef) -> Asked:
+def _asked(request: Request, schema: SchemaDef) -> AggregateQuestion:
     only_parameters(request, "f")
     body = read_json(request)
     if not isinstance(body, dict):
@@ -50,7 +50,7 @@ def _asked(request: Request, schema: SchemaDef) -> Asked:
         partial="allow" if allow else "never",
     )
     aggregation = bind_aggregation(schema, body.get("group_by"), body.get("aggregates"), body.get("having"))
-    return Asked(raw, aggregation, body.get("overlap", "refuse"))
+    return AggregateQuestion(raw, aggregation, body.get("overlap", "refuse"))
 
 
 def _add_route(schema: SchemaDef) -> None:

@@ -33,7 +33,7 @@ JobId = Annotated[str, Path(description="Id of the job", max_length=36, examples
 
 
 def _runner(request: Request) -> JobRunner:
-    runner: JobRunner = services(request).background
+    runner: JobRunner = services(request).jobs
     return runner
 
 

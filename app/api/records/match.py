@@ -18,13 +18,13 @@ from app.api.records import examples as docs
 from app.api.records.jobs import accepted
 from app.api.records.spooled import spooled
 from app.errors import FieldError, ValidationFailed
-from app.federation.match import Wanted
+from app.federation.match import MatchKey
 from app.federation.question.binder import unknown_field
 from app.federation.reading.bulk import BulkRead
 from app.federation.sql.loading import merged_statuses
 from app.gateway import exports, matching
+from app.gateway.answers import FinishedAnswer
 from app.gateway.exchange import Exchange
-from app.gateway.exports import Made
 from app.gateway.jobs import JOB_SECONDS, Progress
 from app.gateway.matching import Keys
 from app.gateway.spool import Spool
@@ -73,7 +73,7 @@ def match_routes(router: APIRouter, schema: SchemaDef) -> None:
         asked, keys = matching.authorise(state, under_way, schema, keys_of, "never" if strict else "allow")
         if prefers(request, "respond-async"):
 
-            async def run(own: Exchange, kept: Spool, progress: Progress) -> Made:
+            async def run(own: Exchange, kept: Spool, progress: Progress) -> FinishedAnswer:
                 def note(reads: Sequence[BulkRead]) -> None:
                     progress.rows = sum(read.rows for read in reads)
                     progress.sources = list(merged_statuses(reads))
@@ -141,13 +141,13 @@ def _keys(request: Request, schema: SchemaDef) -> Keys:
     return Keys(wanted, fields, compared)
 
 
-def _wanted(item: Any) -> Wanted:
+def _wanted(item: Any) -> MatchKey:
     """One key; what does not fit is told beside it. Written out: a model of each of a million keys would take seconds."""
     if isinstance(item, str) and len(item) <= _MOST_CHARACTERS:
-        return Wanted(item)
+        return MatchKey(item)
     if not isinstance(item, dict):
         rule = f"a key is a text of at most {_MOST_CHARACTERS} characters, or an object of key and values"
-        return Wanted(item, problem=rule)
+        return MatchKey(item, problem=rule)
     key, values = item.get("key"), item.get("values", {})
     problem = None
     if not isinstance(key, str) or len(key) > _MOST_CHARACTERS:
@@ -158,14 +158,14 @@ def _wanted(item: Any) -> Wanted:
         problem = f"/{unknown[:_MOST_NAME]}: only key and values are known"
     elif wrong := next((name for name, value in values.items() if not _fits(name, value)), None):
         problem = f"/values/{wrong[:_MOST_NAME]}: a text of at most {_MOST_CHARACTERS} characters is needed"
-    return Wanted(key, problem=problem) if problem else Wanted(key, values)
+    return MatchKey(key, problem=problem) if problem else MatchKey(key, values)
 
 
 def _fits(name: str, value: Any) -> bool:
     return len(name) <= _MOST_NAME and isinstance(value, str) and len(value) <= _MOST_CHARACTERS
 
 
-def _from_csv(text: str, schema: SchemaDef) -> tuple[list[Wanted], tuple[str, ...]]:
+def _from_csv(text: str, schema: SchemaDef) -> tuple[list[MatchKey], tuple[str, ...]]:
     """The rows of an upload: `key`, or the field of a simple key; every other column is compared."""
     head = text.partition("\n")[0]
     rows = csv.reader(io.StringIO(text, newline=""), delimiter=";" if ";" in head and "," not in head else ",")
@@ -175,7 +175,7 @@ def _from_csv(text: str, schema: SchemaDef) -> tuple[list[Wanted], tuple[str, ..
         raise ValidationFailed("the CSV needs a column `key`", errors=[FieldError("line 1", "missing", "key")])
     place = names.index(column)
     compared = tuple(name for name in names if name != column)
-    wanted: list[Wanted] = []
+    wanted: list[MatchKey] = []
     for number, row in enumerate(rows, 2):
         if not row:
             continue
@@ -187,5 +187,5 @@ def _from_csv(text: str, schema: SchemaDef) -> tuple[list[Wanted], tuple[str, ..
                 f"at most {MOST_KEYS} keys", errors=[FieldError(f"line {number}", "too_long", "keys")]
             )
         values = {name: cell for name, cell in zip(names, row, strict=True) if name != column and cell != ""}
-        wanted.append(Wanted(row[place].strip(), values))
+        wanted.append(MatchKey(row[place].strip(), values))
     return wanted, compared

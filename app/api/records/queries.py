@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Request, Response
 from pydantic import Field
 
-from app.api.layer.bodies import read_model
+from app.api.layer.bodies import purpose_given, read_model
 from app.api.layer.dependencies import exchange, json_body, services
 from app.api.layer.formats import VARY, asked_format, prefers
 from app.api.layer.wire import Wire
@@ -20,8 +20,8 @@ from app.federation.question.query import Partial
 from app.federation.sql.engine import MOST_ROWS
 from app.federation.sql.loading import Loader, merged_statuses
 from app.gateway import exports, queries
+from app.gateway.answers import AnswerForm, FinishedAnswer
 from app.gateway.exchange import Exchange
-from app.gateway.exports import Made, Wanted
 from app.gateway.jobs import Progress
 from app.gateway.spool import Spool
 
@@ -100,13 +100,13 @@ async def query_records(request: Request) -> Response:
     state, under_way = services(request), exchange(request)
     body = read_model(request, QueryBody)
     if body.purpose is not None:
-        under_way.purpose_given(body.purpose)
+        purpose_given(under_way, body.purpose)
     partial: Partial = "allow" if prefers(request, "partial=allow") else "never"
     statement = await queries.authorise(state, under_way, body.sql, partial=partial, overlap=body.overlap)
-    wanted = Wanted(chosen, indonesian=request.query_params.get("csv") == "id")
+    wanted = AnswerForm(chosen, indonesian=request.query_params.get("csv") == "id")
     if prefers(request, "respond-async"):
 
-        async def run(own: Exchange, kept: Spool, progress: Progress) -> Made:
+        async def run(own: Exchange, kept: Spool, progress: Progress) -> FinishedAnswer:
             def show(loader: Loader) -> None:
                 progress.rows, progress.sources = loader.rows, merged_statuses(loader.reads)
 

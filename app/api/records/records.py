@@ -24,8 +24,8 @@ from app.federation.reading.bulk import BulkRead
 from app.federation.survivorship import MergedAnswer
 from app.federation.writers import write_json, write_merged
 from app.gateway import exports, records, views
+from app.gateway.answers import AnswerForm, FinishedAnswer
 from app.gateway.exchange import Exchange
-from app.gateway.exports import Made, Wanted
 from app.gateway.jobs import JOB_SECONDS, Progress, Run
 from app.gateway.lookups import look_up
 from app.gateway.spool import Spool
@@ -64,14 +64,14 @@ async def _answer(request: Request, result: Answer | MergedAnswer, following: st
     return spooled(made, exchange(request), headers)
 
 
-def _wanted(request: Request, chosen: str) -> Wanted:
-    return Wanted(chosen, indonesian=request.query_params.get("csv") == "id")
+def _wanted(request: Request, chosen: str) -> AnswerForm:
+    return AnswerForm(chosen, indonesian=request.query_params.get("csv") == "id")
 
 
 def _run_of(request: Request, asked: records.Authorised, chosen: str) -> Run:
     state, wanted = services(request), _wanted(request, chosen)
 
-    async def run(own: Exchange, spool: Spool, progress: Progress) -> Made:
+    async def run(own: Exchange, spool: Spool, progress: Progress) -> FinishedAnswer:
         def note(read: BulkRead) -> None:
             progress.rows, progress.sources = read.rows, read.statuses
 
@@ -194,7 +194,7 @@ async def _read(request: Request, schema: SchemaDef, operation: Operation, raw_o
     if chosen != "json" or prefers(request, "respond-async"):
         asked = exports.authorise(state, under_way, schema, lambda: raw_of(request))
         if asked.raw.view != "records" and chosen == "json":  # a page at once: respond-async is a wish, not an order
-            under_way.op = operation
+            under_way.asks(op=operation)
             result, following = await views.read(state, under_way, schema, operation, lambda: asked.raw)
             return await _answer(request, result, following, chosen)
         if asked.raw.view != "records":

@@ -6,15 +6,15 @@ from collections.abc import Mapping
 
 from app.api.layer.capture import SpooledResponse
 from app.federation.exports import FORMS
+from app.gateway.answers import FinishedAnswer
 from app.gateway.exchange import Exchange
-from app.gateway.exports import Made
 
 _TYPES = {"csv": "text/csv; charset=utf-8; header=present"}
 
 
-def spooled(made: Made, exchange: Exchange, headers: Mapping[str, str]) -> SpooledResponse:
+def spooled(made: FinishedAnswer, exchange: Exchange, headers: Mapping[str, str]) -> SpooledResponse:
     """The response of an export; what a spreadsheet opens carries a file name."""
-    form = FORMS[made.wanted.form]
+    form = FORMS[made.form.form]
     given = dict(headers)
     if form.name in {"xlsx", "parquet", "arrow", "csv"}:
         name = "-".join(exchange.schemas) or "jawaban"

@@ -18,7 +18,7 @@ from app.catalog.agencies import Agency
 from app.catalog.files import AgencyFile, Space
 from app.catalog.inbox import Inbox
 from app.errors import StateConflict
-from app.gateway.connectors import act
+from app.gateway.administration import act
 
 router = APIRouter(prefix="/v1/agencies", tags=["catalogue"])
 
@@ -49,7 +49,7 @@ async def create_agency(request: Request) -> Response:
         env_allow=tuple(body.env_allow),
     )
     under_way = exchange(request)
-    under_way.detail["agency"] = body.id
+    under_way.tells(agency=body.id)
     made = await act(services(request), under_way, lambda connection: agencies.create_agency(connection, draft))
     return answer(_document(made, full=True), 201, {"location": f"/v1/agencies/{made.id}"})
 
@@ -78,7 +78,7 @@ async def change_agency(agency: str, request: Request) -> Response:
         raise StateConflict("the agency of your own credential cannot be disabled by it: nobody could enable it again")
     changes = {name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}
     under_way = exchange(request)
-    under_way.detail["agency"], under_way.detail["changed"] = agency, sorted(changes)
+    under_way.tells(agency=agency, changed=sorted(changes))
     made = await act(services(request), under_way, lambda found: agencies.update_agency(found, agency, changes))
     return answer(_document(made, full=True))
 
@@ -114,7 +114,7 @@ async def put_file(agency: str, path: str, request: Request) -> Response:
     caller, state, under_way = principal(request), services(request), exchange(request)
     require_agency(caller, agency)
     state.agency(agency)
-    under_way.providers = (agency,)
+    under_way.touches((agency,))
     under_way.decide(allow=True, rule="role")
     await under_way.intend(state.log)
     inbox = Inbox(state.settings.dir, agency)
@@ -136,7 +136,7 @@ async def put_file(agency: str, path: str, request: Request) -> Response:
             await inbox.forget(old.path, old.sha256)
     finally:
         await inbox.discard(received)
-    under_way.detail["file"] = {"path": file.path, "version": file.version, "sha256": file.sha256}
+    under_way.tells(file={"path": file.path, "version": file.version, "sha256": file.sha256})
     return answer({**asdict(file), "new_version": new}, 201 if new else 200)
 
 

@@ -13,7 +13,7 @@ from app.access.principals import require_agency
 from app.api.layer.bodies import answer, read_model
 from app.api.layer.dependencies import exchange, json_body, only_parameters, principal, services
 from app.api.layer.wire import ClientBody, ClientChange, SecretBody
-from app.gateway.connectors import act
+from app.gateway.administration import act
 
 router = APIRouter(prefix="/v1", tags=["governance"])
 
@@ -35,7 +35,7 @@ async def create_client(request: Request) -> Response:
     state.agency(body.agency)
     draft = ClientDraft(agency=body.agency, role=body.role, name=body.name, id=body.id)
     made, secret = await act(state, under_way, lambda found: clients.create_client(found, draft, datetime.now(UTC)))
-    under_way.detail["client"] = {"id": made.id, "agency": made.agency, "role": made.role}
+    under_way.tells(client={"id": made.id, "agency": made.agency, "role": made.role})
     shown = {**_document(made), "client_secret": secret}
     return answer(shown, 201, {"location": f"/v1/clients/{made.id}"})
 
@@ -57,7 +57,7 @@ async def change_client(client: str, request: Request) -> Response:
     """For the walidata: a disabled client gets no token, and its tokens are dead within a second."""
     body = read_model(request, ClientChange)
     under_way = exchange(request)
-    under_way.detail["client"] = {"id": client, "disabled": body.disabled}
+    under_way.tells(client={"id": client, "disabled": body.disabled})
     made = await act(
         services(request), under_way, lambda found: clients.set_disabled(found, client, disabled=body.disabled)
     )
@@ -68,7 +68,7 @@ async def change_client(client: str, request: Request) -> Response:
 async def rotate_client(client: str, request: Request) -> Response:
     """For the walidata: a new secret, shown once; the old one and its tokens stop at once."""
     under_way = exchange(request)
-    under_way.detail["client"] = {"id": client}
+    under_way.tells(client={"id": client})
     made, secret = await act(
         services(request), under_way, lambda found: clients.rotate_secret(found, client, datetime.now(UTC))
     )
@@ -97,7 +97,7 @@ async def put_secret(name: str, request: Request) -> Response:
     agency = body.agency or principal(request).agency
     require_agency(principal(request), agency)
     state.agency(agency)
-    under_way.detail["secret"] = {"agency": agency, "name": name}
+    under_way.tells(secret={"agency": agency, "name": name})
     new = await act(
         state,
         under_way,
@@ -112,7 +112,7 @@ async def delete_secret(name: str, request: Request) -> Response:
     agency = only_parameters(request, "agency").get("agency", principal(request).agency)
     require_agency(principal(request), agency)
     under_way = exchange(request)
-    under_way.detail["secret"] = {"agency": agency, "name": name}
+    under_way.tells(secret={"agency": agency, "name": name})
     await act(services(request), under_way, lambda found: source_secrets.delete_secret(found, agency, name))
     return Response(status_code=204)
 

@@ -17,6 +17,7 @@ from app.catalog.connectors import ConnectorRecord, Revision
 from app.datasets.dataset import PreviewRow
 from app.errors import LimitOutOfRange, ManifestInvalid, UnsupportedMediaType
 from app.gateway import connectors as work
+from app.gateway.exchange import ReadOutcome
 
 router = APIRouter(prefix="/v1/connectors", tags=["connectors"])
 
@@ -236,12 +237,11 @@ async def read_quarantine(connector: str, request: Request) -> Response:
     state, under_way = services(request), exchange(request)
     record = await work.owned(state, principal(request), connector)
     under_way.decide(allow=True, rule="role")
-    under_way.providers = (record.agency,)
-    under_way.datasets = (DatasetUse(connector, record.active_revision or record.latest_revision),)
+    under_way.touches((record.agency,), (DatasetUse(connector, record.active_revision or record.latest_revision),))
     await state.notes.flush()
     async with state.database.read() as connection:
         page = await quarantine.read_quarantine(connection, connector, limit=limit, after=after)
-    under_way.rows = len(page.items)
+    under_way.answered(ReadOutcome(len(page.items)))
     document = {
         "items": [asdict(item) for item in page.items],
         "next_after": page.next_after,

@@ -24,7 +24,7 @@ from app.datasets.flights import Flights
 from app.errors import SourceTimeout
 from app.federation.question.query import SourceStatus
 from app.gateway.exchange import Exchange
-from app.gateway.state import State
+from app.gateway.services import Services
 from app.settings import Settings, load_settings
 from app.wiring import open_services
 
@@ -39,10 +39,10 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     return made
 
 
-class Opened:
+class OpenDataset:
     """Real services with an endpoint of the test's own in the place of the application."""
 
-    def __init__(self, services: State, token: str) -> None:
+    def __init__(self, services: Services, token: str) -> None:
         self.services = services
         self.headers = {"authorization": f"Bearer {token}"}
 
@@ -76,11 +76,11 @@ class Opened:
 
 
 @asynccontextmanager
-async def opened(settings: Settings) -> AsyncIterator[Opened]:
+async def opened(settings: Settings) -> AsyncIterator[OpenDataset]:
     async with open_services(settings) as services:
         async with services.database.read() as connection:
             client = (await list_clients(connection))[0]
-        yield Opened(services, services.access.issuer.issue(client).text)
+        yield OpenDataset(services, services.access.issuer.issue(client).text)
 
 
 def exchange_of(request: Request) -> Exchange:

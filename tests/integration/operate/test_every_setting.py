@@ -25,7 +25,7 @@ from app.catalog.agencies import Agency, create_agency
 from app.cli.instance import create_instance, server_config
 from app.datasets.manifest import parse_manifest
 from app.errors import SettingsInvalid, StoreUnavailable
-from app.gateway.state import State
+from app.gateway.services import Services
 from app.gateway.storage import StorageFull
 from app.main import create_app
 from app.settings import Settings, load_settings
@@ -39,7 +39,7 @@ LIST = "/v1/records/fasilitas-kesehatan"
 class At:
     """A gateway in this process: its settings and services, and a client that is its admin."""
 
-    def __init__(self, settings: Settings, state: State, client: httpx.AsyncClient, services: SourceServer) -> None:
+    def __init__(self, settings: Settings, state: Services, client: httpx.AsyncClient, services: SourceServer) -> None:
         self.settings, self.state, self.client, self.services = settings, state, client, services
 
     async def get(self, path: str, **more: Any) -> httpx.Response:
@@ -51,7 +51,7 @@ class At:
         async with self.state.database.begin() as connection:
             await ensure_agency(connection)
             client, _ = await create_client(connection, draft, now())
-        await self.state.refresh()
+        await self.state.current.refresh()
         return {"authorization": f"Bearer {self.state.access.issuer.issue(client).text}"}
 
     async def provide(self, **source: Any) -> None:
@@ -108,7 +108,7 @@ async def serving(folder: Path, template: Path, **changed: Any) -> AsyncIterator
     app, services = create_app(settings), SourceServer()
     try:
         async with app.router.lifespan_context(app):
-            state: State = app.state.services
+            state: Services = app.state.services
             async with state.database.read() as connection:
                 admin = (await list_clients(connection))[0]
             headers = {"authorization": f"Bearer {state.access.issuer.issue(admin).text}"}
@@ -467,7 +467,7 @@ async def _(at: At) -> None:
     async with at.state.database.begin() as connection:
         await ensure_agency(connection)
         client, secret = await create_client(connection, draft, now())
-    await at.state.refresh()
+    await at.state.current.refresh()
     grant = {"grant_type": "client_credentials"}
     answer = await at.client.post("/oauth/token", data=grant, auth=(client.id, secret))
     assert answer.json()["expires_in"] == 61
