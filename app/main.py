@@ -15,8 +15,8 @@ from starlette.types import ASGIApp
 
 from app.api import openapi, pages
 from app.api.layer.exchange_layer import ExchangeLayer
-from app.api.records.records import direct_endpoint
-from app.api.routes import ROUTERS
+from app.api.layer.resource import RuleTable
+from app.api.routes import RESOURCES
 from app.errors import FieldError, MethodNotAllowed, NotFound, RequestError, SimpulError, ValidationFailed
 from app.settings import Settings, load_settings
 from app.wiring import open_services
@@ -71,8 +71,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         telemetry={"tracing": False, "metrics": False, "logs": False},
         exception_handlers={HTTPException: _http_fault, RequestValidationError: _parameter_fault},
     )
-    for router in ROUTERS:
-        app.include_router(router)
+    for resource in RESOURCES:
+        app.include_router(resource.router)
     app.include_router(pages.router)
     app.openapi = lambda: openapi.complete(app)  # type: ignore[method-assign]
     return app
@@ -86,7 +86,7 @@ class _Application(FastAPI):
         stack = super().build_middleware_stack()
         if not isinstance(stack, ServerErrorMiddleware):
             raise TypeError("the framework's stack no longer begins with ServerErrorMiddleware")
-        return ExchangeLayer(stack.app, direct_endpoint)
+        return ExchangeLayer(stack.app, RuleTable(RESOURCES))
 
 
 def build_openapi() -> dict[str, Any]:

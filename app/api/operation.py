@@ -7,26 +7,27 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 
 from app.api.layer.bodies import answer
 from app.api.layer.dependencies import services
 from app.api.layer.exchange_layer import authenticate
+from app.api.layer.resource import PUBLIC, Resource
 from app.audit.write.witnessing import WitnessState
 from app.errors import LogUnavailable, RoleForbidden, StoreUnavailable
 from app.gateway.readiness import internal_query
 
-router = APIRouter(tags=["operation"])
+routes = Resource("", "operation")
 _READY_SECONDS = 5.0
 
 
-@router.get("/health/live", summary="Is the process alive")
+@routes.get("/health/live", PUBLIC, summary="Is the process alive")
 async def get_live() -> Response:
     """200 as long as the process answers at all."""
     return answer({"status": "ok"})
 
 
-@router.get("/health/ready", summary="Can real queries be answered")
+@routes.get("/health/ready", PUBLIC, summary="Can real queries be answered")
 async def get_ready(request: Request) -> Response:
     """Stores open, log writable, and one query through all floors on an internal one-row dataset; else 503 with the reason."""
     state = services(request)
@@ -45,7 +46,7 @@ async def get_ready(request: Request) -> Response:
     return answer({"status": "ok", "checks": checks, "log_size": state.log.size()})
 
 
-@router.get("/status", summary="What this gateway is")
+@routes.get("/status", PUBLIC, summary="What this gateway is")
 async def get_status(request: Request) -> Response:
     """Instance, version, region, and the size of the signed log."""
     state = services(request)
@@ -70,7 +71,7 @@ def _witness(found: WitnessState) -> dict[str, Any]:
     return {"name": found.witness.name, "size": found.size, "cosigned_at": seen, "fault": found.fault}
 
 
-@router.get("/metrics", summary="Metrics", response_class=Response)
+@routes.get("/metrics", PUBLIC, summary="Metrics", response_class=Response)
 async def get_metrics(request: Request) -> Response:
     """Prometheus metrics, for the walidata and the supervisor. Labels hold route templates, never values."""
     state = services(request)

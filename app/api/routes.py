@@ -1,35 +1,35 @@
-"""All routers in the order in which they are matched: the hot ones first."""
+"""All resources in the order in which their routes are matched: the hot ones first."""
 
 from __future__ import annotations
-
-from fastapi import APIRouter
 
 from app.api import operation
 from app.api.audit import data_tracker, exchange_summary, exchanges, incidents, log, subject_usage
 from app.api.governance import access, agreements, erasures
+from app.api.layer.resource import Resource
 from app.api.records import aggregates, changes, conflicts, explain, jobs, queries, records
 from app.api.registry import agencies, catalogue, clients, connectors
 
-ROUTERS: tuple[APIRouter, ...] = (
-    aggregates.router,
-    explain.router,
-    changes.router,
-    conflicts.router,
-    records.router,
-    queries.router,
-    jobs.router,
-    access.router,
-    operation.router,
-    catalogue.router,
-    agencies.router,
-    connectors.router,
-    clients.router,
-    agreements.router,
-    erasures.router,
-    subject_usage.router,
-    incidents.router,
-    data_tracker.router,
-    exchange_summary.router,
-    exchanges.router,
-    log.router,
+RESOURCES: tuple[Resource, ...] = (
+    aggregates.routes,
+    explain.routes,
+    changes.routes,
+    conflicts.routes,
+    records.routes,
+    queries.routes,
+    jobs.routes,
+    access.routes,
+    operation.routes,
+    catalogue.routes,
+    agencies.routes,
+    connectors.routes,
+    clients.routes,
+    agreements.routes,
+    erasures.routes,
+    subject_usage.routes,
+    incidents.routes,
+    data_tracker.routes,
+    exchange_summary.routes,
+    exchanges.routes,
+    log.receipts,
+    log.routes,
 )

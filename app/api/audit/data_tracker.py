@@ -8,11 +8,12 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 
 from app.api.audit.exchange_filters import moment, scope_of, whole, wrong
 from app.api.layer.bodies import answer
 from app.api.layer.dependencies import exchange, only_parameters, principal, services
+from app.api.layer.resource import AUDITORS, Resource, Rule
 from app.audit.entry.record import Subject, utc_text
 from app.audit.read.filters import ExchangeFilter
 from app.audit.read.search import ExchangeSearch
@@ -23,7 +24,7 @@ from app.gateway.erasures import personal_schemas, subject_tags
 from app.gateway.exchange import ReadOutcome
 from app.gateway.services import Services
 
-router = APIRouter(prefix="/v2", tags=["audit"], include_in_schema=False)
+routes = Resource("/v2", "audit", in_document=False)
 
 _MOST_USAGES = 1000
 _YEAR_US = 366 * 86_400_000_000
@@ -37,7 +38,7 @@ def _state(request: Request) -> Services:
     return state
 
 
-@router.get("/heartbeat", summary="Data Tracker: is it there")
+@routes.get("/heartbeat", Rule("tracker.heartbeat", AUDITORS, "audit_read"), summary="Data Tracker: is it there")
 async def heartbeat(request: Request) -> Response:
     """Whether the log can be asked."""
     only_parameters(request)
@@ -45,7 +46,7 @@ async def heartbeat(request: Request) -> Response:
     return answer({"status": "OK" if state.log.healthy() else "ERROR"})
 
 
-@router.get("/usagePeriod", summary="Data Tracker: since when")
+@routes.get("/usagePeriod", Rule("tracker.period", AUDITORS, "audit_read"), summary="Data Tracker: since when")
 async def usage_period(request: Request) -> Response:
     """The time of the first entry."""
     only_parameters(request)
@@ -54,7 +55,7 @@ async def usage_period(request: Request) -> Response:
     return answer({"periodStart": start})
 
 
-@router.get("/findUsage", summary="Data Tracker: who received data")
+@routes.get("/findUsage", Rule("tracker.usage", AUDITORS, "audit_read"), summary="Data Tracker: who received data")
 async def find_usage(request: Request) -> Response:
     """Who received data about the person who asks: `X-Road-UserId` must be `userCode`."""
     given = only_parameters(request, "userCode", "offset", "limit", "periodStart", "periodEnd")

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 
 from app.api.audit.exchange_filters import (
     FILTER_NAMES,
@@ -20,11 +20,12 @@ from app.api.audit.exchange_filters import (
 )
 from app.api.layer.bodies import answer
 from app.api.layer.dependencies import exchange, only_parameters, services
+from app.api.layer.resource import AUDITORS, Resource, Rule
 from app.audit.read.search import ExchangeSearch
 from app.audit.read.summary import DIMENSIONS, Count, Dimension, Summary, summarise
 from app.errors import LimitOutOfRange
 
-router = APIRouter(prefix="/v1/exchanges", tags=["audit"])
+routes = Resource("/v1/exchanges", "audit")
 
 _WIDTHS = {"hour": 3_600, "day": 86_400, "week": 604_800}
 _WEEK_BEGINS_US = 3 * 86_400 * 1_000_000
@@ -45,7 +46,12 @@ def _parameters() -> dict[str, Any]:
     return {"parameters": filter_parameters() + own}
 
 
-@router.get("/summary", summary="Count the exchange log", openapi_extra=_parameters())
+@routes.get(
+    "/summary",
+    Rule("exchange.summary", AUDITORS, "audit_read"),
+    summary="Count the exchange log",
+    openapi_extra=_parameters(),
+)
 async def summarise_exchanges(request: Request) -> Response:
     """Entries, exchanges and records of a filter: in all, by time bucket, and by the most frequent values of a dimension.
 

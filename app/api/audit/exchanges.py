@@ -5,18 +5,19 @@ from __future__ import annotations
 import base64
 from typing import Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 
 from app.api.audit.exchange_filters import FILTER_NAMES, exchange_filter, filter_parameters, parameter, scope_of, whole
 from app.api.layer.bodies import answer
 from app.api.layer.dependencies import exchange, only_parameters, services
+from app.api.layer.resource import AUDITORS, Resource, Rule
 from app.audit.read.search import Cursor, ExchangeSearch, Inclusion
 from app.audit.store.contract import StoredEntry
 from app.errors import LimitOutOfRange
 from app.federation.question import cursor as signed
 from app.gateway.exchange import ReadOutcome
 
-router = APIRouter(prefix="/v1/exchanges", tags=["audit"])
+routes = Resource("/v1/exchanges", "audit")
 
 _MOST_ENTRIES = 1000
 _SUBJECT = "exchanges"
@@ -32,7 +33,9 @@ def _parameters() -> dict[str, Any]:
     return {"parameters": filter_parameters() + paging}
 
 
-@router.get("", summary="Search the exchange log", openapi_extra=_parameters())
+@routes.get(
+    "", Rule("exchange.search", AUDITORS, "audit_read"), summary="Search the exchange log", openapi_extra=_parameters()
+)
 async def list_exchanges(request: Request) -> Response:
     """Entries, newest first, in pages that are fixed to one tree size: appending meanwhile shifts nothing.
 
@@ -65,7 +68,7 @@ async def list_exchanges(request: Request) -> Response:
     return answer(document)
 
 
-@router.get("/{exchange_id}", summary="One exchange, end to end")
+@routes.get("/{exchange_id}", Rule("exchange.read", AUDITORS, "audit_read"), summary="One exchange, end to end")
 async def get_exchange(exchange_id: str, request: Request) -> Response:
     """Every entry of the exchange (intent, outcome, …), the legs of its sources, and an inclusion proof of each entry.
 

@@ -6,19 +6,20 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 
 from app.api.audit.exchange_filters import moment
 from app.api.audit.guardian_wire import IncidentBody, IncidentChange
 from app.api.layer.bodies import answer, read_model
 from app.api.layer.dependencies import exchange, json_body, only_parameters, services
+from app.api.layer.resource import GUARDIANS, STEWARDS, Resource, Rule
 from app.audit.read import incidents as stored
 from app.audit.read.incidents import Incident
 from app.audit.read.notices import notice
 from app.errors import FieldError, ValidationFailed
 from app.gateway import incidents
 
-router = APIRouter(prefix="/v1/incident-scope", tags=["audit"])
+routes = Resource("/v1/incident-scope", "audit")
 
 _EXAMPLE = {
     "title": "Kredensial SIMRS bocor",
@@ -29,7 +30,13 @@ _EXAMPLE = {
 }
 
 
-@router.post("", summary="Open an incident", status_code=201, openapi_extra=json_body("IncidentBody", _EXAMPLE))
+@routes.post(
+    "",
+    Rule("incident.open", GUARDIANS - {"steward"}, "admin"),
+    summary="Open an incident",
+    status_code=201,
+    openapi_extra=json_body("IncidentBody", _EXAMPLE),
+)
 async def open_incident(request: Request) -> Response:
     """Counts the people, fields, exchanges and receivers, and drafts the notice of UU 27/2022 Ps. 46 (3 x 24 hours).
 
@@ -54,7 +61,7 @@ async def open_incident(request: Request) -> Response:
     return answer(_document(made, zone), 201, {"location": f"/v1/incident-scope/{made.id}"})
 
 
-@router.get("", summary="Incidents")
+@routes.get("", Rule("incident.list", GUARDIANS, "audit_read"), summary="Incidents")
 async def list_incidents(request: Request) -> Response:
     """All incidents, newest first, with deadline and state."""
     only_parameters(request)
@@ -65,7 +72,7 @@ async def list_incidents(request: Request) -> Response:
     return answer({"items": [_document(item, state.settings.zone) for item in found]})
 
 
-@router.get("/{incident}", summary="One incident")
+@routes.get("/{incident}", Rule("incident.read", GUARDIANS, "audit_read"), summary="One incident")
 async def get_incident(incident: str, request: Request) -> Response:
     """Extent, deadline, state and the draft of the notice."""
     only_parameters(request)
@@ -75,8 +82,11 @@ async def get_incident(incident: str, request: Request) -> Response:
         return answer(_document(await stored.get_incident(connection, incident), state.settings.zone))
 
 
-@router.patch(
-    "/{incident}", summary="Move an incident", openapi_extra=json_body("IncidentChange", {"state": "notified"})
+@routes.patch(
+    "/{incident}",
+    Rule("incident.change", GUARDIANS - {"steward"}, "admin"),
+    summary="Move an incident",
+    openapi_extra=json_body("IncidentChange", {"state": "notified"}),
 )
 async def change_incident(incident: str, request: Request) -> Response:
     """To `notified` when the notice went out, to `closed` when all is done."""
@@ -85,7 +95,9 @@ async def change_incident(incident: str, request: Request) -> Response:
     return answer(_document(await incidents.move(state, exchange(request), incident, body.state), state.settings.zone))
 
 
-@router.post("/{incident}/resolve", summary="Name the people to their provider")
+@routes.post(
+    "/{incident}/resolve", Rule("incident.resolve", STEWARDS, "outcome"), summary="Name the people to their provider"
+)
 async def resolve_incident(incident: str, request: Request) -> Response:
     """For a steward: identifiers of the people of the incident among its own agency's records, so that they can be written to.
 

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 
 from app.api.layer.dependencies import exchange, only_parameters, principal, services
+from app.api.layer.resource import AUDITORS, EVERYONE, PUBLIC, Resource, Rule
 from app.audit.entry.members import CLOSERS
 from app.audit.read.filters import Scope
 from app.audit.read.search import ExchangeSearch
@@ -20,7 +21,8 @@ from app.audit.tlog.tiles import parse_tile
 from app.errors import ExchangeUnknown, NotFound
 from app.gateway.exchange import ReadOutcome
 
-router = APIRouter(tags=["log"])
+routes = Resource("", "log")
+receipts = Resource("/v1/exchanges", "audit")
 
 _TEXT = "text/plain; charset=utf-8"
 _BYTES = "application/octet-stream"
@@ -49,8 +51,9 @@ def _path_parameter(text: str, example: str) -> dict[str, Any]:
     return {"parameters": [found]}
 
 
-@router.get(
+@routes.get(
     "/log/checkpoint",
+    PUBLIC,
     summary="The last signed checkpoint",
     response_class=Response,
     responses=_text("A signed note (C2SP tlog-checkpoint) with the cosignatures it has so far.", _NOTE),
@@ -62,8 +65,9 @@ async def get_checkpoint(request: Request) -> Response:
     return Response(note.encode(), media_type=_TEXT, headers={"cache-control": "public, max-age=1"})
 
 
-@router.get(
+@routes.get(
     "/log/tile/entries/{path:path}",
+    Rule("log.entries", AUDITORS, "audit_read"),
     summary="A bundle of 256 entries",
     response_class=Response,
     responses=_binary("Each entry after its length as two bytes."),
@@ -77,8 +81,9 @@ async def get_entries(path: str, request: Request) -> Response:
     return await _tile(request, f"entries/{path}")
 
 
-@router.get(
+@routes.get(
     "/log/tile/{path:path}",
+    PUBLIC,
     summary="A tile of 256 hashes",
     response_class=Response,
     responses=_binary("At most 256 hashes of 32 bytes."),
@@ -99,10 +104,10 @@ async def _tile(request: Request, path: str) -> Response:
     return Response(content, media_type=_BYTES, headers={"cache-control": _FOREVER})
 
 
-@router.get(
-    "/v1/exchanges/{exchange_id}/receipt",
+@receipts.get(
+    "/{exchange_id}/receipt",
+    Rule("exchange.receipt", EVERYONE, "audit_read"),
     summary="Receipt of an exchange",
-    tags=["audit"],
     response_class=Response,
     responses=_text("A C2SP tlog-proof whose extra line carries the entry and the salt of the body.", _RECEIPT),
 )

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 
 from app.api.audit.exchange_filters import moment, scope_of
 from app.api.audit.guardian_wire import SUBJECT, SubjectUsageBody
 from app.api.layer.bodies import answer, read_model
 from app.api.layer.dependencies import exchange, json_body, principal, services
+from app.api.layer.resource import AUDITORS, Resource, Rule
 from app.audit.entry.record import Subject
 from app.audit.read.filters import ExchangeFilter
 from app.audit.read.search import Cursor, ExchangeSearch
@@ -19,7 +20,7 @@ from app.federation.question import cursor as signed
 from app.gateway.erasures import subject_tags
 from app.gateway.exchange import ReadOutcome
 
-router = APIRouter(prefix="/v1", tags=["audit"])
+routes = Resource("/v1", "audit")
 
 _SUBJECT = "subject-usage"
 _CASE = {
@@ -32,8 +33,9 @@ _CASE = {
 }
 
 
-@router.post(
+@routes.post(
     "/subject-usage",
+    Rule("subject.usage", AUDITORS, "audit_read"),
     summary="Who received data about a person",
     openapi_extra={**json_body("SubjectUsageBody", {"subject": SUBJECT}), "parameters": [_CASE]},
 )

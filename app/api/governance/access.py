@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from urllib.parse import parse_qsl
 
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 
 from app.access.oauth import oauth_error, token_request
 from app.api.layer.bodies import answer, media_type, raw_body
 from app.api.layer.dependencies import services
 from app.api.layer.problems import problem_of
+from app.api.layer.resource import PUBLIC, Resource
 from app.errors import AuthenticationError, RequestError, UnsupportedMediaType
 
-router = APIRouter(tags=["access"])
+routes = Resource("", "access")
 
 _FORM = {
     "requestBody": {
@@ -37,7 +38,7 @@ _FORM = {
 _FIELDS = 20
 
 
-@router.post("/oauth/token", summary="Get an access token", openapi_extra=_FORM)
+@routes.post("/oauth/token", PUBLIC, summary="Get an access token", openapi_extra=_FORM)
 async def issue_token(request: Request) -> Response:
     """OAuth 2.0 client credentials: secret by HTTP Basic or in the form. The token lives 15 minutes at most."""
     state = services(request)
@@ -66,13 +67,13 @@ async def issue_token(request: Request) -> Response:
     return answer(issued, headers=headers)
 
 
-@router.get("/.well-known/jwks.json", summary="Keys that verify tokens")
+@routes.get("/.well-known/jwks.json", PUBLIC, summary="Keys that verify tokens")
 async def get_jwks(request: Request) -> Response:
     """The public keys of access tokens (RFC 7517)."""
     return answer(services(request).access.issuer.jwks(), headers={"cache-control": "public, max-age=300"})
 
 
-@router.get("/.well-known/oauth-authorization-server", summary="Authorization server metadata")
+@routes.get("/.well-known/oauth-authorization-server", PUBLIC, summary="Authorization server metadata")
 async def get_metadata(request: Request) -> Response:
     """RFC 8414 metadata: where to get tokens, and how."""
     return answer(services(request).access.issuer.metadata(), headers={"cache-control": "public, max-age=300"})

@@ -6,13 +6,14 @@ from dataclasses import asdict
 from datetime import date
 from typing import Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 
 from app.access import agreements
 from app.access.agreements import Agreement, Terms
 from app.access.principals import Principal
 from app.api.layer.bodies import answer, read_model
 from app.api.layer.dependencies import exchange, json_body, only_parameters, principal, services
+from app.api.layer.resource import READ, STEWARDS, Resource, Rule
 from app.api.layer.wire import AgreementBody, ReasonBody
 from app.gateway import agreements as agreeing
 from app.gateway.agreements import today
@@ -20,7 +21,7 @@ from app.gateway.exchange import Assertions
 from app.gateway.services import Services
 from app.schemas import registry
 
-router = APIRouter(prefix="/v1", tags=["governance"])
+routes = Resource("/v1", "governance")
 
 _EXAMPLE = {
     "provider": "disdukcapil",
@@ -34,14 +35,14 @@ _EXAMPLE = {
 }
 
 
-@router.get("/purposes", summary="Purposes")
+@routes.get("/purposes", READ, summary="Purposes")
 async def list_purposes(request: Request) -> Response:
     """The codes for the header `Simpul-Purpose`, with their legal basis."""
     only_parameters(request)
     return answer({"items": [asdict(purpose) for purpose in services(request).access.snapshot.purposes.values()]})
 
 
-@router.get("/access", summary="What the caller may use")
+@routes.get("/access", READ, summary="What the caller may use")
 async def list_access(request: Request) -> Response:
     """Schema by schema and provider by provider: which fields, under which agreement, until when."""
     only_parameters(request)
@@ -62,7 +63,7 @@ async def list_access(request: Request) -> Response:
     return answer({"items": _open_access(state, caller) + items})
 
 
-@router.get("/agreements", summary="Agreements")
+@routes.get("/agreements", READ, summary="Agreements")
 async def list_agreements(request: Request) -> Response:
     """Those in which the caller's agency is provider or consumer; all of them for the walidata and the supervisor."""
     only_parameters(request)
@@ -73,8 +74,12 @@ async def list_agreements(request: Request) -> Response:
     return answer({"items": [_document(agreement, today(state)) for agreement in found]})
 
 
-@router.post(
-    "/agreements", summary="Propose an agreement", status_code=201, openapi_extra=json_body("AgreementBody", _EXAMPLE)
+@routes.post(
+    "/agreements",
+    Rule("agreement.propose", STEWARDS, "admin"),
+    summary="Propose an agreement",
+    status_code=201,
+    openapi_extra=json_body("AgreementBody", _EXAMPLE),
 )
 async def propose_agreement(request: Request) -> Response:
     """By the consumer's steward (or the walidata). Active once the provider and then the walidata have approved."""
@@ -97,7 +102,7 @@ async def propose_agreement(request: Request) -> Response:
     return answer(_document(made, today(state)), 201, {"location": f"/v1/agreements/{made.id}"})
 
 
-@router.get("/agreements/{agreement}", summary="One agreement")
+@routes.get("/agreements/{agreement}", READ, summary="One agreement")
 async def get_agreement(agreement: str, request: Request) -> Response:
     """Terms, state and signatories."""
     only_parameters(request)
@@ -107,15 +112,18 @@ async def get_agreement(agreement: str, request: Request) -> Response:
     return answer(_document(found, today(state)))
 
 
-@router.post("/agreements/{agreement}/approve", summary="Approve an agreement")
+@routes.post(
+    "/agreements/{agreement}/approve", Rule("agreement.approve", STEWARDS, "admin"), summary="Approve an agreement"
+)
 async def approve_agreement(agreement: str, request: Request) -> Response:
     """First the provider's steward, then the walidata: the agreement is active from its first day."""
     state = services(request)
     return answer(_document(await agreeing.approve(state, exchange(request), agreement), today(state)))
 
 
-@router.post(
+@routes.post(
     "/agreements/{agreement}/end",
+    Rule("agreement.end", STEWARDS, "admin"),
     summary="End an agreement",
     openapi_extra=json_body("ReasonBody", {"reason": "Kerja sama selesai"}),
 )
@@ -126,8 +134,9 @@ async def end_agreement(agreement: str, request: Request) -> Response:
     return answer(_document(made, today(state)))
 
 
-@router.post(
+@routes.post(
     "/agreements/{agreement}/revoke",
+    Rule("agreement.revoke", STEWARDS, "admin"),
     summary="Revoke an agreement",
     openapi_extra=json_body("ReasonBody", {"reason": "Pelanggaran ketentuan"}),
 )

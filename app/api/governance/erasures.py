@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 
 from app.api.audit.exchange_filters import moment
 from app.api.audit.guardian_wire import SUBJECT, ErasureBody, HoldBody
 from app.api.layer.bodies import answer, read_model
 from app.api.layer.dependencies import exchange, json_body, only_parameters, services
+from app.api.layer.resource import GUARDIANS, Resource, Rule
 from app.audit.erasure import requests as governance
 from app.audit.erasure.requests import ErasureRequest, LegalHold
 from app.errors import FieldError, ValidationFailed
@@ -17,13 +18,13 @@ from app.gateway import erasures
 from app.gateway.erasures import Draft
 from app.gateway.services import Services
 
-router = APIRouter(prefix="/v1", tags=["governance"])
+routes = Resource("/v1", "governance")
 
 _EXAMPLE = {"subject": SUBJECT, "basis": "UU 27/2022 Ps. 8", "reference": "PERMOHONAN-12/2026"}
 _HOLD = {"subject": SUBJECT, "basis": "Penyidikan LP/B/120/XI/2026", "reference": "B-120/2026"}
 
 
-@router.get("/erasures", summary="Erasures")
+@routes.get("/erasures", Rule("erasure.list", GUARDIANS, "audit_read"), summary="Erasures")
 async def list_erasures(request: Request) -> Response:
     """All erasures, newest first: what was proposed, by whom, and what went. Identifiers are never shown."""
     only_parameters(request)
@@ -34,8 +35,12 @@ async def list_erasures(request: Request) -> Response:
     return answer({"items": [_erasure(item) for item in found]})
 
 
-@router.post(
-    "/erasures", summary="Propose an erasure", status_code=201, openapi_extra=json_body("ErasureBody", _EXAMPLE)
+@routes.post(
+    "/erasures",
+    Rule("erasure.propose", GUARDIANS, "admin"),
+    summary="Propose an erasure",
+    status_code=201,
+    openapi_extra=json_body("ErasureBody", _EXAMPLE),
 )
 async def propose_erasure(request: Request) -> Response:
     """Of one person, or of a range. Nothing goes before somebody of another agency approves.
@@ -49,7 +54,7 @@ async def propose_erasure(request: Request) -> Response:
     return answer({**_erasure(made), "entries": entries}, 201, {"location": f"/v1/erasures/{made.id}"})
 
 
-@router.get("/erasures/{erasure}", summary="One erasure")
+@routes.get("/erasures/{erasure}", Rule("erasure.read", GUARDIANS, "audit_read"), summary="One erasure")
 async def get_erasure(erasure: str, request: Request) -> Response:
     """Its state, and after it was carried out: what went, which entries record it, which receivers to tell."""
     only_parameters(request)
@@ -59,21 +64,25 @@ async def get_erasure(erasure: str, request: Request) -> Response:
         return answer(_erasure(await governance.get_erasure(connection, erasure)))
 
 
-@router.post("/erasures/{erasure}/approve", summary="Approve and carry out an erasure")
+@routes.post(
+    "/erasures/{erasure}/approve",
+    Rule("erasure.approve", GUARDIANS, "admin"),
+    summary="Approve and carry out an erasure",
+)
 async def approve_erasure(erasure: str, request: Request) -> Response:
     """By somebody of another agency than the proposer's. Carried out at once; an interrupted one is taken up again."""
     only_parameters(request)
     return answer(_erasure(await erasures.approve(services(request), exchange(request), erasure)))
 
 
-@router.post("/erasures/{erasure}/refuse", summary="Refuse an erasure")
+@routes.post("/erasures/{erasure}/refuse", Rule("erasure.refuse", GUARDIANS, "admin"), summary="Refuse an erasure")
 async def refuse_erasure(erasure: str, request: Request) -> Response:
     """Ends a proposal; nothing goes."""
     only_parameters(request)
     return answer(_erasure(await erasures.refuse(services(request), exchange(request), erasure)))
 
 
-@router.get("/legal-holds", summary="Legal holds")
+@routes.get("/legal-holds", Rule("hold.list", GUARDIANS, "audit_read"), summary="Legal holds")
 async def list_holds(request: Request) -> Response:
     """All legal holds, newest first."""
     only_parameters(request)
@@ -84,7 +93,13 @@ async def list_holds(request: Request) -> Response:
     return answer({"items": [_hold(item) for item in found]})
 
 
-@router.post("/legal-holds", summary="Place a legal hold", status_code=201, openapi_extra=json_body("HoldBody", _HOLD))
+@routes.post(
+    "/legal-holds",
+    Rule("hold.place", GUARDIANS, "admin"),
+    summary="Place a legal hold",
+    status_code=201,
+    openapi_extra=json_body("HoldBody", _HOLD),
+)
 async def place_hold(request: Request) -> Response:
     """On one person, or on a range: no erasure touches it. It works at once."""
     body = read_model(request, HoldBody)
@@ -93,7 +108,7 @@ async def place_hold(request: Request) -> Response:
     return answer(_hold(made), 201, {"location": f"/v1/legal-holds/{made.id}"})
 
 
-@router.post("/legal-holds/{hold}/release", summary="Release a legal hold")
+@routes.post("/legal-holds/{hold}/release", Rule("hold.release", GUARDIANS, "admin"), summary="Release a legal hold")
 async def release_hold(hold: str, request: Request) -> Response:
     """By somebody of another agency than the one that placed it."""
     only_parameters(request)

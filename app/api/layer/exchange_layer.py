@@ -10,19 +10,17 @@ import asyncio
 import contextlib
 import functools
 import time
-from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 import structlog
 from starlette.requests import Request
-from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api.layer.capture import CHUNK_BYTES, Capture, read_whole
 from app.api.layer.headers import check_headers
 from app.api.layer.in_the_log import fault_told, request_shape
-from app.api.layer.policy import GOVERNED, RouteRule, methods_of, rule_for
 from app.api.layer.problems import problem_body, problem_headers
+from app.api.layer.resource import GOVERNED, RouteRule, Rule, RuleTable
 from app.api.layer.watch import Watch
 from app.audit.entry.commitments import BodyCommitment
 from app.errors import (
@@ -50,7 +48,6 @@ if TYPE_CHECKING:
 log = structlog.get_logger("simpul.api")
 
 _UPLOAD_SECONDS = 3600.0
-_RECORDED_PREFIXES = ("/v1/records", "/v1/queries", "/v1/explain", "/v1/exchanges", "/v1/jobs")
 _CLIENT_GONE = 499
 _API_VERSION = (b"api-version", b"1.0.0")
 _LIVE = "/health/live"
@@ -63,20 +60,15 @@ class _ClientGoneError(Exception):
     """The consumer closed the connection while the answer was being made."""
 
 
-Endpoint = Callable[[Request], Awaitable[Response]]
-Direct = Callable[[str, str], Endpoint | None]
-"""From operation and path to the endpoint that answers it, None where the router has to look."""
-
-
 class ExchangeLayer:
     """Stands outside of the whole application. `scope["app"].state.services` must be open.
 
-    `direct` names the endpoints that are called without the router: record routes, whose work is less than its way there.
+    `rules`: who may call what, and how it is recorded.
     """
 
-    def __init__(self, app: ASGIApp, direct: Direct) -> None:
+    def __init__(self, app: ASGIApp, rules: RuleTable) -> None:
         self.app = app
-        self.direct = direct
+        self.rules = rules
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
@@ -109,7 +101,8 @@ class ExchangeLayer:
             await call.refuse(error)
             return
         admission, client = services.admission, principal.client_id
-        rule = rule_for(scope["method"], scope["path"])
+        found = self.rules.find(scope["method"], scope["path"])
+        rule = found.rule if found is not None else None
         if rule is not None and rule.upload:
             places = admission.uploads
         else:  # what has no body is here already
@@ -119,10 +112,10 @@ class ExchangeLayer:
             return
         call.held.append(places)
         try:
-            if rule is None and not scope["path"].startswith(_RECORDED_PREFIXES):
-                await call.refuse(_no_route(scope))
+            if rule is None and not scope["path"].startswith(self.rules.recorded_prefixes):
+                await call.refuse(_no_route(scope, self.rules))
             elif rule is None or rule.recording != "none":
-                await call.recorded(self.app, rule, self.direct)
+                await call.recorded(self.app, found, self.rules)
             elif principal.role not in rule.roles:
                 await call.refuse(_forbidden(rule, principal.role))
             else:
@@ -207,12 +200,12 @@ class _Call:
                 raise
             await self.refuse(self._as_error(caught))
 
-    async def recorded(self, app: ASGIApp, rule: RouteRule | None, direct: Direct) -> None:
+    async def recorded(self, app: ASGIApp, found: RouteRule | None, rules: RuleTable) -> None:
         """Runs an exchange: application, closing entry, release."""
         services = self.services
-        self.template = rule.template if rule else "unmatched"
+        self.template = found.template if found else "unmatched"
         settings = services.settings
-        self.exchange = exchange = self._open(rule)
+        self.exchange = exchange = self._open(found.rule if found else None)
         self.scope["state"]["exchange"] = exchange
         capture = Capture(
             memory_bytes=settings.answer_memory_bytes,
@@ -222,7 +215,7 @@ class _Call:
         )
         try:
             try:
-                await self._answer(app, rule, capture, direct)
+                await self._answer(app, found, capture, rules)
             except (_ClientGoneError, ConnectionResetError):
                 self._nobody_there(capture, exchange, "client_gone")
             except asyncio.CancelledError:
@@ -253,7 +246,7 @@ class _Call:
             with contextlib.suppress(asyncio.CancelledError):
                 await asyncio.wait({closing})
 
-    def _open(self, rule: RouteRule | None) -> Exchange:
+    def _open(self, rule: Rule | None) -> Exchange:
         scope = self.scope
         client = scope.get("client")
         return Exchange(
@@ -274,9 +267,10 @@ class _Call:
             ),
         )
 
-    async def _answer(self, app: ASGIApp, rule: RouteRule | None, capture: Capture, direct: Direct) -> None:
-        if rule is None:
-            raise _no_route(self.scope)
+    async def _answer(self, app: ASGIApp, found: RouteRule | None, capture: Capture, rules: RuleTable) -> None:
+        if found is None:
+            raise _no_route(self.scope, rules)
+        rule = found.rule
         role = self.scope["state"]["principal"].role
         if role not in rule.roles:
             raise _forbidden(rule, role)
@@ -289,11 +283,10 @@ class _Call:
         watch = Watch(self.receive)
         try:
             watch.arm(seconds, listen=not rule.upload)
-            endpoint = direct(rule.op, self.scope["path"])
-            if endpoint is None:
-                await app(self.scope, self.receive, capture.send)
+            if rule.direct:
+                capture.take(await found.endpoint(Request(self.scope)))
             else:
-                capture.take(await endpoint(Request(self.scope)))
+                await app(self.scope, self.receive, capture.send)
         except asyncio.CancelledError:
             if watch.gone or watch.late:
                 watch.uncancel()
@@ -473,14 +466,14 @@ def _headers_only(send: Send) -> Send:
     return headers_only
 
 
-def _no_route(scope: Scope) -> SimpulError:
-    methods = methods_of(scope["path"])
+def _no_route(scope: Scope, rules: RuleTable) -> SimpulError:
+    methods = rules.methods_of(scope["path"])
     if methods:
         allow = ", ".join(sorted(methods))
         return MethodNotAllowed(f"this path takes {allow}", allow=allow)
     return NotFound("no route has this path; /docs lists them")
 
 
-def _forbidden(rule: RouteRule, role: str) -> RoleForbidden:
+def _forbidden(rule: Rule, role: str) -> RoleForbidden:
     needed = ", ".join(sorted(rule.roles))
     return RoleForbidden(f"{rule.op} needs the role {needed}; this credential has {role}", rule="role")

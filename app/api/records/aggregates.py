@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 
 from app.api.layer.bodies import JSON, purpose_in_body, read_json
 from app.api.layer.dependencies import exchange, only_parameters, services
 from app.api.layer.formats import only_json
+from app.api.layer.resource import EVERYONE, Resource, Rule
 from app.api.records import examples as docs
 from app.errors import FieldError, ValidationFailed
 from app.federation.question.aggregate_binder import bind_aggregation
@@ -18,7 +19,7 @@ from app.federation.writers import overlap_document, write_document
 from app.gateway.aggregates import AggregateQuestion, add_up
 from app.schemas.registry import SchemaDef, all_schemas
 
-router = APIRouter(prefix="/v1/records", tags=["records"])
+routes = Resource("/v1/records", "records")
 
 _MEMBERS = frozenset({"filter", "group_by", "aggregates", "having", "agencies", "view", "overlap", "purpose"})
 _CHOICES = {"view": ("records", "merged"), "overlap": ("refuse", "accept")}
@@ -68,10 +69,11 @@ def _add_route(schema: SchemaDef) -> None:
         return Response(write_document(document), 200, headers, JSON)
 
     responses: dict[int | str, dict[str, Any]] = {200: docs.aggregate_response(schema)}
-    router.add_api_route(
+    routes.add(
+        "POST",
         f"/{schema.meta.slug}/aggregate",
+        Rule("aggregate", EVERYONE, "outcome", told_as="/v1/records/{schema}/aggregate"),
         aggregate_records,
-        methods=["POST"],
         name=f"aggregate_{schema.name}",
         summary=f"Aggregate {schema.meta.title_en}",
         description="Counts, sums, averages and extremes by group, over all agencies. A missing agency makes it fail unless "

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 
 from app.api.layer.bodies import JSON
 from app.api.layer.dependencies import exchange, only_parameters, services
 from app.api.layer.formats import only_json
+from app.api.layer.resource import EVERYONE, Resource, Rule
 from app.api.records import examples as docs
 from app.federation.question.binder import RawQuery
 from app.federation.reading.executor import source_documents
@@ -16,7 +17,7 @@ from app.federation.writers import record_document, write_document
 from app.gateway.changes import Change, feed
 from app.schemas.registry import SchemaDef, all_schemas
 
-router = APIRouter(prefix="/v1/records", tags=["records"])
+routes = Resource("/v1/records", "records")
 
 
 def _raw(request: Request) -> RawQuery:
@@ -79,10 +80,11 @@ def _add_route(schema: SchemaDef) -> None:
         *docs.header_parameters("partial=never"),
     ]
     responses: dict[int | str, dict[str, Any]] = {200: docs.change_response(schema)}
-    router.add_api_route(
+    routes.add(
+        "GET",
         f"/{schema.meta.slug}/changes",
+        Rule("changes", EVERYONE, "outcome", told_as="/v1/records/{schema}/changes"),
         list_changes,
-        methods=["GET"],
         name=f"list_{schema.name}_changes",
         summary=f"Changes of {schema.meta.title_en}",
         description="What moved since the last call, found by comparing each dataset with what it was: upserts with the record, "

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 
 from app.api.layer.bodies import JSON
 from app.api.layer.dependencies import exchange, only_parameters, services
 from app.api.layer.formats import only_json
+from app.api.layer.resource import EVERYONE, Resource, Rule
 from app.api.records import examples as docs
 from app.federation.question.binder import RawQuery
 from app.federation.reading.executor import source_documents
@@ -16,7 +17,7 @@ from app.federation.writers import write_document
 from app.gateway.views import conflicts
 from app.schemas.registry import SchemaDef, all_schemas
 
-router = APIRouter(prefix="/v1/records", tags=["records"])
+routes = Resource("/v1/records", "records")
 
 
 def _raw(request: Request) -> RawQuery:
@@ -63,10 +64,11 @@ def _add_route(schema: SchemaDef) -> None:
     agencies = {"name": "agencies", "in": "query", "required": False, "schema": {"type": "string", "maxLength": 2048}}
     agencies |= {"description": "Only these agencies, separated by commas", "example": "dinkes,rsud-kartini"}
     responses: dict[int | str, dict[str, Any]] = {200: docs.conflict_response(schema)}
-    router.add_api_route(
+    routes.add(
+        "GET",
         f"/{schema.meta.slug}/conflicts",
+        Rule("records.conflicts", EVERYONE, "outcome", told_as="/v1/records/{schema}/conflicts"),
         list_conflicts,
-        methods=["GET"],
         name=f"list_{schema.name}_conflicts",
         summary=f"Disagreements about {schema.meta.title_en}",
         description="Keys that several agencies hold and describe differently, in key order, for their owners to settle. Only "

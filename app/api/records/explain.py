@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 
 from app.access.principals import Principal
 from app.api.layer.bodies import answer, purpose_in_body, read_json
 from app.api.layer.dependencies import exchange, only_parameters, principal, services
 from app.api.layer.formats import only_json
+from app.api.layer.resource import EVERYONE, Resource, Rule
 from app.api.records import examples as docs
 from app.errors import FieldError, ValidationFailed
 from app.federation.question.aggregate_binder import bind_aggregation
@@ -19,7 +20,7 @@ from app.gateway.explaining import Explained, explain
 from app.schemas import registry
 from app.schemas.registry import SchemaDef
 
-router = APIRouter(prefix="/v1", tags=["records"])
+routes = Resource("/v1", "records")
 
 _LISTS = ("fields", "sort", "agencies", "group_by")
 _MEMBERS = frozenset({"schema", "filter", "limit", "aggregates", "purpose", *_LISTS})
@@ -118,8 +119,9 @@ def _document(found: Explained, caller: Principal) -> dict[str, Any]:
     }
 
 
-@router.post(
+@routes.post(
     "/explain",
+    Rule("explain", EVERYONE, "outcome"),
     summary="Explain a question",
     responses={
         200: {

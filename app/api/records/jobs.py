@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Request, Response
+from fastapi import Path, Request, Response
 
 from app.api.layer.bodies import answer
 from app.api.layer.capture import SpooledResponse
 from app.api.layer.dependencies import exchange, principal, services
+from app.api.layer.resource import EVERYONE, Resource, Rule
 from app.catalog.jobs import Job
 from app.federation.exports import FORMS
 from app.gateway.exchange import Exchange
 from app.gateway.jobs import JobRunner, Run, grants_of, policy_of
 
-router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
+routes = Resource("/v1/jobs", "jobs")
 
 _EXAMPLE = {
     "id": "019aa1b2-0000-7000-8000-000000000001",
@@ -60,8 +61,9 @@ async def accepted(request: Request, form: str, run: Run) -> Response:
     return answer(_shown(new), 202, headers)
 
 
-@router.get(
+@routes.get(
     "/{job}",
+    Rule("job.read", EVERYONE),
     name="get_job",
     summary="How far is a job",
     responses={
@@ -74,15 +76,18 @@ async def get_job(request: Request, job: JobId) -> Response:
     return answer(_shown(found), headers={"cache-control": "no-store"})
 
 
-@router.delete("/{job}", name="cancel_job", summary="Cancel a job", status_code=204)
+@routes.delete(
+    "/{job}", Rule("job.cancel", EVERYONE, "outcome"), name="cancel_job", summary="Cancel a job", status_code=204
+)
 async def cancel_job(request: Request, job: JobId) -> Response:
     """Stops the work at every source; a finished result is thrown away."""
     await _runner(request).cancel(principal(request), job)
     return Response(status_code=204)
 
 
-@router.get(
+@routes.get(
     "/{job}/result",
+    Rule("job.result", EVERYONE, "outcome"),
     name="get_job_result",
     summary="Fetch the result of a job",
     responses={

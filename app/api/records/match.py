@@ -7,12 +7,13 @@ import io
 from collections.abc import Sequence
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 from pydantic import Field, SkipValidation
 
 from app.api.layer.bodies import apart, media_type, purpose_in_body, read_model, read_text
 from app.api.layer.dependencies import exchange, only_parameters, services
 from app.api.layer.formats import VARY, only_json, prefers
+from app.api.layer.resource import EVERYONE, Resource, Rule
 from app.api.layer.wire import Wire
 from app.api.records import examples as docs
 from app.api.records.jobs import accepted
@@ -61,7 +62,7 @@ class MatchBody(Wire):
     purpose: Annotated[str, Field(max_length=64)] | None = Field(default=None, description="Instead of Simpul-Purpose")
 
 
-def match_routes(router: APIRouter, schema: SchemaDef) -> None:
+def match_routes(routes: Resource, schema: SchemaDef) -> None:
     """Adds the match route of one schema."""
 
     async def match_records(request: Request) -> Response:
@@ -97,10 +98,11 @@ def match_routes(router: APIRouter, schema: SchemaDef) -> None:
         "complete": True,
     }
     answer = {"schema": {"type": "object", "additionalProperties": True}, "example": example}
-    router.add_api_route(
+    routes.add(
+        "POST",
         f"/{schema.meta.slug}/match",
+        Rule("match", EVERYONE, "outcome", body_bytes=67_108_864, told_as="/v1/records/{schema}/match"),
         match_records,
-        methods=["POST"],
         name=f"match_{schema.name}",
         summary=f"Match keys against {schema.meta.title_en}",
         description="Pemadanan: up to 1,000,000 keys as JSON, or as CSV with a column `key` and columns named as fields, whose values "

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 from pydantic import Field
 
 from app.api.layer.bodies import purpose_given, read_model
 from app.api.layer.dependencies import exchange, json_body, services
 from app.api.layer.formats import VARY, asked_format, prefers
+from app.api.layer.resource import EVERYONE, Resource, Rule
 from app.api.layer.wire import Wire
 from app.api.records.examples import format_parameters
 from app.api.records.jobs import accepted
@@ -25,7 +26,7 @@ from app.gateway.exchange import Exchange
 from app.gateway.jobs import Progress
 from app.gateway.spool import Spool
 
-router = APIRouter(prefix="/v1", tags=["queries"])
+routes = Resource("/v1", "queries")
 
 _SQL = (
     "SELECT s.nama, f.nama AS faskes, induk(f.kode_wilayah, 'kecamatan') AS kecamatan, f._agency "
@@ -62,8 +63,9 @@ _ANSWER: dict[str, Any] = {
 _BINARY = {"type": "string", "format": "binary"}
 
 
-@router.post(
+@routes.post(
     "/queries",
+    Rule("sql", EVERYONE, "outcome"),
     name="query_records",
     summary="Ask in SQL, across agencies",
     responses={

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 
 from app.access.decisions import Operation
 from app.api.layer.bodies import purpose_in_body, read_json
 from app.api.layer.dependencies import exchange, only_parameters, principal, services
-from app.api.layer.exchange_layer import Endpoint
 from app.api.layer.formats import VARY, asked_format, prefers
+from app.api.layer.resource import EVERYONE, Resource, Rule
 from app.api.records import examples as docs
 from app.api.records.jobs import accepted
 from app.api.records.match import match_routes
@@ -32,7 +32,7 @@ from app.gateway.spool import Spool
 from app.schemas import registry
 from app.schemas.registry import SchemaDef, all_schemas
 
-router = APIRouter(prefix="/v1/records", tags=["records"])
+routes = Resource("/v1/records", "records")
 
 _GENERAL = frozenset({"filter", "filter-lang", "fields", "sort", "limit", "cursor", "agencies", "view"})
 _PRESENTATION = frozenset({"f", "csv"})
@@ -40,8 +40,6 @@ _LOOK_UP = ("agencies", "fields", "f", "csv")
 _VIEWS = ("records", "merged")
 _VIEW_RULE = "records (both sides of a disagreement) or merged"
 _BODY_MEMBERS = frozenset({"filter", "fields", "sort", "limit", "cursor", "agencies", "view", "purpose"})
-_PREFIX = "/v1/records/"
-_ENDPOINTS: dict[tuple[str, str], Endpoint] = {}
 
 
 async def _answer(request: Request, result: Answer | MergedAnswer, following: str | None, chosen: str) -> Response:
@@ -183,11 +181,6 @@ def _tuple(value: list[str] | None) -> tuple[str, ...] | None:
     return None if value is None else tuple(value)
 
 
-def direct_endpoint(op: str, path: str) -> Endpoint | None:
-    """The endpoint of a record route by operation and path, None for every other: the layer calls it without the router."""
-    return _ENDPOINTS.get((op, path.split("/", 4)[3])) if path.startswith(_PREFIX) else None
-
-
 async def _read(request: Request, schema: SchemaDef, operation: Operation, raw_of: Any) -> Response:
     chosen = asked_format(request)
     state, under_way = services(request), exchange(request)
@@ -224,14 +217,14 @@ def _add_routes(schema: SchemaDef) -> None:
         found = await look_up(services(request), exchange(request), schema, lambda: _from_key(request))
         return await _answer(request, found, None, chosen)
 
-    _ENDPOINTS.update({("list", slug): list_records, ("search", slug): search_records, ("lookup", slug): get_record})
     title = schema.meta.title_en
     responses: dict[int | str, dict[str, Any]] = {200: docs.page_response(schema)}
     headers = docs.header_parameters("partial=never", "respond-async")
-    router.add_api_route(
+    routes.add(
+        "GET",
         f"/{slug}",
+        Rule("list", EVERYONE, "outcome", direct=True, told_as="/v1/records/{schema}"),
         list_records,
-        methods=["GET"],
         name=f"list_{name}",
         summary=f"List {title}",
         description=f"{schema.meta.definisi}\n\nFiltered, globally sorted and paged over all agencies that provide it. "
@@ -239,20 +232,22 @@ def _add_routes(schema: SchemaDef) -> None:
         responses=responses,
         openapi_extra={"parameters": docs.query_parameters(schema) + headers},
     )
-    router.add_api_route(
+    routes.add(
+        "POST",
         f"/{slug}/search",
+        Rule("search", EVERYONE, "outcome", direct=True, told_as="/v1/records/{schema}/search"),
         search_records,
-        methods=["POST"],
         name=f"search_{name}",
         summary=f"Search {title}",
         description="The same question as the list, as a JSON body: for long filters and CQL2 as JSON.",
         responses=responses,
         openapi_extra={"parameters": headers, "requestBody": docs.search_body(schema)},
     )
-    router.add_api_route(
+    routes.add(
+        "GET",
         f"/{slug}/{{key:path}}",
+        Rule("lookup", EVERYONE, "outcome", direct=True, told_as="/v1/records/{schema}/{key:path}"),
         get_record,
-        methods=["GET"],
         name=f"get_{name}",
         summary=f"Look up {title} by key",
         description="Every agency that provides the schema is asked; the answer holds one item an agency that has the key. "
@@ -270,23 +265,29 @@ def _add_routes(schema: SchemaDef) -> None:
 
 for _schema in all_schemas():
     if _schema.meta.lookup_only:
-        verify_routes(router, _schema)
+        verify_routes(routes, _schema)
     else:
-        match_routes(router, _schema)
+        match_routes(routes, _schema)
         _add_routes(_schema)
 
 
-@router.api_route("/{schema}", methods=["GET"], include_in_schema=False)
-@router.api_route("/{schema}/search", methods=["POST"], include_in_schema=False)
-@router.api_route("/{schema}/match", methods=["POST"], include_in_schema=False)
-@router.api_route("/{schema}/verify", methods=["POST"], include_in_schema=False)
-@router.api_route("/{schema}/aggregate", methods=["POST"], include_in_schema=False)
-@router.api_route("/{schema}/changes", methods=["GET"], include_in_schema=False)
-@router.api_route("/{schema}/conflicts", methods=["GET"], include_in_schema=False)
-@router.api_route("/{schema}/{key}", methods=["GET"], include_in_schema=False)
 async def unknown_schema(schema: str) -> Response:
     """What is left: a schema that does not exist, or a personal one that is never listed."""
     found = registry.get(schema)
     if found.meta.lookup_only:
         raise LookupOnly(f"{found.name} is never listed; use POST /v1/records/{found.meta.slug}/verify", allow="POST")
     raise SchemaUnknown(f"this route does not exist for {found.name}; only personal schemas have /verify")
+
+
+for _method, _tail, _op in (
+    ("GET", "", "list"),
+    ("POST", "/search", "search"),
+    ("POST", "/match", "match"),
+    ("POST", "/verify", "verify"),
+    ("POST", "/aggregate", "aggregate"),
+    ("GET", "/changes", "changes"),
+    ("GET", "/conflicts", "records.conflicts"),
+    ("GET", "/{key:path}", "lookup"),
+):
+    _rule = Rule(_op, EVERYONE, "outcome", told_as=f"/v1/records/{{schema}}{_tail}")
+    routes.add(_method, f"/{{schema}}{_tail}", _rule, unknown_schema, include_in_schema=False)

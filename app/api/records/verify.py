@@ -5,12 +5,13 @@ from __future__ import annotations
 from datetime import date
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 from pydantic import Field
 
 from app.api.layer.bodies import answer, purpose_in_body, read_model
 from app.api.layer.dependencies import exchange, only_parameters, services
 from app.api.layer.formats import only_json
+from app.api.layer.resource import EVERYONE, Resource, Rule
 from app.api.layer.wire import Wire
 from app.api.records import examples as docs
 from app.gateway import verification
@@ -46,7 +47,7 @@ _ANSWER = {
 }
 
 
-def verify_routes(router: APIRouter, schema: SchemaDef) -> None:
+def verify_routes(routes: Resource, schema: SchemaDef) -> None:
     """Adds the verify route of one personal schema."""
 
     async def verify_record(request: Request) -> Response:
@@ -72,10 +73,11 @@ def verify_routes(router: APIRouter, schema: SchemaDef) -> None:
     example: dict[str, Any] = {
         "application/json": {"example": _ANSWER, "schema": {"$ref": "#/components/schemas/VerifyAnswer"}}
     }
-    router.add_api_route(
+    routes.add(
+        "POST",
         f"/{schema.meta.slug}/verify",
+        Rule("verify", EVERYONE, "outcome", told_as="/v1/records/{schema}/verify"),
         verify_record,
-        methods=["POST"],
         name=f"verify_{schema.name}",
         summary=f"Verify against {schema.meta.title_en}",
         description="Whether the asserted values are those of the register. Needs an agreement, a purpose, the officer and the "

@@ -6,12 +6,13 @@ from collections.abc import AsyncIterator
 from dataclasses import asdict
 from typing import Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 from starlette.requests import ClientDisconnect
 
 from app.access.principals import require_agency
 from app.api.layer.bodies import answer, read_model
 from app.api.layer.dependencies import exchange, json_body, only_parameters, principal, services
+from app.api.layer.resource import ADMINS, READ, STEWARDS, Resource, Rule
 from app.api.layer.wire import AgencyBody, AgencyChange
 from app.catalog import agencies, files
 from app.catalog.agencies import Agency
@@ -20,13 +21,13 @@ from app.catalog.inbox import Inbox
 from app.errors import StateConflict
 from app.gateway.administration import act
 
-router = APIRouter(prefix="/v1/agencies", tags=["catalogue"])
+routes = Resource("/v1/agencies", "catalogue")
 
 _EXAMPLE = {"id": "dinkes", "name": "Dinas Kesehatan Kabupaten Jepara", "network_allow": ["10.20.0.0/16"]}
 _PRIVATE = frozenset({"network_allow", "env_allow"})
 
 
-@router.get("", summary="All agencies")
+@routes.get("", READ, summary="All agencies")
 async def list_agencies(request: Request) -> Response:
     """The member organisations, by id. Use the ids in `agencies=` of a question."""
     only_parameters(request)
@@ -35,7 +36,13 @@ async def list_agencies(request: Request) -> Response:
     return answer({"items": [_document(agency, full=full) for agency in found.values()]})
 
 
-@router.post("", summary="Register an agency", status_code=201, openapi_extra=json_body("AgencyBody", _EXAMPLE))
+@routes.post(
+    "",
+    Rule("agency.create", ADMINS, "admin"),
+    summary="Register an agency",
+    status_code=201,
+    openapi_extra=json_body("AgencyBody", _EXAMPLE),
+)
 async def create_agency(request: Request) -> Response:
     """For the walidata: a new member organisation. Its sources may stand in private networks only where allowed here."""
     body = read_model(request, AgencyBody)
@@ -54,7 +61,7 @@ async def create_agency(request: Request) -> Response:
     return answer(_document(made, full=True), 201, {"location": f"/v1/agencies/{made.id}"})
 
 
-@router.get("/{agency}", summary="One agency")
+@routes.get("/{agency}", READ, summary="One agency")
 async def get_agency(agency: str, request: Request) -> Response:
     """Name, class and contact of a member organisation."""
     only_parameters(request)
@@ -63,8 +70,11 @@ async def get_agency(agency: str, request: Request) -> Response:
     return answer(_document(found, full=caller.role == "admin" or caller.agency == agency))
 
 
-@router.patch(
-    "/{agency}", summary="Change an agency", openapi_extra=json_body("AgencyChange", {"contact": "0291-591234"})
+@routes.patch(
+    "/{agency}",
+    Rule("agency.change", ADMINS, "admin"),
+    summary="Change an agency",
+    openapi_extra=json_body("AgencyChange", {"contact": "0291-591234"}),
 )
 async def change_agency(agency: str, request: Request) -> Response:
     """For the walidata: names, contact, allowed networks, or `disabled`. Absent members stay as they are.
@@ -83,7 +93,7 @@ async def change_agency(agency: str, request: Request) -> Response:
     return answer(_document(made, full=True))
 
 
-@router.get("/{agency}/files", summary="Files in the inbox")
+@routes.get("/{agency}/files", Rule("catalogue", STEWARDS), summary="Files in the inbox")
 async def list_files(agency: str, request: Request) -> Response:
     """What the agency uploaded: the version in place of every path."""
     only_parameters(request)
@@ -93,8 +103,9 @@ async def list_files(agency: str, request: Request) -> Response:
     return answer({"items": [asdict(file) for file in found]})
 
 
-@router.put(
+@routes.put(
     "/{agency}/files/{path:path}",
+    Rule("file.upload", STEWARDS, "admin", upload=True),
     summary="Upload a file",
     openapi_extra={
         "requestBody": {

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 
 from app.api.layer.bodies import answer
 from app.api.layer.dependencies import only_parameters, services
+from app.api.layer.resource import READ, Resource
 from app.catalog import datasets
 from app.catalog.datasets import DatasetDescription
 from app.errors import NotFound
@@ -16,10 +17,10 @@ from app.schemas import registry
 from app.schemas.json_schema import wire_json_schema
 from app.schemas.registry import SchemaDef
 
-router = APIRouter(prefix="/v1", tags=["catalogue"])
+routes = Resource("/v1", "catalogue")
 
 
-@router.get("/schemas", summary="All shared schemas")
+@routes.get("/schemas", READ, summary="All shared schemas")
 async def list_schemas(request: Request) -> Response:
     """Each with its key, access class and the agencies that provide it."""
     only_parameters(request)
@@ -31,7 +32,7 @@ async def list_schemas(request: Request) -> Response:
     return answer({"items": items})
 
 
-@router.get("/schemas/{schema}", summary="One shared schema")
+@routes.get("/schemas/{schema}", READ, summary="One shared schema")
 async def get_schema(schema: str, request: Request) -> Response:
     """Satu Data metadata, and every field with type, unit, classification, title and description (id and en)."""
     only_parameters(request)
@@ -62,14 +63,14 @@ async def get_schema(schema: str, request: Request) -> Response:
     return answer(document)
 
 
-@router.get("/schemas/{schema}/queryables", summary="Queryables of a schema")
+@routes.get("/schemas/{schema}/queryables", READ, summary="Queryables of a schema")
 async def get_queryables(schema: str, request: Request) -> Response:
     """The fields that `filter` and `field=value` may name, as JSON Schema (OGC API Features, part 3)."""
     only_parameters(request)
     return answer(registry.get(schema).queryables)
 
 
-@router.get("/datasets", summary="All datasets")
+@routes.get("/datasets", READ, summary="All datasets")
 async def list_datasets(request: Request) -> Response:
     """What agencies publish, in DCAT terms: publisher, schema, freshness, quality. Narrow by `schema` or `agency`."""
     given = only_parameters(request, "schema", "agency")
@@ -79,7 +80,7 @@ async def list_datasets(request: Request) -> Response:
     return answer({"items": [_dataset(dataset) for dataset in found]})
 
 
-@router.get("/datasets/{dataset}", summary="One dataset")
+@routes.get("/datasets/{dataset}", READ, summary="One dataset")
 async def get_dataset(dataset: str, request: Request) -> Response:
     """Definition, concept, unit, classification, producer, freshness and quality of one dataset."""
     only_parameters(request)
@@ -87,7 +88,7 @@ async def get_dataset(dataset: str, request: Request) -> Response:
         return answer(_dataset(await datasets.get_dataset(connection, dataset)))
 
 
-@router.get("/codes/{system}/{code}", summary="Look up a code")
+@routes.get("/codes/{system}/{code}", READ, summary="Look up a code")
 async def get_code(system: str, code: str, request: Request) -> Response:
     """A region code (`kemendagri`), or the Kemendagri code of another system's (`bps`). Not loaded means not found."""
     only_parameters(request)

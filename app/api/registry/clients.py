@@ -5,29 +5,36 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 
 from app.access import clients, source_secrets
 from app.access.clients import Client, ClientDraft
 from app.access.principals import require_agency
 from app.api.layer.bodies import answer, read_model
 from app.api.layer.dependencies import exchange, json_body, only_parameters, principal, services
+from app.api.layer.resource import ADMINS, STEWARDS, Resource, Rule
 from app.api.layer.wire import ClientBody, ClientChange, SecretBody
 from app.gateway.administration import act
 
-router = APIRouter(prefix="/v1", tags=["governance"])
+routes = Resource("/v1", "governance")
 
 _CLIENT = {"agency": "rsud-kartini", "role": "client", "name": "SIMRS pendaftaran", "id": "rsud-simrs"}
 
 
-@router.get("/clients", summary="All clients")
+@routes.get("/clients", Rule("catalogue", ADMINS), summary="All clients")
 async def list_clients(request: Request) -> Response:
     """For the walidata: every registered application, without secrets."""
     only_parameters(request)
     return answer({"items": [_document(client) for client in services(request).access.snapshot.clients.values()]})
 
 
-@router.post("/clients", summary="Register a client", status_code=201, openapi_extra=json_body("ClientBody", _CLIENT))
+@routes.post(
+    "/clients",
+    Rule("client.create", ADMINS, "admin"),
+    summary="Register a client",
+    status_code=201,
+    openapi_extra=json_body("ClientBody", _CLIENT),
+)
 async def create_client(request: Request) -> Response:
     """For the walidata: a credential of one agency with one role. The secret is shown in this answer and never again."""
     body = read_model(request, ClientBody)
@@ -40,7 +47,7 @@ async def create_client(request: Request) -> Response:
     return answer(shown, 201, {"location": f"/v1/clients/{made.id}"})
 
 
-@router.get("/clients/{client}", summary="One client")
+@routes.get("/clients/{client}", Rule("catalogue", ADMINS), summary="One client")
 async def get_client(client: str, request: Request) -> Response:
     """For the walidata: agency, role and state of an application."""
     only_parameters(request)
@@ -48,8 +55,9 @@ async def get_client(client: str, request: Request) -> Response:
         return answer(_document(await clients.get_client(connection, client)))
 
 
-@router.patch(
+@routes.patch(
     "/clients/{client}",
+    Rule("client.change", ADMINS, "admin"),
     summary="Disable or enable a client",
     openapi_extra=json_body("ClientChange", {"disabled": True}),
 )
@@ -64,7 +72,7 @@ async def change_client(client: str, request: Request) -> Response:
     return answer(_document(made))
 
 
-@router.post("/clients/{client}/rotate", summary="New client secret")
+@routes.post("/clients/{client}/rotate", Rule("client.rotate", ADMINS, "admin"), summary="New client secret")
 async def rotate_client(client: str, request: Request) -> Response:
     """For the walidata: a new secret, shown once; the old one and its tokens stop at once."""
     under_way = exchange(request)
@@ -75,7 +83,7 @@ async def rotate_client(client: str, request: Request) -> Response:
     return answer({**_document(made), "client_secret": secret})
 
 
-@router.get("/secrets", summary="Names of secrets")
+@routes.get("/secrets", Rule("catalogue", STEWARDS), summary="Names of secrets")
 async def list_secrets(request: Request) -> Response:
     """For stewards: which secrets the agency has and when each was last changed. Values are never shown."""
     agency = only_parameters(request, "agency").get("agency", principal(request).agency)
@@ -85,8 +93,9 @@ async def list_secrets(request: Request) -> Response:
     return answer({"items": [{"agency": agency, "name": name, "rotated_at": at} for name, at in found]})
 
 
-@router.put(
+@routes.put(
     "/secrets/{name}",
+    Rule("secret.put", STEWARDS, "admin"),
     summary="Store a secret",
     openapi_extra=json_body("SecretBody", {"value": "the password of the source"}),
 )
@@ -106,7 +115,7 @@ async def put_secret(name: str, request: Request) -> Response:
     return answer({"agency": agency, "name": name, "created": new}, 201 if new else 200)
 
 
-@router.delete("/secrets/{name}", summary="Remove a secret", status_code=204)
+@routes.delete("/secrets/{name}", Rule("secret.delete", STEWARDS, "admin"), summary="Remove a secret", status_code=204)
 async def delete_secret(name: str, request: Request) -> Response:
     """For stewards: connectors that refer to it stop answering, with the reason in their health."""
     agency = only_parameters(request, "agency").get("agency", principal(request).agency)

@@ -6,10 +6,11 @@ import json
 from dataclasses import asdict
 from typing import Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 
 from app.api.layer.bodies import JSON, answer, media_type, raw_body, read_json, validated
 from app.api.layer.dependencies import exchange, if_match, json_body, only_parameters, principal, services
+from app.api.layer.resource import ADMINS, READ, STEWARDS, Resource, Rule
 from app.api.layer.wire import PublishBody, RollbackBody
 from app.audit.entry.record import DatasetUse
 from app.catalog import connectors, quarantine, reports
@@ -19,7 +20,7 @@ from app.errors import LimitOutOfRange, ManifestInvalid, UnsupportedMediaType
 from app.gateway import connectors as work
 from app.gateway.exchange import ReadOutcome
 
-router = APIRouter(prefix="/v1/connectors", tags=["connectors"])
+routes = Resource("/v1/connectors", "connectors")
 
 _YAML = frozenset({"application/yaml", "application/x-yaml", "text/yaml"})
 _MANIFEST = {
@@ -42,7 +43,7 @@ _PUT: dict[str, Any] = {
 _QUARANTINE_ROWS = 1000
 
 
-@router.get("", summary="All connectors")
+@routes.get("", READ, summary="All connectors")
 async def list_connectors(request: Request) -> Response:
     """Every connector with its state. Those of the caller's agency in every state (the walidata: all), of others those that answer."""
     only_parameters(request)
@@ -53,7 +54,7 @@ async def list_connectors(request: Request) -> Response:
     return answer({"items": [_document(record) for record in shown]})
 
 
-@router.get("/{connector}", summary="One connector")
+@routes.get("/{connector}", Rule("catalogue", STEWARDS), summary="One connector")
 async def get_connector(connector: str, request: Request) -> Response:
     """State, revisions in use, the latest manifest, and the last check. The ETag is for If-Match on a PUT."""
     only_parameters(request)
@@ -72,7 +73,7 @@ async def get_connector(connector: str, request: Request) -> Response:
     return answer(document, headers={"etag": record.etag})
 
 
-@router.put("/{connector}", summary="Register a manifest", openapi_extra=_PUT)
+@routes.put("/{connector}", Rule("connector.put", STEWARDS, "admin"), summary="Register a manifest", openapi_extra=_PUT)
 async def put_connector(connector: str, request: Request) -> Response:
     """A new numbered revision, unless the latest says the same. What is published goes on serving until you publish.
 
@@ -92,7 +93,7 @@ async def put_connector(connector: str, request: Request) -> Response:
     return answer(shown, 201 if outcome.created else 200, {"etag": outcome.connector.etag})
 
 
-@router.post("/{connector}/check", summary="Check the source")
+@routes.post("/{connector}/check", Rule("connector.check", STEWARDS, "admin"), summary="Check the source")
 async def check_connector(connector: str, request: Request) -> Response:
     """Goes through dns, tcp, tls, auth, permission, read, columns and map; each fault names the manifest field and what to do.
 
@@ -106,7 +107,7 @@ async def check_connector(connector: str, request: Request) -> Response:
     return answer({**document, "mapping": found.mapping})
 
 
-@router.post("/{connector}/discover", summary="Look at the source")
+@routes.post("/{connector}/discover", Rule("discover", STEWARDS, "outcome"), summary="Look at the source")
 async def discover_connector(connector: str, request: Request) -> Response:
     """Tables, columns, types, notes, and a manifest skeleton filled from them. A draft is enough."""
     found, skeleton = await work.discover(services(request), exchange(request), connector)
@@ -122,7 +123,7 @@ async def discover_connector(connector: str, request: Request) -> Response:
     return answer({"tables": found.tables, "columns": columns, "notes": found.notes, "skeleton": skeleton})
 
 
-@router.post("/{connector}/preview", summary="Preview the mapping")
+@routes.post("/{connector}/preview", Rule("preview", STEWARDS, "outcome"), summary="Preview the mapping")
 async def preview_connector(connector: str, request: Request) -> Response:
     """Real rows, raw beside mapped, personal fields masked, with the reason of each reject."""
     limit = _rows(only_parameters(request, "limit").get("limit", "20"), most=100)
@@ -136,8 +137,11 @@ async def preview_connector(connector: str, request: Request) -> Response:
     return answer({"items": [_preview(row) for row in rows], "summary": summary})
 
 
-@router.post(
-    "/{connector}/publish", summary="Publish a revision", openapi_extra=json_body("PublishBody", {"revision": 2})
+@routes.post(
+    "/{connector}/publish",
+    Rule("connector.publish", STEWARDS, "admin"),
+    summary="Publish a revision",
+    openapi_extra=json_body("PublishBody", {"revision": 2}),
 )
 async def publish_connector(connector: str, request: Request) -> Response:
     """The revision (default: the latest) answers queries from now on. It needs a passed check unless `unchecked` is true.
@@ -155,7 +159,7 @@ async def publish_connector(connector: str, request: Request) -> Response:
     return await _moved(request, connector, change)
 
 
-@router.post("/{connector}/join", summary="Let a dataset join its schema")
+@routes.post("/{connector}/join", Rule("connector.join", ADMINS, "admin"), summary="Let a dataset join its schema")
 async def join_connector(connector: str, request: Request) -> Response:
     """By the walidata, once for each dataset and schema: from now on it is part of everybody's answers."""
 
@@ -165,7 +169,7 @@ async def join_connector(connector: str, request: Request) -> Response:
     return await _moved(request, connector, change)
 
 
-@router.post("/{connector}/suspend", summary="Suspend a connector")
+@routes.post("/{connector}/suspend", Rule("connector.suspend", STEWARDS, "admin"), summary="Suspend a connector")
 async def suspend_connector(connector: str, request: Request) -> Response:
     """It stops answering at once; publish it again to resume."""
     match = if_match(request)
@@ -176,7 +180,7 @@ async def suspend_connector(connector: str, request: Request) -> Response:
     return await _moved(request, connector, change)
 
 
-@router.post("/{connector}/retire", summary="Retire a connector")
+@routes.post("/{connector}/retire", Rule("connector.retire", STEWARDS, "admin"), summary="Retire a connector")
 async def retire_connector(connector: str, request: Request) -> Response:
     """It ends for good; its revisions stay readable."""
     match = if_match(request)
@@ -187,8 +191,9 @@ async def retire_connector(connector: str, request: Request) -> Response:
     return await _moved(request, connector, change)
 
 
-@router.post(
+@routes.post(
     "/{connector}/rollback",
+    Rule("connector.rollback", STEWARDS, "admin"),
     summary="Activate an older revision",
     openapi_extra=json_body("RollbackBody", {"revision": 1}),
 )
@@ -202,7 +207,7 @@ async def rollback_connector(connector: str, request: Request) -> Response:
     return await _moved(request, connector, change)
 
 
-@router.get("/{connector}/revisions", summary="Revisions of a connector")
+@routes.get("/{connector}/revisions", Rule("catalogue", STEWARDS), summary="Revisions of a connector")
 async def list_revisions(connector: str, request: Request) -> Response:
     """Every accepted manifest, the newest first: number, author, time, digest."""
     only_parameters(request)
@@ -213,7 +218,7 @@ async def list_revisions(connector: str, request: Request) -> Response:
     return answer({"items": [_revision(revision) for revision in found]})
 
 
-@router.get("/{connector}/revisions/{revision}", summary="One revision")
+@routes.get("/{connector}/revisions/{revision}", Rule("catalogue", STEWARDS), summary="One revision")
 async def get_revision(connector: str, revision: int, request: Request) -> Response:
     """The manifest as it was accepted, and as it was sent."""
     only_parameters(request)
@@ -224,7 +229,7 @@ async def get_revision(connector: str, revision: int, request: Request) -> Respo
     return answer({**_revision(found), "manifest": json.loads(found.manifest), "original": found.original})
 
 
-@router.get("/{connector}/quarantine", summary="Rejected records")
+@routes.get("/{connector}/quarantine", Rule("quarantine", STEWARDS, "outcome"), summary="Rejected records")
 async def read_quarantine(connector: str, request: Request) -> Response:
     """Where each rejected record stands (file, sheet, line; the key of a database's row), which fields broke which rules, masked values.
 
@@ -254,7 +259,7 @@ async def read_quarantine(connector: str, request: Request) -> Response:
     return answer(document)
 
 
-@router.get("/{connector}/health", summary="Health of a connector")
+@routes.get("/{connector}/health", Rule("catalogue", STEWARDS), summary="Health of a connector")
 async def get_health(connector: str, request: Request) -> Response:
     """Whether it is open, its circuit and the fault that opened it, the last success and the last error.
 

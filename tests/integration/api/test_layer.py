@@ -18,6 +18,7 @@ from starlette.types import Receive, Scope, Send
 
 from app.access.clients import list_clients
 from app.api.layer.exchange_layer import ExchangeLayer
+from app.api.layer.resource import EVERYONE, Resource, Rule, RuleTable
 from app.audit.entry.record import Subject
 from app.cli.instance import create_instance
 from app.datasets.flights import Flights
@@ -39,7 +40,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     return made
 
 
-class OpenDataset:
+class OpenedLayer:
     """Real services with an endpoint of the test's own in the place of the application."""
 
     def __init__(self, services: Services, token: str) -> None:
@@ -50,7 +51,9 @@ class OpenDataset:
         async def unused(scope: Scope, receive: Receive, send: Send) -> None:
             raise AssertionError
 
-        layer = ExchangeLayer(unused, lambda _op, _path: endpoint)
+        lists = Resource("/v1/records", "records")
+        lists.get("/fasilitas-kesehatan", Rule("list", EVERYONE, "outcome", direct=True))(endpoint)
+        layer = ExchangeLayer(unused, RuleTable([lists]))
         state = SimpleNamespace(state=SimpleNamespace(services=self.services))
 
         async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -76,11 +79,11 @@ class OpenDataset:
 
 
 @asynccontextmanager
-async def opened(settings: Settings) -> AsyncIterator[OpenDataset]:
+async def opened(settings: Settings) -> AsyncIterator[OpenedLayer]:
     async with open_services(settings) as services:
         async with services.database.read() as connection:
             client = (await list_clients(connection))[0]
-        yield OpenDataset(services, services.access.issuer.issue(client).text)
+        yield OpenedLayer(services, services.access.issuer.issue(client).text)
 
 
 def exchange_of(request: Request) -> Exchange:

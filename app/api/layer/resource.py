@@ -1,0 +1,173 @@
+"""A resource declares its routes once: path, who may call it, how it is recorded, what is documented. All else is derived.
+
+`RuleTable` answers the layer before routing: the order of checks (401, 403, 404, …) needs it, and the isolation tests read it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, Final, Literal, TypedDict, TypeVar, Unpack
+
+from fastapi import APIRouter, Request, Response
+
+Role = Literal["client", "steward", "auditor", "supervisor", "admin"]
+Recording = Literal["none", "outcome", "admin", "audit_read"]
+Endpoint = Callable[[Request], Awaitable[Response]]
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+GOVERNED = ("/v1/", "/v2/", "/log/tile/entries/")
+"""Beginnings of the paths that need a token and a rule; all others are public."""
+
+EVERYONE: frozenset[Role] = frozenset({"client", "steward", "auditor", "supervisor", "admin"})
+STEWARDS: frozenset[Role] = frozenset({"steward", "admin"})
+ADMINS: frozenset[Role] = frozenset({"admin"})
+GUARDIANS: frozenset[Role] = frozenset({"steward", "supervisor", "admin"})
+AUDITORS: frozenset[Role] = frozenset({"auditor", "supervisor"})
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """The operation's name in the log, who may call it, and what kind of entry closes it."""
+
+    op: str
+    roles: frozenset[Role]
+    recording: Recording = "none"
+    upload: bool = False
+    body_bytes: int = 0
+    """Largest body where it is more than the setting's."""
+    direct: bool = False
+    """Called without the router: its work is less than the way there. Its function takes the request alone."""
+    told_as: str = ""
+    """Template in entries and metrics, where it is not the path's."""
+
+
+PUBLIC: Final = None
+"""No token, no entry."""
+READ: Final = Rule("catalogue", EVERYONE)
+"""What everybody with a token may look up, unrecorded."""
+
+
+class Documented(TypedDict, total=False):
+    """What the document says of a route."""
+
+    name: str
+    summary: str
+    description: str
+    status_code: int
+    responses: dict[int | str, dict[str, Any]]
+    openapi_extra: dict[str, Any]
+    response_class: type[Response]
+    include_in_schema: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RouteRule:
+    """A rule at its place."""
+
+    method: str
+    path: str
+    rule: Rule
+    endpoint: Callable[..., Any]
+
+    @property
+    def template(self) -> str:
+        """How entries and metrics name the route."""
+        return self.rule.told_as or self.path
+
+    @property
+    def pattern(self) -> re.Pattern[str]:
+        """The path as an anchored expression; `{name:path}` takes slashes too."""
+        text = re.sub(r"\\\{\w+:path\\\}", ".+", re.escape(self.path))
+        return re.compile(re.sub(r"\\\{\w+\\\}", "[^/]+", text) + r"\Z")
+
+
+class Resource:
+    """The routes of one resource. A rule of None makes a route public: no token, no entry."""
+
+    def __init__(self, prefix: str, tag: str, *, in_document: bool = True) -> None:
+        """`prefix`: beginning of every path; `tag`: where the document lists it."""
+        self.router = APIRouter(prefix=prefix, tags=[tag], include_in_schema=in_document)
+        self.rules: list[RouteRule] = []
+        self._prefix = prefix
+
+    def add(
+        self, method: str, path: str, rule: Rule | None, endpoint: Callable[..., Any], **documented: Unpack[Documented]
+    ) -> None:
+        """Declares a route."""
+        whole = self._prefix + path
+        if (rule is None) == whole.startswith(GOVERNED):
+            raise ValueError(f"{method} {whole}: a governed path has a rule, a public one has none")
+        self.router.add_api_route(path, endpoint, methods=[method], **documented)
+        if rule is not None:
+            self.rules.append(RouteRule(method, whole, rule, endpoint))
+
+    def get(self, path: str, rule: Rule | None, **documented: Unpack[Documented]) -> Callable[[Function], Function]:
+        """Declares the decorated function as the answer to GET."""
+        return self._declared("GET", path, rule, documented)
+
+    def post(self, path: str, rule: Rule | None, **documented: Unpack[Documented]) -> Callable[[Function], Function]:
+        """The same for POST."""
+        return self._declared("POST", path, rule, documented)
+
+    def put(self, path: str, rule: Rule | None, **documented: Unpack[Documented]) -> Callable[[Function], Function]:
+        """The same for PUT."""
+        return self._declared("PUT", path, rule, documented)
+
+    def patch(self, path: str, rule: Rule | None, **documented: Unpack[Documented]) -> Callable[[Function], Function]:
+        """The same for PATCH."""
+        return self._declared("PATCH", path, rule, documented)
+
+    def delete(self, path: str, rule: Rule | None, **documented: Unpack[Documented]) -> Callable[[Function], Function]:
+        """The same for DELETE."""
+        return self._declared("DELETE", path, rule, documented)
+
+    def _declared(
+        self, method: str, path: str, rule: Rule | None, documented: Documented
+    ) -> Callable[[Function], Function]:
+        def declare(function: Function) -> Function:
+            self.add(method, path, rule, function, **documented)
+            return function
+
+        return declare
+
+
+class RuleTable:
+    """The rules of all resources, found by method and path."""
+
+    def __init__(self, resources: Iterable[Resource]) -> None:
+        self.rules = tuple(rule for resource in resources for rule in resource.rules)
+        self._matchers = tuple((rule.method, rule.pattern, rule) for rule in self.rules)
+        self._by_start: dict[tuple[str, str, str], list[tuple[re.Pattern[str], RouteRule]]] = {}
+        for method, pattern, rule in self._matchers:
+            first, second = _start(rule.path)
+            place = (method, first, "" if second.startswith("{") else second)
+            self._by_start.setdefault(place, []).append((pattern, rule))
+        self.recorded_prefixes = tuple(
+            sorted({"/".join(rule.path.split("/")[:3]) for rule in self.rules if _exchanges(rule.rule)})
+        )
+        """Beginnings below which a path that no route has is recorded too: whoever tries them asks for records."""
+
+    def find(self, method: str, path: str) -> RouteRule | None:
+        """The rule of a request, None when no governed route has this path and method."""
+        first, second = _start(path)
+        for place in ((method, first, second), (method, first, "")):
+            for pattern, rule in self._by_start.get(place, ()):
+                if pattern.match(path):
+                    return rule
+        return None
+
+    def methods_of(self, path: str) -> frozenset[str]:
+        """The methods that some route offers on this path."""
+        return frozenset(method for method, pattern, _ in self._matchers if pattern.match(path))
+
+
+def _start(path: str) -> tuple[str, str]:
+    """The second and third segment."""
+    parts = path.split("/", 4)
+    return (parts[2] if len(parts) > 2 else "", parts[3] if len(parts) > 3 else "")
+
+
+def _exchanges(rule: Rule) -> bool:
+    return rule.recording != "none" and rule.roles == EVERYONE
