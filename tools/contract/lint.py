@@ -109,8 +109,8 @@ def spectral(name: str, document: Path) -> list[Finding]:
 
 
 def redocly(name: str, document: Path) -> list[Finding]:
-    """Redocly with redocly.yaml."""
-    options = ["--config", "redocly.yaml", "--format", "json", "--max-problems", "1000000"]
+    """Redocly with redocly-strict.yaml."""
+    options = ["--config", "redocly-strict.yaml", "--format", "json", "--max-problems", "1000000"]
     found = _report(["redocly", "lint", str(document), *options])["problems"]
     levels = {"error": "error", "warn": "warning"}
     return [
