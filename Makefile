@@ -11,15 +11,17 @@ STAMP := $(VENV)/.installed
 UV_VERSION := 0.13.9
 WORKERS ?= 3
 PYTEST := $(BIN)/python -m pytest
+CONTRACT := tools/contract
+CONTRACT_STAMP := $(CONTRACT)/node_modules/.installed
 PARALLEL := -n $(WORKERS) --dist loadgroup --durations 10
 
 # What Python compiles is kept for the next start, whatever this machine is set to: the tests start many programs.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup servers demo test test-all check format bench openapi docs clean
+.PHONY: help setup servers demo test test-all check format bench openapi contract-tools contract docs clean
 
 help: ## list these commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(STAMP) ## make .venv and install exactly what the lock names (idempotent)
 
@@ -68,6 +70,18 @@ bench: setup servers ## measure; prints ratios against named peers in the same r
 
 openapi: setup ## write openapi/simpul.json from the code
 	@$(BIN)/simpul openapi openapi/simpul.json
+
+contract-tools: $(CONTRACT_STAMP) ## install the linters and generators of the API document, exactly as locked (idempotent)
+
+# Like the Python lock, package-lock.json names no address: it installs from whatever registry the machine is set up for.
+$(CONTRACT_STAMP): $(CONTRACT)/package-lock.json $(CONTRACT)/package.json $(CONTRACT)/.npmrc
+	@command -v npm >/dev/null || { echo "The linters of the API document need Node 20.19 or newer, and npm." >&2; exit 2; }
+	@cd $(CONTRACT) && npm ci --ignore-scripts --no-audit --no-fund --loglevel error
+	@touch $@
+	@echo "installed: $(CONTRACT)/node_modules"
+
+contract: setup contract-tools ## lint openapi/simpul.json; every finding fails
+	@$(BIN)/python $(CONTRACT)/lint.py
 
 docs: setup ## write the reference pages that are made from the code
 	@$(BIN)/python tools/write_reference.py
