@@ -35,6 +35,8 @@ _TAGS = [
     {"name": "audit", "description": "For auditors: who asked what of whom, and the proof."},
     {"name": "log", "description": "The transparency log as verifiers fetch it (C2SP tlog-tiles)."},
     {"name": "access", "description": "Tokens and keys."},
+    {"name": "jobs", "description": "Whole answers that are made in the background."},
+    {"name": "queries", "description": "SQL over the names of schemas."},
     {"name": "operation", "description": "Health and metrics."},
 ]
 
@@ -59,10 +61,13 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         summary="Inter-agency data-integration gateway",
         description=_DESCRIPTION,
         version=openapi.VERSION,
-        contact={"name": "Walidata (Diskominfo)", "url": "https://github.com/simpul-id/simpul"},
-        license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
-        servers=[{"url": "/", "description": "This gateway"}],
-        openapi_tags=_TAGS,
+        contact={
+            "name": "Walidata (Diskominfo)",
+            "url": "https://github.com/simpul-id/simpul",
+        },
+        license_info={"name": "Apache-2.0", "url": "https://www.apache.org/licenses/LICENSE-2.0.html"},
+        servers=[{"url": "/", "description": "This gateway (production)", "x-internal": False}],
+        openapi_tags=sorted(_TAGS, key=lambda tag: tag["name"]),
         docs_url=None,
         redoc_url=None,
         generate_unique_id_function=_operation_id,
@@ -74,7 +79,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     for resource in RESOURCES:
         app.include_router(resource.router)
     app.include_router(pages.router)
-    app.openapi = lambda: openapi.complete(app)  # type: ignore[method-assign]
+    app.openapi = lambda: openapi.complete(app, RESOURCES)  # type: ignore[method-assign]
     return app
 
 
@@ -91,7 +96,7 @@ class _Application(FastAPI):
 
 def build_openapi() -> dict[str, Any]:
     """The document of a gateway with default settings: what `openapi/simpul.json` holds."""
-    return openapi.complete(create_app(Settings.model_construct()))
+    return openapi.complete(create_app(Settings.model_construct()), RESOURCES)
 
 
 def _operation_id(route: APIRoute) -> str:

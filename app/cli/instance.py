@@ -23,6 +23,7 @@ from app.access.keys import ensure_keys
 from app.access.purposes import seed_purposes
 from app.access.sealing import create_seal_key, load_seal
 from app.api.layer.door import door
+from app.api.openapi import ordered
 from app.audit.keys.files import create_log_keys
 from app.catalog.agencies import Agency, create_agency, list_agencies
 from app.catalog.code_files import read_code_file
@@ -254,5 +255,5 @@ def write_openapi(
 ) -> None:
     """Write the OpenAPI document of this version."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps(build_openapi(), ensure_ascii=False, indent=2, sort_keys=True) + "\n", "utf-8")
+    file.write_text(json.dumps(ordered(build_openapi()), ensure_ascii=False, indent=2) + "\n", "utf-8")
     say(f"{file}")

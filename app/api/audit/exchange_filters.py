@@ -74,8 +74,17 @@ def filter_parameters() -> list[dict[str, Any]]:
         *listed,
         parameter("from", "From this time (RFC 3339), or this day of the instance's zone", word, "2026-11-01"),
         parameter("to", "Until before this time, or to the end of this day of the instance's zone", word),
-        parameter("status", "HTTP status of the answer", {"type": "integer", "minimum": 100, "maximum": 599}, 200),
-        parameter("min_rows", "At least so many records were released", {"type": "integer", "minimum": 0}),
+        parameter(
+            "status",
+            "HTTP status of the answer",
+            {"type": "integer", "format": "int32", "minimum": 100, "maximum": 599},
+            200,
+        ),
+        parameter(
+            "min_rows",
+            "At least so many records were released",
+            {"type": "integer", "format": "int32", "minimum": 0, "maximum": 2_147_483_647},
+        ),
     ]
 
 

@@ -37,7 +37,7 @@ _NAMES = {"consumer": "agency", "outcome": "effect"}
 
 def _parameters() -> dict[str, Any]:
     dimensions = sorted({*DIMENSIONS, *_NAMES} - set(_NAMES.values()))
-    top = {"type": "integer", "minimum": 1, "maximum": _MOST_VALUES, "default": 10}
+    top = {"type": "integer", "format": "int32", "minimum": 1, "maximum": _MOST_VALUES, "default": 10}
     own = [
         parameter("bucket", "Width of the time buckets", {"type": "string", "enum": list(_WIDTHS)}, "day"),
         parameter("by", "Dimension whose values are counted", {"type": "string", "enum": dimensions}, "provider"),

@@ -24,7 +24,7 @@ _SUBJECT = "exchanges"
 
 
 def _parameters() -> dict[str, Any]:
-    limit = {"type": "integer", "minimum": 1, "maximum": _MOST_ENTRIES, "default": 100}
+    limit = {"type": "integer", "format": "int32", "minimum": 1, "maximum": _MOST_ENTRIES, "default": 100}
     cursor = {"type": "string", "maxLength": 2048}
     paging = [
         parameter("limit", "Entries on the page", limit, 100),

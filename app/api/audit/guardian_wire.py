@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from app.api.layer.wire import Slug, Text, Wire, Word
 
@@ -73,13 +73,5 @@ class IncidentChange(Wire):
 
     state: Literal["notified", "closed"]
 
-
-GUARDIAN_BODIES: tuple[type[BaseModel], ...] = (
-    HoldBody,
-    ErasureBody,
-    SubjectUsageBody,
-    IncidentBody,
-    IncidentChange,
-)
 
 SUBJECT: dict[str, Any] = {"id_type": "nik", "value": "3320990101900001"}

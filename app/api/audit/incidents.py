@@ -11,7 +11,7 @@ from fastapi import Request, Response
 from app.api.audit.exchange_filters import moment
 from app.api.audit.guardian_wire import IncidentBody, IncidentChange
 from app.api.layer.bodies import answer, read_model
-from app.api.layer.dependencies import exchange, json_body, only_parameters, services
+from app.api.layer.dependencies import exchange, only_parameters, services
 from app.api.layer.resource import GUARDIANS, STEWARDS, Resource, Rule
 from app.audit.read import incidents as stored
 from app.audit.read.incidents import Incident
@@ -35,7 +35,8 @@ _EXAMPLE = {
     Rule("incident.open", GUARDIANS - {"steward"}, "admin"),
     summary="Open an incident",
     status_code=201,
-    openapi_extra=json_body("IncidentBody", _EXAMPLE),
+    body=IncidentBody,
+    body_example=_EXAMPLE,
 )
 async def open_incident(request: Request) -> Response:
     """Counts the people, fields, exchanges and receivers, and drafts the notice of UU 27/2022 Ps. 46 (3 x 24 hours).
@@ -86,7 +87,8 @@ async def get_incident(incident: str, request: Request) -> Response:
     "/{incident}",
     Rule("incident.change", GUARDIANS - {"steward"}, "admin"),
     summary="Move an incident",
-    openapi_extra=json_body("IncidentChange", {"state": "notified"}),
+    body=IncidentChange,
+    body_example={"state": "notified"},
 )
 async def change_incident(incident: str, request: Request) -> Response:
     """To `notified` when the notice went out, to `closed` when all is done."""

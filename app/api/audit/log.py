@@ -37,11 +37,16 @@ _RECEIPT = f"c2sp.org/tlog-proof@v1\nextra eyJlbnRyeSI6Ii4uLiJ9\nindex 1\n{_HASH
 
 
 def _text(text: str, example: str) -> dict[int | str, dict[str, Any]]:
-    return {200: {"description": text, "content": {"text/plain": {"schema": {"type": "string"}, "example": example}}}}
+    return {
+        200: {
+            "description": text,
+            "content": {"text/plain": {"schema": {"type": "string", "maxLength": 1_048_576}, "example": example}},
+        }
+    }
 
 
 def _binary(text: str) -> dict[int | str, dict[str, Any]]:
-    shape = {"type": "string", "contentMediaType": _BYTES}
+    shape = {"type": "string", "contentMediaType": _BYTES, "maxLength": 16_777_216}
     return {200: {"description": text, "content": {_BYTES: {"schema": shape}}}}
 
 
@@ -73,9 +78,9 @@ async def get_checkpoint(request: Request) -> Response:
     responses=_binary("Each entry after its length as two bytes."),
     openapi_extra=_path_parameter("Number of the bundle: `<N>[.p/<W>]`", "000.p/2"),
 )
-async def get_entries(path: str, request: Request) -> Response:
+async def get_entries(request: Request) -> Response:
     """The entries' exact bytes (C2SP tlog-tiles), for auditors and supervisors; each read is itself an entry."""
-    under_way = exchange(request)
+    under_way, path = exchange(request), str(request.path_params["path"])
     under_way.decide(allow=True, rule="role")
     under_way.tells(read=f"entries/{path[:64]}")
     return await _tile(request, f"entries/{path}")
@@ -89,8 +94,9 @@ async def get_entries(path: str, request: Request) -> Response:
     responses=_binary("At most 256 hashes of 32 bytes."),
     openapi_extra=_path_parameter("Level and number: `<L>/<N>[.p/<W>]`", "0/000.p/2"),
 )
-async def get_tile(path: str, request: Request) -> Response:
+async def get_tile(request: Request) -> Response:
     """Hashes of the Merkle tree (RFC 6962), in tiles of C2SP tlog-tiles. What no published checkpoint has is not there."""
+    path = str(request.path_params["path"])
     if path.startswith("entries"):
         raise NotFound("bundles of entries stand under /log/tile/entries/ and need a token")
     return await _tile(request, path)

@@ -9,7 +9,7 @@ from fastapi import Request, Response
 from app.api.audit.exchange_filters import moment, scope_of
 from app.api.audit.guardian_wire import SUBJECT, SubjectUsageBody
 from app.api.layer.bodies import answer, read_model
-from app.api.layer.dependencies import exchange, json_body, principal, services
+from app.api.layer.dependencies import exchange, principal, services
 from app.api.layer.resource import AUDITORS, Resource, Rule
 from app.audit.entry.record import Subject
 from app.audit.read.filters import ExchangeFilter
@@ -37,7 +37,9 @@ _CASE = {
     "/subject-usage",
     Rule("subject.usage", AUDITORS, "audit_read"),
     summary="Who received data about a person",
-    openapi_extra={**json_body("SubjectUsageBody", {"subject": SUBJECT}), "parameters": [_CASE]},
+    body=SubjectUsageBody,
+    body_example={"subject": SUBJECT},
+    openapi_extra={"parameters": [_CASE]},
 )
 async def find_usage(request: Request) -> Response:
     """Every entry that asked for, released or compared data of this person, newest first, in the scope of the caller.

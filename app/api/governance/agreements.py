@@ -12,7 +12,7 @@ from app.access import agreements
 from app.access.agreements import Agreement, Terms
 from app.access.principals import Principal
 from app.api.layer.bodies import answer, read_model
-from app.api.layer.dependencies import exchange, json_body, only_parameters, principal, services
+from app.api.layer.dependencies import exchange, only_parameters, principal, services
 from app.api.layer.resource import READ, STEWARDS, Resource, Rule
 from app.api.layer.wire import AgreementBody, ReasonBody
 from app.gateway import agreements as agreeing
@@ -79,7 +79,8 @@ async def list_agreements(request: Request) -> Response:
     Rule("agreement.propose", STEWARDS, "admin"),
     summary="Propose an agreement",
     status_code=201,
-    openapi_extra=json_body("AgreementBody", _EXAMPLE),
+    body=AgreementBody,
+    body_example=_EXAMPLE,
 )
 async def propose_agreement(request: Request) -> Response:
     """By the consumer's steward (or the walidata). Active once the provider and then the walidata have approved."""
@@ -125,7 +126,8 @@ async def approve_agreement(agreement: str, request: Request) -> Response:
     "/agreements/{agreement}/end",
     Rule("agreement.end", STEWARDS, "admin"),
     summary="End an agreement",
-    openapi_extra=json_body("ReasonBody", {"reason": "Kerja sama selesai"}),
+    body=ReasonBody,
+    body_example={"reason": "Kerja sama selesai"},
 )
 async def end_agreement(agreement: str, request: Request) -> Response:
     """By a steward of either side or the walidata, before its last day; also withdraws a proposal."""
@@ -138,7 +140,8 @@ async def end_agreement(agreement: str, request: Request) -> Response:
     "/agreements/{agreement}/revoke",
     Rule("agreement.revoke", STEWARDS, "admin"),
     summary="Revoke an agreement",
-    openapi_extra=json_body("ReasonBody", {"reason": "Pelanggaran ketentuan"}),
+    body=ReasonBody,
+    body_example={"reason": "Pelanggaran ketentuan"},
 )
 async def revoke_agreement(agreement: str, request: Request) -> Response:
     """By the provider's steward or the walidata; acts within a second on every replica."""

@@ -9,7 +9,7 @@ from fastapi import Request, Response
 from app.api.audit.exchange_filters import moment
 from app.api.audit.guardian_wire import SUBJECT, ErasureBody, HoldBody
 from app.api.layer.bodies import answer, read_model
-from app.api.layer.dependencies import exchange, json_body, only_parameters, services
+from app.api.layer.dependencies import exchange, only_parameters, services
 from app.api.layer.resource import GUARDIANS, Resource, Rule
 from app.audit.erasure import requests as governance
 from app.audit.erasure.requests import ErasureRequest, LegalHold
@@ -40,7 +40,8 @@ async def list_erasures(request: Request) -> Response:
     Rule("erasure.propose", GUARDIANS, "admin"),
     summary="Propose an erasure",
     status_code=201,
-    openapi_extra=json_body("ErasureBody", _EXAMPLE),
+    body=ErasureBody,
+    body_example=_EXAMPLE,
 )
 async def propose_erasure(request: Request) -> Response:
     """Of one person, or of a range. Nothing goes before somebody of another agency approves.
@@ -98,7 +99,8 @@ async def list_holds(request: Request) -> Response:
     Rule("hold.place", GUARDIANS, "admin"),
     summary="Place a legal hold",
     status_code=201,
-    openapi_extra=json_body("HoldBody", _HOLD),
+    body=HoldBody,
+    body_example=_HOLD,
 )
 async def place_hold(request: Request) -> Response:
     """On one person, or on a range: no erasure touches it. It works at once."""

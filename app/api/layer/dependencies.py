@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import cast
 
 from fastapi import Request
 
@@ -44,9 +44,3 @@ def only_parameters(request: Request, *known: str) -> dict[str, str]:
             raise ParameterUnknown(f"the parameter {name} stands twice", parameter=name)
         found[name] = value
     return found
-
-
-def json_body(model: str, example: Any) -> dict[str, Any]:
-    """`openapi_extra` of a route that reads a JSON body of this component."""
-    content = {"schema": {"$ref": f"#/components/schemas/{model}"}, "example": example}
-    return {"requestBody": {"required": True, "content": {"application/json": content}}}

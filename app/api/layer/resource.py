@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal, TypedDict, TypeVar, Unpack
 
 from fastapi import APIRouter, Request, Response
+from pydantic import BaseModel
 
 Role = Literal["client", "steward", "auditor", "supervisor", "admin"]
 Recording = Literal["none", "outcome", "admin", "audit_read"]
@@ -50,8 +51,12 @@ READ: Final = Rule("catalogue", EVERYONE)
 
 
 class Documented(TypedDict, total=False):
-    """What the document says of a route."""
+    """What the document says of a route. `answer`: the model of its success, with an example; `body`: that of its JSON body."""
 
+    answer: type[BaseModel]
+    example: Any
+    body: type[BaseModel]
+    body_example: Any
     name: str
     summary: str
     description: str
@@ -83,6 +88,11 @@ class RouteRule:
         return re.compile(re.sub(r"\\\{\w+\\\}", "[^/]+", text) + r"\Z")
 
 
+def json_content(model: type[BaseModel], example: Any) -> dict[str, Any]:
+    """`content` of a body or answer that is this model's component."""
+    return {"application/json": {"schema": {"$ref": f"#/components/schemas/{model.__name__}"}, "example": example}}
+
+
 class Resource:
     """The routes of one resource. A rule of None makes a route public: no token, no entry."""
 
@@ -90,6 +100,8 @@ class Resource:
         """`prefix`: beginning of every path; `tag`: where the document lists it."""
         self.router = APIRouter(prefix=prefix, tags=[tag], include_in_schema=in_document)
         self.rules: list[RouteRule] = []
+        self.answers: set[type[BaseModel]] = set()
+        self.bodies: set[type[BaseModel]] = set()
         self._prefix = prefix
 
     def add(
@@ -99,7 +111,7 @@ class Resource:
         whole = self._prefix + path
         if (rule is None) == whole.startswith(GOVERNED):
             raise ValueError(f"{method} {whole}: a governed path has a rule, a public one has none")
-        self.router.add_api_route(path, endpoint, methods=[method], **documented)
+        self.router.add_api_route(path, endpoint, methods=[method], **self._written(documented))
         if rule is not None:
             self.rules.append(RouteRule(method, whole, rule, endpoint))
 
@@ -122,6 +134,21 @@ class Resource:
     def delete(self, path: str, rule: Rule | None, **documented: Unpack[Documented]) -> Callable[[Function], Function]:
         """The same for DELETE."""
         return self._declared("DELETE", path, rule, documented)
+
+    def _written(self, documented: Documented) -> dict[str, Any]:
+        """The models as components that the document refers to."""
+        written: dict[str, Any] = dict(documented)
+        answer, example = written.pop("answer", None), written.pop("example", None)
+        if answer is not None:
+            self.answers.add(answer)
+            shown = {"description": (answer.__doc__ or "").partition("\n")[0], "content": json_content(answer, example)}
+            written.setdefault("responses", {})[written.get("status_code", 200)] = shown
+        body, given = written.pop("body", None), written.pop("body_example", None)
+        if body is not None:
+            self.bodies.add(body)
+            extra = written.setdefault("openapi_extra", {})
+            extra["requestBody"] = {"required": True, "content": json_content(body, given)}
+        return written
 
     def _declared(
         self, method: str, path: str, rule: Rule | None, documented: Documented

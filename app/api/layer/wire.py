@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import date
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
-from pydantic.json_schema import SkipJsonSchema
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, JsonSchemaValue, SkipJsonSchema, models_json_schema
+from pydantic_core.core_schema import DateSchema, FloatSchema, IntSchema, WithDefaultSchema
 
 Slug = Annotated[str, Field(min_length=2, max_length=63, pattern=r"^[a-z0-9][a-z0-9-]{1,62}$")]
 Text = Annotated[str, Field(min_length=1, max_length=500)]
@@ -125,19 +127,26 @@ class ReasonBody(Wire):
     reason: Text = Field(examples=["Kerja sama selesai"])
 
 
-def documents(models: tuple[type[BaseModel], ...]) -> dict[str, Any]:
-    """Component schemas of these models by class name."""
-    return {model.__name__: model.model_json_schema(ref_template="#/components/schemas/{model}") for model in models}
+class _Components(GenerateJsonSchema):
+    """A default of null is none: an absent member says the same, and generated clients would send it."""
+
+    def default_schema(self, schema: WithDefaultSchema) -> JsonSchemaValue:
+        made = super().default_schema(schema)
+        return {name: value for name, value in made.items() if name != "default" or value is not None}
+
+    def int_schema(self, schema: IntSchema) -> JsonSchemaValue:
+        return {"format": "int32", **super().int_schema(schema)}
+
+    def float_schema(self, schema: FloatSchema) -> JsonSchemaValue:
+        return {"format": "double", **super().float_schema(schema)}
+
+    def date_schema(self, schema: DateSchema) -> JsonSchemaValue:
+        return {**super().date_schema(schema), "maxLength": 10}
 
 
-BODIES: tuple[type[BaseModel], ...] = (
-    AgencyBody,
-    AgencyChange,
-    ClientBody,
-    ClientChange,
-    SecretBody,
-    PublishBody,
-    RollbackBody,
-    AgreementBody,
-    ReasonBody,
-)
+def documents(models: Iterable[type[BaseModel]], mode: JsonSchemaMode = "validation") -> dict[str, Any]:
+    """Component schemas of these models and of those within them, by class name."""
+    asked: list[tuple[type[BaseModel], JsonSchemaMode]] = [(model, mode) for model in models]
+    _, made = models_json_schema(asked, ref_template="#/components/schemas/{model}", schema_generator=_Components)
+    found: dict[str, Any] = made["$defs"]
+    return found

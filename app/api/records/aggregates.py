@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from fastapi import Request, Response
 
 from app.api.layer.bodies import JSON, purpose_in_body, read_json
@@ -11,6 +9,7 @@ from app.api.layer.dependencies import exchange, only_parameters, services
 from app.api.layer.formats import only_json
 from app.api.layer.resource import EVERYONE, Resource, Rule
 from app.api.records import examples as docs
+from app.api.records.wire import AggregateBody, GroupsAnswer
 from app.errors import FieldError, ValidationFailed
 from app.federation.question.aggregate_binder import bind_aggregation
 from app.federation.question.binder import RawQuery
@@ -68,7 +67,6 @@ def _add_route(schema: SchemaDef) -> None:
         headers = {"simpul-complete": "?1" if found.complete else "?0", "vary": "Accept-Language, Authorization"}
         return Response(write_document(document), 200, headers, JSON)
 
-    responses: dict[int | str, dict[str, Any]] = {200: docs.aggregate_response(schema)}
     routes.add(
         "POST",
         f"/{schema.meta.slug}/aggregate",
@@ -79,11 +77,11 @@ def _add_route(schema: SchemaDef) -> None:
         description="Counts, sums, averages and extremes by group, over all agencies. A missing agency makes it fail unless "
         "`Prefer: partial=allow` is sent. Sums over mixed levels of regions, mixed units, or keys that several agencies "
         "hold are refused.",
-        responses=responses,
-        openapi_extra={
-            "parameters": docs.header_parameters("partial=allow"),
-            "requestBody": docs.aggregate_body(schema),
-        },
+        answer=GroupsAnswer,
+        example=docs.aggregate_example(schema),
+        body=AggregateBody,
+        body_example=docs.aggregate_question(schema),
+        openapi_extra={"parameters": docs.header_parameters("partial=allow")},
     )
 
 

@@ -11,6 +11,7 @@ from app.api.layer.dependencies import exchange, only_parameters, services
 from app.api.layer.formats import only_json
 from app.api.layer.resource import EVERYONE, Resource, Rule
 from app.api.records import examples as docs
+from app.api.records.wire import ChangesAnswer
 from app.federation.question.binder import RawQuery
 from app.federation.reading.executor import source_documents
 from app.federation.writers import record_document, write_document
@@ -79,7 +80,6 @@ def _add_route(schema: SchemaDef) -> None:
         docs.paging_parameters()[0],
         *docs.header_parameters("partial=never"),
     ]
-    responses: dict[int | str, dict[str, Any]] = {200: docs.change_response(schema)}
     routes.add(
         "GET",
         f"/{schema.meta.slug}/changes",
@@ -89,7 +89,8 @@ def _add_route(schema: SchemaDef) -> None:
         summary=f"Changes of {schema.meta.title_en}",
         description="What moved since the last call, found by comparing each dataset with what it was: upserts with the record, "
         "deletions, and records that go on under another key. Without `since` everything that is there.",
-        responses=responses,
+        answer=ChangesAnswer,
+        example=docs.change_example(schema),
         openapi_extra={"parameters": parameters},
     )
 

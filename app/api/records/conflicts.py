@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from fastapi import Request, Response
 
 from app.api.layer.bodies import JSON
@@ -11,6 +9,7 @@ from app.api.layer.dependencies import exchange, only_parameters, services
 from app.api.layer.formats import only_json
 from app.api.layer.resource import EVERYONE, Resource, Rule
 from app.api.records import examples as docs
+from app.api.records.wire import ConflictsAnswer
 from app.federation.question.binder import RawQuery
 from app.federation.reading.executor import source_documents
 from app.federation.writers import write_document
@@ -63,7 +62,6 @@ def _add_route(schema: SchemaDef) -> None:
 
     agencies = {"name": "agencies", "in": "query", "required": False, "schema": {"type": "string", "maxLength": 2048}}
     agencies |= {"description": "Only these agencies, separated by commas", "example": "dinkes,rsud-kartini"}
-    responses: dict[int | str, dict[str, Any]] = {200: docs.conflict_response(schema)}
     routes.add(
         "GET",
         f"/{schema.meta.slug}/conflicts",
@@ -73,7 +71,8 @@ def _add_route(schema: SchemaDef) -> None:
         summary=f"Disagreements about {schema.meta.title_en}",
         description="Keys that several agencies hold and describe differently, in key order, for their owners to settle. Only "
         "fields that you may see; a null is no opinion.",
-        responses=responses,
+        answer=ConflictsAnswer,
+        example=docs.conflict_example(schema),
         openapi_extra={"parameters": [agencies, *docs.paging_parameters(), *docs.header_parameters("partial=never")]},
     )
 

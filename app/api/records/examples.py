@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from app.schemas.json_schema import wire_json_schema
 from app.schemas.registry import SchemaDef
+from app.settings import Settings
 
 _TEXT = {"type": "string", "maxLength": 2048}
 _TIME = {"type": "string", "format": "date-time", "maxLength": 40}
@@ -13,7 +14,6 @@ _FILES = (
     ("application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", "Sheets Data and Keterangan"),
     ("application/vnd.apache.parquet", "Typed columns, then _agency and _dataset"),
     ("application/vnd.apache.arrow.stream", "Typed columns, then _agency and _dataset"),
-    ("application/geo+json", "A FeatureCollection; only where records have a place"),
 )
 _EXAMPLE_TIME = "2026-11-20T03:15:00Z"
 
@@ -111,9 +111,22 @@ def query_parameters(schema: SchemaDef) -> list[dict[str, Any]]:
     taken = {parameter["name"] for parameter in general}
     for name, part in schema.queryables["properties"].items():
         if name not in taken and not str(part.get("format")).startswith("geometry-"):
-            kind = {key: value for key, value in part.items() if key in {"maxLength", "pattern", "format"}}
-            general.append(_parameter(name, f"Equality: {part.get('title', name)}", {"type": "string", **kind}, None))
+            general.append(_parameter(name, f"Equality: {part.get('title', name)}", _equality(part), None))
     return general
+
+
+def _equality(part: dict[str, Any]) -> dict[str, Any]:
+    """The shape of `field=value`: the field's own type where it is one of a plain value, else a text."""
+    kind = part.get("type")
+    kinds = [one for one in (kind if isinstance(kind, list) else [kind]) if one != "null"]
+    if kinds == ["boolean"]:
+        return {"type": "boolean"}
+    if kinds in (["number"], ["integer"]):
+        kept = {key: value for key, value in part.items() if key in {"minimum", "maximum"}}
+        form = {"format": "double"} if kinds == ["number"] else {"format": "int64"}
+        return {"type": kinds[0], "minimum": -9_007_199_254_740_991, "maximum": 9_007_199_254_740_991, **form, **kept}
+    kept = {key: value for key, value in part.items() if key in {"maxLength", "pattern", "format"}}
+    return {"type": "string", "maxLength": 2048, **kept}
 
 
 def look_up_parameters(schema: SchemaDef) -> list[dict[str, Any]]:
@@ -185,14 +198,16 @@ def key_parameter(schema: SchemaDef) -> dict[str, Any]:
     return {**found, "required": True}
 
 
-def search_body(schema: SchemaDef) -> dict[str, Any]:
-    """The request body of `POST …/search`."""
+def search_question(schema: SchemaDef) -> dict[str, Any]:
+    """A body of `POST …/search`."""
     first = next(iter(schema.fields))
-    example = {"filter": f"{first} IS NOT NULL", "fields": list(schema.fields)[:3], "sort": [first], "limit": 10}
-    return {
-        "required": True,
-        "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Search"}, "example": example}},
-    }
+    return {"filter": f"{first} IS NOT NULL", "fields": list(schema.fields)[:3], "sort": [first], "limit": 10}
+
+
+def bulk(text: str, *, binary: bool = True) -> dict[str, Any]:
+    """The schema of a whole answer in a form that is no JSON: at most what a gateway spools unless it is set otherwise."""
+    most: int = Settings.model_fields["answer_spool_bytes"].default
+    return {"type": "string", "description": text, "maxLength": most, **({"format": "binary"} if binary else {})}
 
 
 def page_response(schema: SchemaDef) -> dict[str, Any]:
@@ -205,11 +220,10 @@ def page_response(schema: SchemaDef) -> dict[str, Any]:
                 "schema": {"$ref": f"#/components/schemas/{name}Page"},
                 "example": example_page(schema),
             },
-            "application/x-ndjson": {"schema": {"type": "string", "description": "One record a line"}},
-            "text/csv": {"schema": {"type": "string", "description": "One header row, then one record a row"}},
-            **{
-                media: {"schema": {"type": "string", "format": "binary", "description": text}} for media, text in _FILES
-            },
+            "application/x-ndjson": {"schema": bulk("One record a line", binary=False)},
+            "text/csv": {"schema": bulk("One header row, then one record a row", binary=False)},
+            **{media: {"schema": bulk(text)} for media, text in _FILES},
+            "application/geo+json": {"schema": {"$ref": "#/components/schemas/FeatureCollection"}},
         },
     }
 
@@ -225,42 +239,38 @@ def _parameter(
     return found
 
 
-def aggregate_body(schema: SchemaDef) -> dict[str, Any]:
-    """The request body of `POST …/aggregate`."""
+def aggregate_question(schema: SchemaDef) -> dict[str, Any]:
+    """A body of `POST …/aggregate`."""
     first = next(iter(schema.fields))
-    example = {"group_by": [first], "aggregates": [{"function": "count", "as": "jumlah"}]}
-    return {
-        "required": True,
-        "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Aggregate"}, "example": example}},
-    }
+    return {"group_by": [first], "aggregates": [{"function": "count", "as": "jumlah"}]}
 
 
-def aggregate_response(schema: SchemaDef) -> dict[str, Any]:
-    """The 200 of an aggregate: one item a group."""
+def aggregate_example(schema: SchemaDef) -> dict[str, Any]:
+    """An answer with one group."""
     first = next(iter(schema.fields))
     item = {first: schema.fields[first].example, "jumlah": 1}
-    return _items_response("One item a group, finished and recorded before it is released.", schema, item)
+    return items_example(schema, item)
 
 
-def conflict_response(schema: SchemaDef) -> dict[str, Any]:
-    """The 200 of the list of disagreements."""
+def conflict_example(schema: SchemaDef) -> dict[str, Any]:
+    """An answer with one disagreement."""
     values = [{"agency": name, "dataset": f"{name}-contoh", "value": "…"} for name in ("dinkes", "rsud-kartini")]
     item = {
         "id": example_record(schema)["_source"]["id"],
         "fields": [{"field": list(schema.fields)[-1], "values": values}],
     }
-    return _items_response("Keys on which agencies disagree.", schema, item, next_cursor=None)
+    return items_example(schema, item, next_cursor=None)
 
 
-def _items_response(text: str, schema: SchemaDef, item: dict[str, Any], **more: Any) -> dict[str, Any]:
+def items_example(schema: SchemaDef, item: dict[str, Any], **more: Any) -> dict[str, Any]:
+    """An answer that is no page of records."""
     page = {**example_page(schema), "items": [item]}
     page.pop("next_cursor")
-    content = {"schema": {"$ref": "#/components/schemas/Items"}, "example": {**page, **more}}
-    return {"description": text, "content": {"application/json": content}}
+    return {**page, **more}
 
 
-def change_response(schema: SchemaDef) -> dict[str, Any]:
-    """The 200 of the change feed."""
+def change_example(schema: SchemaDef) -> dict[str, Any]:
+    """An answer with one change."""
     record = example_record(schema)
     key = record["_source"]["id"]
     item = {
@@ -271,4 +281,4 @@ def change_response(schema: SchemaDef) -> dict[str, Any]:
         "dataset": "dinkes-contoh",
         "record": record,
     }
-    return _items_response("What moved.", schema, item, next_cursor="b3BhcXVl", has_more=False)
+    return items_example(schema, item, next_cursor="b3BhcXVl", has_more=False)

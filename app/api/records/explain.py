@@ -12,6 +12,7 @@ from app.api.layer.dependencies import exchange, only_parameters, principal, ser
 from app.api.layer.formats import only_json
 from app.api.layer.resource import EVERYONE, Resource, Rule
 from app.api.records import examples as docs
+from app.api.records.wire import ExplainBody, Explanation
 from app.errors import FieldError, ValidationFailed
 from app.federation.question.aggregate_binder import bind_aggregation
 from app.federation.question.binder import RawQuery
@@ -123,21 +124,11 @@ def _document(found: Explained, caller: Principal) -> dict[str, Any]:
     "/explain",
     Rule("explain", EVERYONE, "outcome"),
     summary="Explain a question",
-    responses={
-        200: {
-            "description": "One explanation a dataset.",
-            "content": {
-                "application/json": {"schema": {"$ref": "#/components/schemas/Explanation"}, "example": _ANSWER}
-            },
-        }
-    },
-    openapi_extra={
-        "parameters": docs.header_parameters(),
-        "requestBody": {
-            "required": True,
-            "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Explain"}, "example": _EXAMPLE}},
-        },
-    },
+    answer=Explanation,
+    example=_ANSWER,
+    body=ExplainBody,
+    body_example=_EXAMPLE,
+    openapi_extra={"parameters": docs.header_parameters()},
 )
 async def explain_question(request: Request) -> Response:
     """Decided and planned as a real read; per dataset the text sent, what the source does, what stays here, and why.

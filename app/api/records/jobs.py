@@ -9,7 +9,9 @@ from fastapi import Path, Request, Response
 from app.api.layer.bodies import answer
 from app.api.layer.capture import SpooledResponse
 from app.api.layer.dependencies import exchange, principal, services
-from app.api.layer.resource import EVERYONE, Resource, Rule
+from app.api.layer.resource import EVERYONE, Resource, Rule, json_content
+from app.api.records.examples import bulk
+from app.api.records.wire import JobAnswer
 from app.catalog.jobs import Job
 from app.federation.exports import FORMS
 from app.gateway.exchange import Exchange
@@ -29,7 +31,14 @@ _EXAMPLE = {
     "result": None,
     "problem": None,
 }
-_DOCUMENT: dict[str, Any] = {"type": "object", "additionalProperties": True}
+ACCEPTED: dict[int | str, dict[str, Any]] = {
+    202: {
+        "description": "`Prefer: respond-async` made a job of it; `Location` leads to it.",
+        "content": json_content(JobAnswer, {**_EXAMPLE, "state": "queued", "rows": None}),
+    }
+}
+"""What routes document that make jobs."""
+_RESULT = {"type": "object", "description": "The answer that the question has as JSON", "additionalProperties": True}
 JobId = Annotated[str, Path(description="Id of the job", max_length=36, examples=[_EXAMPLE["id"]])]
 
 
@@ -66,9 +75,8 @@ async def accepted(request: Request, form: str, run: Run) -> Response:
     Rule("job.read", EVERYONE),
     name="get_job",
     summary="How far is a job",
-    responses={
-        200: {"description": "The job.", "content": {"application/json": {"schema": _DOCUMENT, "example": _EXAMPLE}}}
-    },
+    answer=JobAnswer,
+    example=_EXAMPLE,
 )
 async def get_job(request: Request, job: JobId) -> Response:
     """State (`queued`, `running`, `done`, `failed`, `cancelled`), rows so far, what each agency did, where the result is."""
@@ -94,7 +102,7 @@ async def cancel_job(request: Request, job: JobId) -> Response:
         200: {
             "description": "The finished answer; every download is an exchange.",
             "content": {
-                media: {"schema": {"type": "string", "format": "binary"}}
+                media: {"schema": _RESULT if media == "application/json" else bulk("The whole answer")}
                 for media in ("application/octet-stream", *(form.media_type for form in FORMS.values()))
             },
         }

@@ -16,8 +16,9 @@ from app.api.layer.formats import VARY, only_json, prefers
 from app.api.layer.resource import EVERYONE, Resource, Rule
 from app.api.layer.wire import Wire
 from app.api.records import examples as docs
-from app.api.records.jobs import accepted
+from app.api.records.jobs import ACCEPTED, accepted
 from app.api.records.spooled import spooled
+from app.api.records.wire import MatchAnswer
 from app.errors import FieldError, ValidationFailed
 from app.federation.match import MatchKey
 from app.federation.question.binder import unknown_field
@@ -97,7 +98,7 @@ def match_routes(routes: Resource, schema: SchemaDef) -> None:
         "sources": [],
         "complete": True,
     }
-    answer = {"schema": {"type": "object", "additionalProperties": True}, "example": example}
+    routes.bodies.add(MatchBody)
     routes.add(
         "POST",
         f"/{schema.meta.slug}/match",
@@ -109,7 +110,9 @@ def match_routes(routes: Resource, schema: SchemaDef) -> None:
         "are compared. Each key is matched, unmatched, ambiguous or invalid, with the reason. Strict: a source that does not "
         "answer refuses the whole, unless `Prefer: partial=allow`; a key that nobody has while somebody did not answer is then "
         "unknown. `Prefer: respond-async` makes a job of it.",
-        responses={200: {"description": "One answer a key, in order.", "content": {"application/json": answer}}},
+        answer=MatchAnswer,
+        example=example,
+        responses={**ACCEPTED},
         openapi_extra={
             "parameters": docs.header_parameters("partial=allow", "respond-async"),
             "requestBody": {
@@ -119,7 +122,7 @@ def match_routes(routes: Resource, schema: SchemaDef) -> None:
                         "schema": {"$ref": "#/components/schemas/MatchBody"},
                         "example": {"keys": [key]},
                     },
-                    "text/csv": {"schema": {"type": "string"}, "example": f"key\r\n{key}\r\n"},
+                    "text/csv": {"schema": {"type": "string", "maxLength": 67_108_864}, "example": f"key\r\n{key}\r\n"},
                 },
             },
         },

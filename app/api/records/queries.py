@@ -8,13 +8,14 @@ from fastapi import Request, Response
 from pydantic import Field
 
 from app.api.layer.bodies import purpose_given, read_model
-from app.api.layer.dependencies import exchange, json_body, services
+from app.api.layer.dependencies import exchange, services
 from app.api.layer.formats import VARY, asked_format, prefers
 from app.api.layer.resource import EVERYONE, Resource, Rule
 from app.api.layer.wire import Wire
-from app.api.records.examples import format_parameters
-from app.api.records.jobs import accepted
+from app.api.records.examples import bulk, format_parameters
+from app.api.records.jobs import ACCEPTED, accepted
 from app.api.records.spooled import spooled
+from app.api.records.wire import QueryAnswer
 from app.errors import NotAcceptable
 from app.federation.exports import FORMS
 from app.federation.question.query import Partial
@@ -27,6 +28,7 @@ from app.gateway.jobs import Progress
 from app.gateway.spool import Spool
 
 routes = Resource("/v1", "queries")
+routes.answers.add(QueryAnswer)
 
 _SQL = (
     "SELECT s.nama, f.nama AS faskes, induk(f.kode_wilayah, 'kecamatan') AS kecamatan, f._agency "
@@ -60,9 +62,6 @@ _ANSWER: dict[str, Any] = {
 }
 
 
-_BINARY = {"type": "string", "format": "binary"}
-
-
 @routes.post(
     "/queries",
     Rule("sql", EVERYONE, "outcome"),
@@ -73,16 +72,16 @@ _BINARY = {"type": "string", "format": "binary"}
             "description": "Finished and recorded before it is released.",
             "content": {
                 "application/json": {"schema": {"$ref": "#/components/schemas/QueryAnswer"}, "example": _ANSWER},
-                "application/x-ndjson": {"schema": {"type": "string", "description": "One row a line"}},
-                "text/csv": {"schema": {"type": "string", "description": "One header row, then one row a line"}},
-                **{FORMS[name].media_type: {"schema": _BINARY} for name in ("xlsx", "parquet", "arrow")},
+                "application/x-ndjson": {"schema": bulk("One row a line", binary=False)},
+                "text/csv": {"schema": bulk("One header row, then one row a line", binary=False)},
+                **{FORMS[name].media_type: {"schema": bulk("Typed columns")} for name in ("xlsx", "parquet", "arrow")},
             },
-        }
+        },
+        **ACCEPTED,
     },
-    openapi_extra={
-        **json_body("QueryBody", {"sql": _SQL, "limit": 1000}),
-        "parameters": format_parameters(places=False),
-    },
+    body=QueryBody,
+    body_example={"sql": _SQL, "limit": 1000},
+    openapi_extra={"parameters": format_parameters(places=False)},
 )
 async def query_records(request: Request) -> Response:
     """One read-only SELECT with joins, WITH, windows and subqueries. Tables are schemas and hold the union of all agencies

@@ -13,10 +13,11 @@ from app.api.layer.dependencies import exchange, only_parameters, principal, ser
 from app.api.layer.formats import VARY, asked_format, prefers
 from app.api.layer.resource import EVERYONE, Resource, Rule
 from app.api.records import examples as docs
-from app.api.records.jobs import accepted
+from app.api.records.jobs import ACCEPTED, accepted
 from app.api.records.match import match_routes
 from app.api.records.spooled import spooled
 from app.api.records.verify import verify_routes
+from app.api.records.wire import FeatureCollection, SearchBody
 from app.errors import FieldError, LookupOnly, NotAcceptable, ParameterUnknown, SchemaUnknown, ValidationFailed
 from app.federation.question.binder import RawQuery
 from app.federation.question.query import Answer
@@ -218,7 +219,8 @@ def _add_routes(schema: SchemaDef) -> None:
         return await _answer(request, found, None, chosen)
 
     title = schema.meta.title_en
-    responses: dict[int | str, dict[str, Any]] = {200: docs.page_response(schema)}
+    routes.answers.add(FeatureCollection)
+    responses: dict[int | str, dict[str, Any]] = {200: docs.page_response(schema), **ACCEPTED}
     headers = docs.header_parameters("partial=never", "respond-async")
     routes.add(
         "GET",
@@ -241,7 +243,9 @@ def _add_routes(schema: SchemaDef) -> None:
         summary=f"Search {title}",
         description="The same question as the list, as a JSON body: for long filters and CQL2 as JSON.",
         responses=responses,
-        openapi_extra={"parameters": headers, "requestBody": docs.search_body(schema)},
+        body=SearchBody,
+        body_example=docs.search_question(schema),
+        openapi_extra={"parameters": headers},
     )
     routes.add(
         "GET",
@@ -252,7 +256,7 @@ def _add_routes(schema: SchemaDef) -> None:
         summary=f"Look up {title} by key",
         description="Every agency that provides the schema is asked; the answer holds one item an agency that has the key. "
         "404 when all answered and none has it, 503 when nobody has it and one that could did not answer (504 when all were too slow).",
-        responses=responses,
+        responses={200: responses[200]},
         openapi_extra={
             "parameters": [
                 docs.key_parameter(schema),

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from fastapi import Request, Response
 from pydantic import Field
 
+from app.api.layer.answers import Answer, Name
 from app.api.layer.bodies import answer, purpose_in_body, read_model
 from app.api.layer.dependencies import exchange, only_parameters, services
 from app.api.layer.formats import only_json
@@ -29,13 +30,13 @@ class VerifyBody(Wire):
     purpose: Annotated[str, Field(max_length=64)] | None = Field(default=None, description="Instead of Simpul-Purpose")
 
 
-class VerifyAnswer(Wire):
+class VerifyAnswer(Answer):
     """The verdict. No value of the register is shown but the masked name and the basic status."""
 
     hasil: Literal["cocok", "tidak_cocok", "tidak_ditemukan"]
-    per_field: dict[str, bool]
-    nama_tersamar: str | None
-    status_dasar: str | None
+    per_field: dict[Name, bool]
+    nama_tersamar: Name | None
+    status_dasar: Name | None
 
 
 _BODY = {"nik": "3320990101900001", "nama": "Siti Contoh Aminah", "tanggal_lahir": "1990-01-01"}
@@ -70,9 +71,6 @@ def verify_routes(routes: Resource, schema: SchemaDef) -> None:
             headers={"cache-control": "no-store"},
         )
 
-    example: dict[str, Any] = {
-        "application/json": {"example": _ANSWER, "schema": {"$ref": "#/components/schemas/VerifyAnswer"}}
-    }
     routes.add(
         "POST",
         f"/{schema.meta.slug}/verify",
@@ -82,14 +80,9 @@ def verify_routes(routes: Resource, schema: SchemaDef) -> None:
         summary=f"Verify against {schema.meta.title_en}",
         description="Whether the asserted values are those of the register. Needs an agreement, a purpose, the officer and the "
         "case. Never listed, never cached; every call is recorded with a keyed tag of the person.",
-        responses={200: {"description": "The verdict.", "content": example}},
-        openapi_extra={
-            "parameters": docs.header_parameters(personal=True),
-            "requestBody": {
-                "required": True,
-                "content": {
-                    "application/json": {"schema": {"$ref": "#/components/schemas/VerifyBody"}, "example": _BODY}
-                },
-            },
-        },
+        answer=VerifyAnswer,
+        example=_ANSWER,
+        body=VerifyBody,
+        body_example=_BODY,
+        openapi_extra={"parameters": docs.header_parameters(personal=True)},
     )

@@ -11,7 +11,7 @@ from starlette.requests import ClientDisconnect
 
 from app.access.principals import require_agency
 from app.api.layer.bodies import answer, read_model
-from app.api.layer.dependencies import exchange, json_body, only_parameters, principal, services
+from app.api.layer.dependencies import exchange, only_parameters, principal, services
 from app.api.layer.resource import ADMINS, READ, STEWARDS, Resource, Rule
 from app.api.layer.wire import AgencyBody, AgencyChange
 from app.catalog import agencies, files
@@ -41,7 +41,8 @@ async def list_agencies(request: Request) -> Response:
     Rule("agency.create", ADMINS, "admin"),
     summary="Register an agency",
     status_code=201,
-    openapi_extra=json_body("AgencyBody", _EXAMPLE),
+    body=AgencyBody,
+    body_example=_EXAMPLE,
 )
 async def create_agency(request: Request) -> Response:
     """For the walidata: a new member organisation. Its sources may stand in private networks only where allowed here."""
@@ -74,7 +75,8 @@ async def get_agency(agency: str, request: Request) -> Response:
     "/{agency}",
     Rule("agency.change", ADMINS, "admin"),
     summary="Change an agency",
-    openapi_extra=json_body("AgencyChange", {"contact": "0291-591234"}),
+    body=AgencyChange,
+    body_example={"contact": "0291-591234"},
 )
 async def change_agency(agency: str, request: Request) -> Response:
     """For the walidata: names, contact, allowed networks, or `disabled`. Absent members stay as they are.

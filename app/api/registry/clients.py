@@ -11,7 +11,7 @@ from app.access import clients, source_secrets
 from app.access.clients import Client, ClientDraft
 from app.access.principals import require_agency
 from app.api.layer.bodies import answer, read_model
-from app.api.layer.dependencies import exchange, json_body, only_parameters, principal, services
+from app.api.layer.dependencies import exchange, only_parameters, principal, services
 from app.api.layer.resource import ADMINS, STEWARDS, Resource, Rule
 from app.api.layer.wire import ClientBody, ClientChange, SecretBody
 from app.gateway.administration import act
@@ -33,7 +33,8 @@ async def list_clients(request: Request) -> Response:
     Rule("client.create", ADMINS, "admin"),
     summary="Register a client",
     status_code=201,
-    openapi_extra=json_body("ClientBody", _CLIENT),
+    body=ClientBody,
+    body_example=_CLIENT,
 )
 async def create_client(request: Request) -> Response:
     """For the walidata: a credential of one agency with one role. The secret is shown in this answer and never again."""
@@ -59,7 +60,8 @@ async def get_client(client: str, request: Request) -> Response:
     "/clients/{client}",
     Rule("client.change", ADMINS, "admin"),
     summary="Disable or enable a client",
-    openapi_extra=json_body("ClientChange", {"disabled": True}),
+    body=ClientChange,
+    body_example={"disabled": True},
 )
 async def change_client(client: str, request: Request) -> Response:
     """For the walidata: a disabled client gets no token, and its tokens are dead within a second."""
@@ -97,7 +99,8 @@ async def list_secrets(request: Request) -> Response:
     "/secrets/{name}",
     Rule("secret.put", STEWARDS, "admin"),
     summary="Store a secret",
-    openapi_extra=json_body("SecretBody", {"value": "the password of the source"}),
+    body=SecretBody,
+    body_example={"value": "the password of the source"},
 )
 async def put_secret(name: str, request: Request) -> Response:
     """For stewards: a password or key that a manifest refers to as `${secret:NAME}`. Sealed, write-only."""

@@ -9,7 +9,7 @@ from typing import Any
 from fastapi import Request, Response
 
 from app.api.layer.bodies import JSON, answer, media_type, raw_body, read_json, validated
-from app.api.layer.dependencies import exchange, if_match, json_body, only_parameters, principal, services
+from app.api.layer.dependencies import exchange, if_match, only_parameters, principal, services
 from app.api.layer.resource import ADMINS, READ, STEWARDS, Resource, Rule
 from app.api.layer.wire import PublishBody, RollbackBody
 from app.audit.entry.record import DatasetUse
@@ -141,7 +141,8 @@ async def preview_connector(connector: str, request: Request) -> Response:
     "/{connector}/publish",
     Rule("connector.publish", STEWARDS, "admin"),
     summary="Publish a revision",
-    openapi_extra=json_body("PublishBody", {"revision": 2}),
+    body=PublishBody,
+    body_example={"revision": 2},
 )
 async def publish_connector(connector: str, request: Request) -> Response:
     """The revision (default: the latest) answers queries from now on. It needs a passed check unless `unchecked` is true.
@@ -195,7 +196,8 @@ async def retire_connector(connector: str, request: Request) -> Response:
     "/{connector}/rollback",
     Rule("connector.rollback", STEWARDS, "admin"),
     summary="Activate an older revision",
-    openapi_extra=json_body("RollbackBody", {"revision": 1}),
+    body=RollbackBody,
+    body_example={"revision": 1},
 )
 async def rollback_connector(connector: str, request: Request) -> Response:
     """A revision that was active before answers again."""
