@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -20,10 +21,16 @@ from tests.support.memory import MemorySource
 pytestmark = pytest.mark.anyio
 
 CODES = empty_code_book()
-MANIFEST = (
-    '{{"connector": "{name}", "agency": "{agency}", "schema": "{schema}@1", "source": {{"kind": "file", '
-    '"location": "inbox/x.csv"}}, "fields": {{"kode": "kode"}}}}'
-)
+FIELDS = {"wilayah": ("kode", "nama", "tingkat"), "fasilitas_kesehatan": ("kode_faskes", "nama")}
+
+
+def manifest_of(name: str, agency: str, schema: str) -> str:
+    """The canonical text of a small manifest."""
+    source = {"kind": "file", "location": "inbox/x.csv"}
+    fields = {field: field for field in FIELDS[schema]}
+    return json.dumps(
+        {"connector": name, "agency": agency, "schema": f"{schema}@1", "source": source, "fields": fields}
+    )
 
 
 class KeptSource(MemorySource):
@@ -63,7 +70,7 @@ def published(
     schema: str = "wilayah",
     manifest: str | None = None,
 ) -> PublishedConnector:
-    text = manifest or MANIFEST.format(name=name, agency=agency, schema=schema)
+    text = manifest or manifest_of(name, agency, schema)
     active = ActiveConnector(name, agency, state, revision, schema, f"{schema}@1", "file", name, text, "d", schema)
     return PublishedConnector(Agency(agency, agency), active, away=state is not State.PUBLISHED)
 
