@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from app.errors import SimpulError
+from app.errors import StoreUnavailable
 from app.federation.reading.breaker import Guards
 from app.federation.reading.executor import Runtime
+from app.gateway import readiness
 from app.gateway.readiness import internal_query
 
 pytestmark = pytest.mark.anyio
@@ -29,8 +30,10 @@ async def test_a_sound_process_answers_itself_again_and_again():
     assert running.runtime.circuit("internal-ready") == "closed"
 
 
-async def test_a_process_that_cannot_read_is_not_ready():
-    running = Running()
-    running.runtime.guards.breaker("internal-ready").fail()
-    with pytest.raises(SimpulError):
-        await internal_query(running)  # type: ignore[arg-type]
+@pytest.mark.parametrize("row", [("33.21", "Demak"), ("no code", "Jepara"), ("33.20", None)])
+async def test_a_process_in_which_the_one_record_does_not_come_out_is_not_ready(
+    row: tuple[str | None, ...], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(readiness, "_ROW", row)
+    with pytest.raises(StoreUnavailable):
+        await internal_query(Running())  # type: ignore[arg-type]
