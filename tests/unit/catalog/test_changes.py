@@ -96,7 +96,9 @@ def test_a_record_under_another_key_with_the_same_content_goes_on_there():
 
 
 def test_where_several_records_look_alike_nobody_says_which_goes_on_where():
-    before, after = Memory(), Memory()
+    before, after, gone = Memory(), Memory(), Memory()
+    gone.look({"1": record("1"), "2": record("2")})
+    assert told(gone.look({"9": record("9")})) == [("9", True, None), ("1", False, None), ("2", False, None)]
     before.look({"1": record("1"), "2": record("2")})
     assert ("1", False, None) in told(before.look({"9": record("9"), "2": record("2")}))
     after.look({"1": record("1")})

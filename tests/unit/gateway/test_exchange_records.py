@@ -146,6 +146,14 @@ async def test_the_intent_names_who_is_asked_about_and_the_outcome_who_was_compa
     assert [log.detail(0)[name] for name in ("officer", "case", "represented")] == ["dr. Ani", "RM-7", "GOV/bupati"]
 
 
+async def test_the_intent_names_nobody_who_is_only_compared():
+    exchange, log = make_exchange(op="verify"), MemoryLog()
+    exchange.concerns(Subject("nik", PERSON, "compared"))
+    await exchange.intend(log)
+
+    assert log.records[0].subjects == ()
+
+
 @pytest.mark.parametrize("case", ["-", "  ", "…", ""])
 async def test_a_case_reference_without_letter_or_digit_is_no_tag_and_no_fault(case: str):
     exchange, log = make_exchange(), MemoryLog()

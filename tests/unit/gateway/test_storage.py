@@ -79,6 +79,25 @@ def test_the_disk_is_looked_at_again_after_a_mebibyte(tmp_path: Path):
     assert storage.used == MEBIBYTE
 
 
+class CountingStorage(Storage):
+    """Counts how often the disk was looked at."""
+
+    looks = 0
+
+    def check_free(self, more: int) -> None:
+        self.looks += 1
+        super().check_free(more)
+
+
+def test_small_pieces_look_at_the_disk_once_a_mebibyte_and_not_each(tmp_path: Path):
+    storage = CountingStorage(tmp_path, reserve_bytes=0, spool_bytes=100 * MEBIBYTE)
+    room = storage.room("a")
+    for _ in range(4 * 16):
+        room.take(MEBIBYTE // 16)
+
+    assert storage.looks == 4
+
+
 def test_two_answers_of_one_client_share_its_room_and_each_gives_back_its_own_once(storage: Storage):
     first, second = storage.room("a"), storage.room("a")
     first.take(400)
