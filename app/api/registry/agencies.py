@@ -10,7 +10,7 @@ from fastapi import Request, Response
 from starlette.requests import ClientDisconnect
 
 from app.access.principals import require_agency
-from app.api.layer.bodies import answer, read_model
+from app.api.layer.bodies import answer, plain_body, read_model
 from app.api.layer.dependencies import exchange, only_parameters, principal, services
 from app.api.layer.resource import ADMINS, READ, STEWARDS, Resource, Rule
 from app.api.layer.wire import AgencyBody, AgencyChange
@@ -126,6 +126,7 @@ async def put_file(agency: str, path: str, request: Request) -> Response:
     """
     caller, state, under_way = principal(request), services(request), exchange(request)
     require_agency(caller, agency)
+    plain_body(request)
     state.agency(agency)
     under_way.touches((agency,))
     under_way.decide(allow=True, rule="role")

@@ -216,3 +216,21 @@ def test_a_file_is_read_by_its_name_and_a_missing_or_large_one_refused(tmp_path:
     monkeypatch.setattr(code_files, "FILE_BYTES", 10)
     with pytest.raises(ValidationFailed, match="the most is 10: split it"):
         read_code_file(path)
+
+
+def test_a_dump_with_keys_and_constraints_is_read_by_its_columns():
+    dump = (
+        "CREATE TABLE wilayah (kode varchar(13) NOT NULL, nama varchar(100), induk varchar(13), PRIMARY KEY (kode),"
+        " KEY nama_idx (nama), FULLTEXT KEY cari (nama), CONSTRAINT fk FOREIGN KEY (induk) REFERENCES wilayah (kode));\n"
+        "INSERT INTO wilayah VALUES ('33', 'Jawa Tengah', NULL), ('33.20', 'Kabupaten Jepara', '33');\n"
+    )
+    assert regions("wilayah.sql", dump) == [("33", "Jawa Tengah"), ("33.20", "Kabupaten Jepara")]
+
+
+def test_numbers_and_nesting_beyond_every_bound_are_refused_as_files():
+    assert faults("wilayah.json", '[{"kode": ' + "1" * 5000 + "}]")
+    assert faults("wilayah.sql", "SELECT " + "(" * 20_000 + "1" + ")" * 20_000)
+
+
+def test_digits_of_other_scripts_are_no_code():
+    assert faults("wilayah.csv", "kode,nama\n\u0663\u0663,Jawa\n")

@@ -313,3 +313,18 @@ async def test_who_is_cancelled_while_the_outcome_is_written_does_not_write_it_t
 
     assert exchange.closed
     assert log.kinds() == ["intent", "outcome"]
+
+
+async def test_who_is_cancelled_twice_still_waits_until_it_is_known():
+    exchange, log = authorised(), MemoryLog()
+    task = await left(exchange.close(log, **SAID), log)
+    for _ in range(3):
+        task.cancel()
+        await asyncio.sleep(0)
+    assert not task.done()
+    assert log.late is not None
+    log.late.set_result(None)
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+    assert exchange.closed

@@ -149,3 +149,18 @@ async def test_the_store_is_not_asked_again_before_it_is_time(monkeypatch: pytes
         await noted.follow()
 
     assert store.asked == 1
+
+
+async def test_a_whole_read_that_could_not_be_written_is_not_replaced_by_a_partial_one():
+    class Meanwhile(ClosedStore):
+        def begin(self) -> Any:
+            noted.take([rejecting(1), leg("ok", as_of=EARLY)])
+            return super().begin()
+
+    noted = noting(Meanwhile())
+    noted.take([rejecting(7, whole=True), leg("ok", as_of=LATE)])
+    with pytest.raises(StoreUnavailable):
+        await noted.flush()
+
+    assert (noted._rejected["faskes"].records, noted._rejected["faskes"].whole) == (7, True)
+    assert noted._health["faskes"].last_success_at == LATE

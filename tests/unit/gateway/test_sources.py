@@ -208,3 +208,13 @@ async def test_a_closed_pool_has_closed_everything_and_opens_it_anew_when_it_is_
     await pool.replace([published("a1")], CODES, 0)
 
     assert shelf.names() == ["a1", "b1", "a1"]
+
+
+async def test_a_connector_of_a_schema_that_is_gone_affects_nobody_else():
+    pool = SourcePool(Shelf())
+    gone = published("lama")
+    gone = replace(gone, connector=replace(gone.connector, schema_ref="tidak_ada@1"))
+    await pool.replace([gone, published("a1")], CODES, 0)
+
+    assert [one.dataset for one in pool.of_schema("wilayah")] == ["a1"]
+    assert pool.get("lama") is None

@@ -109,3 +109,19 @@ async def test_memory_for_what_waits_is_bounded(monkeypatch: pytest.MonkeyPatch)
         waiting.add(await intended(log))
 
     assert len(waiting) == 2
+
+
+async def test_what_comes_while_another_is_closed_is_closed_too():
+    class SlowLog(WrittenLog):
+        async def fetch(self, text: str, exchange: str) -> list[Any]:
+            if late.id not in {one.id for one in waiting._waiting}:
+                waiting.add(late)
+            return await super().fetch(text, exchange)
+
+    log, waiting = SlowLog(), Unclosed()
+    first, late = await intended(log), await intended(log)
+    waiting.add(first)
+    await waiting.close(log)
+
+    aborted = [one.entry.xid for one in log.records if one.entry.kind == "aborted"]
+    assert sorted(set(aborted)) == sorted([first.id, late.id])
