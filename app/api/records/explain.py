@@ -37,6 +37,10 @@ _ANSWER = {
             "residual": [],
             "exact": True,
             "why": [],
+            "row_filter": False,
+            "masked": [],
+            "withheld": [],
+            "problem": None,
         }
     ]
 }
