@@ -23,6 +23,7 @@ from app.catalog.files import AgencyFile, Space
 from app.catalog.inbox import Inbox
 from app.errors import StateConflict
 from app.gateway.administration import act
+from app.settings import Settings
 
 routes = Resource("/v1/agencies", "catalogue")
 
@@ -102,6 +103,7 @@ _FILE = {
     "uploaded_at": "2026-11-20T01:30:00Z",
     "kept": True,
 }
+_MOST_BYTES: int = Settings.model_fields["upload_bytes"].default
 _STORED = json_content(UploadAnswer, {**_FILE, "new_version": True})
 
 
@@ -204,7 +206,9 @@ async def list_files(agency: str, request: Request) -> Response:
         "requestBody": {
             "required": True,
             "description": "The bytes of the file; send Content-Digest (RFC 9530) to have them checked.",
-            "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
+            "content": {
+                "application/octet-stream": {"schema": {"type": "string", "format": "binary", "maxLength": _MOST_BYTES}}
+            },
         }
     },
 )

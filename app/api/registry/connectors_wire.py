@@ -11,7 +11,7 @@ from app.api.registry.manifest_wire import MANIFEST, Column, Line
 from app.catalog.states import State
 from app.federation.reading.breaker import CircuitState
 
-Place = Annotated[str, Field(max_length=2000)]
+Place = Annotated[str, Field(max_length=4000)]
 Text = Annotated[str, Field(max_length=4000)]
 Pointer = Annotated[str, Field(max_length=500, description="JSON pointer into the manifest")]
 Rule = Annotated[str, Field(max_length=100)]
@@ -368,10 +368,14 @@ DETAIL: dict[str, Any] = {
     "discovery": None,
 }
 DISCOVERED: dict[str, Any] = {
-    "tables": ["faskes.csv"],
-    "columns": [{"name": "kode", "source_type": "text", "type": "string", "nullable": None}],
+    "tables": ["public.faskes", "public.tenaga"],
+    "columns": [{"name": "tempat_tidur", "source_type": "integer", "type": "int32", "nullable": True}],
     "notes": [],
-    "skeleton": {**MANIFEST, "fields": {"kode_faskes": None, "nama": "nama", "jenis": "jenis"}},
+    "skeleton": {
+        **MANIFEST,
+        "source": {"kind": "sql", "url": "postgresql://baca@10.20.3.4/faskes", "table": "public.faskes"},
+        "fields": {"kode_faskes": None, "nama": "nama", "jenis": "jenis"},
+    },
 }
 _REJECT = {
     "field": "jenis",

@@ -118,6 +118,18 @@ def test_every_example_fits(place: Place) -> None:
         assert place[2] == NOTHING or "text/plain" in content
 
 
+@pytest.mark.parametrize(
+    "change", [{"colour": "blue"}, {"name": None}, {"name": 1}, {"created_at": "yesterday"}, {"env_allow": None}]
+)
+def test_what_does_not_fit_is_told(change: dict[str, Any]) -> None:
+    response = DOCUMENTED["GET", "/v1/agencies", 200]
+    item = response["content"][JSON]["example"]["items"][0]
+
+    assert faults(response, {"items": [item]}) == []
+    assert faults(response, {"items": [item | change]}) != []
+    assert faults(response, {}) != []
+
+
 def test_every_answer_fits(gateway: RunningGateway, tmp_path: Path) -> None:
     fit = Fit()
     ask_operation(gateway, fit)
@@ -185,13 +197,14 @@ def ask_connectors(gateway: RunningGateway, fit: Fit, folder: Path) -> None:
     """One life of a connector, of a file with faults."""
     admin, steward = gateway.admin, gateway.client("steward", "dinkes")
     rows = ["kode,nama,jenis,lat,lng", "F1,Satu,puskesmas,-6.5,110.6", "F2,Dua", "F1,Lagi,puskesmas,,", "F3,,warung,,"]
-    rows += ["F4,Empat,klinik,1.5,99.0", ""]
+    rows += ["F4,Empat,puskesmas,jauh,110.6", ""]
     (folder / "cocok.csv").write_text("\n".join(rows), "utf-8")
     gateway.upload("dinkes", folder / "cocok.csv")
     path, location = "/v1/connectors/cocok", "inbox/cocok.csv"
     draft = {"connector": "cocok", "agency": "dinkes", "source": {"kind": "file", "location": location}}
     whole = facility_manifest("cocok", "dinkes", location)
-    whole["fields"] = {**whole["fields"], "lat": "lat", "lng": "lng"}  # type: ignore[dict-item]
+    mapped = {name: {"from": name, "number": {"decimal": "."}, "else": "null"} for name in ("lat", "lng")}
+    whole["fields"] = {"kode_faskes": "kode", "nama": "nama", "jenis": "jenis", **mapped}
     whole |= {"accept_rejects": 0.9, "description": "Contoh", "licence": "CC-BY-4.0"}
     whole["freshness"] = {"field": "diperbarui", "slo": "30d"}
     assert fit(steward.put(path, json=draft))["state"] == "draft"
