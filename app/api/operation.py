@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, datetime
 from importlib.metadata import version
-from typing import Any
+from typing import Annotated, Any, Literal
 
 from fastapi import Request, Response
+from pydantic import Field
 
+from app.api.layer.answers import Answer, Moment, Name, Told, Whole
 from app.api.layer.bodies import answer
 from app.api.layer.dependencies import services
 from app.api.layer.exchange_layer import authenticate
@@ -20,14 +22,99 @@ from app.gateway.readiness import internal_query
 routes = Resource("", "operation")
 _READY_SECONDS = 5.0
 
+Degree = Annotated[float, Field(ge=-180, le=180)]
 
-@routes.get("/health/live", PUBLIC, summary="Is the process alive")
+
+class LiveAnswer(Answer):
+    """The process answers."""
+
+    status: Literal["ok"]
+
+
+class ReadyChecks(Answer):
+    """What was tried, in this order."""
+
+    store: Literal["ok"]
+    log: Literal["ok"]
+    query: Literal["ok"]
+
+
+class ReadyAnswer(Answer):
+    """Real queries can be answered."""
+
+    status: Literal["ok"]
+    checks: ReadyChecks
+    log_size: Whole = Field(description="Entries of the log")
+
+
+class WitnessAnswer(Answer):
+    """What a witness holds of the log; null where it was not asked yet."""
+
+    name: Annotated[str, Field(max_length=255)]
+    size: Whole | None
+    cosigned_at: Moment | None
+    fault: Told | None = Field(description="Why it gave no cosignature when it was asked last")
+
+
+class LogStatus(Answer):
+    """The signed log."""
+
+    origin: Annotated[str, Field(max_length=255)]
+    signed_size: Whole
+    witnesses: list[WitnessAnswer] = Field(max_length=100)
+
+
+class StatusAnswer(Answer):
+    """What this gateway is."""
+
+    instance: Name
+    region: Annotated[str, Field(max_length=13, description="Kemendagri code of the region served")]
+    bbox: Annotated[list[Degree], Field(min_length=4, max_length=4, description="West, south, east, north (CRS84)")]
+    version: Annotated[str, Field(max_length=64)]
+    log: LogStatus
+    datasets: Whole = Field(description="Datasets that are published")
+
+
+_STATUS = {
+    "instance": "ID-JEPARA",
+    "region": "33.20",
+    "bbox": [110.15, -6.95, 111.05, -5.7],
+    "version": "1.0.0",
+    "log": {
+        "origin": "simpul.jepara.example/log",
+        "signed_size": 184211,
+        "witnesses": [
+            {
+                "name": "saksi.inspektorat.jepara.example",
+                "size": 184211,
+                "cosigned_at": "2026-11-20T04:00:00Z",
+                "fault": None,
+            }
+        ],
+    },
+    "datasets": 12,
+}
+_METRICS: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "Metrics in the text format of Prometheus.",
+        "content": {"text/plain": {"schema": {"type": "string", "maxLength": 16_777_216}}},
+    }
+}
+
+
+@routes.get("/health/live", PUBLIC, summary="Is the process alive", answer=LiveAnswer, example={"status": "ok"})
 async def get_live() -> Response:
     """200 as long as the process answers at all."""
     return answer({"status": "ok"})
 
 
-@routes.get("/health/ready", PUBLIC, summary="Can real queries be answered")
+@routes.get(
+    "/health/ready",
+    PUBLIC,
+    summary="Can real queries be answered",
+    answer=ReadyAnswer,
+    example={"status": "ok", "checks": {"store": "ok", "log": "ok", "query": "ok"}, "log_size": 184211},
+)
 async def get_ready(request: Request) -> Response:
     """Stores open, log writable, and one query through all floors on an internal one-row dataset; else 503 with the reason."""
     state = services(request)
@@ -46,7 +133,7 @@ async def get_ready(request: Request) -> Response:
     return answer({"status": "ok", "checks": checks, "log_size": state.log.size()})
 
 
-@routes.get("/status", PUBLIC, summary="What this gateway is")
+@routes.get("/status", PUBLIC, summary="What this gateway is", answer=StatusAnswer, example=_STATUS)
 async def get_status(request: Request) -> Response:
     """Instance, version, region, and the size of the signed log."""
     state = services(request)
@@ -71,7 +158,7 @@ def _witness(found: WitnessState) -> dict[str, Any]:
     return {"name": found.witness.name, "size": found.size, "cosigned_at": seen, "fault": found.fault}
 
 
-@routes.get("/metrics", PUBLIC, summary="Metrics", response_class=Response)
+@routes.get("/metrics", PUBLIC, summary="Metrics", response_class=Response, responses=_METRICS)
 async def get_metrics(request: Request) -> Response:
     """Prometheus metrics, for the walidata and the supervisor. Labels hold route templates, never values."""
     state = services(request)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
 from fastapi import Request, Response
+from pydantic import Field
+from pydantic.json_schema import SkipJsonSchema
 
 from app.api.audit.exchange_filters import (
     FILTER_NAMES,
@@ -18,6 +20,8 @@ from app.api.audit.exchange_filters import (
     whole,
     wrong,
 )
+from app.api.audit.log_wire import LOG_META, LogMeta
+from app.api.layer.answers import Answer, Moment, Whole
 from app.api.layer.bodies import answer
 from app.api.layer.dependencies import exchange, only_parameters, services
 from app.api.layer.resource import AUDITORS, Resource, Rule
@@ -33,6 +37,53 @@ _WEEK_BEGINS_US = 3 * 86_400 * 1_000_000
 _MOST_BUCKETS = 2000
 _MOST_VALUES = 1000
 _NAMES = {"consumer": "agency", "outcome": "effect"}
+
+
+class LogCount(Answer):
+    """Entries of the log, exchanges that they close, records that they name."""
+
+    entries: Whole
+    exchanges: Whole
+    rows: Whole
+
+
+class TimeCount(LogCount):
+    """Counts of one stretch of time."""
+
+    from_: Moment = Field(alias="from")
+    to: Moment = Field(description="Not included")
+
+
+class ValueCount(LogCount):
+    """Counts of one value of the dimension."""
+
+    value: Annotated[str, Field(max_length=500)]
+
+
+class OtherCount(LogCount):
+    """Counts of the values that are not named."""
+
+    values: Whole
+
+
+class SummaryAnswer(Answer):
+    """The log counted: in all, by time where `bucket` asks for it, by value where `by` does."""
+
+    total: LogCount
+    meta: LogMeta
+    buckets: Annotated[list[TimeCount], Field(max_length=_MOST_BUCKETS)] | SkipJsonSchema[None] = None
+    values: Annotated[list[ValueCount], Field(max_length=_MOST_VALUES)] | SkipJsonSchema[None] = None
+    others: OtherCount | SkipJsonSchema[None] = None
+
+
+_COUNTED = {"entries": 84, "exchanges": 42, "rows": 42}
+_SUMMARY = {
+    "total": _COUNTED,
+    "meta": LOG_META,
+    "buckets": [{"from": "2026-11-19T17:00:00Z", "to": "2026-11-20T17:00:00Z", **_COUNTED}],
+    "values": [{"value": "ID-JEPARA/GOV/disdukcapil", **_COUNTED}],
+    "others": {"values": 0, "entries": 0, "exchanges": 0, "rows": 0},
+}
 
 
 def _parameters() -> dict[str, Any]:
@@ -51,6 +102,8 @@ def _parameters() -> dict[str, Any]:
     Rule("exchange.summary", AUDITORS, "audit_read"),
     summary="Count the exchange log",
     openapi_extra=_parameters(),
+    answer=SummaryAnswer,
+    example=_SUMMARY,
 )
 async def summarise_exchanges(request: Request) -> Response:
     """Entries, exchanges and records of a filter: in all, by time bucket, and by the most frequent values of a dimension.

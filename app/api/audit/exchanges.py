@@ -8,6 +8,7 @@ from typing import Any
 from fastapi import Request, Response
 
 from app.api.audit.exchange_filters import FILTER_NAMES, exchange_filter, filter_parameters, parameter, scope_of, whole
+from app.api.audit.log_wire import ENTRY, EXCHANGE, LOG_META, ExchangeAnswer, ExchangesAnswer
 from app.api.layer.bodies import answer
 from app.api.layer.dependencies import exchange, only_parameters, services
 from app.api.layer.formats import next_page
@@ -35,7 +36,12 @@ def _parameters() -> dict[str, Any]:
 
 
 @routes.get(
-    "", Rule("exchange.search", AUDITORS, "audit_read"), summary="Search the exchange log", openapi_extra=_parameters()
+    "",
+    Rule("exchange.search", AUDITORS, "audit_read"),
+    summary="Search the exchange log",
+    openapi_extra=_parameters(),
+    answer=ExchangesAnswer,
+    example={"items": [ENTRY], "next_cursor": None, "meta": LOG_META},
 )
 async def list_exchanges(request: Request) -> Response:
     """Entries, newest first, in pages that are fixed to one tree size: appending meanwhile shifts nothing.
@@ -70,7 +76,13 @@ async def list_exchanges(request: Request) -> Response:
     return answer(document, headers=headers)
 
 
-@routes.get("/{exchange_id}", Rule("exchange.read", AUDITORS, "audit_read"), summary="One exchange, end to end")
+@routes.get(
+    "/{exchange_id}",
+    Rule("exchange.read", AUDITORS, "audit_read"),
+    summary="One exchange, end to end",
+    answer=ExchangeAnswer,
+    example=EXCHANGE,
+)
 async def get_exchange(exchange_id: str, request: Request) -> Response:
     """Every entry of the exchange (intent, outcome, …), the legs of its sources, and an inclusion proof of each entry.
 

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from app.api.layer.answers import Answer, Id, Name
 from app.api.layer.wire import Slug, Text, Wire, Word
 
 Moment = Annotated[str, Field(max_length=64, description="A day of the instance's zone, or a time with its zone")]
@@ -72,6 +73,13 @@ class IncidentChange(Wire):
     """The next state of an incident."""
 
     state: Literal["notified", "closed"]
+
+
+class ActorAnswer(Answer):
+    """Who took a step: an agency, by one of its clients."""
+
+    agency: Id
+    client: Name
 
 
 SUBJECT: dict[str, Any] = {"id_type": "nik", "value": "3320990101900001"}

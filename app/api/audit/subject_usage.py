@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any, Literal
 
 from fastapi import Request, Response
+from pydantic import Field
 
 from app.api.audit.exchange_filters import moment, scope_of
 from app.api.audit.guardian_wire import SUBJECT, SubjectUsageBody
+from app.api.audit.log_wire import ENTRY, LOG_META, FieldList, LogMeta, LogVerdict, Member, MemberList, Uuid
+from app.api.layer.answers import Answer, Digest, Moment, Name, Whole
 from app.api.layer.bodies import answer, read_model
 from app.api.layer.dependencies import exchange, principal, services
 from app.api.layer.resource import AUDITORS, Resource, Rule
+from app.audit.entry.members import Kind
 from app.audit.entry.record import Subject
 from app.audit.read.filters import ExchangeFilter
 from app.audit.read.search import Cursor, ExchangeSearch
@@ -33,12 +37,84 @@ _CASE = {
 }
 
 
+class UsageItem(Answer):
+    """An entry that asked for, released or compared data of the person."""
+
+    exchange_id: Uuid
+    index: Whole
+    leaf_hash: Digest
+    time: Moment
+    kind: Kind
+    operation: Annotated[str, Field(max_length=80)]
+    roles: list[Literal["asked", "released", "compared"]] = Field(max_length=3)
+    receiver: Member | None
+    client: Annotated[str, Field(max_length=200)] | None
+    providers: MemberList
+    schemas: list[Name] = Field(max_length=1000)
+    fields: FieldList
+    purpose: Annotated[str, Field(max_length=200)] | None
+    basis: Annotated[str, Field(max_length=500)] | None
+    agreement: Annotated[str, Field(max_length=200)] | None
+    decision: LogVerdict | None
+    status: Annotated[int, Field(ge=100, le=599)] | None
+
+
+class UsageMeta(LogMeta):
+    """What was read, and what proves the answer."""
+
+    years: list[Annotated[int, Field(ge=1900, le=9999)]] = Field(
+        max_length=1000, description="Years whose keys of subject tags are there"
+    )
+    proves: Annotated[str, Field(max_length=500)]
+
+
+class UsageAnswer(Answer):
+    """Who received data about the person, newest first."""
+
+    items: list[UsageItem] = Field(max_length=1000)
+    next_cursor: Annotated[str, Field(max_length=2048)] | None
+    meta: UsageMeta
+
+
+_USAGE = {
+    "items": [
+        {
+            "exchange_id": ENTRY["xid"],
+            "index": ENTRY["index"],
+            "leaf_hash": ENTRY["leaf_hash"],
+            "time": ENTRY["t"],
+            "kind": "outcome",
+            "operation": "verify",
+            "roles": ["asked", "compared"],
+            "receiver": "ID-JEPARA/GOV/rsud-kartini",
+            "client": "rsud-simrs",
+            "providers": ENTRY["providers"],
+            "schemas": ENTRY["schemas"],
+            "fields": ENTRY["fields"],
+            "purpose": ENTRY["purpose"],
+            "basis": ENTRY["basis"],
+            "agreement": ENTRY["agreement"],
+            "decision": ENTRY["dec"],
+            "status": 200,
+        }
+    ],
+    "next_cursor": None,
+    "meta": {
+        **LOG_META,
+        "years": [2026],
+        "proves": "each item by the receipt of its exchange; completeness by `simpul log verify`",
+    },
+}
+
+
 @routes.post(
     "/subject-usage",
     Rule("subject.usage", AUDITORS, "audit_read"),
     summary="Who received data about a person",
     body=SubjectUsageBody,
     body_example={"subject": SUBJECT},
+    answer=UsageAnswer,
+    example=_USAGE,
     openapi_extra={"parameters": [_CASE]},
 )
 async def find_usage(request: Request) -> Response:

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Annotated, Literal
 from urllib.parse import parse_qsl
 
 from fastapi import Request, Response
+from pydantic import Field
+from pydantic.json_schema import SkipJsonSchema
 
 from app.access.oauth import oauth_error, token_request
+from app.access.principals import Role
+from app.access.tokens import server_metadata
+from app.api.layer.answers import Answer
 from app.api.layer.bodies import answer, media_type, raw_body
 from app.api.layer.dependencies import services
 from app.api.layer.problems import problem_of
@@ -37,8 +43,70 @@ _FORM = {
 }
 _FIELDS = 20
 
+Address = Annotated[str, Field(max_length=500, json_schema_extra={"format": "uri"})]
 
-@routes.post("/oauth/token", PUBLIC, summary="Get an access token", openapi_extra=_FORM)
+
+class TokenAnswer(Answer):
+    """An access token."""
+
+    access_token: Annotated[str, Field(max_length=4096)]
+    token_type: Literal["Bearer"]
+    expires_in: Annotated[int, Field(ge=1, le=900, description="Seconds")]
+    scope: Role | SkipJsonSchema[None] = Field(
+        default=None, description="The client's role; only where a scope was sent"
+    )
+
+
+class PublicKey(Answer):
+    """A public key (RFC 7517, RFC 8037)."""
+
+    kty: Literal["OKP"]
+    crv: Literal["Ed25519"]
+    x: Annotated[str, Field(max_length=43)]
+    kid: Annotated[str, Field(max_length=64)]
+    use: Literal["sig"]
+    alg: Literal["EdDSA"]
+
+
+class KeysAnswer(Answer):
+    """The keys that verify tokens now."""
+
+    keys: list[PublicKey] = Field(max_length=100)
+
+
+class ServerMetadata(Answer):
+    """Metadata of the authorization server (RFC 8414)."""
+
+    issuer: Address
+    token_endpoint: Address
+    jwks_uri: Address
+    grant_types_supported: list[Literal["client_credentials"]] = Field(max_length=1)
+    response_types_supported: list[Annotated[str, Field(max_length=32)]] = Field(max_length=0)
+    token_endpoint_auth_methods_supported: list[Literal["client_secret_basic", "client_secret_post"]] = Field(
+        max_length=2
+    )
+    service_documentation: Address
+    ui_locales_supported: list[Literal["id", "en"]] = Field(max_length=2)
+
+
+_KEY = {
+    "kty": "OKP",
+    "crv": "Ed25519",
+    "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo",
+    "kid": "2026-01-05-a1b2c3d4",
+    "use": "sig",
+    "alg": "EdDSA",
+}
+
+
+@routes.post(
+    "/oauth/token",
+    PUBLIC,
+    summary="Get an access token",
+    openapi_extra=_FORM,
+    answer=TokenAnswer,
+    example={"access_token": "eyJhbGciOiJFZERTQSIsInR5cCI6ImF0K2p3dCJ9.…", "token_type": "Bearer", "expires_in": 900},
+)
 async def issue_token(request: Request) -> Response:
     """OAuth 2.0 client credentials: secret by HTTP Basic or in the form. The token lives 15 minutes at most."""
     state = services(request)
@@ -67,13 +135,21 @@ async def issue_token(request: Request) -> Response:
     return answer(issued, headers=headers)
 
 
-@routes.get("/.well-known/jwks.json", PUBLIC, summary="Keys that verify tokens")
+@routes.get(
+    "/.well-known/jwks.json", PUBLIC, summary="Keys that verify tokens", answer=KeysAnswer, example={"keys": [_KEY]}
+)
 async def get_jwks(request: Request) -> Response:
     """The public keys of access tokens (RFC 7517)."""
     return answer(services(request).access.issuer.jwks(), headers={"cache-control": "public, max-age=300"})
 
 
-@routes.get("/.well-known/oauth-authorization-server", PUBLIC, summary="Authorization server metadata")
+@routes.get(
+    "/.well-known/oauth-authorization-server",
+    PUBLIC,
+    summary="Authorization server metadata",
+    answer=ServerMetadata,
+    example=server_metadata("https://simpul.jepara.example"),
+)
 async def get_metadata(request: Request) -> Response:
     """RFC 8414 metadata: where to get tokens, and how."""
     return answer(services(request).access.issuer.metadata(), headers={"cache-control": "public, max-age=300"})

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from datetime import date
-from typing import Any
+from typing import Annotated, Any, Literal
 
 from fastapi import Request, Response
+from pydantic import Field
 
 from app.access import agreements
-from app.access.agreements import Agreement, Terms
+from app.access.agreements import Agreement, EffectiveState, Terms
 from app.access.principals import Principal
+from app.api.layer.answers import Answer, Id, Moment, Name
 from app.api.layer.bodies import answer, read_model
 from app.api.layer.dependencies import exchange, only_parameters, principal, services
 from app.api.layer.resource import READ, STEWARDS, Resource, Rule
@@ -34,15 +36,132 @@ _EXAMPLE = {
     "valid_until": "2026-12-31",
 }
 
+Basis = Annotated[str, Field(max_length=500)]
+Granted = Annotated[list[Name], Field(max_length=200)]
+Purposes = Annotated[list[Name], Field(max_length=50)]
 
-@routes.get("/purposes", READ, summary="Purposes")
+
+class PurposeAnswer(Answer):
+    """A code for the header `Simpul-Purpose`, and the law that allows it."""
+
+    code: Id
+    title_id: Annotated[str, Field(max_length=200)]
+    title_en: Annotated[str, Field(max_length=200)]
+    legal_basis: Basis
+
+
+class PurposesAnswer(Answer):
+    """All purposes."""
+
+    items: list[PurposeAnswer] = Field(max_length=1000)
+
+
+class AccessItem(Answer):
+    """What the caller may use of one provider's data; without an agreement where it is open."""
+
+    schema_name: Name = Field(alias="schema")
+    provider: Id
+    fields: Granted
+    agreement: Id | None
+    purposes: Purposes
+    basis: Basis | None
+    valid_until: date | None
+
+
+class AccessAnswer(Answer):
+    """What the caller may use."""
+
+    items: list[AccessItem] = Field(max_length=100_000)
+
+
+class SignatoryAnswer(Answer):
+    """Who signed which step, and when."""
+
+    step: Literal["propose", "provider", "walidata", "end", "revoke"]
+    agency: Id
+    client: Name
+    at: Moment
+
+
+class AgreementAnswer(Answer):
+    """Terms, state and signatories of an agreement."""
+
+    id: Id
+    state: EffectiveState
+    provider: Id
+    consumer: Id
+    schema_name: Name = Field(alias="schema")
+    fields: Granted = Field(description='Granted fields, or ["*"]')
+    purposes: Purposes
+    basis: Basis
+    valid_from: date
+    valid_until: date = Field(description="Last day, included")
+    consumer_client: Id | None
+    row_filter: Annotated[str, Field(max_length=2048)] | None
+    masks: dict[Name, Literal["hide", "hash", "last4", "year-only", "region-only"]] = Field(max_length=200)
+    signatories: list[SignatoryAnswer] = Field(max_length=10)
+    reason: Annotated[str, Field(max_length=500)] | None = Field(description="Why it ended")
+    created_at: Moment
+    changed_at: Moment
+
+
+class AgreementsAnswer(Answer):
+    """Agreements, by id."""
+
+    items: list[AgreementAnswer] = Field(max_length=100_000)
+
+
+_PURPOSE = {
+    "code": "pelayanan_kesehatan",
+    "title_id": "Pelayanan kesehatan",
+    "title_en": "Health services",
+    "legal_basis": "UU 17/2023 tentang Kesehatan",
+}
+_USABLE = {
+    "schema": "penduduk_verifikasi",
+    "provider": "disdukcapil",
+    "fields": ["nama", "nik", "status_dasar", "tanggal_lahir"],
+    "agreement": "pks-dukcapil-rsud",
+    "purposes": ["pelayanan_kesehatan"],
+    "basis": "UU 17/2023 Ps. 173; PKS 400/12/2026",
+    "valid_until": "2026-12-31",
+}
+_PROPOSED: dict[str, Any] = {
+    "id": "pks-dukcapil-rsud",
+    "state": "proposed",
+    **_EXAMPLE,
+    "consumer_client": None,
+    "row_filter": None,
+    "masks": {},
+    "signatories": [
+        {"step": "propose", "agency": "rsud-kartini", "client": "rsud-steward", "at": "2025-12-01T02:00:00Z"}
+    ],
+    "reason": None,
+    "created_at": "2025-12-01T02:00:00Z",
+    "changed_at": "2025-12-01T02:00:00Z",
+}
+
+
+def _signed(state: str, step: str, agency: str, at: str, reason: str | None = None) -> dict[str, Any]:
+    """The example one step later."""
+    signature = {"step": step, "agency": agency, "client": f"{agency}-steward", "at": at}
+    signatories = [*_PROPOSED["signatories"], signature]
+    return {**_PROPOSED, "state": state, "signatories": signatories, "reason": reason, "changed_at": at}
+
+
+_APPROVED = _signed("approved", "provider", "disdukcapil", "2025-12-08T03:30:00Z")
+_ENDED = _signed("ended", "end", "rsud-kartini", "2026-10-01T02:00:00Z", "Kerja sama selesai")
+_REVOKED = _signed("revoked", "revoke", "disdukcapil", "2026-10-01T02:00:00Z", "Pelanggaran ketentuan")
+
+
+@routes.get("/purposes", READ, summary="Purposes", answer=PurposesAnswer, example={"items": [_PURPOSE]})
 async def list_purposes(request: Request) -> Response:
     """The codes for the header `Simpul-Purpose`, with their legal basis."""
     only_parameters(request)
     return answer({"items": [asdict(purpose) for purpose in services(request).access.snapshot.purposes.values()]})
 
 
-@routes.get("/access", READ, summary="What the caller may use")
+@routes.get("/access", READ, summary="What the caller may use", answer=AccessAnswer, example={"items": [_USABLE]})
 async def list_access(request: Request) -> Response:
     """Schema by schema and provider by provider: which fields, under which agreement, until when."""
     only_parameters(request)
@@ -63,7 +182,7 @@ async def list_access(request: Request) -> Response:
     return answer({"items": _open_access(state, caller) + items})
 
 
-@routes.get("/agreements", READ, summary="Agreements")
+@routes.get("/agreements", READ, summary="Agreements", answer=AgreementsAnswer, example={"items": [_APPROVED]})
 async def list_agreements(request: Request) -> Response:
     """Those in which the caller's agency is provider or consumer; all of them for the walidata and the supervisor."""
     only_parameters(request)
@@ -81,6 +200,8 @@ async def list_agreements(request: Request) -> Response:
     status_code=201,
     body=AgreementBody,
     body_example=_EXAMPLE,
+    answer=AgreementAnswer,
+    example=_PROPOSED,
 )
 async def propose_agreement(request: Request) -> Response:
     """By the consumer's steward (or the walidata). Active once the provider and then the walidata have approved."""
@@ -103,7 +224,7 @@ async def propose_agreement(request: Request) -> Response:
     return answer(_document(made, today(state)), 201, {"location": f"/v1/agreements/{made.id}"})
 
 
-@routes.get("/agreements/{agreement}", READ, summary="One agreement")
+@routes.get("/agreements/{agreement}", READ, summary="One agreement", answer=AgreementAnswer, example=_APPROVED)
 async def get_agreement(agreement: str, request: Request) -> Response:
     """Terms, state and signatories."""
     only_parameters(request)
@@ -114,7 +235,11 @@ async def get_agreement(agreement: str, request: Request) -> Response:
 
 
 @routes.post(
-    "/agreements/{agreement}/approve", Rule("agreement.approve", STEWARDS, "admin"), summary="Approve an agreement"
+    "/agreements/{agreement}/approve",
+    Rule("agreement.approve", STEWARDS, "admin"),
+    summary="Approve an agreement",
+    answer=AgreementAnswer,
+    example=_APPROVED,
 )
 async def approve_agreement(agreement: str, request: Request) -> Response:
     """First the provider's steward, then the walidata: the agreement is active from its first day."""
@@ -128,6 +253,8 @@ async def approve_agreement(agreement: str, request: Request) -> Response:
     summary="End an agreement",
     body=ReasonBody,
     body_example={"reason": "Kerja sama selesai"},
+    answer=AgreementAnswer,
+    example=_ENDED,
 )
 async def end_agreement(agreement: str, request: Request) -> Response:
     """By a steward of either side or the walidata, before its last day; also withdraws a proposal."""
@@ -142,6 +269,8 @@ async def end_agreement(agreement: str, request: Request) -> Response:
     summary="Revoke an agreement",
     body=ReasonBody,
     body_example={"reason": "Pelanggaran ketentuan"},
+    answer=AgreementAnswer,
+    example=_REVOKED,
 )
 async def revoke_agreement(agreement: str, request: Request) -> Response:
     """By the provider's steward or the walidata; acts within a second on every replica."""

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 from fastapi import Request, Response
+from pydantic import Field
+from pydantic.json_schema import SkipJsonSchema
 
 from app.api.audit.exchange_filters import moment
-from app.api.audit.guardian_wire import SUBJECT, ErasureBody, HoldBody
+from app.api.audit.guardian_wire import SUBJECT, ActorAnswer, ErasureBody, HoldBody
+from app.api.layer.answers import Answer, Id, Moment, Whole
 from app.api.layer.bodies import answer, read_model
 from app.api.layer.dependencies import exchange, only_parameters, services
 from app.api.layer.resource import GUARDIANS, Resource, Rule
 from app.audit.erasure import requests as governance
-from app.audit.erasure.requests import ErasureRequest, LegalHold
+from app.audit.erasure.requests import ErasureRequest, ErasureState, HoldState, LegalHold
 from app.errors import FieldError, ValidationFailed
 from app.gateway import erasures
 from app.gateway.erasures import Draft
@@ -23,8 +26,142 @@ routes = Resource("/v1", "governance")
 _EXAMPLE = {"subject": SUBJECT, "basis": "UU 27/2022 Ps. 8", "reference": "PERMOHONAN-12/2026"}
 _HOLD = {"subject": SUBJECT, "basis": "Penyidikan LP/B/120/XI/2026", "reference": "B-120/2026"}
 
+Reason = Annotated[str, Field(max_length=500)]
+Limit = Annotated[str, Field(max_length=100)] | SkipJsonSchema[None]
 
-@routes.get("/erasures", Rule("erasure.list", GUARDIANS, "audit_read"), summary="Erasures")
+
+class ErasureScope(Answer):
+    """A person, by the kind of identifier alone, or the limits of a range as they were sent; what is absent means any."""
+
+    id_type: Limit = None
+    from_: Limit = Field(default=None, alias="from")
+    to: Limit = None
+    agreement: Limit = None
+    provider: Limit = None
+    schema_name: Limit = Field(default=None, alias="schema")
+
+
+class ErasedCopies(Answer):
+    """Copies outside the log that went: rejected records and discovery reports of these connectors."""
+
+    rejects: Whole
+    samples: Whole
+    connectors: list[Id] = Field(max_length=100_000)
+
+
+class ErasureResult(Answer):
+    """What went, which entries record it, and which receivers to tell."""
+
+    details: Whole
+    tags: Whole
+    entries: list[Whole] = Field(max_length=1_000_000, description="Indexes of the entries that record it")
+    receivers: list[Annotated[str, Field(max_length=200)]] = Field(max_length=100_000)
+    copies: ErasedCopies
+
+
+class ErasureAnswer(Answer):
+    """An erasure: what was proposed, by whom, who decided, and what went. The identifier is never shown."""
+
+    id: Id
+    state: ErasureState
+    of: ErasureScope
+    trail: bool = Field(description="Whether the subject tags go too")
+    basis: Reason
+    reference: Reason
+    proposed_by: ActorAnswer
+    approved_by: ActorAnswer | None = Field(description="Who approved or refused it")
+    result: ErasureResult | None = Field(description="Null before it was carried out")
+    created_at: Moment
+    changed_at: Moment
+
+
+class ProposedErasure(ErasureAnswer):
+    """An erasure that was proposed, and how many entries it would touch."""
+
+    entries: Annotated[int, Field(ge=0, le=5000, description="Counted up to 5000")]
+
+
+class ErasuresAnswer(Answer):
+    """All erasures, newest first."""
+
+    items: list[ErasureAnswer] = Field(max_length=1_000_000)
+
+
+class HoldAnswer(Answer):
+    """A legal hold: what no erasure touches while it is active."""
+
+    id: Id
+    state: HoldState
+    of: ErasureScope
+    basis: Reason
+    reference: Reason
+    placed_by: ActorAnswer
+    released_by: ActorAnswer | None
+    created_at: Moment
+    changed_at: Moment
+
+
+class HoldsAnswer(Answer):
+    """All legal holds, newest first."""
+
+    items: list[HoldAnswer] = Field(max_length=1_000_000)
+
+
+_PROPOSED = {
+    "id": "ers-5f0c2a9b71d4",
+    "state": "proposed",
+    "of": {"id_type": "nik"},
+    "trail": False,
+    "basis": "UU 27/2022 Ps. 8",
+    "reference": "PERMOHONAN-12/2026",
+    "proposed_by": {"agency": "disdukcapil", "client": "disdukcapil-steward"},
+    "approved_by": None,
+    "result": None,
+    "created_at": "2026-11-20T02:00:00Z",
+    "changed_at": "2026-11-20T02:00:00Z",
+}
+_DECIDED = {
+    "approved_by": {"agency": "diskominfo", "client": "diskominfo-pengawas"},
+    "changed_at": "2026-11-21T03:00:00Z",
+}
+_DONE = {
+    **_PROPOSED,
+    **_DECIDED,
+    "state": "done",
+    "result": {
+        "details": 2,
+        "tags": 0,
+        "entries": [184212],
+        "receivers": ["ID-JEPARA/GOV/rsud-kartini"],
+        "copies": {"rejects": 0, "samples": 1, "connectors": ["dukcapil-penduduk"]},
+    },
+}
+_HELD = {
+    "id": "hld-91be3f07c2a6",
+    "state": "active",
+    "of": {"from": "2026-01-01", "to": "2026-01-31", "agreement": "pks-dukcapil-rsud"},
+    "basis": "Penyidikan LP/B/120/XI/2026",
+    "reference": "B-120/2026",
+    "placed_by": {"agency": "rsud-kartini", "client": "rsud-steward"},
+    "released_by": None,
+    "created_at": "2026-11-20T02:00:00Z",
+    "changed_at": "2026-11-20T02:00:00Z",
+}
+_RELEASED = {
+    **_HELD,
+    "state": "released",
+    "released_by": {"agency": "diskominfo", "client": "diskominfo-pengawas"},
+    "changed_at": "2026-12-01T02:00:00Z",
+}
+
+
+@routes.get(
+    "/erasures",
+    Rule("erasure.list", GUARDIANS, "audit_read"),
+    summary="Erasures",
+    answer=ErasuresAnswer,
+    example={"items": [_DONE]},
+)
 async def list_erasures(request: Request) -> Response:
     """All erasures, newest first: what was proposed, by whom, and what went. Identifiers are never shown."""
     only_parameters(request)
@@ -42,6 +179,8 @@ async def list_erasures(request: Request) -> Response:
     status_code=201,
     body=ErasureBody,
     body_example=_EXAMPLE,
+    answer=ProposedErasure,
+    example={**_PROPOSED, "entries": 2},
 )
 async def propose_erasure(request: Request) -> Response:
     """Of one person, or of a range. Nothing goes before somebody of another agency approves.
@@ -55,7 +194,13 @@ async def propose_erasure(request: Request) -> Response:
     return answer({**_erasure(made), "entries": entries}, 201, {"location": f"/v1/erasures/{made.id}"})
 
 
-@routes.get("/erasures/{erasure}", Rule("erasure.read", GUARDIANS, "audit_read"), summary="One erasure")
+@routes.get(
+    "/erasures/{erasure}",
+    Rule("erasure.read", GUARDIANS, "audit_read"),
+    summary="One erasure",
+    answer=ErasureAnswer,
+    example=_DONE,
+)
 async def get_erasure(erasure: str, request: Request) -> Response:
     """Its state, and after it was carried out: what went, which entries record it, which receivers to tell."""
     only_parameters(request)
@@ -69,6 +214,8 @@ async def get_erasure(erasure: str, request: Request) -> Response:
     "/erasures/{erasure}/approve",
     Rule("erasure.approve", GUARDIANS, "admin"),
     summary="Approve and carry out an erasure",
+    answer=ErasureAnswer,
+    example=_DONE,
 )
 async def approve_erasure(erasure: str, request: Request) -> Response:
     """By somebody of another agency than the proposer's. Carried out at once; an interrupted one is taken up again."""
@@ -76,14 +223,26 @@ async def approve_erasure(erasure: str, request: Request) -> Response:
     return answer(_erasure(await erasures.approve(services(request), exchange(request), erasure)))
 
 
-@routes.post("/erasures/{erasure}/refuse", Rule("erasure.refuse", GUARDIANS, "admin"), summary="Refuse an erasure")
+@routes.post(
+    "/erasures/{erasure}/refuse",
+    Rule("erasure.refuse", GUARDIANS, "admin"),
+    summary="Refuse an erasure",
+    answer=ErasureAnswer,
+    example={**_PROPOSED, **_DECIDED, "state": "refused"},
+)
 async def refuse_erasure(erasure: str, request: Request) -> Response:
     """Ends a proposal; nothing goes."""
     only_parameters(request)
     return answer(_erasure(await erasures.refuse(services(request), exchange(request), erasure)))
 
 
-@routes.get("/legal-holds", Rule("hold.list", GUARDIANS, "audit_read"), summary="Legal holds")
+@routes.get(
+    "/legal-holds",
+    Rule("hold.list", GUARDIANS, "audit_read"),
+    summary="Legal holds",
+    answer=HoldsAnswer,
+    example={"items": [_HELD]},
+)
 async def list_holds(request: Request) -> Response:
     """All legal holds, newest first."""
     only_parameters(request)
@@ -101,6 +260,8 @@ async def list_holds(request: Request) -> Response:
     status_code=201,
     body=HoldBody,
     body_example=_HOLD,
+    answer=HoldAnswer,
+    example={**_HELD, "of": {"id_type": "nik"}},
 )
 async def place_hold(request: Request) -> Response:
     """On one person, or on a range: no erasure touches it. It works at once."""
@@ -110,7 +271,13 @@ async def place_hold(request: Request) -> Response:
     return answer(_hold(made), 201, {"location": f"/v1/legal-holds/{made.id}"})
 
 
-@routes.post("/legal-holds/{hold}/release", Rule("hold.release", GUARDIANS, "admin"), summary="Release a legal hold")
+@routes.post(
+    "/legal-holds/{hold}/release",
+    Rule("hold.release", GUARDIANS, "admin"),
+    summary="Release a legal hold",
+    answer=HoldAnswer,
+    example=_RELEASED,
+)
 async def release_hold(hold: str, request: Request) -> Response:
     """By somebody of another agency than the one that placed it."""
     only_parameters(request)

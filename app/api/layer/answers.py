@@ -16,6 +16,9 @@ Id = Annotated[str, Field(max_length=64)]
 Told = Annotated[str, Field(max_length=4000)]
 Moment = Annotated[datetime, Field(json_schema_extra={"maxLength": 40})]
 Whole = Annotated[int, Field(ge=0, le=9_007_199_254_740_991, json_schema_extra={"format": "int64"})]
+Numbered = Annotated[int, Field(ge=1, le=2_147_483_647)]
+"""A version or revision."""
+Digest = Annotated[str, Field(max_length=64, pattern="^[0-9a-f]{64}$", description="SHA-256, in hex")]
 Cursor = Annotated[str, Field(max_length=8192, pattern="^[A-Za-z0-9_-]*$")]
 Free = dict[str, Any]
 """Members that depend on the question."""

@@ -12,13 +12,14 @@ from app.api.layer.dependencies import exchange, principal, services
 from app.api.layer.formats import applied
 from app.api.layer.resource import EVERYONE, Resource, Rule, json_content
 from app.api.records.examples import bulk
-from app.api.records.wire import JobAnswer
+from app.api.records.wire import FeatureCollection, JobAnswer, WholeAnswer
 from app.catalog.jobs import Job
 from app.federation.exports import FORMS
 from app.gateway.exchange import Exchange
 from app.gateway.jobs import JobRunner, Run, grants_of, policy_of
 
 routes = Resource("/v1/jobs", "jobs")
+routes.answers |= {FeatureCollection, WholeAnswer}
 
 _EXAMPLE = {
     "id": "019aa1b2-0000-7000-8000-000000000001",
@@ -39,7 +40,10 @@ ACCEPTED: dict[int | str, dict[str, Any]] = {
     }
 }
 """What routes document that make jobs."""
-_RESULT = {"type": "object", "description": "The answer that the question has as JSON", "additionalProperties": True}
+_JSON = {
+    "application/json": {"$ref": "#/components/schemas/WholeAnswer"},
+    "application/geo+json": {"$ref": "#/components/schemas/FeatureCollection"},
+}
 JobId = Annotated[str, Path(description="Id of the job", max_length=36, examples=[_EXAMPLE["id"]])]
 
 
@@ -103,7 +107,7 @@ async def cancel_job(request: Request, job: JobId) -> Response:
         200: {
             "description": "The finished answer; every download is an exchange.",
             "content": {
-                media: {"schema": _RESULT if media == "application/json" else bulk("The whole answer")}
+                media: {"schema": _JSON.get(media) or bulk("The whole answer")}
                 for media in ("application/octet-stream", *(form.media_type for form in FORMS.values()))
             },
         }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
+from pydantic.json_schema import SkipJsonSchema
 
 from app.api.layer.answers import Answer, Complete, Cursor, Free, Id, Meta, Moment, Name, Sources, Told, Whole
 from app.api.layer.wire import Wire
@@ -227,6 +228,17 @@ class JobAnswer(Answer):
     expires_at: Moment
     result: JobResult | None
     problem: Fault | None
+
+
+class WholeAnswer(Answer):
+    """The answer that the question of a job has as JSON: a match, or rows of a statement."""
+
+    items: list[Free] = Field(max_length=10_000_000)
+    sources: Sources
+    complete: Complete
+    columns: Annotated[list[QueryColumn], Field(max_length=2000)] | SkipJsonSchema[None] = None
+    counts: MatchCounts | SkipJsonSchema[None] = None
+    meta: Meta | SkipJsonSchema[None] = None
 
 
 class FeatureCollection(Answer):

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import asdict
-from typing import Any
+from typing import Annotated, Any, Literal
 
 from fastapi import Request, Response
+from pydantic import Field
+from pydantic.json_schema import SkipJsonSchema
 from starlette.requests import ClientDisconnect
 
 from app.access.principals import require_agency
+from app.api.layer.answers import Answer, Digest, Id, Moment, Name, Numbered, Whole
 from app.api.layer.bodies import answer, plain_body, read_model
 from app.api.layer.dependencies import exchange, only_parameters, principal, services
-from app.api.layer.resource import ADMINS, READ, STEWARDS, Resource, Rule
+from app.api.layer.resource import ADMINS, READ, STEWARDS, Resource, Rule, json_content
 from app.api.layer.wire import AgencyBody, AgencyChange
 from app.catalog import agencies, files
 from app.catalog.agencies import Agency
@@ -20,14 +23,91 @@ from app.catalog.files import AgencyFile, Space
 from app.catalog.inbox import Inbox
 from app.errors import StateConflict
 from app.gateway.administration import act
+from app.settings import Settings
 
 routes = Resource("/v1/agencies", "catalogue")
 
 _EXAMPLE = {"id": "dinkes", "name": "Dinas Kesehatan Kabupaten Jepara", "network_allow": ["10.20.0.0/16"]}
 _PRIVATE = frozenset({"network_allow", "env_allow"})
 
+Line = Annotated[str, Field(max_length=200)]
+Network = Annotated[str, Field(max_length=253)]
+Variable = Annotated[str, Field(max_length=128)]
+FilePath = Annotated[str, Field(max_length=400)]
 
-@routes.get("", READ, summary="All agencies")
+
+class AgencyAnswer(Answer):
+    """A member organisation. What it may reach and name is shown to the walidata and to itself alone."""
+
+    id: Id
+    name: Line
+    name_en: Line | None
+    member_class: Literal["GOV", "COM", "NGO", "EDU"]
+    contact: Line | None
+    network_allow: Annotated[list[Network], Field(max_length=100)] | SkipJsonSchema[None] = None
+    env_allow: Annotated[list[Variable], Field(max_length=100)] | SkipJsonSchema[None] = None
+    disabled: bool
+    created_at: Moment
+    updated_at: Moment
+
+
+class AgenciesAnswer(Answer):
+    """All member organisations, by id."""
+
+    items: list[AgencyAnswer] = Field(max_length=10_000)
+
+
+class FileAnswer(Answer):
+    """One version of an uploaded file."""
+
+    agency: Id
+    path: FilePath
+    version: Numbered
+    size_bytes: Whole
+    sha256: Digest
+    uploaded_by: Name
+    uploaded_at: Moment
+    kept: bool = Field(description="Whether its bytes are there; of old versions only the digest may be left")
+
+
+class FilesAnswer(Answer):
+    """The version in place of every path."""
+
+    items: list[FileAnswer] = Field(max_length=100_000)
+
+
+class UploadAnswer(FileAnswer):
+    """The version that stands now; the same bytes again are no new one."""
+
+    new_version: bool
+
+
+_OPEN = {
+    "id": "dinkes",
+    "name": "Dinas Kesehatan Kabupaten Jepara",
+    "name_en": "Jepara Regency Health Office",
+    "member_class": "GOV",
+    "contact": "dinkes@jepara.example",
+    "disabled": False,
+    "created_at": "2026-01-05T02:00:00Z",
+    "updated_at": "2026-01-05T02:00:00Z",
+}
+_AGENCY = {**_OPEN, "network_allow": ["10.20.0.0/16"], "env_allow": []}
+_FILE = {
+    "agency": "dinkes",
+    "path": "faskes.csv",
+    "version": 3,
+    "size_bytes": 18432,
+    "sha256": "8d2c1a5e0f4b7c9360a1e2d3f4b5c6d708192a3b4c5d6e7f8091a2b3c4d5e6f7",
+    "uploaded_by": "dinkes-walidata-pendukung",
+    "uploaded_at": "2026-11-20T01:30:00Z",
+    "kept": True,
+}
+_MOST_BYTES: int = Settings.model_fields["upload_bytes"].default
+_STORED = json_content(UploadAnswer, {**_FILE, "new_version": True})
+
+
+@routes.get("", READ, summary="All agencies", answer=AgenciesAnswer, example={"items": [_OPEN]})
 async def list_agencies(request: Request) -> Response:
     """The member organisations, by id. Use the ids in `agencies=` of a question."""
     only_parameters(request)
@@ -43,6 +123,8 @@ async def list_agencies(request: Request) -> Response:
     status_code=201,
     body=AgencyBody,
     body_example=_EXAMPLE,
+    answer=AgencyAnswer,
+    example={**_AGENCY, "name_en": None, "contact": None},
 )
 async def create_agency(request: Request) -> Response:
     """For the walidata: a new member organisation. Its sources may stand in private networks only where allowed here."""
@@ -62,7 +144,7 @@ async def create_agency(request: Request) -> Response:
     return answer(_document(made, full=True), 201, {"location": f"/v1/agencies/{made.id}"})
 
 
-@routes.get("/{agency}", READ, summary="One agency")
+@routes.get("/{agency}", READ, summary="One agency", answer=AgencyAnswer, example=_AGENCY)
 async def get_agency(agency: str, request: Request) -> Response:
     """Name, class and contact of a member organisation."""
     only_parameters(request)
@@ -77,6 +159,8 @@ async def get_agency(agency: str, request: Request) -> Response:
     summary="Change an agency",
     body=AgencyChange,
     body_example={"contact": "0291-591234"},
+    answer=AgencyAnswer,
+    example={**_AGENCY, "contact": "0291-591234", "updated_at": "2026-11-20T03:15:00Z"},
 )
 async def change_agency(agency: str, request: Request) -> Response:
     """For the walidata: names, contact, allowed networks, or `disabled`. Absent members stay as they are.
@@ -95,7 +179,13 @@ async def change_agency(agency: str, request: Request) -> Response:
     return answer(_document(made, full=True))
 
 
-@routes.get("/{agency}/files", Rule("catalogue", STEWARDS), summary="Files in the inbox")
+@routes.get(
+    "/{agency}/files",
+    Rule("catalogue", STEWARDS),
+    summary="Files in the inbox",
+    answer=FilesAnswer,
+    example={"items": [_FILE]},
+)
 async def list_files(agency: str, request: Request) -> Response:
     """What the agency uploaded: the version in place of every path."""
     only_parameters(request)
@@ -109,11 +199,16 @@ async def list_files(agency: str, request: Request) -> Response:
     "/{agency}/files/{path:path}",
     Rule("file.upload", STEWARDS, "admin", upload=True),
     summary="Upload a file",
+    answer=UploadAnswer,
+    example={**_FILE, "new_version": False},
+    responses={201: {"description": "A new version of the file.", "content": _STORED}},
     openapi_extra={
         "requestBody": {
             "required": True,
             "description": "The bytes of the file; send Content-Digest (RFC 9530) to have them checked.",
-            "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
+            "content": {
+                "application/octet-stream": {"schema": {"type": "string", "format": "binary", "maxLength": _MOST_BYTES}}
+            },
         }
     },
 )

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Any
+from typing import Annotated, Any, Literal
 
 from fastapi import Request, Response
+from pydantic import Field
+from pydantic.json_schema import SkipJsonSchema
 
+from app.api.layer.answers import Answer, Free, Id, Moment, Name, Numbered, Whole
 from app.api.layer.bodies import answer
 from app.api.layer.dependencies import only_parameters, services
 from app.api.layer.resource import READ, Resource
@@ -14,13 +17,257 @@ from app.catalog import datasets
 from app.catalog.datasets import DatasetDescription
 from app.errors import NotFound
 from app.schemas import registry
+from app.schemas.base import Akses, FieldSpec, Pdp
+from app.schemas.constraints import Kind
 from app.schemas.json_schema import wire_json_schema
 from app.schemas.registry import SchemaDef
 
 routes = Resource("/v1", "catalogue")
 
 
-@routes.get("/schemas", READ, summary="All shared schemas")
+Line = Annotated[str, Field(max_length=300)]
+Prose = Annotated[str, Field(max_length=2000)]
+Short = Annotated[list[Name], Field(max_length=500)]
+
+
+class SchemaSummary(Answer):
+    """A shared schema: its key, access class and where its records are."""
+
+    name: Name
+    version: Numbered
+    path: Line = Field(description="Where its records are asked for")
+    key: Annotated[list[Name], Field(max_length=20)]
+    title_id: Line
+    title_en: Line
+    definisi: Prose
+    tingkat_akses: Akses
+    lookup_only: bool = Field(description="Persons: they are verified one by one, never listed")
+    subject: Name | None = Field(description="Field that names the person, where the schema is about persons")
+
+
+class SchemaItem(SchemaSummary):
+    """A shared schema, and who provides it."""
+
+    providers: Annotated[list[Id], Field(max_length=10_000)]
+
+
+class SchemasAnswer(Answer):
+    """All shared schemas."""
+
+    items: list[SchemaItem] = Field(max_length=1000)
+
+
+class SchemaMetadata(Answer):
+    """What Satu Data Indonesia (Perpres 39/2019) asks of a data set."""
+
+    name: Name
+    version: Numbered
+    key: Annotated[list[Name], Field(max_length=20)]
+    title_id: Line
+    title_en: Line
+    judul: Line
+    definisi: Prose
+    konsep: Prose
+    ukuran: Line
+    satuan: Line
+    klasifikasi: Prose
+    frekuensi: Line
+    produsen_data: Line
+    walidata: Line
+    pembina: Line
+    level_penyajian: Line
+    tingkat_akses: Akses
+    lookup_only: bool
+    subject: Name | None
+
+
+class SchemaField(Answer):
+    """One field of a shared schema."""
+
+    name: Name
+    semantic: Name
+    kind: Kind
+    required: bool
+    unit: Name | None
+    pdp: Pdp
+    akses: Akses
+    title_id: Line
+    title_en: Line
+    description_id: Prose
+    description_en: Prose
+    enum: Short | None = Field(description="The only values; null: any that its type allows")
+
+
+class SchemaAnswer(SchemaSummary):
+    """A shared schema with its metadata, its fields, and the JSON Schema of its records."""
+
+    metadata: SchemaMetadata
+    fields: list[SchemaField] = Field(max_length=500)
+    json_schema: Free = Field(description="JSON Schema 2020-12 of a record in an answer")
+
+
+class QueryablesAnswer(Answer):
+    """The fields that a filter may name, as JSON Schema."""
+
+    schema_uri: Line = Field(alias="$schema")
+    type: Literal["object"]
+    title: Line
+    description: Prose
+    additional_properties: Literal[False] = Field(alias="additionalProperties")
+    properties: dict[Name, Free] = Field(max_length=500)
+
+
+class Publisher(Answer):
+    """The agency that publishes a dataset."""
+
+    id: Id
+    name: Line
+
+
+class DatasetFreshness(Answer):
+    """Which field tells when a record was last changed, and how old it may be."""
+
+    field: Name
+    slo: Annotated[str, Field(max_length=64, description="ISO 8601 duration")]
+
+
+class QualityAnswer(Answer):
+    """What the last reads showed; null where nothing was read yet."""
+
+    last_success_at: Moment | None
+    last_error: Id | None
+    last_error_at: Moment | None
+    rejected_rows: Whole | None
+    counted_at: Moment | None
+
+
+class DatasetAnswer(Answer):
+    """One dataset, in the terms of DCAT 3 and Satu Data."""
+
+    id: Id
+    identifier: Annotated[str, Field(max_length=128)]
+    publisher: Publisher
+    schema_ref: Annotated[str, Field(max_length=128)] = Field(alias="schema", description="Name and version")
+    title: Line
+    description: Annotated[str, Field(max_length=4000)] | None
+    kind: Annotated[str, Field(max_length=32, description="Kind of its source")]
+    state: Literal["published", "suspended"]
+    revision: Numbered
+    licence: Line | None
+    issued: Moment
+    modified: Moment
+    freshness: DatasetFreshness | None
+    meta: SchemaMetadata | None
+    quality: QualityAnswer
+
+
+class DatasetsAnswer(Answer):
+    """What agencies publish."""
+
+    items: list[DatasetAnswer] = Field(max_length=100_000)
+
+
+class CodeAnswer(Answer):
+    """A code, and the Kemendagri code of the region that it means."""
+
+    system: Name
+    code: Name
+    tingkat: Annotated[str, Field(max_length=16, description="Level of the region")]
+    kode_wilayah: Annotated[str, Field(max_length=13)]
+    nama: Annotated[str, Field(max_length=200)] | SkipJsonSchema[None] = Field(
+        default=None, description="Name of the region; only for codes of Kemendagri"
+    )
+
+
+def _summary(schema: SchemaDef) -> dict[str, Any]:
+    meta = schema.meta
+    return {
+        "name": meta.name,
+        "version": meta.version,
+        "path": f"/v1/records/{meta.slug}",
+        "key": list(meta.key),
+        "title_id": meta.title_id,
+        "title_en": meta.title_en,
+        "definisi": meta.definisi,
+        "tingkat_akses": meta.tingkat_akses,
+        "lookup_only": meta.lookup_only,
+        "subject": meta.subject,
+    }
+
+
+def _field(spec: FieldSpec) -> dict[str, Any]:
+    return {
+        "name": spec.name,
+        "semantic": spec.semantic,
+        "kind": spec.kind,
+        "required": spec.required,
+        "unit": spec.unit,
+        "pdp": spec.pdp,
+        "akses": spec.akses,
+        "title_id": spec.title_id,
+        "title_en": spec.title_en,
+        "description_id": spec.description_id,
+        "description_en": spec.description_en,
+        "enum": None if spec.enum is None else list(spec.enum),
+    }
+
+
+def _metadata(schema: SchemaDef) -> dict[str, Any]:
+    return {**asdict(schema.meta), "key": list(schema.meta.key)}
+
+
+def _shown_queryables(schema: SchemaDef) -> dict[str, Any]:
+    """The first two of them."""
+    found = schema.queryables
+    return {**found, "properties": dict(list(found["properties"].items())[:2])}
+
+
+_FACILITIES = registry.get("fasilitas_kesehatan")
+_DATASET = {
+    "id": "dinkes-faskes",
+    "identifier": "dinkes/dinkes-faskes",
+    "publisher": {"id": "dinkes", "name": "Dinas Kesehatan Kabupaten Jepara"},
+    "schema": "fasilitas_kesehatan@1",
+    "title": "Daftar fasilitas kesehatan",
+    "description": None,
+    "kind": "file",
+    "state": "published",
+    "revision": 2,
+    "licence": "CC-BY-4.0",
+    "issued": "2026-01-05T02:00:00Z",
+    "modified": "2026-11-20T03:15:00Z",
+    "freshness": {"field": "diperbarui_pada", "slo": "P30D"},
+    "meta": _metadata(_FACILITIES),
+    "quality": {
+        "last_success_at": "2026-11-20T04:00:00Z",
+        "last_error": None,
+        "last_error_at": None,
+        "rejected_rows": 0,
+        "counted_at": "2026-11-20T04:00:00Z",
+    },
+}
+_SCHEMA = {
+    **_summary(_FACILITIES),
+    "metadata": _metadata(_FACILITIES),
+    "fields": [_field(spec) for spec in list(_FACILITIES.fields.values())[:3]],
+    "json_schema": {"type": "object", "title": _FACILITIES.meta.title_en},
+}
+_CODE = {
+    "system": "kemendagri",
+    "code": "33.20.10",
+    "kode_wilayah": "33.20.10",
+    "nama": "Karimunjawa",
+    "tingkat": "kecamatan",
+}
+
+
+@routes.get(
+    "/schemas",
+    READ,
+    summary="All shared schemas",
+    answer=SchemasAnswer,
+    example={"items": [{**_summary(_FACILITIES), "providers": ["dinkes", "rsud-kartini"]}]},
+)
 async def list_schemas(request: Request) -> Response:
     """Each with its key, access class and the agencies that provide it."""
     only_parameters(request)
@@ -32,45 +279,34 @@ async def list_schemas(request: Request) -> Response:
     return answer({"items": items})
 
 
-@routes.get("/schemas/{schema}", READ, summary="One shared schema")
+@routes.get("/schemas/{schema}", READ, summary="One shared schema", answer=SchemaAnswer, example=_SCHEMA)
 async def get_schema(schema: str, request: Request) -> Response:
     """Satu Data metadata, and every field with type, unit, classification, title and description (id and en)."""
     only_parameters(request)
     found = registry.get(schema)
-    fields = [
-        {
-            "name": spec.name,
-            "semantic": spec.semantic,
-            "kind": spec.kind,
-            "required": spec.required,
-            "unit": spec.unit,
-            "pdp": spec.pdp,
-            "akses": spec.akses,
-            "title_id": spec.title_id,
-            "title_en": spec.title_en,
-            "description_id": spec.description_id,
-            "description_en": spec.description_en,
-            "enum": spec.enum,
-        }
-        for spec in found.fields.values()
-    ]
     document = {
         **_summary(found),
-        "metadata": asdict(found.meta),
-        "fields": fields,
+        "metadata": _metadata(found),
+        "fields": [_field(spec) for spec in found.fields.values()],
         "json_schema": wire_json_schema(found),
     }
     return answer(document)
 
 
-@routes.get("/schemas/{schema}/queryables", READ, summary="Queryables of a schema")
+@routes.get(
+    "/schemas/{schema}/queryables",
+    READ,
+    summary="Queryables of a schema",
+    answer=QueryablesAnswer,
+    example=_shown_queryables(_FACILITIES),
+)
 async def get_queryables(schema: str, request: Request) -> Response:
     """The fields that `filter` and `field=value` may name, as JSON Schema (OGC API Features, part 3)."""
     only_parameters(request)
     return answer(registry.get(schema).queryables)
 
 
-@routes.get("/datasets", READ, summary="All datasets")
+@routes.get("/datasets", READ, summary="All datasets", answer=DatasetsAnswer, example={"items": [_DATASET]})
 async def list_datasets(request: Request) -> Response:
     """What agencies publish, in DCAT terms: publisher, schema, freshness, quality. Narrow by `schema` or `agency`."""
     given = only_parameters(request, "schema", "agency")
@@ -80,7 +316,7 @@ async def list_datasets(request: Request) -> Response:
     return answer({"items": [_dataset(dataset) for dataset in found]})
 
 
-@routes.get("/datasets/{dataset}", READ, summary="One dataset")
+@routes.get("/datasets/{dataset}", READ, summary="One dataset", answer=DatasetAnswer, example=_DATASET)
 async def get_dataset(dataset: str, request: Request) -> Response:
     """Definition, concept, unit, classification, producer, freshness and quality of one dataset."""
     only_parameters(request)
@@ -88,7 +324,7 @@ async def get_dataset(dataset: str, request: Request) -> Response:
         return answer(_dataset(await datasets.get_dataset(connection, dataset)))
 
 
-@routes.get("/codes/{system}/{code}", READ, summary="Look up a code")
+@routes.get("/codes/{system}/{code}", READ, summary="Look up a code", answer=CodeAnswer, example=_CODE)
 async def get_code(system: str, code: str, request: Request) -> Response:
     """A region code (`kemendagri`), or the Kemendagri code of another system's (`bps`). Not loaded means not found."""
     only_parameters(request)
@@ -111,22 +347,6 @@ async def get_code(system: str, code: str, request: Request) -> Response:
             if target is not None:
                 return answer({"system": system, "code": code, "tingkat": level, "kode_wilayah": target})
     raise NotFound("this code is not in the loaded lists; a look-alike prefix is never guessed", system=system)
-
-
-def _summary(schema: SchemaDef) -> dict[str, Any]:
-    meta = schema.meta
-    return {
-        "name": meta.name,
-        "version": meta.version,
-        "path": f"/v1/records/{meta.slug}",
-        "key": meta.key,
-        "title_id": meta.title_id,
-        "title_en": meta.title_en,
-        "definisi": meta.definisi,
-        "tingkat_akses": meta.tingkat_akses,
-        "lookup_only": meta.lookup_only,
-        "subject": meta.subject,
-    }
 
 
 def _dataset(dataset: DatasetDescription) -> dict[str, Any]:

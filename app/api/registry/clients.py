@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Annotated, Any
 
 from fastapi import Request, Response
+from pydantic import Field
 
 from app.access import clients, source_secrets
 from app.access.clients import Client, ClientDraft
-from app.access.principals import require_agency
+from app.access.principals import Role, require_agency
+from app.api.layer.answers import Answer, Id, Moment, Name
 from app.api.layer.bodies import answer, read_model
 from app.api.layer.dependencies import exchange, only_parameters, principal, services
-from app.api.layer.resource import ADMINS, STEWARDS, Resource, Rule
+from app.api.layer.resource import ADMINS, STEWARDS, Resource, Rule, json_content
 from app.api.layer.wire import ClientBody, ClientChange, SecretBody
 from app.gateway.administration import act
 
@@ -21,7 +23,73 @@ routes = Resource("/v1", "governance")
 _CLIENT = {"agency": "rsud-kartini", "role": "client", "name": "SIMRS pendaftaran", "id": "rsud-simrs"}
 
 
-@routes.get("/clients", Rule("catalogue", ADMINS), summary="All clients")
+class ClientAnswer(Answer):
+    """A registered application, without its secret."""
+
+    client_id: Name
+    agency: Id
+    role: Role
+    name: Annotated[str, Field(max_length=200)]
+    disabled: bool
+    created_at: Moment
+    rotated_at: Moment = Field(description="When its present secret was made")
+
+
+class ClientsAnswer(Answer):
+    """All registered applications, without secrets."""
+
+    items: list[ClientAnswer] = Field(max_length=100_000)
+
+
+class ClientSecretAnswer(ClientAnswer):
+    """An application with its new secret, which is shown this once."""
+
+    client_secret: Annotated[str, Field(max_length=256)]
+
+
+class SecretName(Answer):
+    """A secret of a source: its name, never its value."""
+
+    agency: Id
+    name: Name
+    rotated_at: Moment = Field(description="When its value was last stored")
+
+
+class SecretsAnswer(Answer):
+    """Names of the secrets of one agency."""
+
+    items: list[SecretName] = Field(max_length=10_000)
+
+
+class SecretAnswer(Answer):
+    """A secret that was stored."""
+
+    agency: Id
+    name: Name
+    created: bool = Field(description="Whether it is new; else its value was replaced")
+
+
+_REGISTERED = {
+    "client_id": "rsud-simrs",
+    "agency": "rsud-kartini",
+    "role": "client",
+    "name": "SIMRS pendaftaran",
+    "disabled": False,
+    "created_at": "2026-01-05T02:00:00Z",
+    "rotated_at": "2026-01-05T02:00:00Z",
+}
+_ONCE = {"client_secret": "contoh-rahasia-yang-ditampilkan-sekali-saja"}
+_SECRET = {"agency": "dinkes", "name": "faskes-db", "created": False}
+_KEPT = json_content(SecretAnswer, {**_SECRET, "created": True})
+
+
+@routes.get(
+    "/clients",
+    Rule("catalogue", ADMINS),
+    summary="All clients",
+    answer=ClientsAnswer,
+    example={"items": [_REGISTERED]},
+)
 async def list_clients(request: Request) -> Response:
     """For the walidata: every registered application, without secrets."""
     only_parameters(request)
@@ -35,6 +103,8 @@ async def list_clients(request: Request) -> Response:
     status_code=201,
     body=ClientBody,
     body_example=_CLIENT,
+    answer=ClientSecretAnswer,
+    example={**_REGISTERED, **_ONCE},
 )
 async def create_client(request: Request) -> Response:
     """For the walidata: a credential of one agency with one role. The secret is shown in this answer and never again."""
@@ -48,7 +118,13 @@ async def create_client(request: Request) -> Response:
     return answer(shown, 201, {"location": f"/v1/clients/{made.id}"})
 
 
-@routes.get("/clients/{client}", Rule("catalogue", ADMINS), summary="One client")
+@routes.get(
+    "/clients/{client}",
+    Rule("catalogue", ADMINS),
+    summary="One client",
+    answer=ClientAnswer,
+    example=_REGISTERED,
+)
 async def get_client(client: str, request: Request) -> Response:
     """For the walidata: agency, role and state of an application."""
     only_parameters(request)
@@ -62,6 +138,8 @@ async def get_client(client: str, request: Request) -> Response:
     summary="Disable or enable a client",
     body=ClientChange,
     body_example={"disabled": True},
+    answer=ClientAnswer,
+    example={**_REGISTERED, "disabled": True},
 )
 async def change_client(client: str, request: Request) -> Response:
     """For the walidata: a disabled client gets no token, and its tokens are dead within a second."""
@@ -74,7 +152,13 @@ async def change_client(client: str, request: Request) -> Response:
     return answer(_document(made))
 
 
-@routes.post("/clients/{client}/rotate", Rule("client.rotate", ADMINS, "admin"), summary="New client secret")
+@routes.post(
+    "/clients/{client}/rotate",
+    Rule("client.rotate", ADMINS, "admin"),
+    summary="New client secret",
+    answer=ClientSecretAnswer,
+    example={**_REGISTERED, **_ONCE, "rotated_at": "2026-11-20T03:15:00Z"},
+)
 async def rotate_client(client: str, request: Request) -> Response:
     """For the walidata: a new secret, shown once; the old one and its tokens stop at once."""
     under_way = exchange(request)
@@ -85,7 +169,13 @@ async def rotate_client(client: str, request: Request) -> Response:
     return answer({**_document(made), "client_secret": secret})
 
 
-@routes.get("/secrets", Rule("catalogue", STEWARDS), summary="Names of secrets")
+@routes.get(
+    "/secrets",
+    Rule("catalogue", STEWARDS),
+    summary="Names of secrets",
+    answer=SecretsAnswer,
+    example={"items": [{"agency": "dinkes", "name": "faskes-db", "rotated_at": "2026-11-20T03:15:00Z"}]},
+)
 async def list_secrets(request: Request) -> Response:
     """For stewards: which secrets the agency has and when each was last changed. Values are never shown."""
     agency = only_parameters(request, "agency").get("agency", principal(request).agency)
@@ -101,6 +191,9 @@ async def list_secrets(request: Request) -> Response:
     summary="Store a secret",
     body=SecretBody,
     body_example={"value": "the password of the source"},
+    answer=SecretAnswer,
+    example=_SECRET,
+    responses={201: {"description": "A new secret.", "content": _KEPT}},
 )
 async def put_secret(name: str, request: Request) -> Response:
     """For stewards: a password or key that a manifest refers to as `${secret:NAME}`. Sealed, write-only."""

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import Request, Response
+from fastapi import Path, Request, Response
 
 from app.api.layer.bodies import JSON, answer, media_type, raw_body, read_json, validated
 from app.api.layer.dependencies import exchange, if_match, only_parameters, principal, services
-from app.api.layer.resource import ADMINS, READ, STEWARDS, Resource, Rule
+from app.api.layer.resource import ADMINS, READ, STEWARDS, Resource, Rule, json_content
 from app.api.layer.wire import PublishBody, RollbackBody
+from app.api.registry import connectors_wire as wire
+from app.api.registry.manifest_wire import MANIFEST, ManifestBody
 from app.audit.entry.record import DatasetUse
 from app.catalog import connectors, quarantine, reports
 from app.catalog.connectors import ConnectorRecord, Revision
@@ -20,30 +22,35 @@ from app.errors import LimitOutOfRange, ManifestInvalid, UnsupportedMediaType
 from app.gateway import connectors as work
 from app.gateway.exchange import ReadOutcome
 
+Revised = Annotated[
+    int,
+    Path(
+        description="Number of a revision, from 1",
+        ge=1,
+        le=2_147_483_647,
+        json_schema_extra={"format": "int32"},
+        examples=[2],
+    ),
+]
 routes = Resource("/v1/connectors", "connectors")
 
 _YAML = frozenset({"application/yaml", "application/x-yaml", "text/yaml"})
-_MANIFEST = {
-    "connector": "dinkes-faskes",
-    "agency": "dinkes",
-    "schema": "fasilitas_kesehatan@1",
-    "title": "Daftar fasilitas kesehatan",
-    "source": {"kind": "file", "location": "inbox/faskes.csv"},
-    "fields": {"kode_faskes": "kode", "nama": {"from": "nama", "text": "squeeze"}, "jenis": "jenis"},
-}
 _PUT: dict[str, Any] = {
     "requestBody": {
         "required": True,
         "content": {
-            "application/json": {"schema": {"type": "object", "additionalProperties": True}, "example": _MANIFEST},
+            **json_content(ManifestBody, MANIFEST),
             "application/yaml": {"schema": {"type": "string", "maxLength": 1_048_576}},
         },
     }
 }
+_REGISTERED = json_content(wire.PutAnswer, {**wire.DRAFT, "revision": 1, "created": True})
 _QUARANTINE_ROWS = 1000
 
+routes.bodies.add(ManifestBody)
 
-@routes.get("", READ, summary="All connectors")
+
+@routes.get("", READ, summary="All connectors", answer=wire.ConnectorsAnswer, example={"items": [wire.PUBLISHED]})
 async def list_connectors(request: Request) -> Response:
     """Every connector with its state. Those of the caller's agency in every state (the walidata: all), of others those that answer."""
     only_parameters(request)
@@ -54,7 +61,13 @@ async def list_connectors(request: Request) -> Response:
     return answer({"items": [_document(record) for record in shown]})
 
 
-@routes.get("/{connector}", Rule("catalogue", STEWARDS), summary="One connector")
+@routes.get(
+    "/{connector}",
+    Rule("catalogue", STEWARDS),
+    summary="One connector",
+    answer=wire.ConnectorDetail,
+    example=wire.DETAIL,
+)
 async def get_connector(connector: str, request: Request) -> Response:
     """State, revisions in use, the latest manifest, and the last check. The ETag is for If-Match on a PUT."""
     only_parameters(request)
@@ -73,7 +86,15 @@ async def get_connector(connector: str, request: Request) -> Response:
     return answer(document, headers={"etag": record.etag})
 
 
-@routes.put("/{connector}", Rule("connector.put", STEWARDS, "admin"), summary="Register a manifest", openapi_extra=_PUT)
+@routes.put(
+    "/{connector}",
+    Rule("connector.put", STEWARDS, "admin"),
+    summary="Register a manifest",
+    openapi_extra=_PUT,
+    answer=wire.PutAnswer,
+    example={**wire.DRAFT, "revision": 1, "created": False},
+    responses={201: {"description": "A new revision.", "content": _REGISTERED}},
+)
 async def put_connector(connector: str, request: Request) -> Response:
     """A new numbered revision, unless the latest says the same. What is published goes on serving until you publish.
 
@@ -93,7 +114,13 @@ async def put_connector(connector: str, request: Request) -> Response:
     return answer(shown, 201 if outcome.created else 200, {"etag": outcome.connector.etag})
 
 
-@routes.post("/{connector}/check", Rule("connector.check", STEWARDS, "admin"), summary="Check the source")
+@routes.post(
+    "/{connector}/check",
+    Rule("connector.check", STEWARDS, "admin"),
+    summary="Check the source",
+    answer=wire.CheckAnswer,
+    example=wire.CHECKED,
+)
 async def check_connector(connector: str, request: Request) -> Response:
     """Goes through dns, tcp, tls, auth, permission, read, columns and map; each fault names the manifest field and what to do.
 
@@ -107,7 +134,13 @@ async def check_connector(connector: str, request: Request) -> Response:
     return answer({**document, "mapping": found.mapping})
 
 
-@routes.post("/{connector}/discover", Rule("discover", STEWARDS, "outcome"), summary="Look at the source")
+@routes.post(
+    "/{connector}/discover",
+    Rule("discover", STEWARDS, "outcome"),
+    summary="Look at the source",
+    answer=wire.DiscoverAnswer,
+    example=wire.DISCOVERED,
+)
 async def discover_connector(connector: str, request: Request) -> Response:
     """Tables, columns, types, notes, and a manifest skeleton filled from them. A draft is enough."""
     found, skeleton = await work.discover(services(request), exchange(request), connector)
@@ -123,7 +156,13 @@ async def discover_connector(connector: str, request: Request) -> Response:
     return answer({"tables": found.tables, "columns": columns, "notes": found.notes, "skeleton": skeleton})
 
 
-@routes.post("/{connector}/preview", Rule("preview", STEWARDS, "outcome"), summary="Preview the mapping")
+@routes.post(
+    "/{connector}/preview",
+    Rule("preview", STEWARDS, "outcome"),
+    summary="Preview the mapping",
+    answer=wire.PreviewAnswer,
+    example=wire.PREVIEWED,
+)
 async def preview_connector(connector: str, request: Request) -> Response:
     """Real rows, raw beside mapped, personal fields masked, with the reason of each reject."""
     limit = _rows(only_parameters(request, "limit").get("limit", "20"), most=100)
@@ -143,6 +182,8 @@ async def preview_connector(connector: str, request: Request) -> Response:
     summary="Publish a revision",
     body=PublishBody,
     body_example={"revision": 2},
+    answer=wire.ConnectorAnswer,
+    example=wire.PUBLISHED,
 )
 async def publish_connector(connector: str, request: Request) -> Response:
     """The revision (default: the latest) answers queries from now on. It needs a passed check unless `unchecked` is true.
@@ -160,7 +201,13 @@ async def publish_connector(connector: str, request: Request) -> Response:
     return await _moved(request, connector, change)
 
 
-@routes.post("/{connector}/join", Rule("connector.join", ADMINS, "admin"), summary="Let a dataset join its schema")
+@routes.post(
+    "/{connector}/join",
+    Rule("connector.join", ADMINS, "admin"),
+    summary="Let a dataset join its schema",
+    answer=wire.ConnectorAnswer,
+    example=wire.PUBLISHED,
+)
 async def join_connector(connector: str, request: Request) -> Response:
     """By the walidata, once for each dataset and schema: from now on it is part of everybody's answers."""
 
@@ -170,7 +217,13 @@ async def join_connector(connector: str, request: Request) -> Response:
     return await _moved(request, connector, change)
 
 
-@routes.post("/{connector}/suspend", Rule("connector.suspend", STEWARDS, "admin"), summary="Suspend a connector")
+@routes.post(
+    "/{connector}/suspend",
+    Rule("connector.suspend", STEWARDS, "admin"),
+    summary="Suspend a connector",
+    answer=wire.ConnectorAnswer,
+    example={**wire.PUBLISHED, "state": "suspended"},
+)
 async def suspend_connector(connector: str, request: Request) -> Response:
     """It stops answering at once; publish it again to resume."""
     match = if_match(request)
@@ -181,7 +234,13 @@ async def suspend_connector(connector: str, request: Request) -> Response:
     return await _moved(request, connector, change)
 
 
-@routes.post("/{connector}/retire", Rule("connector.retire", STEWARDS, "admin"), summary="Retire a connector")
+@routes.post(
+    "/{connector}/retire",
+    Rule("connector.retire", STEWARDS, "admin"),
+    summary="Retire a connector",
+    answer=wire.ConnectorAnswer,
+    example={**wire.PUBLISHED, "state": "retired"},
+)
 async def retire_connector(connector: str, request: Request) -> Response:
     """It ends for good; its revisions stay readable."""
     match = if_match(request)
@@ -198,6 +257,8 @@ async def retire_connector(connector: str, request: Request) -> Response:
     summary="Activate an older revision",
     body=RollbackBody,
     body_example={"revision": 1},
+    answer=wire.ConnectorAnswer,
+    example={**wire.PUBLISHED, "active_revision": 1},
 )
 async def rollback_connector(connector: str, request: Request) -> Response:
     """A revision that was active before answers again."""
@@ -209,7 +270,13 @@ async def rollback_connector(connector: str, request: Request) -> Response:
     return await _moved(request, connector, change)
 
 
-@routes.get("/{connector}/revisions", Rule("catalogue", STEWARDS), summary="Revisions of a connector")
+@routes.get(
+    "/{connector}/revisions",
+    Rule("catalogue", STEWARDS),
+    summary="Revisions of a connector",
+    answer=wire.RevisionsAnswer,
+    example={"items": [wire.REVISION]},
+)
 async def list_revisions(connector: str, request: Request) -> Response:
     """Every accepted manifest, the newest first: number, author, time, digest."""
     only_parameters(request)
@@ -220,8 +287,14 @@ async def list_revisions(connector: str, request: Request) -> Response:
     return answer({"items": [_revision(revision) for revision in found]})
 
 
-@routes.get("/{connector}/revisions/{revision}", Rule("catalogue", STEWARDS), summary="One revision")
-async def get_revision(connector: str, revision: int, request: Request) -> Response:
+@routes.get(
+    "/{connector}/revisions/{revision}",
+    Rule("catalogue", STEWARDS),
+    summary="One revision",
+    answer=wire.RevisionDetail,
+    example={**wire.REVISION, "manifest": MANIFEST, "original": json.dumps(MANIFEST)},
+)
+async def get_revision(connector: str, revision: Revised, request: Request) -> Response:
     """The manifest as it was accepted, and as it was sent."""
     only_parameters(request)
     state = services(request)
@@ -231,7 +304,13 @@ async def get_revision(connector: str, revision: int, request: Request) -> Respo
     return answer({**_revision(found), "manifest": json.loads(found.manifest), "original": found.original})
 
 
-@routes.get("/{connector}/quarantine", Rule("quarantine", STEWARDS, "outcome"), summary="Rejected records")
+@routes.get(
+    "/{connector}/quarantine",
+    Rule("quarantine", STEWARDS, "outcome"),
+    summary="Rejected records",
+    answer=wire.QuarantineAnswer,
+    example=wire.QUARANTINED,
+)
 async def read_quarantine(connector: str, request: Request) -> Response:
     """Where each rejected record stands (file, sheet, line; the key of a database's row), which fields broke which rules, masked values.
 
@@ -261,7 +340,13 @@ async def read_quarantine(connector: str, request: Request) -> Response:
     return answer(document)
 
 
-@routes.get("/{connector}/health", Rule("catalogue", STEWARDS), summary="Health of a connector")
+@routes.get(
+    "/{connector}/health",
+    Rule("catalogue", STEWARDS),
+    summary="Health of a connector",
+    answer=wire.HealthAnswer,
+    example=wire.HEALTHY,
+)
 async def get_health(connector: str, request: Request) -> Response:
     """Whether it is open, its circuit and the fault that opened it, the last success and the last error.
 
