@@ -10,6 +10,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.errors import ServerErrorMiddleware
 from starlette.types import ASGIApp
 
@@ -76,6 +77,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         telemetry={"tracing": False, "metrics": False, "logs": False},
         exception_handlers={HTTPException: _http_fault, RequestValidationError: _parameter_fault},
     )
+    app.origins = chosen.cors_origins
     for resource in RESOURCES:
         app.include_router(resource.router)
     app.include_router(pages.router)
@@ -86,12 +88,24 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 class _Application(FastAPI):
     """FastAPI with the exchange layer in the place of Starlette's last resort: every fault becomes a problem there."""
 
+    origins: tuple[str, ...] = ()
+    """Whose pages may call it from a browser."""
+
     def build_middleware_stack(self) -> ASGIApp:
         """The framework's stack without its outermost part, inside of the layer."""
         stack = super().build_middleware_stack()
         if not isinstance(stack, ServerErrorMiddleware):
             raise TypeError("the framework's stack no longer begins with ServerErrorMiddleware")
-        return ExchangeLayer(stack.app, RuleTable(RESOURCES))
+        layer = ExchangeLayer(stack.app, RuleTable(RESOURCES))
+        if not self.origins:
+            return layer
+        return CORSMiddleware(
+            layer,
+            allow_origins=self.origins,
+            allow_methods=("*",),
+            allow_headers=("*",),
+            expose_headers=openapi.SENT_HEADERS,
+        )
 
 
 def build_openapi() -> dict[str, Any]:

@@ -140,6 +140,14 @@ class Settings(BaseSettings):
         default=14_400.0, gt=0, description="Longest time without a quorum of witnesses; then nothing is released"
     )
 
+    # browsers and people
+    cors_origins: tuple[str, ...] = Field(
+        default=(), description="Origins (JSON list) whose pages may call the API from a browser; none unless set"
+    )
+    security_contact: str = Field(
+        default="https://github.com/simpul-id/simpul/security", description="Contact in /.well-known/security.txt"
+    )
+
     # tokens
     token_seconds: int = Field(default=900, ge=60, le=900, description="Life of an access token")
 

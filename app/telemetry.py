@@ -10,7 +10,8 @@ import logging
 import re
 import secrets
 import sys
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
@@ -222,6 +223,20 @@ class TraceContext:
     def header(self) -> str:
         """Value of `traceparent` for a call that this span makes."""
         return f"00-{self.trace_id}-{self.span_id}-{'01' if self.sampled else '00'}"
+
+
+_TRACE: ContextVar[Callable[[], TraceContext] | None] = ContextVar("trace", default=None)
+
+
+def trace_by(trace: Callable[[], TraceContext]) -> None:
+    """Names the trace of what is done from here on in this task; asked for only where something goes out."""
+    _TRACE.set(trace)
+
+
+def outgoing_trace() -> str | None:
+    """`traceparent` for a call to a source, None where nobody asked."""
+    trace = _TRACE.get()
+    return None if trace is None else trace().child().header
 
 
 def _masked_key(name: str) -> bool:

@@ -73,6 +73,9 @@ _HEADERS: dict[str, dict[str, Any]] = {
     "Simpul-Complete": _header("`?1` when every source that this caller may ask answered, else `?0`", 2),
 }
 
+SENT_HEADERS = (*_HEADERS, "ETag", "Location", "Preference-Applied")
+"""What a page of another origin may read."""
+
 
 def complete(app: FastAPI, resources: Sequence[Resource]) -> dict[str, Any]:
     """The whole document; FastAPI calls this once and keeps it."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from html import escape
 from importlib.resources import files
 
+import orjson
 from fastapi import APIRouter, Request, Response
-from fastapi.responses import HTMLResponse
+from fastapi.responses import HTMLResponse, RedirectResponse
 
 from app.api.layer.problems import PROBLEMS
 from app.errors import NotFound
@@ -18,6 +20,10 @@ _CSP = (
     "connect-src 'self'; worker-src blob:; frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
 )
 _TYPES = {"js": "text/javascript", "css": "text/css", "png": "image/png", "svg": "image/svg+xml"}
+_ICON = (
+    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32" fill="none" stroke="#0b6e7f" stroke-width="4">'
+    '<circle cx="12" cy="16" r="8"/><circle cx="20" cy="16" r="8"/></svg>'
+)
 _STYLE = (
     "body{font:16px/1.5 system-ui,sans-serif;max-width:46rem;margin:2rem auto;padding:0 1rem;color:#1b2a33}"
     "code{background:#eef3f5;padding:.1em .3em;border-radius:3px}h1{font-size:1.5rem}h2{font-size:1.1rem}"
@@ -76,6 +82,40 @@ async def redoc() -> HTMLResponse:
         '<script src="/static/redoc.js"></script></body></html>'
     )
     return HTMLResponse(page, headers={"content-security-policy": _CSP})
+
+
+@router.get("/")
+async def index() -> Response:
+    """People who open the gateway's address see its documentation."""
+    return RedirectResponse("/docs", 302)
+
+
+@router.get("/favicon.ico")
+async def favicon() -> Response:
+    """A knot."""
+    return Response(_ICON, media_type="image/svg+xml", headers={"cache-control": "public, max-age=86400"})
+
+
+@router.get("/.well-known/api-catalog")
+async def api_catalog(request: Request) -> Response:
+    """Where the API and its description are (RFC 9727)."""
+    base = request.app.state.services.settings.base_url.rstrip("/")
+    described = {"href": f"{base}/openapi.json", "type": "application/vnd.oai.openapi+json;version=3.1"}
+    documented = {"href": f"{base}/docs", "type": "text/html"}
+    status = {"href": f"{base}/status", "type": "application/json"}
+    entry = {"anchor": f"{base}/v1", "service-desc": [described], "service-doc": [documented], "status": [status]}
+    content = orjson.dumps({"linkset": [entry]})
+    return Response(content, media_type='application/linkset+json; profile="https://www.rfc-editor.org/info/rfc9727"')
+
+
+@router.get("/.well-known/security.txt")
+async def security_txt(request: Request) -> Response:
+    """Whom to tell of a weakness (RFC 9116)."""
+    settings = request.app.state.services.settings
+    ends = (datetime.now(UTC) + timedelta(days=180)).strftime("%Y-%m-%dT00:00:00Z")
+    lines = [f"Contact: {settings.security_contact}", f"Expires: {ends}", "Preferred-Languages: id, en"]
+    lines.append(f"Canonical: {settings.base_url.rstrip('/')}/.well-known/security.txt")
+    return Response("\n".join(lines) + "\n", media_type="text/plain; charset=utf-8")
 
 
 @router.get("/static/{name}")

@@ -80,8 +80,12 @@ def _sql_rows(name: str, text: str) -> Iterator[tuple[int, Any, Any]]:
         statements = sqlglot.parse(text, read="mysql")
     except SqlglotError as error:
         raise _refused(name, f"the dump is not SQL that can be read: {str(error).splitlines()[0]}") from None
+    except RecursionError:
+        raise _refused(name, "the SQL is nested too deeply") from None
     columns = {
-        statement.this.this.name: [column.name.lower() for column in statement.this.expressions if column.name]
+        statement.this.this.name: [
+            column.name.lower() for column in statement.this.expressions if isinstance(column, exp.ColumnDef)
+        ]
         for statement in statements
         if isinstance(statement, exp.Create) and isinstance(statement.this, exp.Schema)
     }
@@ -114,6 +118,8 @@ def _json_rows(name: str, text: str) -> Iterator[tuple[int, Any, Any]]:
         raise _refused(name, f"the file is not JSON: {error.msg}", error.lineno) from None
     except RecursionError:
         raise _refused(name, "the JSON is nested too deeply") from None
+    except ValueError:
+        raise _refused(name, "the JSON holds a number of too many digits") from None
     if not isinstance(document, list):
         raise _refused(name, _EXPECTED)
     for number, item in enumerate(document, 1):

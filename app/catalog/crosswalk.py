@@ -18,7 +18,7 @@ BPS = "bps"
 MANUAL = "manual"
 BPS_LEVELS = {2: "provinsi", 4: "kabupaten", 7: "kecamatan", 10: "desa"}
 _PARENT_DIGITS = {4: 2, 7: 4, 10: 7}
-_REGION = re.compile(r"\d{2}(\.\d{2}(\.\d{2}(\.\d{4})?)?)?")
+_REGION = re.compile(r"[0-9]{2}(\.[0-9]{2}(\.[0-9]{2}(\.[0-9]{4})?)?)?")
 _VILLAGES = {"1": "kelurahan", "2": "desa"}
 
 

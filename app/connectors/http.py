@@ -40,6 +40,7 @@ from app.errors import (
     SourceUnreachable,
 )
 from app.lanes import in_bulk
+from app.telemetry import outgoing_trace
 from app.tls import verified
 
 MOST_HOPS = 5
@@ -124,6 +125,9 @@ class HttpSource:
             budget = min(budget, deadline - time.monotonic())
         sent, ends = dict(headers or {}), time.monotonic() + budget
         _sendable(sent)
+        trace = outgoing_trace()
+        if trace is not None:
+            sent.setdefault("traceparent", trace)
         try:
             async with asyncio.timeout(max(budget, 0)):
                 for _ in range(MOST_WAITS):

@@ -11,7 +11,7 @@ from app.access.days import local_day
 from app.access.decisions import AccessRequest, Decision, DecisionCache, Operation
 from app.access.facts import FieldFacts, SchemaFacts
 from app.access.principals import Principal
-from app.access.rates import RateLimiter
+from app.access.rates import Allowance, RateLimiter
 from app.access.snapshot import AccessSnapshot
 from app.access.tokens import TokenIssuer
 from app.errors import FieldForbidden, SimpulError
@@ -49,9 +49,9 @@ class Gate:
         """The principal of a valid token whose client is enabled; raises `TokenInvalid`."""
         return self.issuer.verify(token)
 
-    def check_rate(self, principal: Principal) -> None:
-        """Counts the request; raises `RateLimited`."""
-        self.rates.check(principal.client_id)
+    def check_rate(self, principal: Principal) -> Allowance:
+        """Counts the request and tells what is left; raises `RateLimited`."""
+        return self.rates.check(principal.client_id)
 
     def decide(
         self,

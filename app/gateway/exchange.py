@@ -6,6 +6,7 @@ Lives here: the facts of an exchange and the log records made from them. Does no
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -297,7 +298,9 @@ class Exchange(ExchangeFacts):
         try:
             await asyncio.shield(writing)
         except asyncio.CancelledError:
-            await asyncio.wait({writing})
+            while not writing.done():
+                with contextlib.suppress(asyncio.CancelledError):  # asked again to leave: it stays until it knows
+                    await asyncio.wait({writing})
             if not writing.cancelled() and writing.exception() is None:
                 self._stand(records)
             raise

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from app.catalog import quarantine, reports
@@ -75,8 +76,7 @@ class Notes:
                 self._failures += 1
                 self._failed()
                 if self._failures % _MOST_TRIES:
-                    self._health = {**health, **self._health}
-                    self._rejected = {**rejected, **self._rejected}
+                    self._put_back(health, rejected)
                 raise
             self._failures = 0
             for name, found in rejected.items():
@@ -105,24 +105,30 @@ class Notes:
         if written == _signature(found) and time.monotonic() - at < _REPEAT_SECONDS:
             return
         waiting = self._rejected.get(source.dataset)
-        if waiting is None or found.whole or (waiting.revision, waiting.version) != (found.revision, found.version):
-            self._rejected[source.dataset] = found
-        elif not waiting.whole:
-            rules = {
-                key: max(found.by_rule.get(key, 0), waiting.by_rule.get(key, 0))
-                for key in {*found.by_rule, *waiting.by_rule}
-            }
-            sample = [*waiting.sample, *found.sample][:_MOST_REJECTS]
-            records = max(found.records, waiting.records)
-            self._rejected[source.dataset] = Rejected(
-                found.connector,
-                found.revision,
-                found.version,
-                whole=False,
-                records=records,
-                by_rule=rules,
-                sample=sample,
-            )
+        self._rejected[source.dataset] = found if waiting is None else _together(waiting, found)
+
+    def _put_back(self, health: Mapping[str, Health], rejected: Mapping[str, Rejected]) -> None:
+        """What was not written stands before what was met meanwhile."""
+        later, self._health = self._health, dict(health)
+        for new in later.values():
+            self._note(new)
+        met, self._rejected = self._rejected, dict(rejected)
+        for name, found in met.items():
+            self._rejected[name] = _together(self._rejected[name], found) if name in self._rejected else found
+
+
+def _together(waiting: Rejected, found: Rejected) -> Rejected:
+    """What two reads of one dataset met: a whole read, and one of another revision or version, stands for itself."""
+    if found.whole or (waiting.revision, waiting.version) != (found.revision, found.version):
+        return found
+    if waiting.whole:
+        return waiting
+    rules = {
+        key: max(found.by_rule.get(key, 0), waiting.by_rule.get(key, 0)) for key in {*found.by_rule, *waiting.by_rule}
+    }
+    sample = [*waiting.sample, *found.sample][:_MOST_REJECTS]
+    records = max(found.records, waiting.records)
+    return replace(found, whole=False, records=records, by_rule=rules, sample=sample)
 
 
 def _signature(found: Rejected) -> object:

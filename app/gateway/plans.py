@@ -59,5 +59,6 @@ class PlanCache:
     def keep(self, mark: tuple[object, ...], plan: Plan) -> None:
         """Keeps a plan that was allowed: its words are all known ones."""
         self._plans[mark] = plan
+        self._plans.move_to_end(mark)
         if len(self._plans) > PLANS_KEPT:
             self._plans.popitem(last=False)

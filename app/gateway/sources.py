@@ -25,7 +25,7 @@ from app.datasets.dataset import MappedSource, ReadRequest, ReadResult
 from app.datasets.manifest import Manifest, parse_manifest
 from app.datasets.mapping import compile_mapping
 from app.datasets.mapping.codes import CodeBook
-from app.errors import SimpulError, SourceSuspended
+from app.errors import SchemaUnknown, SimpulError, SourceSuspended
 from app.schemas import registry
 from app.schemas.registry import SchemaDef
 from app.settings import Settings
@@ -177,7 +177,9 @@ class SourcePool:
                 item.connector.state,
             )
             same = self._opened.get(name) if self._marks.get(name) == marks[name] else None
-            opened[name] = same if same is not None else await asyncio.to_thread(self._open, item, codes)
+            found = same if same is not None else await asyncio.to_thread(self._open, item, codes)
+            if found is not None:
+                opened[name] = found
         gone = [old for name, old in self._opened.items() if opened.get(name) is not old]
         by_schema: dict[str, list[OpenDataset]] = {}
         for dataset in sorted(opened.values(), key=lambda found: (found.agency, found.dataset)):
@@ -194,9 +196,14 @@ class SourcePool:
         for dataset in opened.values():
             await dataset.source.close()
 
-    def _open(self, item: PublishedConnector, codes: CodeBook) -> OpenDataset:
+    def _open(self, item: PublishedConnector, codes: CodeBook) -> OpenDataset | None:
+        """The dataset, a broken one where its source cannot be opened; None for a schema that this version does not have."""
         active = item.connector
-        schema = registry.get(active.schema_ref)
+        try:
+            schema = registry.get(active.schema_ref)
+        except SchemaUnknown as caught:
+            log.warning("connector_not_opened", connector=active.id, code=caught.code)
+            return None
         manifest: Manifest | None = None
         error: SimpulError | None = None
         source: MappedSource

@@ -42,6 +42,6 @@ class Unclosed:
                     count += 1
             except SimpulError:
                 return
-            self._waiting.pop()
+            self._waiting.remove(exchange)  # others may have come behind it meanwhile
         if count:
             log.warning("exchanges_closed_late", count=count)

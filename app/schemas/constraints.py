@@ -79,7 +79,7 @@ class TextRule(TypeRule):
         if self.enum is not None:
             return {"type": "string", "enum": list(self.enum)}
         bounds: dict[str, Any] = {"type": "string", "minLength": self.min_length, "maxLength": self.max_length}
-        return bounds | {"pattern": self.pattern or r"^[^\u0000-\u0008\u000b-\u001f\u007f-\u009f]*$"}
+        return bounds | {"pattern": self.pattern or r"^[^\x00-\x08\x0b-\x1f\x7f-\x9f]*$"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -253,7 +253,7 @@ class GeometryRule(TypeRule):
 
     def json_schema(self) -> dict[str, Any]:
         """JSON Schema of the value on the wire."""
-        position = _array({"type": "number", "minimum": -180, "maximum": 180}, least=2, most=2)
+        position = _array({"type": "number", "format": "double", "minimum": -180, "maximum": 180}, least=2, most=2)
         ring = _array(position, least=4, most=100_000)
         coordinates = _array(_array({"anyOf": [position, ring]}, least=1, most=100_000), least=1, most=10_000)
         kinds = {"type": "string", "enum": ["Polygon", "MultiPolygon"]}

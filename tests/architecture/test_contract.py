@@ -130,3 +130,18 @@ def test_every_operation_is_described() -> None:
 
     assert document["openapi"] == "3.1.0"
     assert poor == []
+
+
+def test_every_room_stands_in_the_tour_and_every_file_that_it_names_exists() -> None:
+    tour = (DOCS / "explanation" / "directory-tour.md").read_text("utf-8")
+    rooms = {
+        f"app/{file.parent.relative_to(ROOT / 'app')}/"
+        for file in (ROOT / "app").glob("*/**/__init__.py")
+        if file.parent.name != "static"
+    }
+    named = set(re.findall(r"`([a-z0-9_/]+/)`", tour))
+    inside = ("app/datasets/mapping/", "app/connectors/", "app/federation/planning/", "app/filters/")
+    missing = {room for room in rooms - named if not room.startswith(inside)}
+    assert {room for room in missing if not any(other.startswith(room) for other in named - {room})} == set()
+    files = {path.name for path in (ROOT / "app").rglob("*.py")}
+    assert {name for name in re.findall(r"`(?:[a-z0-9_/]*/)?([a-z0-9_]+\.py)`", tour) if name not in files} == set()

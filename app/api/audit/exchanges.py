@@ -11,6 +11,7 @@ from app.api.audit.exchange_filters import FILTER_NAMES, exchange_filter, filter
 from app.api.audit.log_wire import ENTRY, EXCHANGE, LOG_META, ExchangeAnswer, ExchangesAnswer
 from app.api.layer.bodies import answer
 from app.api.layer.dependencies import exchange, only_parameters, services
+from app.api.layer.formats import next_page
 from app.api.layer.resource import AUDITORS, Resource, Rule
 from app.audit.read.search import Cursor, ExchangeSearch, Inclusion
 from app.audit.store.contract import StoredEntry
@@ -71,7 +72,8 @@ async def list_exchanges(request: Request) -> Response:
         "next_cursor": following,
         "meta": {"tree_size": page.tree_size, "scope": scope.agency or "all", "zone": state.settings.zone},
     }
-    return answer(document)
+    headers = {} if following is None else {"link": next_page(request, state.settings.base_url, following)}
+    return answer(document, headers=headers)
 
 
 @routes.get(

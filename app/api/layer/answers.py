@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+from pydantic.json_schema import SkipJsonSchema
 
 Name = Annotated[str, Field(max_length=100)]
 Id = Annotated[str, Field(max_length=64)]
@@ -100,7 +101,9 @@ class Problem(Answer):
     title: Annotated[str, Field(max_length=200)]
     status: Annotated[int, Field(ge=400, le=599)]
     detail: Told
-    instance: Annotated[str, Field(max_length=500, json_schema_extra={"format": "uri-reference"})] | None = None
+    instance: (
+        Annotated[str, Field(max_length=500, json_schema_extra={"format": "uri-reference"})] | SkipJsonSchema[None]
+    ) = None
     code: Annotated[str, Field(max_length=64, pattern="^[a-z_]+$")] = Field(description="Stable code")
     trace_id: Annotated[str, Field(max_length=32, pattern="^[0-9a-f]{32}$")]
     exchange_id: Annotated[str, Field(max_length=36)] | None = None

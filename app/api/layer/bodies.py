@@ -33,7 +33,15 @@ def raw_body(request: Request) -> bytes:
     body: bytes | BodyTooLarge = request.state.body
     if isinstance(body, BodyTooLarge):
         raise body
+    plain_body(request)
     return body
+
+
+def plain_body(request: Request) -> None:
+    """Raises `UnsupportedMediaType` for a body that is packed (RFC 9110, section 8.4): nothing is unpacked here."""
+    packed = request.headers.get("content-encoding", "identity").strip().lower()
+    if packed not in {"", "identity"}:
+        raise UnsupportedMediaType(f"a body packed as {packed[:40]} is not taken; send its bytes as they are")
 
 
 def media_type(request: Request) -> str:

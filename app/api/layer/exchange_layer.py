@@ -17,8 +17,10 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api.layer.capture import CHUNK_BYTES, Capture, read_whole
-from app.api.layer.headers import check_headers
+from app.api.layer.formats import language_of
+from app.api.layer.headers import check_headers, rate_headers
 from app.api.layer.in_the_log import fault_told, request_shape
+from app.api.layer.methods import headers_only, options
 from app.api.layer.problems import problem_body, problem_headers
 from app.api.layer.resource import GOVERNED, RouteRule, Rule, RuleTable
 from app.api.layer.watch import Watch
@@ -38,10 +40,11 @@ from app.errors import (
 )
 from app.gateway.admission import enter
 from app.gateway.exchange import Assertions, Exchange
-from app.telemetry import TraceContext
+from app.telemetry import TraceContext, trace_by
 
 if TYPE_CHECKING:
     from app.access.principals import Principal
+    from app.access.rates import Allowance
     from app.federation.reading.shares import FairPlaces
     from app.gateway.services import Services
 
@@ -49,6 +52,7 @@ log = structlog.get_logger("simpul.api")
 
 _UPLOAD_SECONDS = 3600.0
 _CLIENT_GONE = 499
+_LEAST_ERROR = 400
 _API_VERSION = (b"api-version", b"1.0.0")
 _LIVE = "/health/live"
 _FULL = "all places, or your share of them, are taken; try again in a moment"
@@ -76,8 +80,11 @@ class ExchangeLayer:
             await self.app(scope, receive, send)
             return
         services: Services = scope["app"].state.services
+        if scope["method"] == "OPTIONS":
+            await options(self.rules.methods_of(scope["path"]), _PLAIN_HEADERS, send)
+            return
         if scope["method"] == "HEAD":  # answered as GET is, recorded as GET is, sent without its body (RFC 9110 9.3.2)
-            scope, send = {**scope, "method": "GET", "simpul.method": "HEAD"}, _headers_only(send)
+            scope, send = {**scope, "method": "GET", "simpul.method": "HEAD"}, headers_only(send)
         services.under_way.enter()
         try:
             await self._serve(services, scope, receive, send)
@@ -87,6 +94,7 @@ class ExchangeLayer:
     async def _serve(self, services: Services, scope: Scope, receive: Receive, send: Send) -> None:
         headers = {name: value for name, value in scope["headers"]}  # noqa: C416 - last one wins, as ASGI orders them
         call = _Call(services, scope, receive, send, headers)
+        trace_by(lambda: call.trace)
         state = scope.setdefault("state", {})
         try:
             check_headers(scope, services.settings.header_bytes)
@@ -94,7 +102,7 @@ class ExchangeLayer:
                 await self._public(services, call, scope)
                 return
             principal = authenticate(services, call.header(b"authorization"))
-            services.access.check_rate(principal)
+            call.allowance = services.access.check_rate(principal)
             services.details.check(principal.client_id)
             state["principal"] = principal
         except SimpulError as error:
@@ -154,6 +162,7 @@ class _Call:
         self.held: list[FairPlaces] = []
         """Places of the process that this request holds."""
         self.template = ""
+        self.allowance: Allowance | None = None
         self.started = time.perf_counter()
 
     @functools.cached_property
@@ -169,10 +178,12 @@ class _Call:
     async def refuse(self, error: SimpulError) -> None:
         """Answers with the problem, without an exchange."""
         status, body = self._problem(error)
-        extra = [(name.encode(), value.encode()) for name, value in problem_headers(error).items()]
+        extra = [(name.encode(), value.encode()) for name, value in problem_headers(error, self.language).items()]
         extra.append((b"content-length", str(len(body)).encode()))
         self._count(status)
-        await self.send({"type": "http.response.start", "status": status, "headers": extra + _PLAIN_HEADERS})
+        await self.send(
+            {"type": "http.response.start", "status": status, "headers": extra + self._rates + _PLAIN_HEADERS}
+        )
         await self.send({"type": "http.response.body", "body": body})
 
     async def plain(self, app: ASGIApp) -> None:
@@ -184,7 +195,7 @@ class _Call:
             nonlocal started, status
             if message["type"] == "http.response.start":
                 started, status = True, message["status"]
-                message = {**message, "headers": [*message.get("headers", ()), *_PLAIN_HEADERS]}
+                message = {**message, "headers": [*message.get("headers", ()), *self._rates, *_PLAIN_HEADERS]}
             await self.send(message)
 
         try:
@@ -353,7 +364,7 @@ class _Call:
             if isinstance(error, AccessDenied):
                 exchange.decide(allow=False, rule=str(error.facts.get("rule", error.code)))
         status, body = self._problem(error)
-        capture.replace(status, problem_headers(error), body)
+        capture.replace(status, problem_headers(error, self.language), body)
 
     async def _close(self, capture: Capture, exchange: Exchange) -> None:
         """The closing entry. When it cannot be written nothing of the answer leaves: 503, or 500 where the facts are no entry."""
@@ -393,12 +404,15 @@ class _Call:
         if not exchange.intended:
             self.exchange = None  # a number that no entry has is not given out
         status, body = self._problem(error)
-        capture.replace(status, problem_headers(error), body)
+        capture.replace(status, problem_headers(error, self.language), body)
         self._digest = capture.digest(BodyCommitment())
 
     async def _release(self, capture: Capture, exchange: Exchange) -> None:
         self._count(capture.status)
-        extra = [(b"content-digest", self._digest.encode()), *_PLAIN_HEADERS]
+        extra = [(b"content-digest", self._digest.encode()), *self._rates, *_PLAIN_HEADERS]
+        applied = self.scope["state"].get("applied")
+        if applied and capture.status < _LEAST_ERROR:
+            extra.append((b"preference-applied", ", ".join(applied).encode()))
         if exchange.intended:
             extra.append((b"exchange-id", exchange.id.encode()))
         if exchange.closed:
@@ -427,14 +441,24 @@ class _Call:
                 await exchange.delivery(self.services.log, sent=sent, size=size)
 
     def _problem(self, error: SimpulError) -> tuple[int, bytes]:
-        language = "id" if (self.header(b"accept-language") or "").lower().startswith("id") else "en"
         return problem_body(
             error,
             base_url=self.services.settings.base_url,
             trace_id=self.trace.trace_id,
             exchange_id=self.exchange.id if self.exchange is not None else None,
-            language=language,
+            language=self.language,
         )
+
+    @functools.cached_property
+    def language(self) -> str:
+        """Of problems."""
+        lines = [value.decode("latin-1") for name, value in self.scope["headers"] if name == b"accept-language"]
+        return language_of(",".join(lines))
+
+    @property
+    def _rates(self) -> list[tuple[bytes, bytes]]:
+        """What is left of the requests of this client."""
+        return [] if self.allowance is None else rate_headers(self.allowance)
 
     def _count(self, status: int) -> None:
         template = self.template or getattr(self.scope.get("route"), "path", "unmatched")
@@ -455,15 +479,6 @@ def authenticate(services: Services, authorization: str | None) -> Principal:
     if scheme.lower() != "bearer" or not token:
         raise TokenMissing("the Authorization header must be: Bearer <token>")
     return services.access.authenticate(token.strip())
-
-
-def _headers_only(send: Send) -> Send:
-    async def headers_only(message: Message) -> None:
-        if message["type"] == "http.response.body":
-            message = {**message, "body": b""}
-        await send(message)
-
-    return headers_only
 
 
 def _no_route(scope: Scope, rules: RuleTable) -> SimpulError:

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlencode
+
 from fastapi import Request
 
 from app.errors import NotAcceptable
 from app.federation.exports import FORMS
 
 _JSON_RANGES = frozenset({"application/json", "application/*", "*/*", "application/problem+json"})
+_LANGUAGES = {"id": "id", "in": "id", "en": "en"}
+"""First subtags that are understood (`in` is the old one of Indonesian)."""
+ONLY_WHEN_MADE = frozenset({"respond-async"})
+"""A wish that is applied only where a job is made."""
 VARY = "Accept, Accept-Language, Authorization"
 _FORMATS = {name: form.media_type for name, form in FORMS.items()}
 _BY_TYPE = {**{media: name for name, media in _FORMATS.items()}, "application/jsonl": "ndjson", "*/*": "json"}
@@ -17,7 +23,7 @@ _BY_TYPE |= {"application/*": "json", "text/*": "csv"}
 def asked_format(request: Request) -> str:
     """The format by `f=`, else by the Accept header; raises `NotAcceptable`, also for `csv=` beside another format."""
     query = request.query_params if request.scope["query_string"] else {}
-    chosen = _named(query["f"]) if "f" in query else _accepted(request.headers.get("accept"))
+    chosen = _named(query["f"]) if "f" in query else _accepted(_lines(request, "accept"))
     if "csv" in query:
         _check_csv(query["csv"], chosen)
     return chosen
@@ -26,7 +32,7 @@ def asked_format(request: Request) -> str:
 def only_json(request: Request) -> None:
     """For answers that are JSON alone: raises `NotAcceptable` where `f`, `csv` or Accept wants only something else."""
     query = request.query_params if request.scope["query_string"] else {}
-    accepted = request.headers.get("accept")
+    accepted = _lines(request, "accept")
     if "f" in query:
         wanted = query["f"] == "json"
     else:
@@ -37,8 +43,37 @@ def only_json(request: Request) -> None:
 
 
 def prefers(request: Request, preference: str) -> bool:
-    """Whether `Prefer` (RFC 7240) names this."""
-    return preference in request.headers.get("prefer", "").replace(" ", "").lower().split(",")
+    """Whether `Prefer` (RFC 7240) names this, on any of its lines. One that is named counts as applied."""
+    if "prefer" not in request.headers:
+        return False
+    named = preference in (_lines(request, "prefer") or "").replace(" ", "").lower().split(",")
+    if named and preference not in ONLY_WHEN_MADE:
+        applied(request, preference)
+    return named
+
+
+def applied(request: Request, preference: str) -> None:
+    """Notes a preference for `Preference-Applied`."""
+    found: list[str] = request.scope["state"].setdefault("applied", [])
+    if preference not in found:
+        found.append(preference)
+
+
+def language_of(accepted: str | None) -> str:
+    """`id` or `en`, whichever `Accept-Language` (RFC 9110, section 12.5.4) gives the higher quality; English where it says neither."""
+    best, weight = "en", 0.0
+    for part in (accepted or "").split(","):
+        tag, *parameters = [word.strip().lower() for word in part.split(";")]
+        language, quality = _LANGUAGES.get(tag.partition("-")[0]), _quality(parameters)
+        if language is not None and quality > weight:
+            best, weight = language, quality
+    return best
+
+
+def _lines(request: Request, name: str) -> str | None:
+    """A list header whole: its lines are one list (RFC 9110, section 5.3)."""
+    found = request.headers.getlist(name)
+    return ",".join(found) if found else None
 
 
 def _named(asked: str) -> str:
@@ -81,3 +116,9 @@ def _check_csv(dialect: str, chosen: str) -> None:
     if chosen != "csv":
         detail = f"csv=id is a form of CSV, and this asks for {chosen}: send f=csv or Accept: text/csv with it, or leave it out"
         raise NotAcceptable(detail, offered=["text/csv"])
+
+
+def next_page(request: Request, base_url: str, cursor: str) -> str:
+    """`Link` to the page behind this one: the same question with another cursor."""
+    kept = [(name, value) for name, value in request.query_params.multi_items() if name != "cursor"]
+    return f'<{base_url}{request.url.path}?{urlencode([*kept, ("cursor", cursor)])}>; rel="next"'

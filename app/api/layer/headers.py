@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from starlette.types import Scope
 
+from app.access.rates import Allowance
 from app.errors import RequestError
 
 _ONCE = frozenset(
@@ -25,6 +26,12 @@ class HeaderTooLarge(RequestError):
     """More than the setting allows."""
 
     code = "header_too_large"
+
+
+def rate_headers(allowance: Allowance) -> list[tuple[bytes, bytes]]:
+    """`RateLimit` and its policy (draft-ietf-httpapi-ratelimit-headers): what is left, and when all is there again."""
+    left = f'"client";r={allowance.remaining};t={allowance.reset_seconds}'
+    return [(b"ratelimit", left.encode()), (b"ratelimit-policy", f'"client";q={allowance.limit};w=60'.encode())]
 
 
 def check_headers(scope: Scope, limit_bytes: int) -> None:

@@ -53,15 +53,15 @@ def problem_body(
     return kind.status, orjson.dumps(members, default=str, option=orjson.OPT_UTC_Z)
 
 
-def problem_headers(error: SimpulError) -> dict[str, str]:
-    """Headers that belong to the problem: `Retry-After`, and the challenge of a 401."""
-    headers = {"content-type": MEDIA_TYPE, "cache-control": "no-store"}
+def problem_headers(error: SimpulError, language: str = "en") -> dict[str, str]:
+    """Headers that belong to the problem: its language, `Retry-After`, and the challenge of a 401."""
+    headers = {"content-type": MEDIA_TYPE, "content-language": language, "cache-control": "no-store"}
     if error.retry_after_seconds is not None:
         headers["retry-after"] = str(error.retry_after_seconds)
     elif error.retryable and problem_of(error).status in {429, 503}:
         headers["retry-after"] = "5"
     if problem_of(error).status == 401:
-        headers["www-authenticate"] = f'Bearer realm="simpul", error="{_challenge(error)}"'
+        headers["www-authenticate"] = _challenge(error)
     allow = error.facts.get("allow")
     if isinstance(allow, str):
         headers["allow"] = allow
@@ -75,7 +75,8 @@ def wire_problem(error: SimpulError) -> Mapping[str, Any]:
 
 
 def _challenge(error: SimpulError) -> str:
-    return "invalid_request" if error.code == "token_missing" else "invalid_token"
+    """RFC 6750, section 3.1: who sent no token is told of no error, only which scheme is wanted."""
+    return 'Bearer realm="simpul"' + ("" if error.code == "token_missing" else ', error="invalid_token"')
 
 
 def _place(place: FieldError) -> dict[str, Any]:

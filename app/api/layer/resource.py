@@ -81,12 +81,6 @@ class RouteRule:
         """How entries and metrics name the route."""
         return self.rule.told_as or self.path
 
-    @property
-    def pattern(self) -> re.Pattern[str]:
-        """The path as an anchored expression; `{name:path}` takes slashes too."""
-        text = re.sub(r"\\\{\w+:path\\\}", ".+", re.escape(self.path))
-        return re.compile(re.sub(r"\\\{\w+\\\}", "[^/]+", text) + r"\Z")
-
 
 def json_content(model: type[BaseModel], example: Any) -> dict[str, Any]:
     """`content` of a body or answer that is this model's component."""
@@ -100,6 +94,8 @@ class Resource:
         """`prefix`: beginning of every path; `tag`: where the document lists it."""
         self.router = APIRouter(prefix=prefix, tags=[tag], include_in_schema=in_document)
         self.rules: list[RouteRule] = []
+        self.paths: list[tuple[str, str]] = []
+        """Method and path of every route, also of public ones."""
         self.answers: set[type[BaseModel]] = set()
         self.bodies: set[type[BaseModel]] = set()
         self._prefix = prefix
@@ -112,6 +108,7 @@ class Resource:
         if (rule is None) == whole.startswith(GOVERNED):
             raise ValueError(f"{method} {whole}: a governed path has a rule, a public one has none")
         self.router.add_api_route(path, endpoint, methods=[method], **self._written(documented))
+        self.paths.append((method, whole))
         if rule is not None:
             self.rules.append(RouteRule(method, whole, rule, endpoint))
 
@@ -164,13 +161,14 @@ class RuleTable:
     """The rules of all resources, found by method and path."""
 
     def __init__(self, resources: Iterable[Resource]) -> None:
-        self.rules = tuple(rule for resource in resources for rule in resource.rules)
-        self._matchers = tuple((rule.method, rule.pattern, rule) for rule in self.rules)
+        given = tuple(resources)
+        self.rules = tuple(rule for resource in given for rule in resource.rules)
+        self._methods = tuple((method, _pattern(path)) for resource in given for method, path in resource.paths)
         self._by_start: dict[tuple[str, str, str], list[tuple[re.Pattern[str], RouteRule]]] = {}
-        for method, pattern, rule in self._matchers:
+        for rule in self.rules:
             first, second = _start(rule.path)
-            place = (method, first, "" if second.startswith("{") else second)
-            self._by_start.setdefault(place, []).append((pattern, rule))
+            place = (rule.method, first, "" if second.startswith("{") else second)
+            self._by_start.setdefault(place, []).append((_pattern(rule.path), rule))
         self.recorded_prefixes = tuple(
             sorted({"/".join(rule.path.split("/")[:3]) for rule in self.rules if _exchanges(rule.rule)})
         )
@@ -186,8 +184,15 @@ class RuleTable:
         return None
 
     def methods_of(self, path: str) -> frozenset[str]:
-        """The methods that some route offers on this path."""
-        return frozenset(method for method, pattern, _ in self._matchers if pattern.match(path))
+        """The methods that this path takes, none when no route has it. Whoever answers GET answers HEAD too."""
+        found = {method for method, pattern in self._methods if pattern.match(path)}
+        return frozenset(found | ({"HEAD"} if "GET" in found else set()) | ({"OPTIONS"} if found else set()))
+
+
+def _pattern(path: str) -> re.Pattern[str]:
+    """The path as an anchored expression; `{name:path}` takes slashes too."""
+    text = re.sub(r"\\\{\w+:path\\\}", ".+", re.escape(path))
+    return re.compile(re.sub(r"\\\{\w+\\\}", "[^/]+", text) + r"\Z")
 
 
 def _start(path: str) -> tuple[str, str]:

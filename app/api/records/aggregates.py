@@ -45,7 +45,7 @@ def _asked(request: Request, schema: SchemaDef) -> AggregateQuestion:
     raw = RawQuery(
         filter=wanted,
         filter_lang="cql2-json" if isinstance(wanted, dict) else "cql2-text",
-        agencies=None if agencies is None else tuple(agencies),
+        agencies=tuple(agencies) if agencies else None,
         view=body.get("view", "records"),
         partial="allow" if allow else "never",
     )

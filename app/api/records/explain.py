@@ -37,6 +37,10 @@ _ANSWER = {
             "residual": [],
             "exact": True,
             "why": [],
+            "row_filter": False,
+            "masked": [],
+            "withheld": [],
+            "problem": None,
         }
     ]
 }
@@ -94,7 +98,7 @@ def _read_for_groups(body: dict[str, Any], schema: SchemaDef) -> tuple[frozenset
 
 
 def _names(body: dict[str, Any], name: str) -> tuple[str, ...] | None:
-    return None if body.get(name) is None else tuple(body[name])
+    return tuple(body[name]) if body.get(name) else None
 
 
 def _document(found: Explained, caller: Principal) -> dict[str, Any]:

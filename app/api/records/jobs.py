@@ -9,6 +9,7 @@ from fastapi import Path, Request, Response
 from app.api.layer.bodies import answer
 from app.api.layer.capture import SpooledResponse
 from app.api.layer.dependencies import exchange, principal, services
+from app.api.layer.formats import applied
 from app.api.layer.resource import EVERYONE, Resource, Rule, json_content
 from app.api.records.examples import bulk
 from app.api.records.wire import JobAnswer
@@ -62,10 +63,10 @@ async def accepted(request: Request, form: str, run: Run) -> Response:
         "stated": under_way.purpose,
     }
     new = await _runner(request).submit(under_way, form, facts, run)
+    applied(request, "respond-async")
     headers = {
         "location": f"{state.settings.base_url}/v1/jobs/{new.id}",
         "retry-after": "1",
-        "preference-applied": "respond-async",
     }
     return answer(_shown(new), 202, headers)
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import urlencode
 
 from fastapi import Request, Response
 
 from app.access.decisions import Operation
 from app.api.layer.bodies import purpose_in_body, read_json
 from app.api.layer.dependencies import exchange, only_parameters, principal, services
-from app.api.layer.formats import VARY, asked_format, prefers
+from app.api.layer.formats import VARY, asked_format, next_page, prefers
 from app.api.layer.resource import EVERYONE, Resource, Rule
 from app.api.records import examples as docs
 from app.api.records.jobs import ACCEPTED, accepted
@@ -47,9 +46,7 @@ async def _answer(request: Request, result: Answer | MergedAnswer, following: st
     state = services(request)
     headers = {"simpul-complete": "?1" if result.complete else "?0", "vary": VARY}
     if following is not None and request.method == "GET":
-        kept = [(name, value) for name, value in request.query_params.multi_items() if name != "cursor"]
-        target = f"{state.settings.base_url}{request.url.path}?{urlencode([*kept, ('cursor', following)])}"
-        headers["link"] = f'<{target}>; rel="next"'
+        headers["link"] = next_page(request, state.settings.base_url, following)
     if isinstance(result, MergedAnswer):
         return Response(write_merged(result, next_cursor=following), 200, headers, "application/json")
     if chosen == "json":
@@ -179,7 +176,8 @@ def _from_body(request: Request) -> RawQuery:
 
 
 def _tuple(value: list[str] | None) -> tuple[str, ...] | None:
-    return None if value is None else tuple(value)
+    """An empty list says what an absent one says: some generated clients always send it."""
+    return tuple(value) if value else None
 
 
 async def _read(request: Request, schema: SchemaDef, operation: Operation, raw_of: Any) -> Response:

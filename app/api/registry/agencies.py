@@ -13,7 +13,7 @@ from starlette.requests import ClientDisconnect
 
 from app.access.principals import require_agency
 from app.api.layer.answers import Answer, Digest, Id, Moment, Name, Numbered, Whole
-from app.api.layer.bodies import answer, read_model
+from app.api.layer.bodies import answer, plain_body, read_model
 from app.api.layer.dependencies import exchange, only_parameters, principal, services
 from app.api.layer.resource import ADMINS, READ, STEWARDS, Resource, Rule, json_content
 from app.api.layer.wire import AgencyBody, AgencyChange
@@ -221,6 +221,7 @@ async def put_file(agency: str, path: str, request: Request) -> Response:
     """
     caller, state, under_way = principal(request), services(request), exchange(request)
     require_agency(caller, agency)
+    plain_body(request)
     state.agency(agency)
     under_way.touches((agency,))
     under_way.decide(allow=True, rule="role")

@@ -17,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from app.access.clients import ClientDraft, create_client, list_clients
-from app.api.records import records
+from app.api.layer.resource import RouteRule
 from app.audit.keys.files import load_verifier
 from app.audit.store.postgres import PostgresLogStore
 from app.audit.write.from_settings import log_store, open_exchange_log
@@ -473,6 +473,23 @@ async def _(at: At) -> None:
     assert answer.json()["expires_in"] == 61
 
 
+@effect("cors_origins", ("https://dasbor.jepara.example",))
+async def _(at: At) -> None:
+    wanted = {"origin": "https://dasbor.jepara.example", "access-control-request-method": "GET"}
+    asked = await at.client.options("/v1/agencies", headers=wanted)
+    assert asked.headers["access-control-allow-origin"] == "https://dasbor.jepara.example"
+    answer = await at.client.get("/v1/agencies", headers={"origin": "https://dasbor.jepara.example"})
+    assert answer.headers["access-control-allow-origin"] == "https://dasbor.jepara.example"
+    assert "Exchange-Id" in answer.headers["access-control-expose-headers"]
+    other = await at.client.get("/v1/agencies", headers={"origin": "https://lain.example"})
+    assert "access-control-allow-origin" not in other.headers
+
+
+@effect("security_contact", "mailto:csirt@jepara.example")
+async def _(at: At) -> None:
+    assert "Contact: mailto:csirt@jepara.example\n" in (await at.client.get("/.well-known/security.txt")).text
+
+
 def environment_of(at: At) -> Any:
     opened = at.state.sources.get("dinkes-faskes")
     assert opened is not None
@@ -589,7 +606,7 @@ async def test_every_metric_moves(tmp_path: Path, template: Path, monkeypatch: p
             look()
         await asyncio.wait(asking)
         with monkeypatch.context() as patched:
-            patched.setitem(records._ENDPOINTS, ("list", "fasilitas-kesehatan"), quoting)
+            patched.setattr(RouteRule, "endpoint", property(lambda _: quoting))
             assert (await at.get(LIST)).status_code == 500
         with monkeypatch.context() as patched:
             patched.setattr(at.state.database, "begin", unavailable)

@@ -1,0 +1,155 @@
+"""HTTP as it is meant: lists on several lines, languages, methods, limits that are told, pages that are found."""
+
+from __future__ import annotations
+
+import gzip
+import re
+
+import httpx
+import pytest
+
+from tests.support.gateway import RunningGateway
+
+LIST = "/v1/records/fasilitas-kesehatan"
+LIMIT = re.compile(r'"client";r=(\d+);t=(\d+)')
+
+
+@pytest.fixture(scope="module")
+def reader(gateway: RunningGateway) -> httpx.Client:
+    return gateway.client("client", "dinkes")
+
+
+def test_what_is_left_of_the_requests_is_told_with_every_answer(gateway: RunningGateway, reader: httpx.Client) -> None:
+    answers = [
+        reader.get(LIST, params={"limit": 1}),
+        reader.get("/v1/schemas"),
+        reader.get(f"{LIST}/none-has-this"),
+        reader.get("/v1/no-such-route"),
+    ]
+    policy = re.fullmatch(r'"client";q=(\d+);w=60', answers[0].headers["ratelimit-policy"])
+    assert policy is not None
+    for answer in answers:
+        left = LIMIT.fullmatch(answer.headers["ratelimit"])
+        assert left is not None
+        assert 0 < int(left[1]) < int(policy[1])
+        assert 0 < int(left[2]) <= 60
+        assert answer.headers["ratelimit-policy"] == policy[0]
+    assert "ratelimit" not in httpx.get(f"{gateway.url}/status", trust_env=False).headers
+
+
+@pytest.mark.parametrize(
+    ("accepted", "language"),
+    [
+        ("id", "id"),
+        ("id-ID,id;q=0.9,en;q=0.8", "id"),
+        ("en;q=0.5, id;q=0.9", "id"),
+        ("id;q=0.1, en", "en"),
+        ("fr, id;q=0", "en"),
+        ("in", "id"),
+        ("fr", "en"),
+        ("", "en"),
+    ],
+)
+def test_the_language_of_a_problem_is_the_one_of_higher_quality(
+    reader: httpx.Client, accepted: str, language: str
+) -> None:
+    answer = reader.get("/v1/agencies/tidak-ada", headers={"accept-language": accepted})
+    assert answer.headers["content-language"] == language
+    assert (
+        answer.json()["title"] == {"id": "OPD tidak dikenal", "en": "Agency unknown"}.get(language)
+        or answer.json()["title"]
+    )
+
+
+def test_preferences_on_several_lines_are_one_list_and_are_told(reader: httpx.Client) -> None:
+    both = [("prefer", "partial=never"), ("prefer", "handling=lenient")]
+    answer = reader.get(LIST, params={"limit": 1}, headers=both)
+    assert answer.status_code == 200
+    assert answer.headers["preference-applied"] == "partial=never"
+    assert "preference-applied" not in reader.get(LIST, params={"limit": 1}).headers
+    job = reader.get(LIST, params={"f": "csv"}, headers=[("prefer", "partial=never"), ("prefer", "respond-async")])
+    assert job.status_code == 202
+    assert set(job.headers["preference-applied"].split(", ")) == {"partial=never", "respond-async"}
+
+
+def test_accept_on_several_lines_is_one_list(reader: httpx.Client) -> None:
+    lines = [("accept", "application/json;q=0.1"), ("accept", "text/csv")]
+    assert reader.get(LIST, params={"limit": 1}, headers=lines).headers["content-type"].startswith("text/csv")
+
+
+def test_options_tells_the_methods_of_a_path(gateway: RunningGateway) -> None:
+    with httpx.Client(base_url=gateway.url, trust_env=False) as nobody:
+        assert nobody.options("/v1/agencies").headers["allow"] == "GET, HEAD, OPTIONS, POST"
+        assert nobody.options(f"{LIST}/search").headers["allow"].split(", ")[-1] == "POST"
+        assert nobody.options("/oauth/token").headers["allow"] == "OPTIONS, POST"
+        assert nobody.options("/v1/nothing").status_code == 404
+        answer = nobody.options("/v1/agencies")
+        assert (answer.status_code, answer.content) == (204, b"")
+        assert "access-control-allow-origin" not in answer.headers
+
+
+def test_a_method_that_a_path_does_not_take_is_told_which_it_takes(reader: httpx.Client) -> None:
+    answer = reader.delete("/v1/agencies")
+    assert answer.status_code == 405
+    assert answer.headers["allow"] == "GET, HEAD, OPTIONS, POST"
+
+
+def test_head_is_get_without_a_body(reader: httpx.Client) -> None:
+    answer = reader.head(LIST, params={"limit": 1})
+    assert (answer.status_code, answer.content) == (200, b"")
+    assert answer.headers["exchange-id"]
+
+
+def keys(answer: httpx.Response) -> list[str]:
+    return [item["_source"]["id"] for item in answer.json()["items"]]
+
+
+def test_an_empty_list_says_what_an_absent_one_says(reader: httpx.Client) -> None:
+    absent = reader.post(f"{LIST}/search", json={"limit": 5})
+    empty = reader.post(f"{LIST}/search", json={"limit": 5, "agencies": [], "fields": [], "sort": []})
+    assert empty.status_code == 200
+    assert keys(empty) == keys(absent)
+    assert {source["agency"] for source in empty.json()["sources"]} == {s["agency"] for s in absent.json()["sources"]}
+    question = {"group_by": ["jenis"], "aggregates": [{"function": "count", "as": "n"}]}
+    told = reader.post(f"{LIST}/aggregate", json=question)
+    counted = reader.post(f"{LIST}/aggregate", json={**question, "agencies": []})
+    assert (counted.status_code, counted.json().get("items")) == (told.status_code, told.json().get("items"))
+
+
+def test_a_packed_body_is_refused_by_name(gateway: RunningGateway, reader: httpx.Client) -> None:
+    headers = {"content-encoding": "gzip", "content-type": "application/json"}
+    answer = reader.post(f"{LIST}/search", content=gzip.compress(b"{}"), headers=headers)
+    assert (answer.status_code, answer.json()["code"]) == (415, "unsupported_media_type")
+    assert "gzip" in answer.json()["detail"]
+    upload = gateway.admin.put(
+        "/v1/agencies/dinkes/files/x.csv", content=gzip.compress(b"a"), headers={"content-encoding": "gzip"}
+    )
+    assert (upload.status_code, upload.json()["code"]) == (415, "unsupported_media_type")
+
+
+def test_who_sends_no_token_is_told_the_scheme_and_of_no_error(gateway: RunningGateway) -> None:
+    with httpx.Client(base_url=gateway.url, trust_env=False) as nobody:
+        assert nobody.get(LIST).headers["www-authenticate"] == 'Bearer realm="simpul"'
+        wrong = nobody.get(LIST, headers={"authorization": "Bearer none"})
+        assert wrong.headers["www-authenticate"] == 'Bearer realm="simpul", error="invalid_token"'
+
+
+def test_the_log_is_paged_by_links_too(gateway: RunningGateway) -> None:
+    auditor = gateway.client("supervisor", "dinkes")
+    page = auditor.get("/v1/exchanges", params={"limit": 1})
+    following = page.links["next"]["url"]
+    assert page.json()["next_cursor"] in following
+    assert auditor.get(following).status_code == 200
+
+
+def test_addresses_that_people_and_crawlers_try(gateway: RunningGateway) -> None:
+    with httpx.Client(base_url=gateway.url, trust_env=False) as nobody:
+        assert nobody.get("/").headers["location"] == "/docs"
+        assert nobody.get("/favicon.ico").headers["content-type"] == "image/svg+xml"
+        catalogue = nobody.get("/.well-known/api-catalog")
+        assert catalogue.headers["content-type"].startswith("application/linkset+json")
+        described = catalogue.json()["linkset"][0]["service-desc"][0]["href"]
+        assert described.startswith(gateway.url)
+        assert nobody.get(described).json()["openapi"] == "3.1.0"
+        lines = nobody.get("/.well-known/security.txt").text.splitlines()
+        assert [line.partition(":")[0] for line in lines] == ["Contact", "Expires", "Preferred-Languages", "Canonical"]
