@@ -70,10 +70,12 @@ _HEADERS: dict[str, dict[str, Any]] = {
     "Exchange-Id": _header("The exchange that this answer closed", 36),
     "Content-Digest": _header("SHA-256 of the bytes (RFC 9530)", 100),
     "Link": _header("The next page (`next`) and the receipt of the exchange (`receipt`)", 10_000),
+    "Location": _header("Where what was made is", 2000),
+    "Preference-Applied": _header("The preferences of `Prefer` that were applied (RFC 7240)", 100),
     "Simpul-Complete": _header("`?1` when every source that this caller may ask answered, else `?0`", 2),
 }
 
-SENT_HEADERS = (*_HEADERS, "ETag", "Location", "Preference-Applied")
+SENT_HEADERS = (*_HEADERS, "ETag")
 """What a page of another origin may read."""
 
 
@@ -185,9 +187,12 @@ def _complete_operation(rule: Rule | None, path: str, method: str, operation: di
             headers += ["Exchange-Id", "Content-Digest", "Link"]
         if rule.op in _WHOLE:
             headers.append("Simpul-Complete")
+    if any(parameter["name"] == "Prefer" for parameter in operation.get("parameters", ())):
+        headers.append("Preference-Applied")
     for status, response in responses.items():
         if status.startswith("2"):
-            response.setdefault("headers", {}).update(_sent(headers))
+            more = ["Location", "Retry-After"] if status == "202" else []
+            response.setdefault("headers", {}).update(_sent([*headers, *more]))
     for status in statuses:
         responses.setdefault(status, {"$ref": f"#/components/responses/Problem{status}"})
     responses.setdefault("default", {"$ref": "#/components/responses/ProblemDefault"})

@@ -42,6 +42,14 @@ class RecordSource(Answer):
     as_of: Moment
 
 
+class FieldProvenance(Answer):
+    """Whose value a field of a merged record is, and by which rule."""
+
+    agency: Id
+    dataset: Name
+    rule: Name
+
+
 class RecordWarning(Answer):
     """A soft finding about a record."""
 
@@ -111,5 +119,5 @@ class Problem(Answer):
     errors: list[ProblemPlace] = Field(default=[], max_length=100)
 
 
-ANSWERS: tuple[type[BaseModel], ...] = (Problem, RecordSource, RecordWarning, SourceStatus)
+ANSWERS: tuple[type[BaseModel], ...] = (FieldProvenance, Problem, RecordSource, RecordWarning, SourceStatus)
 """What record components refer to."""

@@ -35,6 +35,17 @@ def record_components(schema: SchemaDef) -> dict[str, Any]:
             "items": {"$ref": "#/components/schemas/RecordWarning"},
             "description": "Soft findings about this record; absent when there are none.",
         },
+        "_sources": {
+            "type": "array",
+            "maxItems": 1000,
+            "items": {"$ref": "#/components/schemas/RecordSource"},
+            "description": "Only with `view=merged`, instead of `_source`: the records that this one was put together from.",
+        },
+        "_provenance": {
+            "type": "object",
+            "additionalProperties": {"$ref": "#/components/schemas/FieldProvenance"},
+            "description": "Only with `view=merged`: whose value each field is, and by which rule.",
+        },
     }
     record.pop("examples", None)
     record["example"] = example_record(schema)
