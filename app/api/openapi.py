@@ -163,15 +163,19 @@ def _sent(names: Iterable[str]) -> dict[str, Any]:
     return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
 
 
-def _complete_operation(rule: Rule | None, path: str, method: str, operation: dict[str, Any]) -> None:
-    responses = operation.setdefault("responses", {})
-    if "HTTPValidationError" in str(responses.get("422", {})):
-        responses.pop("422")
+def _describe_path(operation: dict[str, Any]) -> None:
     for parameter in operation.get("parameters", ()):
         if parameter["in"] == "path" and "description" not in parameter and parameter["name"] in _PATH_PARAMETERS:
             text, most, example = _PATH_PARAMETERS[parameter["name"]]
             shape = {"type": "string", "minLength": 1, "maxLength": most}
             parameter |= {"description": text, "schema": shape, "example": example}
+
+
+def _complete_operation(rule: Rule | None, path: str, method: str, operation: dict[str, Any]) -> None:
+    responses = operation.setdefault("responses", {})
+    if "HTTPValidationError" in str(responses.get("422", {})):
+        responses.pop("422")
+    _describe_path(operation)
     headers = ["API-Version"]
     if rule is None:
         operation["security"] = []

@@ -12,7 +12,7 @@ from app.api.layer.dependencies import exchange, services
 from app.api.layer.formats import VARY, asked_format, prefers
 from app.api.layer.resource import EVERYONE, Resource, Rule
 from app.api.layer.wire import Wire
-from app.api.records.examples import bulk, format_parameters
+from app.api.records.examples import bulk, format_parameters, header_parameters
 from app.api.records.jobs import ACCEPTED, accepted
 from app.api.records.spooled import spooled
 from app.api.records.wire import QueryAnswer
@@ -81,7 +81,9 @@ _ANSWER: dict[str, Any] = {
     },
     body=QueryBody,
     body_example={"sql": _SQL, "limit": 1000},
-    openapi_extra={"parameters": format_parameters(places=False)},
+    openapi_extra={
+        "parameters": [*format_parameters(places=False), *header_parameters("partial=allow", "respond-async")]
+    },
 )
 async def query_records(request: Request) -> Response:
     """One read-only SELECT with joins, WITH, windows and subqueries. Tables are schemas and hold the union of all agencies
