@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 from starlette.types import Scope
 
 from app.access.rates import Allowance
@@ -31,7 +33,12 @@ class HeaderTooLarge(RequestError):
 def rate_headers(allowance: Allowance) -> list[tuple[bytes, bytes]]:
     """`RateLimit` and its policy (draft-ietf-httpapi-ratelimit-headers): what is left, and when all is there again."""
     left = f'"client";r={allowance.remaining};t={allowance.reset_seconds}'
-    return [(b"ratelimit", left.encode()), (b"ratelimit-policy", f'"client";q={allowance.limit};w=60'.encode())]
+    return [(b"ratelimit", left.encode()), (b"ratelimit-policy", _policy(allowance.limit))]
+
+
+@cache
+def _policy(limit: int) -> bytes:
+    return f'"client";q={limit};w=60'.encode()
 
 
 def check_headers(scope: Scope, limit_bytes: int) -> None:
