@@ -11,6 +11,7 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from typing import IO, Any
@@ -35,8 +36,8 @@ _KEPT_FILES = 4
 _LARGE_BYTES = 10_000_000
 _FORM = 3
 """The form of the parsed lines: files of an older one are not read."""
-_KEYS: dict[Path, bytes] = {}
-"""The keys of the parsed files of this process; those of another one cannot be read and are parsed anew."""
+_PARSED: dict[Path, tuple[Path, bytes]] = {}
+"""Parsed files of this process and their keys; those of another one cannot be read and are parsed anew."""
 
 Numbered = Iterator[tuple[int, list[Any]]]
 
@@ -115,14 +116,17 @@ def parse_sheet(path: Path, source: FileSource, cache: Path, limits: Limits) -> 
     """The parsed rows as lines; made by the child process when this version was not parsed yet. They stand sealed beside it."""
     stat = path.stat()
     mark = f"{_FORM}|{path}|{stat.st_ino}|{stat.st_mtime_ns}|{stat.st_size}|{source.sheet}|{source.kind_of_file}"
-    target = cache / f"sheet-{hashlib.sha256(mark.encode()).hexdigest()[:24]}.lines"
-    known = _KEYS.get(target)
-    if known is not None and target.is_file():
-        return reading(target, known)
+    name = cache / f"sheet-{hashlib.sha256(mark.encode()).hexdigest()[:24]}"
+    known = _PARSED.get(name)
+    if known is not None:
+        with suppress(FileNotFoundError):
+            return reading(*known)
     key = os.urandom(KEY_BYTES)
     if source.kind_of_file in {"xlsx", "ods"}:
         _refuse_bomb(path, limits)
-    fresh = target.with_suffix(f".{id(source)}.part")
+    # A name of its own: who parses the same at the same time has another file under another key.
+    target = cache / f"{name.name}-{os.urandom(6).hex()}.lines"
+    fresh = target.with_suffix(".part")
     # -P: this gateway's own code, also where the folder it was started in holds another `app`.
     command = [sys.executable, "-P", "-m", "app.connectors.file.sheet.parser_child", str(path)]
     command += [
@@ -151,12 +155,18 @@ def parse_sheet(path: Path, source: FileSource, cache: Path, limits: Limits) -> 
         raise _fault(done.stdout.decode("utf-8", "replace").strip())
     lines = reading(fresh, key)
     fresh.replace(target)
-    _KEYS[target] = key
+    _PARSED[name] = target, key
     kept = sorted(cache.glob("sheet-*.lines"), key=lambda file: file.stat().st_mtime)
     for old in kept[:-_KEPT_FILES]:
         old.unlink(missing_ok=True)
-        _KEYS.pop(old, None)
+        _forget(old)
     return lines
+
+
+def _forget(old: Path) -> None:
+    for name, (file, _) in list(_PARSED.items()):
+        if file == old:
+            _PARSED.pop(name, None)
 
 
 def _fault(said: str) -> SourceFormatError | SourceMissing | SourceTooLarge:
