@@ -41,12 +41,12 @@ def _header(text: str, most: int) -> dict[str, Any]:
 
 
 _PATH_PARAMETERS: dict[str, tuple[str, int, str]] = {
-    "agency": ("Id of an agency", 63, "dinkes"),
+    "agency": ("Id of an agency", 63, "dlh"),
     "agreement": ("Id of an agreement", 100, "pks-dukcapil-rsud"),
     "client": ("Id of a client", 63, "rsud-simrs"),
     "code": ("A code of the system", 100, "33.20.05.2001"),
-    "connector": ("Id of a connector", 100, "dinkes-faskes"),
-    "dataset": ("Id of a dataset", 100, "dinkes-faskes"),
+    "connector": ("Id of a connector", 100, "dinkes-puskesmas"),
+    "dataset": ("Id of a dataset", 100, "dinkes-puskesmas"),
     "erasure": ("Id of an erasure", 64, "era-019aa1b2"),
     "exchange_id": ("Id of an exchange, from its header Exchange-Id", 36, "019aa1b2-0000-7000-8000-000000000001"),
     "hold": ("Id of a legal hold", 64, "hold-019aa1b2"),
@@ -56,7 +56,7 @@ _PATH_PARAMETERS: dict[str, tuple[str, int, str]] = {
     "schema": ("Name of a shared schema", 100, "fasilitas_kesehatan"),
     "system": ("Code system", 100, "kemendagri"),
 }
-"""Description, longest value and example of parameters in paths, by name."""
+"""Description, longest value and example of parameters in paths, by name. The examples are of the demo."""
 _HEADERS: dict[str, dict[str, Any]] = {
     "RateLimit": _header(
         "Requests left, and seconds until all are there again (draft-ietf-httpapi-ratelimit-headers)", 100
