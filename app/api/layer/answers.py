@@ -58,8 +58,8 @@ class RecordWarning(Answer):
     detail: Annotated[str, Field(max_length=500)]
 
 
-class SourceFault(Answer):
-    """Why a dataset did not answer, or not as it should."""
+class ProblemBrief(Answer):
+    """A problem within an answer: why a dataset did not answer as it should, or why a job failed."""
 
     code: Id
     detail: Told
@@ -79,7 +79,7 @@ class SourceStatus(Answer):
     as_of: Moment | None = None
     pushed: list[Id] = Field(default=[], max_length=10)
     withheld: list[Name] = Field(default=[], max_length=200, description="Fields that this caller is not granted")
-    problem: SourceFault | None = None
+    problem: ProblemBrief | None = None
 
 
 Sources = Annotated[list[SourceStatus], Field(max_length=1000)]

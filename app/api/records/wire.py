@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 from pydantic.json_schema import SkipJsonSchema
 
-from app.api.layer.answers import Answer, Complete, Cursor, Free, Id, Meta, Moment, Name, Sources, Told, Whole
+from app.api.layer.answers import Answer, Complete, Cursor, Free, Id, Meta, Moment, Name, ProblemBrief, Sources, Whole
 from app.api.layer.wire import Wire
 
 Condition = Annotated[Any, Field(description="CQL2 as text, or as a JSON object")]
@@ -65,13 +65,6 @@ class ExplainBody(Wire):
     purpose: Purpose | None = None
 
 
-class Fault(Answer):
-    """Why something is not told."""
-
-    code: Id
-    detail: Told
-
-
 class ExplainedSource(Answer):
     """What one dataset would be asked, what it does itself, what stays here, and why."""
 
@@ -86,7 +79,7 @@ class ExplainedSource(Answer):
     row_filter: bool
     masked: list[Name] = Field(max_length=200)
     withheld: list[Name] = Field(max_length=200)
-    problem: Fault | None
+    problem: ProblemBrief | None
 
 
 class Explanation(Answer):
@@ -227,7 +220,7 @@ class JobAnswer(Answer):
     finished_at: Moment | None
     expires_at: Moment
     result: JobResult | None
-    problem: Fault | None
+    problem: ProblemBrief | None
 
 
 class WholeAnswer(Answer):

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from app.api.layer.answers import Answer, Digest, Free, Id, Moment, Name, Numbered, RecordWarning, SourceFault, Whole
+from app.api.layer.answers import Answer, Digest, Free, Id, Moment, Name, Numbered, ProblemBrief, RecordWarning, Whole
 from app.api.registry.manifest_wire import MANIFEST, Column, Line
 from app.catalog.states import State
 from app.federation.reading.breaker import CircuitState
@@ -292,8 +292,8 @@ class HealthAnswer(Answer):
     connector: Id
     state: State
     circuit: CircuitState
-    circuit_cause: SourceFault | None = Field(description="The fault that opened the circuit")
-    problem: SourceFault | None = Field(description="Why the connector could not be opened")
+    circuit_cause: ProblemBrief | None = Field(description="The fault that opened the circuit")
+    problem: ProblemBrief | None = Field(description="Why the connector could not be opened")
     last_success_at: Moment | None
     last_error: Id | None
     last_error_at: Moment | None
