@@ -16,7 +16,7 @@ from app.api.layer.answers import Answer
 from app.api.layer.bodies import answer, media_type, raw_body
 from app.api.layer.dependencies import services
 from app.api.layer.problems import problem_of
-from app.api.layer.resource import PUBLIC, Resource
+from app.api.layer.resource import PUBLIC, Resource, json_content
 from app.errors import AuthenticationError, RequestError, UnsupportedMediaType
 
 routes = Resource("", "access")
@@ -99,11 +99,39 @@ _KEY = {
 }
 
 
+class OAuthError(Answer):
+    """Why no token was given (RFC 6749, section 5.2)."""
+
+    error: Literal[
+        "invalid_request",
+        "invalid_client",
+        "invalid_grant",
+        "unauthorized_client",
+        "unsupported_grant_type",
+        "invalid_scope",
+    ]
+    error_description: Annotated[str, Field(max_length=2000)]
+
+
+routes.answers.add(OAuthError)
+_REFUSED = json_content(
+    OAuthError, {"error": "invalid_client", "error_description": "The client is unknown or disabled."}
+)
+_PROBLEM = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+
+
 @routes.post(
     "/oauth/token",
     PUBLIC,
     summary="Get an access token",
     openapi_extra=_FORM,
+    responses={
+        400: {
+            "description": "The request is none of RFC 6749; headers that cannot be read are a problem.",
+            "content": {**_REFUSED, **_PROBLEM},
+        },
+        401: {"description": "The client is unknown or disabled, or its secret is wrong.", "content": _REFUSED},
+    },
     answer=TokenAnswer,
     example={"access_token": "eyJhbGciOiJFZERTQSIsInR5cCI6ImF0K2p3dCJ9.…", "token_type": "Bearer", "expires_in": 900},
 )

@@ -8,6 +8,8 @@ import re
 import httpx
 import pytest
 
+from app.main import build_openapi
+from tests.integration.api.test_answers_fit import faults
 from tests.support.gateway import RunningGateway
 
 LIST = "/v1/records/fasilitas-kesehatan"
@@ -153,3 +155,15 @@ def test_addresses_that_people_and_crawlers_try(gateway: RunningGateway) -> None
         assert nobody.get(described).json()["openapi"] == "3.1.0"
         lines = nobody.get("/.well-known/security.txt").text.splitlines()
         assert [line.partition(":")[0] for line in lines] == ["Contact", "Expires", "Preferred-Languages", "Canonical"]
+
+
+def test_a_refused_token_is_what_the_document_says_of_it(gateway: RunningGateway) -> None:
+    declared = build_openapi()["paths"]["/oauth/token"]["post"]["responses"]
+    with httpx.Client(base_url=gateway.url, trust_env=False) as nobody:
+        for form, auth in (
+            ({"grant_type": "client_credentials"}, ("none", "x" * 40)),
+            ({"grant_type": "password"}, gateway.credential),
+        ):
+            answer = nobody.post("/oauth/token", data=form, auth=auth)
+            assert answer.status_code in {400, 401}
+            assert faults(declared[str(answer.status_code)], answer.json()) == []
