@@ -6,7 +6,7 @@ No function changes the terms of an agreement: a change is a new agreement. What
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import date, datetime
 from typing import Any, Final, Literal
@@ -85,6 +85,10 @@ class Agreement:
         return names if ALL_FIELDS in self.terms.fields else names & frozenset(self.terms.fields)
 
 
+Expected = Callable[[Agreement], None]
+"""Refuses an agreement that is not as the caller last saw it."""
+
+
 async def propose(
     connection: AsyncConnection, terms: Terms, principal: Principal, now: datetime, *, agreement_id: str | None = None
 ) -> Agreement:
@@ -107,10 +111,17 @@ async def propose(
 
 
 async def approve(
-    connection: AsyncConnection, agreement_id: str, principal: Principal, now: datetime, *, today: date
+    connection: AsyncConnection,
+    agreement_id: str,
+    principal: Principal,
+    now: datetime,
+    *,
+    today: date,
+    expected: Expected = lambda _: None,
 ) -> Agreement:
     """The next signature: the provider's (its steward, or an admin for it), then the walidata's (an admin): active."""
     agreement = await visible_agreement(connection, agreement_id, principal)
+    expected(agreement)
     state = agreement.state_on(today)
     if state == "proposed":
         _may(principal, "approve for the provider", agreement.terms.provider)
@@ -129,19 +140,33 @@ async def approve(
 
 
 async def end(
-    connection: AsyncConnection, agreement_id: str, principal: Principal, now: datetime, *, reason: str | None = None
+    connection: AsyncConnection,
+    agreement_id: str,
+    principal: Principal,
+    now: datetime,
+    *,
+    reason: str | None = None,
+    expected: Expected = lambda _: None,
 ) -> Agreement:
     """End before the last day, or withdraw a proposal; by a steward of either side or an admin."""
     agreement = await visible_agreement(connection, agreement_id, principal)
+    expected(agreement)
     _may(principal, "end", agreement.terms.provider, agreement.terms.consumer)
     return await _close(connection, agreement, "ended", principal, now, reason)
 
 
 async def revoke(
-    connection: AsyncConnection, agreement_id: str, principal: Principal, now: datetime, *, reason: str
+    connection: AsyncConnection,
+    agreement_id: str,
+    principal: Principal,
+    now: datetime,
+    *,
+    reason: str,
+    expected: Expected = lambda _: None,
 ) -> Agreement:
     """Take it back at once; by the provider's steward or an admin. Acts within a second on every replica."""
     agreement = await visible_agreement(connection, agreement_id, principal)
+    expected(agreement)
     _may(principal, "revoke", agreement.terms.provider)
     return await _close(connection, agreement, "revoked", principal, now, reason)
 

@@ -6,7 +6,7 @@ import base64
 import hashlib
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
@@ -84,9 +84,11 @@ async def create_client(connection: AsyncConnection, draft: ClientDraft, now: da
     return Client(**row), secret
 
 
-async def rotate_secret(connection: AsyncConnection, client_id: str, now: datetime) -> tuple[Client, str]:
+async def rotate_secret(
+    connection: AsyncConnection, client_id: str, now: datetime, *, expected: Callable[[Client], None] = lambda _: None
+) -> tuple[Client, str]:
     """Give the client a new secret. The old one, and tokens got with it, die within a second on every replica."""
-    await get_client(connection, client_id)
+    expected(await get_client(connection, client_id, lock=True))
     secret = secrets.token_urlsafe(_SECRET_BYTES)
     hashed = await hash_secret(secret)
     change = {"secret_hash": hashed, "credential": _thumbprint(client_id, hashed), "rotated_at": now}
@@ -94,16 +96,22 @@ async def rotate_secret(connection: AsyncConnection, client_id: str, now: dateti
     return await get_client(connection, client_id), secret
 
 
-async def set_disabled(connection: AsyncConnection, client_id: str, *, disabled: bool) -> Client:
-    """Disable or enable a client; its tokens die, or live again until their end, within a second on every replica."""
-    await get_client(connection, client_id)
+async def set_disabled(
+    connection: AsyncConnection, client_id: str, *, disabled: bool, expected: Callable[[Client], None] = lambda _: None
+) -> Client:
+    """Disable or enable a client; its tokens die, or live again until their end, within a second on every replica.
+
+    `expected` refuses a client that is not as the caller last saw it.
+    """
+    expected(await get_client(connection, client_id, lock=True))
     await _update(connection, client_id, {"disabled": disabled})
     return await get_client(connection, client_id)
 
 
-async def get_client(connection: AsyncConnection, client_id: str) -> Client:
-    """One client, or `NotFound`."""
-    found = await connection.execute(sa.select(tables.client).where(tables.client.c.id == client_id))
+async def get_client(connection: AsyncConnection, client_id: str, *, lock: bool = False) -> Client:
+    """One client, or `NotFound`. `lock` keeps its row until the transaction ends."""
+    statement = sa.select(tables.client).where(tables.client.c.id == client_id)
+    found = await connection.execute(statement.with_for_update() if lock else statement)
     row = found.mappings().one_or_none()
     if row is None:
         raise NotFound(f"No client {client_id!r}.")

@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.access import tables
 from app.access.sealing import Seal, Sealed
 from app.access.tables import SECRETS_TOPIC
+from app.conditions import UNCONDITIONAL, Precondition
 from app.database import bump_stamp
 from app.errors import FieldError, NotFound, SecretUnknown, SettingsInvalid, ValidationFailed
 
@@ -23,14 +24,28 @@ _REFERENCE: Final = re.compile(r"\$\{([^}]*)\}")
 
 
 async def put_secret(
-    connection: AsyncConnection, seal: Seal, agency: str, name: str, value: str, now: datetime
+    connection: AsyncConnection,
+    seal: Seal,
+    agency: str,
+    name: str,
+    value: str,
+    now: datetime,
+    *,
+    condition: Precondition = UNCONDITIONAL,
 ) -> bool:
-    """Store or replace a secret; True when it is new. Bound to its row: (agency, name, row id)."""
+    """Store or replace a secret; True when it is new. Bound to its row: (agency, name, row id).
+
+    It cannot be read, so it has no tag: `If-Match: *` asks that it exists, `If-None-Match: *` that it does not.
+    """
     _check(name, value)
     column = tables.secret.c
     mine = sa.and_(column.agency == agency, column.name == name)
     row_id = (await connection.execute(sa.select(column.id).where(mine))).scalar_one_or_none()
     new = row_id is None
+    if new:
+        condition.absent(f"secret {name}")
+    else:
+        condition.stands(f"secret {name}", '""')
     row_id = row_id or str(uuid.uuid4())
     sealed = seal.seal(value.encode(), agency, name, row_id)
     change = {"sealed": sealed.sealed, "nonce": sealed.nonce, "key_id": sealed.key_id, "rotated_at": now}

@@ -10,10 +10,10 @@ from typing import Annotated, Any, Literal
 from fastapi import Request, Response
 from pydantic import Field
 
+from app.api.layer.admittance import authenticate
 from app.api.layer.answers import Answer, Moment, Name, Told, Whole
 from app.api.layer.bodies import answer
 from app.api.layer.dependencies import services
-from app.api.layer.exchange_layer import authenticate
 from app.api.layer.resource import PUBLIC, Resource
 from app.audit.write.witnessing import WitnessState
 from app.errors import LogUnavailable, RoleForbidden, StoreUnavailable

@@ -6,7 +6,7 @@ Does not live here: who may call this (access), the folder of an agency (`inbox.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from ipaddress import IPv4Network, IPv6Network, ip_network
@@ -118,8 +118,14 @@ async def create_agency(connection: AsyncConnection, agency: Agency) -> Agency:
     return fresh
 
 
-async def update_agency(connection: AsyncConnection, agency_id: str, changes: Mapping[str, Any]) -> Agency:
-    """Changes the named members (any but `id` and the times); `AgencyUnknown`, `ValidationFailed`."""
+async def update_agency(
+    connection: AsyncConnection,
+    agency_id: str,
+    changes: Mapping[str, Any],
+    *,
+    expected: Callable[[Agency], None] = lambda _: None,
+) -> Agency:
+    """Changes the named members (any but `id` and the times) of what `expected` does not refuse; `AgencyUnknown`, `ValidationFailed`."""
     fixed = {"id", "created_at", "updated_at"}
     unknown = [name for name in changes if name in fixed or name not in Agency.__slots__]
     if unknown:
@@ -127,6 +133,7 @@ async def update_agency(connection: AsyncConnection, agency_id: str, changes: Ma
         raise ValidationFailed("the change is not valid", errors=errors)
     lists = {name: tuple(changes[name]) for name in ("network_allow", "env_allow") if name in changes}
     current = await get_agency(connection, agency_id, lock=True)
+    expected(current)
     fresh = validate_agency(replace(current, **{**changes, **lists}))
     if fresh == current:
         return current

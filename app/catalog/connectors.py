@@ -5,7 +5,7 @@ Does not live here: what a manifest means (`app/connectors`), check and discover
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.catalog import tables
 from app.catalog.agencies import SLUG, STAMP, get_agency
 from app.catalog.states import Action, State, require
+from app.conditions import UNCONDITIONAL, Precondition
 from app.database import bump_stamp
 from app.errors import (
     AgencyForbidden,
@@ -23,7 +24,6 @@ from app.errors import (
     ConnectorUnknown,
     FieldError,
     NotFound,
-    PreconditionFailed,
     StateConflict,
     ValidationFailed,
 )
@@ -102,24 +102,25 @@ class PutOutcome:
 
 
 async def put_manifest(
-    connection: AsyncConnection, submission: Submission, *, if_match: str | None = None
+    connection: AsyncConnection, submission: Submission, *, condition: Precondition = UNCONDITIONAL
 ) -> PutOutcome:
     """A new revision, unless the latest one has the same digest. The active revision goes on serving.
 
     Raises `AgencyUnknown`, `AgencyForbidden` (another agency's connector), `StateConflict` (retired),
-    `PreconditionFailed` (`if_match` is not the ETag; `"*"` asks only that the connector exists).
+    `PreconditionRequired` (a change that names no state), `PreconditionFailed` (one that names another).
     """
     row = await _row(connection, submission.connector, lock=True)
     if row is None:
-        return await _first_revision(connection, submission, if_match)
+        return await _first_revision(connection, submission, condition)
     record = _record(row)
     if record.agency != submission.agency:
         message = f"connector {record.id} belongs to another agency; choose another id"
         raise AgencyForbidden(message, connector=record.id)
-    _match(record, if_match)
     require(record.id, record.state, Action.PUT)
     latest = await get_revision(connection, record.id, record.latest_revision)
-    if latest.digest == submission.digest:
+    same = latest.digest == submission.digest
+    replace(condition, required=condition.required and not same).stands(f"connector {record.id}", record.etag)
+    if same:
         return PutOutcome(record, latest.revision, created=False)
     number = record.latest_revision + 1
     await _insert_revision(connection, submission, number)
@@ -128,12 +129,11 @@ async def put_manifest(
     return PutOutcome(fresh, number, created=True)
 
 
-async def _first_revision(connection: AsyncConnection, submission: Submission, if_match: str | None) -> PutOutcome:
+async def _first_revision(connection: AsyncConnection, submission: Submission, condition: Precondition) -> PutOutcome:
     if not SLUG.fullmatch(submission.connector):
         error = FieldError("/connector", "slug", "2 to 63 of a-z, 0-9 and -, the first a letter or digit")
         raise ValidationFailed("the id of the connector is not valid", errors=[error])
-    if if_match is not None:
-        raise PreconditionFailed(f"connector {submission.connector} does not exist yet: leave If-Match out")
+    condition.absent(f"connector {submission.connector}")
     await get_agency(connection, submission.agency)
     moment = datetime.now(UTC)
     record = ConnectorRecord(submission.connector, submission.agency, State.DRAFT, 1, None, moment, moment)
@@ -158,7 +158,7 @@ async def publish(
     connector_id: str,
     *,
     revision: int | None = None,
-    if_match: str | None = None,
+    condition: Precondition = UNCONDITIONAL,
     unchecked: bool = False,
     join: bool = False,
 ) -> ConnectorRecord:
@@ -168,7 +168,7 @@ async def publish(
     caller asks for `unchecked`: an agency's source may be down on the day. `join`: the caller may let datasets join schemas.
     """
     record = await get_connector(connection, connector_id, lock=True)
-    _match(record, if_match)
+    condition.stands(f"connector {record.id}", record.etag)
     require(record.id, record.state, Action.PUBLISH)
     chosen = await get_revision(connection, record.id, revision or record.latest_revision)
     if record.state is State.PUBLISHED and record.active_revision == chosen.revision:
@@ -183,12 +183,15 @@ async def publish(
     return await _join(connection, record, chosen) if join or _by_agreement(chosen) else record
 
 
-async def join(connection: AsyncConnection, connector_id: str) -> ConnectorRecord:
+async def join(
+    connection: AsyncConnection, connector_id: str, *, condition: Precondition = UNCONDITIONAL
+) -> ConnectorRecord:
     """Lets a published connector's dataset take part in the answers of its schema; once, for all later revisions of that schema.
 
     Until then a dataset that is dead or false would be missing, or wrong, in everybody's answers.
     """
     record = await get_connector(connection, connector_id, lock=True)
+    condition.stands(f"connector {record.id}", record.etag)
     if not record.state.serves or record.active_revision is None:
         message = f"connector {record.id} is {record.state}: it is published before it joins"
         raise StateConflict(message, connector=record.id, state=str(record.state), allowed=(Action.PUBLISH,))
@@ -209,11 +212,11 @@ def _by_agreement(revision: Revision) -> bool:
 
 
 async def rollback(
-    connection: AsyncConnection, connector_id: str, revision: int, *, if_match: str | None = None
+    connection: AsyncConnection, connector_id: str, revision: int, *, condition: Precondition = UNCONDITIONAL
 ) -> ConnectorRecord:
     """Activates an older revision that was active before; the state stays (a suspended connector stays suspended)."""
     record = await get_connector(connection, connector_id, lock=True)
-    _match(record, if_match)
+    condition.stands(f"connector {record.id}", record.etag)
     require(record.id, record.state, Action.ROLLBACK)
     chosen = await get_revision(connection, record.id, revision)
     if chosen.published_at is None:
@@ -222,19 +225,25 @@ async def rollback(
     return await _activate(connection, record, chosen, record.state)
 
 
-async def suspend(connection: AsyncConnection, connector_id: str, *, if_match: str | None = None) -> ConnectorRecord:
+async def suspend(
+    connection: AsyncConnection, connector_id: str, *, condition: Precondition = UNCONDITIONAL
+) -> ConnectorRecord:
     """Stops serving; the active revision is kept for `resume`."""
-    return await _move(connection, connector_id, Action.SUSPEND, State.SUSPENDED, if_match)
+    return await _move(connection, connector_id, Action.SUSPEND, State.SUSPENDED, condition)
 
 
-async def resume(connection: AsyncConnection, connector_id: str, *, if_match: str | None = None) -> ConnectorRecord:
+async def resume(
+    connection: AsyncConnection, connector_id: str, *, condition: Precondition = UNCONDITIONAL
+) -> ConnectorRecord:
     """Serves the active revision again."""
-    return await _move(connection, connector_id, Action.RESUME, State.PUBLISHED, if_match)
+    return await _move(connection, connector_id, Action.RESUME, State.PUBLISHED, condition)
 
 
-async def retire(connection: AsyncConnection, connector_id: str, *, if_match: str | None = None) -> ConnectorRecord:
+async def retire(
+    connection: AsyncConnection, connector_id: str, *, condition: Precondition = UNCONDITIONAL
+) -> ConnectorRecord:
     """Ends the connector for good; its revisions stay readable."""
-    return await _move(connection, connector_id, Action.RETIRE, State.RETIRED, if_match)
+    return await _move(connection, connector_id, Action.RETIRE, State.RETIRED, condition)
 
 
 async def mark_checked(connection: AsyncConnection, connector_id: str, revision: int, *, passed: bool) -> None:
@@ -293,10 +302,10 @@ async def list_revisions(connection: AsyncConnection, connector_id: str) -> list
 
 
 async def _move(
-    connection: AsyncConnection, connector_id: str, action: Action, state: State, if_match: str | None
+    connection: AsyncConnection, connector_id: str, action: Action, state: State, condition: Precondition
 ) -> ConnectorRecord:
     record = await get_connector(connection, connector_id, lock=True)
-    _match(record, if_match)
+    condition.stands(f"connector {record.id}", record.etag)
     require(record.id, record.state, action)
     return await _change(connection, record, state=state)
 
@@ -317,15 +326,6 @@ async def _change(connection: AsyncConnection, record: ConnectorRecord, **change
     await connection.execute(update(table).where(table.c.id == record.id).values(**values))
     await bump_stamp(connection, STAMP)
     return await get_connector(connection, record.id)
-
-
-def _match(record: ConnectorRecord, if_match: str | None) -> None:
-    """If-Match of RFC 9110, section 13.1.1: `*` or a list of strong entity tags."""
-    if if_match is None or if_match.strip() == "*":
-        return
-    if record.etag not in {part.strip() for part in if_match.split(",")}:
-        message = f"connector {record.id} was changed meanwhile; read it again and repeat with its ETag {record.etag}"
-        raise PreconditionFailed(message, connector=record.id, etag=record.etag)
 
 
 async def _row(connection: AsyncConnection, connector_id: str, *, lock: bool = False) -> RowMapping | None:

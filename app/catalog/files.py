@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.catalog import tables
 from app.catalog.agencies import get_agency
 from app.catalog.inbox import Received, safe_path
+from app.conditions import UNCONDITIONAL, Precondition, tag_of
 from app.errors import NotFound, QuotaExceeded
 
 
@@ -28,9 +29,19 @@ class AgencyFile:
     kept: bool = True
     """Whether its bytes are there; of old versions only the digest may be left."""
 
+    @property
+    def etag(self) -> str:
+        """Of the bytes (a strong validator)."""
+        return tag_of(bytes.fromhex(self.sha256))
+
 
 async def record_file(
-    connection: AsyncConnection, agency: str, received: Received, *, uploaded_by: str
+    connection: AsyncConnection,
+    agency: str,
+    received: Received,
+    *,
+    uploaded_by: str,
+    condition: Precondition = UNCONDITIONAL,
 ) -> tuple[AgencyFile, bool]:
     """The version of these bytes and whether it is a new one (the same bytes again are no new version).
 
@@ -38,6 +49,10 @@ async def record_file(
     """
     await get_agency(connection, agency, lock=True)
     current = await _current(connection, agency, received.path)
+    if current is None:
+        condition.absent(f"the file {received.path}")
+    else:
+        condition.stands(f"the file {received.path}", current.etag)
     if current is not None and current.sha256 == received.sha256:
         return current, False
     fresh = AgencyFile(

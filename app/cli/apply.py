@@ -104,7 +104,7 @@ def _agency(remote: Remote, body: dict[str, Any], outcome: Outcome, *, dry_run: 
     if not changes:
         return f"  agency {body['id']} as before"
     if not dry_run:
-        remote.call("PATCH", f"/v1/agencies/{body['id']}", json=changes)
+        remote.call("PATCH", f"/v1/agencies/{body['id']}", json=changes, headers={"If-Match": found.headers["etag"]})
     outcome.changed += 1
     return f"~ agency {body['id']}: {', '.join(changes)}"
 
@@ -127,7 +127,8 @@ def _connector(remote: Remote, body: dict[str, Any], outcome: Outcome, *, dry_ru
     if dry_run:
         outcome.changed += before != body
         return _difference(name, before, body)
-    answer = remote.call("PUT", f"/v1/connectors/{name}", json=body, ok=(422,))
+    held = {"If-Match": found.headers["etag"]} if found.status_code == _FOUND else {}
+    answer = remote.call("PUT", f"/v1/connectors/{name}", json=body, headers=held, ok=(422,))
     if answer.status_code >= _REFUSED:
         outcome.failed.append(name)
         return f"! connector {name}: {refusal(answer)}"

@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.access import agreements
-from app.access.agreements import Agreement, Terms
+from app.access.agreements import Agreement, Expected, Terms
 from app.access.days import local_day
 from app.access.terms import check_terms
 from app.errors import FieldError, RequestError, ValidationFailed
@@ -40,27 +40,36 @@ async def propose(state: Services, exchange: Exchange, terms: Terms, *, agreemen
     return made
 
 
-async def approve(state: Services, exchange: Exchange, agreement: str) -> Agreement:
+async def approve(state: Services, exchange: Exchange, agreement: str, *, expected: Expected) -> Agreement:
     """The next signature: the provider's steward's, then the walidata's."""
     caller, now, day = exchange.principal, datetime.now(UTC), today(state)
     return await _moved(
-        state, exchange, agreement, lambda found: agreements.approve(found, agreement, caller, now, today=day)
+        state,
+        exchange,
+        agreement,
+        lambda found: agreements.approve(found, agreement, caller, now, today=day, expected=expected),
     )
 
 
-async def end(state: Services, exchange: Exchange, agreement: str, reason: str) -> Agreement:
+async def end(state: Services, exchange: Exchange, agreement: str, reason: str, *, expected: Expected) -> Agreement:
     """Ends it before its last day, or withdraws a proposal."""
     caller, now = exchange.principal, datetime.now(UTC)
     return await _moved(
-        state, exchange, agreement, lambda found: agreements.end(found, agreement, caller, now, reason=reason)
+        state,
+        exchange,
+        agreement,
+        lambda found: agreements.end(found, agreement, caller, now, reason=reason, expected=expected),
     )
 
 
-async def revoke(state: Services, exchange: Exchange, agreement: str, reason: str) -> Agreement:
+async def revoke(state: Services, exchange: Exchange, agreement: str, reason: str, *, expected: Expected) -> Agreement:
     """Takes it back: nothing is granted under it any more once this returns (other replicas follow within a second)."""
     caller, now = exchange.principal, datetime.now(UTC)
     return await _moved(
-        state, exchange, agreement, lambda found: agreements.revoke(found, agreement, caller, now, reason=reason)
+        state,
+        exchange,
+        agreement,
+        lambda found: agreements.revoke(found, agreement, caller, now, reason=reason, expected=expected),
     )
 
 

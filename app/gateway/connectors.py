@@ -19,6 +19,7 @@ from app.access.principals import Principal, require_agency
 from app.audit.entry.record import DatasetUse
 from app.catalog import agencies, connectors, reports
 from app.catalog.connectors import ConnectorRecord, PutOutcome, Revision, Submission
+from app.conditions import Precondition
 from app.connectors.contract import CheckStep, Connector, Discovery
 from app.datasets.dataset import PreviewRow
 from app.datasets.manifest import Manifest, canonical_manifest, load_manifest, manifest_digest, parse_manifest
@@ -60,7 +61,7 @@ class CheckReport:
 
 
 async def put(
-    state: Services, exchange: Exchange, connector: str, document: str | Mapping[str, Any], *, if_match: str | None
+    state: Services, exchange: Exchange, connector: str, document: str | Mapping[str, Any], *, condition: Precondition
 ) -> tuple[PutOutcome, Manifest]:
     """Registers a manifest as a new revision (or finds that the latest says the same). One without `fields` is a draft."""
     manifest = await in_bulk(_manifest, document)
@@ -82,7 +83,7 @@ async def put(
         digest=manifest_digest(manifest),
         author=exchange.principal.client_id,
     )
-    outcome = await act(state, exchange, lambda found: connectors.put_manifest(found, submission, if_match=if_match))
+    outcome = await act(state, exchange, lambda found: connectors.put_manifest(found, submission, condition=condition))
     exchange.touches((manifest.agency,), (DatasetUse(connector, outcome.revision),))
     return outcome, manifest
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -54,12 +54,19 @@ async def open_incident(
     return made
 
 
-async def move(state: Services, exchange: Exchange, incident_id: str, target: IncidentState) -> Incident:
-    """Notes that the notice went out, or that the incident is closed."""
+async def move(
+    state: Services,
+    exchange: Exchange,
+    incident_id: str,
+    target: IncidentState,
+    *,
+    expected: Callable[[Incident], None],
+) -> Incident:
+    """Notes that the notice went out, or that the incident is closed, unless `expected` refuses it as it stands."""
     async with state.database.read() as connection:
         await incidents.get_incident(connection, incident_id)
     now = datetime.now(UTC)
-    return await act(state, exchange, lambda found: incidents.move_incident(found, incident_id, target, now))
+    return await act(state, exchange, lambda found: incidents.move_incident(found, incident_id, target, now, expected))
 
 
 async def resolve(state: Services, exchange: Exchange, incident_id: str) -> Resolved:

@@ -10,10 +10,10 @@ from fastapi import Request, Response
 from pydantic import Field
 
 from app.access import agreements
-from app.access.agreements import Agreement, EffectiveState, Terms
+from app.access.agreements import Agreement, EffectiveState, Expected, Terms
 from app.access.principals import Principal
 from app.api.layer.answers import Answer, Id, Moment, Name
-from app.api.layer.bodies import answer, read_model
+from app.api.layer.bodies import answer, as_seen, read_model
 from app.api.layer.dependencies import exchange, only_parameters, principal, services
 from app.api.layer.resource import READ, STEWARDS, Resource, Rule
 from app.api.layer.wire import AgreementBody, ReasonBody
@@ -244,7 +244,8 @@ async def get_agreement(agreement: str, request: Request) -> Response:
 async def approve_agreement(agreement: str, request: Request) -> Response:
     """First the provider's steward, then the walidata: the agreement is active from its first day."""
     state = services(request)
-    return answer(_document(await agreeing.approve(state, exchange(request), agreement), today(state)))
+    made = await agreeing.approve(state, exchange(request), agreement, expected=_as_seen(request, agreement))
+    return answer(_document(made, today(state)))
 
 
 @routes.post(
@@ -259,7 +260,7 @@ async def approve_agreement(agreement: str, request: Request) -> Response:
 async def end_agreement(agreement: str, request: Request) -> Response:
     """By a steward of either side or the walidata, before its last day; also withdraws a proposal."""
     body, state = read_model(request, ReasonBody), services(request)
-    made = await agreeing.end(state, exchange(request), agreement, body.reason)
+    made = await agreeing.end(state, exchange(request), agreement, body.reason, expected=_as_seen(request, agreement))
     return answer(_document(made, today(state)))
 
 
@@ -275,7 +276,9 @@ async def end_agreement(agreement: str, request: Request) -> Response:
 async def revoke_agreement(agreement: str, request: Request) -> Response:
     """By the provider's steward or the walidata; acts within a second on every replica."""
     body, state = read_model(request, ReasonBody), services(request)
-    made = await agreeing.revoke(state, exchange(request), agreement, body.reason)
+    made = await agreeing.revoke(
+        state, exchange(request), agreement, body.reason, expected=_as_seen(request, agreement)
+    )
     return answer(_document(made, today(state)))
 
 
@@ -296,6 +299,11 @@ def _open_access(state: Services, caller: Principal) -> list[dict[str, Any]]:
                 }
             )
     return items
+
+
+def _as_seen(request: Request, agreement: str) -> Expected:
+    day = today(services(request))
+    return as_seen(request, f"agreement {agreement}", lambda found: _document(found, day))
 
 
 def _document(agreement: Agreement, today: date) -> dict[str, Any]:

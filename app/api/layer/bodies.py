@@ -13,8 +13,9 @@ import orjson
 from fastapi import Request, Response
 from pydantic import BaseModel, ValidationError
 
-from app.api.layer.dependencies import exchange
+from app.api.layer.dependencies import condition, exchange
 from app.audit.entry.members import EXCHANGE_OPS
+from app.conditions import tag_of_bytes
 from app.errors import BodyTooLarge, FieldError, MalformedJson, SimpulError, UnsupportedMediaType, ValidationFailed
 from app.gateway.exchange import Exchange
 from app.lanes import in_bulk
@@ -185,13 +186,24 @@ def _steps(place: tuple[int | str, ...], document: Any) -> list[int | str]:
     return kept
 
 
+def as_seen(
+    request: Request, thing: str, shown: Callable[[Found], Any], *, required: bool = False
+) -> Callable[[Found], None]:
+    """What refuses a thing whose answer is no longer the one that `If-Match` names."""
+    asked = condition(request, required=required)
+    return lambda found: asked.stands(thing, tag_of_bytes(written(shown(found))))
+
+
 def answer(document: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     """A JSON answer. Models are dumped by Pydantic, the rest by orjson."""
+    return Response(written(document), status, dict(headers or {}), JSON)
+
+
+def written(document: Any) -> bytes:
+    """JSON as it is sent."""
     if isinstance(document, BaseModel):
-        body = document.model_dump_json().encode()
-    else:
-        body = orjson.dumps(document, default=_default, option=orjson.OPT_UTC_Z)
-    return Response(body, status, dict(headers or {}), JSON)
+        return document.model_dump_json().encode()
+    return orjson.dumps(document, default=_default, option=orjson.OPT_UTC_Z)
 
 
 def _default(value: Any) -> Any:

@@ -10,11 +10,28 @@ from pathlib import Path
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
+from app.api.layer.representation import (
+    Header,
+    coded,
+    coding_of,
+    header_of,
+    part_of,
+    retagged,
+    unchanged,
+    varied,
+    without_content,
+)
 from app.audit.entry.commitments import BodyCommitment
+from app.conditions import tag_of
+from app.errors import SimpulError
 from app.gateway.spool import CHUNK_BYTES, Spool
 from app.gateway.storage import Room
+from app.lanes import in_bulk
 
 __all__ = ["CHUNK_BYTES", "Capture", "SpooledResponse", "read_whole"]
+
+_OK = 200
+_NOT_MODIFIED = 304
 
 
 class SpooledResponse(Response):
@@ -40,8 +57,12 @@ class Capture:
 
     def __init__(self, *, memory_bytes: int, spool_bytes: int, folder: Path, room: Room) -> None:
         self.status = 0
-        self.headers: list[tuple[bytes, bytes]] = []
+        self.headers: list[Header] = []
         self.size = 0
+        """Bytes of the answer as it was made, whatever is sent of it."""
+        self._sealed: tuple[bytes, BodyCommitment] | None = None
+        self._part: tuple[int, int] | None = None
+        self._coded: Spool | None = None
         self._folder = folder
         self._room = room
         self._memory_bytes = memory_bytes
@@ -80,27 +101,96 @@ class Capture:
         """Forgets the body; removes the spool file."""
         self._spool.close()
         self._spool = self._empty()
-        self.size = 0
+        self.size, self._sealed, self._part = 0, None, None
+        if self._coded is not None:
+            self._coded.close()
+            self._coded = None
 
-    def digest(self, salted: BodyCommitment) -> str:
-        """Feeds the body into `salted` (the commitment) and returns the `Content-Digest` value (RFC 9530)."""
-        plain = hashlib.sha256()
-        for chunk in self._iterate():
-            plain.update(chunk)
-            salted.update(chunk)
-        return "sha-256=:" + base64.b64encode(plain.digest()).decode() + ":"
+    def sealed(self) -> tuple[bytes, BodyCommitment]:
+        """SHA-256 of the whole answer and its commitment, made once: neither depends on the form in which it is sent."""
+        if self._sealed is None:
+            plain, salted = hashlib.sha256(), BodyCommitment()
+            for chunk in self._spool.chunks():
+                plain.update(chunk)
+                salted.update(chunk)
+            self._sealed = plain.digest(), salted
+        return self._sealed
+
+    async def shape(self, asked: Mapping[bytes, bytes], method: str) -> str | None:
+        """Settles in which form the answer is sent: 304, a part, a coding; says so in a word, None for the answer as it is.
+
+        Raises `PreconditionFailed`, `RangeNotSatisfiable`.
+        """
+        self.headers = varied(self.headers)
+        if method == "GET" and self.status == _OK:
+            tag = (header_of(self.headers, b"etag") or b"").decode()
+            if not tag:
+                tag = tag_of(self.sealed()[0])
+                self.headers.append((b"etag", tag.encode()))
+            if unchanged(asked, tag):
+                self.status, self.headers, self._part = 304, without_content(self.headers), (0, 0)
+                return "not modified"
+            if header_of(self.headers, b"accept-ranges") is not None:
+                self._part = part_of(asked, tag, self.size)
+        if self._part is not None:
+            start, stop = self._part
+            self.status = 206
+            self.headers.append((b"content-range", f"bytes {start}-{stop - 1}/{self.size}".encode()))
+            return f"bytes {start}-{stop - 1}"
+        coding = coding_of(asked.get(b"accept-encoding"), self.headers, self.size)
+        return coding if coding is not None and await self._code(coding) else None
+
+    async def _code(self, coding: str) -> bool:
+        """In one go where the answer is small, else piece by piece beside the other work; False where there is no room for it."""
+        self._coded = spool = self._empty()
+        pieces = coded(coding, self._spool.chunks())
+        try:
+            if self.size <= CHUNK_BYTES // 4:
+                for piece in pieces:
+                    spool.write(piece)
+            else:
+                while await in_bulk(_moved, pieces, spool):
+                    pass
+        except SimpulError:  # the answer itself is there: it leaves uncoded
+            spool.close()
+            self._coded = None
+            return False
+        self.headers = retagged(self.headers, coding)
+        return True
+
+    @property
+    def sent_size(self) -> int:
+        """Bytes that are sent."""
+        if self._part is not None:
+            return self._part[1] - self._part[0]
+        return self.size if self._coded is None else self._coded.size
+
+    def content_digest(self) -> str | None:
+        """`Content-Digest` (RFC 9530) of what is sent; None where nothing is."""
+        if self.status == _NOT_MODIFIED:
+            return None
+        if self._part is None and self._coded is None:
+            digest = self.sealed()[0]
+        else:
+            sent = hashlib.sha256()
+            for chunk in self._iterate():
+                sent.update(chunk)
+            digest = sent.digest()
+        return "sha-256=:" + base64.b64encode(digest).decode() + ":"
 
     async def release(self, send: Send, extra: list[tuple[bytes, bytes]]) -> AsyncIterator[int]:
         """Sends the answer; yields the bytes handed over so far after each chunk."""
         kept = [(name, value) for name, value in self.headers if name.lower() != b"content-length"]
-        kept.append((b"content-length", str(self.size).encode()))
+        size = self.sent_size
+        if self.status != _NOT_MODIFIED:
+            kept.append((b"content-length", str(size).encode()))
         await send({"type": "http.response.start", "status": self.status, "headers": kept + extra})
         sent = 0
         for chunk in self._iterate():
             if not chunk:  # a part behind the last one would be a second end: the server then drops the connection
                 continue
             sent += len(chunk)
-            await send({"type": "http.response.body", "body": chunk, "more_body": sent < self.size})
+            await send({"type": "http.response.body", "body": chunk, "more_body": sent < size})
             yield sent
         if sent == 0:
             await send({"type": "http.response.body", "body": b"", "more_body": False})
@@ -111,9 +201,32 @@ class Capture:
     def _take(self, body: bytes) -> None:
         self._spool.write(body)
         self.size += len(body)
+        self._sealed = None
 
     def _iterate(self) -> Iterator[bytes]:
-        return self._spool.chunks()
+        """What is sent."""
+        if self._coded is not None:
+            yield from self._coded.chunks()
+            return
+        place, (start, stop) = 0, self._part or (0, self.size)
+        for chunk in self._spool.chunks():
+            yield (
+                chunk
+                if start <= place and place + len(chunk) <= stop
+                else chunk[max(start - place, 0) : max(stop - place, 0)]
+            )
+            place += len(chunk)
+            if place >= stop:
+                return
+
+
+def _moved(pieces: Iterator[bytes], spool: Spool) -> bool:
+    """Writes the next piece; False behind the last."""
+    piece = next(pieces, None)
+    if piece is None:
+        return False
+    spool.write(piece)
+    return True
 
 
 async def read_whole(receive: Receive, limit_bytes: int) -> bytes | None:

@@ -7,6 +7,7 @@ from typing import cast
 from fastapi import Request
 
 from app.access.principals import Principal
+from app.conditions import Precondition
 from app.errors import ParameterUnknown
 from app.gateway.exchange import Exchange
 from app.gateway.services import Services
@@ -27,9 +28,15 @@ def exchange(request: Request) -> Exchange:
     return cast("Exchange", request.state.exchange)
 
 
-def if_match(request: Request) -> str | None:
-    """The `If-Match` header."""
-    return request.headers.get("if-match")
+def condition(request: Request, *, required: bool = False) -> Precondition:
+    """`If-Match` and `If-None-Match` of a change; with `required` a change of what exists must say which state it means."""
+    return Precondition(list_header(request, "if-match"), list_header(request, "if-none-match"), required)
+
+
+def list_header(request: Request, name: str) -> str | None:
+    """A list header whole: its lines are one list (RFC 9110, section 5.3)."""
+    found = request.headers.getlist(name)
+    return ",".join(found) if found else None
 
 
 def only_parameters(request: Request, *known: str) -> dict[str, str]:

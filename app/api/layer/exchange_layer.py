@@ -16,34 +16,30 @@ import structlog
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.api.layer.admittance import authenticate, forbidden, no_route
 from app.api.layer.capture import CHUNK_BYTES, Capture, read_whole
 from app.api.layer.formats import language_of
 from app.api.layer.headers import check_headers, rate_headers
 from app.api.layer.in_the_log import fault_told, request_shape
 from app.api.layer.methods import headers_only, options
 from app.api.layer.problems import problem_body, problem_headers
+from app.api.layer.representation import shaped
 from app.api.layer.resource import GOVERNED, RouteRule, Rule, RuleTable
 from app.api.layer.watch import Watch
-from app.audit.entry.commitments import BodyCommitment
 from app.errors import (
     AccessDenied,
     BodyTooLarge,
     EntryInvalid,
     EntryTooLarge,
-    MethodNotAllowed,
-    NotFound,
     RequestTimeout,
-    RoleForbidden,
     ServerOverloaded,
     SimpulError,
-    TokenMissing,
 )
 from app.gateway.admission import enter
 from app.gateway.exchange import Assertions, Exchange
 from app.telemetry import TraceContext, trace_by
 
 if TYPE_CHECKING:
-    from app.access.principals import Principal
     from app.access.rates import Allowance
     from app.federation.reading.shares import FairPlaces
     from app.gateway.services import Services
@@ -53,6 +49,7 @@ log = structlog.get_logger("simpul.api")
 _UPLOAD_SECONDS = 3600.0
 _CLIENT_GONE = 499
 _LEAST_ERROR = 400
+_OK = 200
 _API_VERSION = (b"api-version", b"1.0.0")
 _LIVE = "/health/live"
 _FULL = "all places, or your share of them, are taken; try again in a moment"
@@ -121,11 +118,11 @@ class ExchangeLayer:
         call.held.append(places)
         try:
             if rule is None and not scope["path"].startswith(self.rules.recorded_prefixes):
-                await call.refuse(_no_route(scope, self.rules))
+                await call.refuse(no_route(scope, self.rules))
             elif rule is None or rule.recording != "none":
                 await call.recorded(self.app, found, self.rules)
             elif principal.role not in rule.roles:
-                await call.refuse(_forbidden(rule, principal.role))
+                await call.refuse(forbidden(rule, principal.role))
             else:
                 await call.plain(self.app)
         finally:
@@ -188,15 +185,24 @@ class _Call:
 
     async def plain(self, app: ASGIApp) -> None:
         """Runs a route that is no exchange; a fault before the first byte becomes a problem."""
-        started = False
-        status = 0
+        started, status = False, 0
+        head: Message | None = None
 
         async def send(message: Message) -> None:
-            nonlocal started, status
+            """Holds the head until the body is there: its tag and its coding stand in it."""
+            nonlocal started, status, head
             if message["type"] == "http.response.start":
-                started, status = True, message["status"]
-                message = {**message, "headers": [*message.get("headers", ()), *self._rates, *_PLAIN_HEADERS]}
-            await self.send(message)
+                head = message
+                return
+            body = message.get("body", b"")
+            if head is not None:
+                status, headers = head["status"], list(head.get("headers", ()))
+                if not message.get("more_body", False):
+                    status, headers, body = await shaped(self.headers, self.scope["method"], status, headers, body)
+                started, head = True, None
+                headers += [*self._rates, *_PLAIN_HEADERS]
+                await self.send({"type": "http.response.start", "status": status, "headers": headers})
+            await self.send({**message, "body": body})
 
         try:
             self.scope["state"]["body"] = await self._body(upload=False)
@@ -227,6 +233,7 @@ class _Call:
         try:
             try:
                 await self._answer(app, found, capture, rules)
+                await self._shape(capture, exchange)
             except (_ClientGoneError, ConnectionResetError):
                 self._nobody_there(capture, exchange, "client_gone")
             except asyncio.CancelledError:
@@ -280,11 +287,11 @@ class _Call:
 
     async def _answer(self, app: ASGIApp, found: RouteRule | None, capture: Capture, rules: RuleTable) -> None:
         if found is None:
-            raise _no_route(self.scope, rules)
+            raise no_route(self.scope, rules)
         rule = found.rule
         role = self.scope["state"]["principal"].role
         if role not in rule.roles:
-            raise _forbidden(rule, role)
+            raise forbidden(rule, role)
         seconds = _UPLOAD_SECONDS if rule.upload else self.services.settings.request_seconds
         self.scope["state"]["body"] = await self._body(upload=rule.upload, most=rule.body_bytes)
         if rule.upload:
@@ -311,6 +318,12 @@ class _Call:
             await watch.absorb()
         if watch.gone:
             raise _ClientGoneError
+
+    async def _shape(self, capture: Capture, exchange: Exchange) -> None:
+        """In which form the answer leaves; the entry tells where it is not the answer as it was made."""
+        form = await capture.shape(self.headers, self.scope["method"])
+        if form is not None:
+            exchange.tells(sent_as=form)
 
     async def _body(self, *, upload: bool, most: int = 0) -> bytes | BodyTooLarge:
         """The body, read whole; its being too large is told only when somebody looks at it (403 comes before 413)."""
@@ -368,13 +381,12 @@ class _Call:
 
     async def _close(self, capture: Capture, exchange: Exchange) -> None:
         """The closing entry. When it cannot be written nothing of the answer leaves: 503, or 500 where the facts are no entry."""
-        commitment = BodyCommitment()
-        self._digest = capture.digest(commitment)
+        commitment = capture.sealed()[1]
         try:
             await exchange.close(
                 self.services.log,
                 status=capture.status,
-                size=capture.size,
+                size=capture.size if capture.status == _OK else capture.sent_size,
                 commitment=commitment if capture.size else None,
             )
         except (EntryInvalid, EntryTooLarge) as error:
@@ -389,8 +401,7 @@ class _Call:
         )
         self.services.metrics.entry_faults.inc()
         self._fail(capture, SimpulError("a fault in the gateway; nothing was released", retryable=False))
-        commitment = BodyCommitment()
-        self._digest = capture.digest(commitment)
+        commitment = capture.sealed()[1]
         try:
             await exchange.close_bare(
                 self.services.log, status=capture.status, size=capture.size, commitment=commitment, fault=fault
@@ -405,11 +416,11 @@ class _Call:
             self.exchange = None  # a number that no entry has is not given out
         status, body = self._problem(error)
         capture.replace(status, problem_headers(error, self.language), body)
-        self._digest = capture.digest(BodyCommitment())
 
     async def _release(self, capture: Capture, exchange: Exchange) -> None:
         self._count(capture.status)
-        extra = [(b"content-digest", self._digest.encode()), *self._rates, *_PLAIN_HEADERS]
+        digest = capture.content_digest()
+        extra = [*([(b"content-digest", digest.encode())] if digest else []), *self._rates, *_PLAIN_HEADERS]
         applied = self.scope["state"].get("applied")
         if applied and capture.status < _LEAST_ERROR:
             extra.append((b"preference-applied", ", ".join(applied).encode()))
@@ -419,7 +430,7 @@ class _Call:
             extra.append((b"link", f'</v1/exchanges/{exchange.id}/receipt>; rel="receipt"'.encode()))
         if not any(name.lower() == b"cache-control" for name, _ in capture.headers):
             extra.append((b"cache-control", b"no-store"))
-        watch = Watch(self.receive) if capture.size > CHUNK_BYTES else None
+        watch = Watch(self.receive) if capture.sent_size > CHUNK_BYTES else None
         sent = 0
         try:
             if watch is not None:
@@ -427,7 +438,7 @@ class _Call:
             async for handed_over in capture.release(self.send, extra):
                 sent = handed_over
         except (asyncio.CancelledError, OSError):
-            await self._cut_short(exchange, sent, capture.size)
+            await self._cut_short(exchange, sent, capture.sent_size)
             if watch is None or not watch.gone:
                 raise
         finally:
@@ -469,26 +480,3 @@ def _cancelled_from_outside() -> bool:
     """Whether the present task itself was asked to end (the server stops), rather than something it waited for."""
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0
-
-
-def authenticate(services: Services, authorization: str | None) -> Principal:
-    """The principal of an Authorization header; raises `TokenMissing` or `TokenInvalid`."""
-    if authorization is None:
-        raise TokenMissing("send Authorization: Bearer with a token from /oauth/token")
-    scheme, _, token = authorization.partition(" ")
-    if scheme.lower() != "bearer" or not token:
-        raise TokenMissing("the Authorization header must be: Bearer <token>")
-    return services.access.authenticate(token.strip())
-
-
-def _no_route(scope: Scope, rules: RuleTable) -> SimpulError:
-    methods = rules.methods_of(scope["path"])
-    if methods:
-        allow = ", ".join(sorted(methods))
-        return MethodNotAllowed(f"this path takes {allow}", allow=allow)
-    return NotFound("no route has this path; /docs lists them")
-
-
-def _forbidden(rule: Rule, role: str) -> RoleForbidden:
-    needed = ", ".join(sorted(rule.roles))
-    return RoleForbidden(f"{rule.op} needs the role {needed}; this credential has {role}", rule="role")

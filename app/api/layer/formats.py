@@ -6,6 +6,7 @@ from urllib.parse import urlencode
 
 from fastapi import Request
 
+from app.api.layer.dependencies import list_header
 from app.errors import NotAcceptable
 from app.federation.exports import FORMS
 
@@ -23,7 +24,7 @@ _BY_TYPE |= {"application/*": "json", "text/*": "csv"}
 def asked_format(request: Request) -> str:
     """The format by `f=`, else by the Accept header; raises `NotAcceptable`, also for `csv=` beside another format."""
     query = request.query_params if request.scope["query_string"] else {}
-    chosen = _named(query["f"]) if "f" in query else _accepted(_lines(request, "accept"))
+    chosen = _named(query["f"]) if "f" in query else _accepted(list_header(request, "accept"))
     if "csv" in query:
         _check_csv(query["csv"], chosen)
     return chosen
@@ -32,12 +33,12 @@ def asked_format(request: Request) -> str:
 def only_json(request: Request) -> None:
     """For answers that are JSON alone: raises `NotAcceptable` where `f`, `csv` or Accept wants only something else."""
     query = request.query_params if request.scope["query_string"] else {}
-    accepted = _lines(request, "accept")
+    accepted = list_header(request, "accept")
     if "f" in query:
         wanted = query["f"] == "json"
     else:
         ranges = [[word.strip().lower() for word in part.split(";")] for part in (accepted or "*/*").split(",")]
-        wanted = any(media in _JSON_RANGES and _quality(parameters) > 0 for media, *parameters in ranges)
+        wanted = any(media in _JSON_RANGES and quality(parameters) > 0 for media, *parameters in ranges)
     if not wanted or "csv" in query:
         raise NotAcceptable("this answer is JSON", offered=["application/json"])
 
@@ -46,7 +47,7 @@ def prefers(request: Request, preference: str) -> bool:
     """Whether `Prefer` (RFC 7240) names this, on any of its lines. One that is named counts as applied."""
     if "prefer" not in request.headers:
         return False
-    named = preference in (_lines(request, "prefer") or "").replace(" ", "").lower().split(",")
+    named = preference in (list_header(request, "prefer") or "").replace(" ", "").lower().split(",")
     if named and preference not in ONLY_WHEN_MADE:
         applied(request, preference)
     return named
@@ -64,16 +65,10 @@ def language_of(accepted: str | None) -> str:
     best, weight = "en", 0.0
     for part in (accepted or "").split(","):
         tag, *parameters = [word.strip().lower() for word in part.split(";")]
-        language, quality = _LANGUAGES.get(tag.partition("-")[0]), _quality(parameters)
-        if language is not None and quality > weight:
-            best, weight = language, quality
+        language, rated = _LANGUAGES.get(tag.partition("-")[0]), quality(parameters)
+        if language is not None and rated > weight:
+            best, weight = language, rated
     return best
-
-
-def _lines(request: Request, name: str) -> str | None:
-    """A list header whole: its lines are one list (RFC 9110, section 5.3)."""
-    found = request.headers.getlist(name)
-    return ",".join(found) if found else None
 
 
 def _named(asked: str) -> str:
@@ -89,15 +84,15 @@ def _accepted(accept: str | None) -> str:
     best, weight = "", 0.0
     for part in accept.split(","):
         media, *parameters = [word.strip().lower() for word in part.split(";")]
-        found, quality = _BY_TYPE.get(media), _quality(parameters)
-        if found is not None and quality > weight:
-            best, weight = found, quality
+        found, rated = _BY_TYPE.get(media), quality(parameters)
+        if found is not None and rated > weight:
+            best, weight = found, rated
     if not best:
         raise NotAcceptable("none of the media types in Accept is offered", offered=list(_FORMATS.values()))
     return best
 
 
-def _quality(parameters: list[str]) -> float:
+def quality(parameters: list[str]) -> float:
     """`q` of a media range; one that is no number between 0 and 1 counts as 1."""
     for parameter in parameters:
         name, _, value = parameter.partition("=")

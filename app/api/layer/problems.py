@@ -62,6 +62,9 @@ def problem_headers(error: SimpulError, language: str = "en") -> dict[str, str]:
         headers["retry-after"] = "5"
     if problem_of(error).status == 401:
         headers["www-authenticate"] = _challenge(error)
+    size = error.facts.get("size_bytes")
+    if problem_of(error).status == 416:
+        headers["content-range"] = f"bytes */{size}"
     allow = error.facts.get("allow")
     if isinstance(allow, str):
         headers["allow"] = allow

@@ -121,6 +121,7 @@ async def get_job_result(request: Request, job: JobId) -> Response:
     name = "-".join(found.schemas) or "jawaban"
     headers = {
         "simpul-complete": "?1" if found.facts.get("complete") else "?0",
+        "accept-ranges": "bytes",
         "content-disposition": f'attachment; filename="{name}.{form.suffix}"',
     }
     return SpooledResponse(spool, headers, form.media_type)

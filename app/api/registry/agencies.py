@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import asdict
+from functools import partial
 from typing import Annotated, Any, Literal
 
 from fastapi import Request, Response
@@ -13,8 +14,8 @@ from starlette.requests import ClientDisconnect
 
 from app.access.principals import require_agency
 from app.api.layer.answers import Answer, Digest, Id, Moment, Name, Numbered, Whole
-from app.api.layer.bodies import answer, plain_body, read_model
-from app.api.layer.dependencies import exchange, only_parameters, principal, services
+from app.api.layer.bodies import answer, as_seen, plain_body, read_model
+from app.api.layer.dependencies import condition, exchange, only_parameters, principal, services
 from app.api.layer.resource import ADMINS, READ, STEWARDS, Resource, Rule, json_content
 from app.api.layer.wire import AgencyBody, AgencyChange
 from app.catalog import agencies, files
@@ -173,9 +174,12 @@ async def change_agency(agency: str, request: Request) -> Response:
     if body.disabled and principal(request).agency == agency:
         raise StateConflict("the agency of your own credential cannot be disabled by it: nobody could enable it again")
     changes = {name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}
+    expected = as_seen(request, f"agency {agency}", partial(_document, full=True), required=True)
     under_way = exchange(request)
     under_way.tells(agency=agency, changed=sorted(changes))
-    made = await act(services(request), under_way, lambda found: agencies.update_agency(found, agency, changes))
+    made = await act(
+        services(request), under_way, lambda found: agencies.update_agency(found, agency, changes, expected=expected)
+    )
     return answer(_document(made, full=True))
 
 
@@ -237,7 +241,9 @@ async def put_file(agency: str, path: str, request: Request) -> Response:
     space, gone = Space(state.settings.agency_file_bytes, state.settings.file_versions), list[AgencyFile]()
     try:
         async with state.database.begin() as connection:
-            file, new = await files.record_file(connection, agency, received, uploaded_by=caller.client_id)
+            file, new = await files.record_file(
+                connection, agency, received, uploaded_by=caller.client_id, condition=condition(request)
+            )
             if new:
                 gone = await files.make_room(connection, agency, file, space)
                 await inbox.install(received)
@@ -246,7 +252,7 @@ async def put_file(agency: str, path: str, request: Request) -> Response:
     finally:
         await inbox.discard(received)
     under_way.tells(file={"path": file.path, "version": file.version, "sha256": file.sha256})
-    return answer({**asdict(file), "new_version": new}, 201 if new else 200)
+    return answer({**asdict(file), "new_version": new}, 201 if new else 200, {"etag": file.etag})
 
 
 async def _chunks(request: Request) -> AsyncIterator[bytes]:

@@ -12,8 +12,8 @@ from app.access import clients, source_secrets
 from app.access.clients import Client, ClientDraft
 from app.access.principals import Role, require_agency
 from app.api.layer.answers import Answer, Id, Moment, Name
-from app.api.layer.bodies import answer, read_model
-from app.api.layer.dependencies import exchange, only_parameters, principal, services
+from app.api.layer.bodies import answer, as_seen, read_model
+from app.api.layer.dependencies import condition, exchange, only_parameters, principal, services
 from app.api.layer.resource import ADMINS, STEWARDS, Resource, Rule, json_content
 from app.api.layer.wire import ClientBody, ClientChange, SecretBody
 from app.gateway.administration import act
@@ -144,10 +144,13 @@ async def get_client(client: str, request: Request) -> Response:
 async def change_client(client: str, request: Request) -> Response:
     """For the walidata: a disabled client gets no token, and its tokens are dead within a second."""
     body = read_model(request, ClientChange)
+    expected = as_seen(request, f"client {client}", _document, required=True)
     under_way = exchange(request)
     under_way.tells(client={"id": client, "disabled": body.disabled})
     made = await act(
-        services(request), under_way, lambda found: clients.set_disabled(found, client, disabled=body.disabled)
+        services(request),
+        under_way,
+        lambda found: clients.set_disabled(found, client, disabled=body.disabled, expected=expected),
     )
     return answer(_document(made))
 
@@ -161,10 +164,13 @@ async def change_client(client: str, request: Request) -> Response:
 )
 async def rotate_client(client: str, request: Request) -> Response:
     """For the walidata: a new secret, shown once; the old one and its tokens stop at once."""
+    expected = as_seen(request, f"client {client}", _document)
     under_way = exchange(request)
     under_way.tells(client={"id": client})
     made, secret = await act(
-        services(request), under_way, lambda found: clients.rotate_secret(found, client, datetime.now(UTC))
+        services(request),
+        under_way,
+        lambda found: clients.rotate_secret(found, client, datetime.now(UTC), expected=expected),
     )
     return answer({**_document(made), "client_secret": secret})
 
@@ -206,7 +212,9 @@ async def put_secret(name: str, request: Request) -> Response:
     new = await act(
         state,
         under_way,
-        lambda found: source_secrets.put_secret(found, state.seal, agency, name, body.value, datetime.now(UTC)),
+        lambda found: source_secrets.put_secret(
+            found, state.seal, agency, name, body.value, datetime.now(UTC), condition=condition(request)
+        ),
     )
     return answer({"agency": agency, "name": name, "created": new}, 201 if new else 200)
 

@@ -8,8 +8,8 @@ from typing import Annotated, Any
 
 from fastapi import Path, Request, Response
 
-from app.api.layer.bodies import JSON, answer, media_type, raw_body, read_json, validated
-from app.api.layer.dependencies import exchange, if_match, only_parameters, principal, services
+from app.api.layer.bodies import JSON, answer, media_type, raw_body, read_json, validated, written
+from app.api.layer.dependencies import condition, exchange, only_parameters, principal, services
 from app.api.layer.resource import ADMINS, READ, STEWARDS, Resource, Rule, json_content
 from app.api.layer.wire import PublishBody, RollbackBody
 from app.api.registry import connectors_wire as wire
@@ -17,6 +17,7 @@ from app.api.registry.manifest_wire import MANIFEST, ManifestBody
 from app.audit.entry.record import DatasetUse
 from app.catalog import connectors, quarantine, reports
 from app.catalog.connectors import ConnectorRecord, Revision
+from app.conditions import tag_of_bytes
 from app.datasets.dataset import PreviewRow
 from app.errors import LimitOutOfRange, ManifestInvalid, UnsupportedMediaType
 from app.gateway import connectors as work
@@ -83,7 +84,8 @@ async def get_connector(connector: str, request: Request) -> Response:
         "check": asdict(checked) if checked else None,
         "discovery": asdict(found) if found else None,
     }
-    return answer(document, headers={"etag": record.etag})
+    digest = tag_of_bytes(written(document)).strip('"')
+    return answer(document, headers={"etag": f'{record.etag[:-1]};{digest}"'})
 
 
 @routes.put(
@@ -109,7 +111,9 @@ async def put_connector(connector: str, request: Request) -> Response:
             raise ManifestInvalid("a manifest is an object")
     else:
         raise UnsupportedMediaType("send a manifest as application/json or application/yaml")
-    outcome, _ = await work.put(services(request), exchange(request), connector, document, if_match=if_match(request))
+    outcome, _ = await work.put(
+        services(request), exchange(request), connector, document, condition=condition(request, required=True)
+    )
     shown = {**_document(outcome.connector), "revision": outcome.revision, "created": outcome.created}
     return answer(shown, 201 if outcome.created else 200, {"etag": outcome.connector.etag})
 
@@ -191,11 +195,11 @@ async def publish_connector(connector: str, request: Request) -> Response:
     A new dataset answers once the walidata has let it join its schema (`joined`; a walidata that publishes does so with it).
     """
     body = validated(PublishBody, read_json(request)) if raw_body(request) else PublishBody()
-    match, joins = if_match(request), principal(request).role == "admin"
+    match, joins = condition(request), principal(request).role == "admin"
 
     async def change(connection: Any) -> ConnectorRecord:
         return await connectors.publish(
-            connection, connector, revision=body.revision, if_match=match, unchecked=body.unchecked, join=joins
+            connection, connector, revision=body.revision, condition=match, unchecked=body.unchecked, join=joins
         )
 
     return await _moved(request, connector, change)
@@ -210,9 +214,10 @@ async def publish_connector(connector: str, request: Request) -> Response:
 )
 async def join_connector(connector: str, request: Request) -> Response:
     """By the walidata, once for each dataset and schema: from now on it is part of everybody's answers."""
+    match = condition(request)
 
     async def change(connection: Any) -> ConnectorRecord:
-        return await connectors.join(connection, connector)
+        return await connectors.join(connection, connector, condition=match)
 
     return await _moved(request, connector, change)
 
@@ -226,10 +231,10 @@ async def join_connector(connector: str, request: Request) -> Response:
 )
 async def suspend_connector(connector: str, request: Request) -> Response:
     """It stops answering at once; publish it again to resume."""
-    match = if_match(request)
+    match = condition(request)
 
     async def change(connection: Any) -> ConnectorRecord:
-        return await connectors.suspend(connection, connector, if_match=match)
+        return await connectors.suspend(connection, connector, condition=match)
 
     return await _moved(request, connector, change)
 
@@ -243,10 +248,10 @@ async def suspend_connector(connector: str, request: Request) -> Response:
 )
 async def retire_connector(connector: str, request: Request) -> Response:
     """It ends for good; its revisions stay readable."""
-    match = if_match(request)
+    match = condition(request)
 
     async def change(connection: Any) -> ConnectorRecord:
-        return await connectors.retire(connection, connector, if_match=match)
+        return await connectors.retire(connection, connector, condition=match)
 
     return await _moved(request, connector, change)
 
@@ -262,10 +267,10 @@ async def retire_connector(connector: str, request: Request) -> Response:
 )
 async def rollback_connector(connector: str, request: Request) -> Response:
     """A revision that was active before answers again."""
-    body, match = validated(RollbackBody, read_json(request)), if_match(request)
+    body, match = validated(RollbackBody, read_json(request)), condition(request)
 
     async def change(connection: Any) -> ConnectorRecord:
-        return await connectors.rollback(connection, connector, body.revision, if_match=match)
+        return await connectors.rollback(connection, connector, body.revision, condition=match)
 
     return await _moved(request, connector, change)
 

@@ -5,7 +5,7 @@ Does not live here: the notice's wording (`notices.py`), naming the people (`gat
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
@@ -143,9 +143,10 @@ async def add_incident(connection: AsyncConnection, made: Incident) -> None:
     await connection.execute(sa.insert(incident).values({name: getattr(made, name) for name in Incident.__slots__}))
 
 
-async def get_incident(connection: AsyncConnection, incident_id: str) -> Incident:
-    """One incident; `NotFound` when there is none."""
-    row = (await connection.execute(sa.select(incident).where(incident.c.id == incident_id))).mappings().one_or_none()
+async def get_incident(connection: AsyncConnection, incident_id: str, *, lock: bool = False) -> Incident:
+    """One incident; `NotFound` when there is none. `lock` keeps its row until the transaction ends."""
+    statement = sa.select(incident).where(incident.c.id == incident_id)
+    row = (await connection.execute(statement.with_for_update() if lock else statement)).mappings().one_or_none()
     if row is None:
         raise NotFound("no incident has this id; GET /v1/incident-scope lists them")
     return Incident(**row)
@@ -157,8 +158,15 @@ async def list_incidents(connection: AsyncConnection) -> list[Incident]:
     return [Incident(**row) for row in rows.mappings()]
 
 
-async def move_incident(connection: AsyncConnection, incident_id: str, state: IncidentState, now: datetime) -> Incident:
-    """Notes that the notice went out, or that the incident is closed."""
+async def move_incident(
+    connection: AsyncConnection,
+    incident_id: str,
+    state: IncidentState,
+    now: datetime,
+    expected: Callable[[Incident], None] = lambda _: None,
+) -> Incident:
+    """Notes that the notice went out, or that the incident is closed, unless `expected` refuses it as it stands."""
+    expected(await get_incident(connection, incident_id, lock=True))
     values = {"state": state, "changed_at": now}
     await connection.execute(sa.update(incident).where(incident.c.id == incident_id).values(values))
     return await get_incident(connection, incident_id)

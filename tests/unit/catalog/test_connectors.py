@@ -7,8 +7,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from app.catalog.connectors import ConnectorRecord, Revision, _by_agreement, _match, _schema, unknown
+from app.catalog.connectors import ConnectorRecord, Revision, _by_agreement, _schema, unknown
 from app.catalog.states import State
+from app.conditions import Precondition, PreconditionRequired
 from app.errors import PreconditionFailed
 
 NOW = datetime(2026, 11, 20, tzinfo=UTC)
@@ -38,18 +39,30 @@ def test_every_revision_activation_and_act_changes_the_tag():
     "if_match", [None, "*", " * ", '"3-2-published"', '"other", "3-2-published"', '"x","3-2-published" ']
 )
 def test_a_change_passes_when_its_sender_saw_the_present_state_or_does_not_care(if_match: str | None):
-    _match(RECORD, if_match)
+    Precondition(if_match).stands("connector faskes", RECORD.etag)
     if if_match is not None and "*" not in if_match:
         with pytest.raises(PreconditionFailed):
-            _match(replace(RECORD, latest_revision=4), if_match)
+            Precondition(if_match).stands("connector faskes", replace(RECORD, latest_revision=4).etag)
 
 
 @pytest.mark.parametrize("if_match", ["", '"3-1-published"', "3-2-published", 'W/"3-2-published"'])
 def test_a_change_of_another_state_is_refused_with_the_present_tag(if_match: str):
     with pytest.raises(PreconditionFailed) as caught:
-        _match(RECORD, if_match)
+        Precondition(if_match).stands("connector faskes", RECORD.etag)
 
-    assert caught.value.facts == {"connector": "faskes", "etag": RECORD.etag}
+    assert caught.value.facts == {"etag": RECORD.etag}
+
+
+def test_what_a_tag_tells_beside_its_version_and_a_coding_do_not_hinder_a_change():
+    Precondition('"3-2-published;9x"').stands("connector faskes", RECORD.etag)
+    Precondition('"3-2-published;9x-gzip"').stands("connector faskes", RECORD.etag)
+
+
+def test_a_change_that_names_no_state_is_refused_where_one_is_wanted():
+    with pytest.raises(PreconditionRequired) as caught:
+        Precondition(required=True).stands("connector faskes", RECORD.etag)
+
+    assert caught.value.facts == {"etag": RECORD.etag}
 
 
 def test_personal_data_joins_without_the_walidata_and_no_other():

@@ -1,0 +1,39 @@
+"""Who may pass: the caller of a request, and the refusals of a path or a role that is not theirs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from starlette.types import Scope
+
+from app.api.layer.resource import Rule, RuleTable
+from app.errors import MethodNotAllowed, NotFound, RoleForbidden, SimpulError, TokenMissing
+
+if TYPE_CHECKING:
+    from app.access.principals import Principal
+    from app.gateway.services import Services
+
+
+def authenticate(services: Services, authorization: str | None) -> Principal:
+    """The principal of an Authorization header; raises `TokenMissing` or `TokenInvalid`."""
+    if authorization is None:
+        raise TokenMissing("send Authorization: Bearer with a token from /oauth/token")
+    scheme, _, token = authorization.partition(" ")
+    if scheme.lower() != "bearer" or not token:
+        raise TokenMissing("the Authorization header must be: Bearer <token>")
+    return services.access.authenticate(token.strip())
+
+
+def no_route(scope: Scope, rules: RuleTable) -> SimpulError:
+    """404, or 405 naming the methods that the path takes."""
+    methods = rules.methods_of(scope["path"])
+    if methods:
+        allow = ", ".join(sorted(methods))
+        return MethodNotAllowed(f"this path takes {allow}", allow=allow)
+    return NotFound("no route has this path; /docs lists them")
+
+
+def forbidden(rule: Rule, role: str) -> RoleForbidden:
+    """403 naming the roles that the operation needs."""
+    needed = ", ".join(sorted(rule.roles))
+    return RoleForbidden(f"{rule.op} needs the role {needed}; this credential has {role}", rule="role")
