@@ -13,6 +13,8 @@ WORKERS ?= 3
 PYTEST := $(BIN)/python -m pytest
 CONTRACT := tools/contract
 CONTRACT_STAMP := $(CONTRACT)/node_modules/.installed
+GENERATORS := $(CONTRACT)/.venv
+GENERATORS_STAMP := $(GENERATORS)/.installed
 PARALLEL := -n $(WORKERS) --dist loadgroup --durations 10
 
 # What Python compiles is kept for the next start, whatever this machine is set to: the tests start many programs.
@@ -71,7 +73,7 @@ bench: setup servers ## measure; prints ratios against named peers in the same r
 openapi: setup ## write openapi/simpul.json from the code
 	@$(BIN)/simpul openapi openapi/simpul.json
 
-contract-tools: $(CONTRACT_STAMP) ## install the linters and generators of the API document, exactly as locked (idempotent)
+contract-tools: $(CONTRACT_STAMP) $(GENERATORS_STAMP) ## install the linters and generators of the API document, exactly as locked (idempotent)
 
 # Like the Python lock, package-lock.json names no address: it installs from whatever registry the machine is set up for.
 $(CONTRACT_STAMP): $(CONTRACT)/package-lock.json $(CONTRACT)/package.json $(CONTRACT)/.npmrc
@@ -79,6 +81,14 @@ $(CONTRACT_STAMP): $(CONTRACT)/package-lock.json $(CONTRACT)/package.json $(CONT
 	@cd $(CONTRACT) && npm ci --ignore-scripts --no-audit --no-fund --loglevel error
 	@touch $@
 	@echo "installed: $(CONTRACT)/node_modules"
+
+# The generator of Python clients stands in an environment of its own: what it needs is not what the gateway needs.
+$(GENERATORS_STAMP): $(CONTRACT)/generators.txt $(STAMP)
+	@$(BIN)/python -m venv --clear $(GENERATORS)
+	@$(BIN)/uv pip install --quiet --python $(GENERATORS)/bin/python --require-hashes -r $< || \
+	  $(GENERATORS)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+	@echo "installed: $(GENERATORS)"
 
 contract: setup contract-tools ## lint openapi/simpul.json; every finding fails
 	@$(BIN)/python $(CONTRACT)/lint.py
