@@ -69,13 +69,16 @@ _HEADERS: dict[str, dict[str, Any]] = {
     "API-Version": _header("Version of this API", 32),
     "Exchange-Id": _header("The exchange that this answer closed", 36),
     "Content-Digest": _header("SHA-256 of the bytes (RFC 9530)", 100),
+    "ETag": _header("Entity tag: send it in If-None-Match to read again, in If-Match to change", 200),
+    "Content-Encoding": _header("`gzip` or `br` where Accept-Encoding asks for it", 10),
+    "Accept-Ranges": _header("`bytes`: parts can be asked for with Range", 10),
     "Link": _header("The next page (`next`) and the receipt of the exchange (`receipt`)", 10_000),
     "Location": _header("Where what was made is", 2000),
     "Preference-Applied": _header("The preferences of `Prefer` that were applied (RFC 7240)", 100),
     "Simpul-Complete": _header("`?1` when every source that this caller may ask answered, else `?0`", 2),
 }
 
-SENT_HEADERS = (*_HEADERS, "ETag")
+SENT_HEADERS = tuple(_HEADERS)
 """What a page of another origin may read."""
 
 
@@ -176,7 +179,7 @@ def _complete_operation(rule: Rule | None, path: str, method: str, operation: di
     if "HTTPValidationError" in str(responses.get("422", {})):
         responses.pop("422")
     _describe_path(operation)
-    headers = ["API-Version"]
+    headers = ["API-Version", "Content-Encoding", *(["ETag"] if method in {"get", "put"} else [])]
     if rule is None:
         operation["security"] = []
         statuses: tuple[str, ...] = ("400", "401", "500", "503") if path.startswith("/oauth") else ("400", "500", "503")
@@ -189,6 +192,8 @@ def _complete_operation(rule: Rule | None, path: str, method: str, operation: di
         headers += ["RateLimit", "RateLimit-Policy"]
         if rule.recording != "none":
             headers += ["Exchange-Id", "Content-Digest", "Link"]
+        if rule.op == "job.result":
+            headers.append("Accept-Ranges")
         if rule.op in _WHOLE:
             headers.append("Simpul-Complete")
     if any(parameter["name"] == "Prefer" for parameter in operation.get("parameters", ())):
