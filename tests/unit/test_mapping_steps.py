@@ -113,3 +113,31 @@ def test_faulty_mapping_is_refused(mapping: Any) -> None:
 def test_forbidden_expression_is_refused(text: str) -> None:
     with pytest.raises(ExpressionForbidden):
         value("wilayah", "nama", {"expr": text}, x="a")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "rpad(x, 4, '0')", "ltrim(x)", "rtrim(x)", "trim(LEADING FROM x)", "x BETWEEN SYMMETRIC 9 AND 1", "CAST(x AS DECIMAL(10,0))",
+        "CAST(x AS DECIMAL(18,3))", "x::varchar(2)", "TRY_CAST(x AS INT)", "pad(x, 3, '0')", "x ILIKE 'a'", "x LIKE 'a' ESCAPE '!'",
+    ],
+)  # fmt: skip
+def test_a_variant_that_is_not_computed_is_refused_and_never_taken_for_another(text: str) -> None:
+    with pytest.raises(ExpressionForbidden):
+        value("wilayah", "nama", {"expr": text}, x="a")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("CASE WHEN x NOT LIKE 'Kec%' THEN 'bukan' ELSE 'ya' END", "ya"),
+        ("CASE WHEN x NOT LIKE 'Desa%' THEN 'bukan' ELSE 'ya' END", "bukan"),
+        ("CASE WHEN NOT x LIKE 'Desa%' THEN 'bukan' ELSE 'ya' END", "bukan"),
+        ("CASE WHEN x NOT IN ('Kec. Keling') THEN 'bukan' ELSE 'ya' END", "ya"),
+        ("lpad('7', 3, '0')", "007"),
+        ("concat(x, ' (', CAST(7 AS TEXT), ')')", "Kec. Keling (7)"),
+        ("CASE WHEN x = 'DECIMAL (' THEN 'a' ELSE 'b' END", "b"),
+    ],
+)
+def test_what_is_offered_is_computed_as_sql_does(text: str, expected: str) -> None:
+    assert value("wilayah", "nama", {"expr": text}, x="Kec. Keling") == expected

@@ -6,6 +6,7 @@ Three-valued logic as SQL has it. Does not live here: the functions (`functions.
 from __future__ import annotations
 
 import operator
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal, DivisionByZero, InvalidOperation, Overflow
@@ -50,6 +51,18 @@ _ARITHMETIC: dict[type[exp.Expression], Callable[[Any, Any], Any]] = {
     exp.Mul: operator.mul,
     exp.Div: operator.truediv,
 }
+_SIZED_TYPE = re.compile(r"\b(DECIMAL|TEXT|VARCHAR|INT|BIGINT) L_PAREN\b")
+_COMPUTED: Mapping[type[exp.Expression], frozenset[str]] = {
+    exp.Literal: frozenset({"this", "is_string"}),
+    exp.Boolean: frozenset({"this"}),
+    exp.Anonymous: frozenset({"this"}),
+    exp.Like: frozenset({"negate"}),
+    exp.Pad: frozenset({"is_left"}),
+    exp.Concat: frozenset({"safe", "coalesce"}),
+    exp.DPipe: frozenset({"safe"}),
+    exp.Div: frozenset({"typed", "safe"}),
+}
+"""Marks of a node beside its parts that say what is computed anyhow."""
 _CASTS = {"TEXT": "text", "VARCHAR": "text", "INT": "integer", "BIGINT": "integer", "DECIMAL": "decimal"}
 
 
@@ -76,6 +89,8 @@ def compile_expression(text: str, pointer: str) -> Expression:
         tree = sqlglot.parse_one(f"SELECT {text}", dialect="duckdb")
     except (SqlglotError, RecursionError) as error:
         _refuse(f"it cannot be read as SQL: {str(error).splitlines()[0][:200]}", pointer)
+    if _SIZED_TYPE.search(_kinds(text)):
+        _refuse("a CAST takes its type without a size: the value stays exact; use round or left for less", pointer)
     if not isinstance(tree, exp.Select) or len(tree.expressions) != 1 or set(_given(tree)) != {"expressions"}:
         _refuse("write one scalar expression, without FROM, WHERE or a list", pointer)
     node = tree.expressions[0]
@@ -84,6 +99,11 @@ def compile_expression(text: str, pointer: str) -> Expression:
     columns: set[str] = set()
     value = _compile(node, columns, pointer)
     return Expression(text, frozenset(columns), value)
+
+
+def _kinds(text: str) -> str:
+    """The kinds of its tokens, as words: what stands in quotes is one of them."""
+    return " ".join(token.token_type.name for token in sqlglot.tokenize(text, dialect="duckdb"))
 
 
 def _given(tree: exp.Expression) -> list[str]:
@@ -108,6 +128,7 @@ def _compile(node: exp.Expression, columns: set[str], pointer: str) -> Value:
     def sub(part: exp.Expression) -> Value:
         return _compile(part, columns, pointer)
 
+    _refuse_variants(node, pointer)
     kind = type(node)
     if kind is exp.Paren:
         return sub(node.this)
@@ -137,6 +158,20 @@ def _compile(node: exp.Expression, columns: set[str], pointer: str) -> Value:
     return _special(node, sub, columns, pointer)
 
 
+def _refuse_variants(node: exp.Expression, pointer: str) -> None:
+    """The parser marks `rpad`, `ltrim`, `BETWEEN SYMMETRIC` or `TRY_CAST` on the node of the function that is offered: what is marked
+    and not computed here is refused, never computed as if it were not there.
+    """
+    kind = type(node)
+    marked = {name for name, part in node.args.items() if part and not isinstance(part, exp.Expression | list)}
+    strange = marked - _COMPUTED.get(kind, frozenset())
+    if strange or kind is exp.TryCast or (kind is exp.Pad and not node.args["is_left"]):
+        _refuse(
+            f"{node.sql(dialect='duckdb')[:60]} is not computed in this variant; write it with the functions listed",
+            pointer,
+        )
+
+
 def _column(name: str) -> Value:
     def value(row: Row) -> Any:
         found = row.get(name)
@@ -158,8 +193,8 @@ def _special(node: exp.Expression, sub: Callable[[Any], Value], columns: set[str
         value, low, high = sub(node.this), sub(node.args["low"]), sub(node.args["high"])
         return _and(_comparison(operator.ge, value, low), _comparison(operator.le, value, high))
     if isinstance(node, exp.Like) and isinstance(node.expression, exp.Literal) and node.expression.is_string:
-        inner, matcher = sub(node.this), compile_like(node.expression.this)
-        return lambda row: None if (found := inner(row)) is None else matcher(as_text(found))
+        inner, matcher, liked = sub(node.this), compile_like(node.expression.this), not node.args.get("negate")
+        return lambda row: None if (found := inner(row)) is None else matcher(as_text(found)) is liked
     if isinstance(node, exp.DPipe):
         left, right = sub(node.this), sub(node.expression)
         return lambda row: _joined(left(row), right(row))
@@ -170,16 +205,22 @@ def _special(node: exp.Expression, sub: Callable[[Any], Value], columns: set[str
         if target is not None:
             inner, wanted = sub(node.this), target
             return lambda row: convert(inner(row), wanted)
+    if isinstance(node, exp.Pad):
+        return _call("lpad", node, sub, pointer)
     called = not isinstance(node, exp.Anonymous) and isinstance(node, exp.Func)
     name = (node.sql_name() if called else str(node.name)).lower()  # type: ignore[attr-defined]
     if isinstance(node, exp.Func) and name in FUNCTIONS:
-        arguments = [sub(part) for part in _arguments(node)]
-        function, counts = FUNCTIONS[name]
-        if len(arguments) not in counts:
-            _refuse(f"{name} takes {' or '.join(map(str, counts))} arguments", pointer)
-        return lambda row: function(*[argument(row) for argument in arguments])
+        return _call(name, node, sub, pointer)
     known = ", ".join(sorted(FUNCTIONS))
     _refuse(f"{type(node).__name__} ({node.sql()[:60]}) is not allowed here; functions: {known}", pointer)
+
+
+def _call(name: str, node: exp.Expression, sub: Callable[[Any], Value], pointer: str) -> Value:
+    arguments = [sub(part) for part in _arguments(node)]
+    function, counts = FUNCTIONS[name]
+    if len(arguments) not in counts:
+        _refuse(f"{name} takes {' or '.join(map(str, counts))} arguments", pointer)
+    return lambda row: function(*[argument(row) for argument in arguments])
 
 
 def _arguments(node: exp.Expression) -> list[exp.Expression]:

@@ -156,7 +156,6 @@ FUNCTIONS: Mapping[str, tuple[Callable[..., Any], tuple[int, ...]]] = {
     ),
     "split_part": (_strict(_split_part), (3,)),
     "lpad": (_strict(_pad), (3,)),
-    "pad": (_strict(_pad), (3,)),
     "starts_with": (_strict(lambda text, start: as_text(text).startswith(as_text(start))), (2,)),
     "abs": (_strict(lambda value: abs(as_number(value))), (1,)),
     "round": (_strict(_rounded), (1, 2)),
