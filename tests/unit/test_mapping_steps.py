@@ -12,6 +12,7 @@ import pytest
 from app.datasets.mapping.codes import CROSSWALK_SCHEMA, REGION_SCHEMA, InMemoryCodeBook
 from app.datasets.mapping.compile import compile_field
 from app.datasets.mapping.rules import StepReject
+from app.datasets.mapping.steps import STEPS
 from app.datasets.mapping.steps.contract import StepContext
 from app.errors import ExpressionForbidden, MappingInvalid
 from app.schemas import registry
@@ -141,3 +142,38 @@ def test_a_variant_that_is_not_computed_is_refused_and_never_taken_for_another(t
 )
 def test_what_is_offered_is_computed_as_sql_does(text: str, expected: str) -> None:
     assert value("wilayah", "nama", {"expr": text}, x="Kec. Keling") == expected
+
+
+ODD = [[], [[]], {}, {1: 2}, None, 7, True, "x", [None], {"a": []}]
+
+
+def _options_of(step: str) -> list[str]:
+    """The options that a step says it knows."""
+    try:
+        value("wilayah", "nama", {"from": "x", step: {"?": 1}}, x="a")
+    except MappingInvalid as refused:
+        known = refused.detail.partition("known: ")[2]
+        return [name.strip() for name in known.split(",") if name]
+    except StepReject:
+        pass
+    return []
+
+
+@pytest.mark.parametrize("step", [*STEPS, "each"])
+def test_options_of_a_wrong_form_are_refused_at_their_place_and_never_fail_otherwise(step: str) -> None:
+    whole: list[Any] = [*ODD, *({name: odd} for name in _options_of(step) for odd in ODD)]
+    whole += [{"level": "kecamatan", "parent": "33.20", "strip": odd} for odd in (None, "KEC. ", [1])]
+    refused = 0
+    for options in whole:
+        try:
+            value("wilayah", "nama", {"from": "x", step: options}, x="a")
+        except MappingInvalid as error:
+            refused += error.errors[0].pointer.startswith(f"/fields/nama/{step}")
+        except StepReject:
+            pass
+    assert refused
+
+
+def test_strip_is_a_list_and_never_taken_letter_by_letter() -> None:
+    with pytest.raises(MappingInvalid, match="strip is a list of texts"):
+        value("satuan_pendidikan", "kode_wilayah", {"from": "x", "lookup": {"level": "kecamatan", "parent": "33.20", "strip": "KEC. "}}, x="a")  # fmt: skip

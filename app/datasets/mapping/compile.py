@@ -93,15 +93,16 @@ def _otherwise(given: Mapping[str, Any], context: StepContext) -> str:
 
 def _step(name: str, options: Any, context: StepContext) -> Step:
     here = context.at(name)
-    if name == "each":
-        return _each(options, here)
-    builder = STEPS.get(name)
+    builder = _each if name == "each" else STEPS.get(name)
     if builder is None:
         near = difflib.get_close_matches(name, [*STEPS, "each"], n=1)
         here.refuse(
             f"unknown step {name}; " + (f"did you mean {near[0]}?" if near else f"steps: {', '.join(STEPS)}, each")
         )
-    return builder(options, here)
+    try:
+        return builder(options, here)
+    except (TypeError, AttributeError):  # what a manifest gives may be anything: a list where a word is wanted
+        here.refuse(f"an option has the wrong form: {str(options)[:80]}")
 
 
 def _stepped(value: Value, steps: list[Step]) -> Value:

@@ -64,7 +64,10 @@ def lookup(given: Any, context: StepContext) -> Step:
     level, parent, column = options.get("level"), options.get("parent"), options.get("parent_from")
     if level not in _LEVELS:
         context.refuse(f"lookup needs level: {', '.join(_LEVELS)}")
-    strips = [upper(str(word)) for word in options.get("strip", [])]
+    words = options.get("strip", [])
+    if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
+        context.at("strip").refuse('strip is a list of texts, such as ["KEC. "]')
+    strips = [upper(word) for word in words]
     if column is not None:
         context.columns.add(column)
     book = context.codes
