@@ -13,7 +13,7 @@ from pydantic import Field
 from app.api.audit.exchange_filters import moment
 from app.api.audit.guardian_wire import ActorAnswer, IncidentBody, IncidentChange
 from app.api.layer.answers import Answer, Id, Moment, Name, Whole
-from app.api.layer.bodies import answer, as_seen, read_model
+from app.api.layer.bodies import answer, as_seen, read_model, tagged
 from app.api.layer.dependencies import exchange, only_parameters, services
 from app.api.layer.resource import GUARDIANS, STEWARDS, Resource, Rule
 from app.audit.read import incidents as stored
@@ -200,7 +200,7 @@ async def change_incident(incident: str, request: Request) -> Response:
     zone = state.settings.zone
     expected = as_seen(request, f"incident {incident}", partial(_document, zone=zone), required=True)
     moved = await incidents.move(state, exchange(request), incident, body.state, expected=expected)
-    return answer(_document(moved, zone))
+    return tagged(_document(moved, zone))
 
 
 @routes.post(

@@ -13,7 +13,7 @@ from app.access import agreements
 from app.access.agreements import Agreement, EffectiveState, Expected, Terms
 from app.access.principals import Principal
 from app.api.layer.answers import Answer, Id, Moment, Name
-from app.api.layer.bodies import answer, as_seen, read_model
+from app.api.layer.bodies import answer, as_seen, read_model, tagged
 from app.api.layer.dependencies import exchange, only_parameters, principal, services
 from app.api.layer.resource import READ, STEWARDS, Resource, Rule
 from app.api.layer.wire import AgreementBody, ReasonBody
@@ -221,7 +221,7 @@ async def propose_agreement(request: Request) -> Response:
         masks=body.masks,
     )
     made = await agreeing.propose(state, exchange(request), terms, agreement_id=body.id)
-    return answer(_document(made, today(state)), 201, {"location": f"/v1/agreements/{made.id}"})
+    return tagged(_document(made, today(state)), 201, {"location": f"/v1/agreements/{made.id}"})
 
 
 @routes.get("/agreements/{agreement}", READ, summary="One agreement", answer=AgreementAnswer, example=_APPROVED)
@@ -245,7 +245,7 @@ async def approve_agreement(agreement: str, request: Request) -> Response:
     """First the provider's steward, then the walidata: the agreement is active from its first day."""
     state = services(request)
     made = await agreeing.approve(state, exchange(request), agreement, expected=_as_seen(request, agreement))
-    return answer(_document(made, today(state)))
+    return tagged(_document(made, today(state)))
 
 
 @routes.post(
@@ -261,7 +261,7 @@ async def end_agreement(agreement: str, request: Request) -> Response:
     """By a steward of either side or the walidata, before its last day; also withdraws a proposal."""
     body, state = read_model(request, ReasonBody), services(request)
     made = await agreeing.end(state, exchange(request), agreement, body.reason, expected=_as_seen(request, agreement))
-    return answer(_document(made, today(state)))
+    return tagged(_document(made, today(state)))
 
 
 @routes.post(
@@ -279,7 +279,7 @@ async def revoke_agreement(agreement: str, request: Request) -> Response:
     made = await agreeing.revoke(
         state, exchange(request), agreement, body.reason, expected=_as_seen(request, agreement)
     )
-    return answer(_document(made, today(state)))
+    return tagged(_document(made, today(state)))
 
 
 def _open_access(state: Services, caller: Principal) -> list[dict[str, Any]]:

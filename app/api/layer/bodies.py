@@ -199,6 +199,12 @@ def answer(document: Any, status: int = 200, headers: Mapping[str, str] | None =
     return Response(written(document), status, dict(headers or {}), JSON)
 
 
+def tagged(document: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """The answer of a change that is what a read answers from now on, with the tag that the next change names."""
+    body = written(document)
+    return Response(body, status, {**(headers or {}), "etag": tag_of_bytes(body)}, JSON)
+
+
 def written(document: Any) -> bytes:
     """JSON as it is sent."""
     if isinstance(document, BaseModel):

@@ -159,11 +159,14 @@ class Capture:
         return True
 
     @property
+    def told_size(self) -> int:
+        """Bytes of the answer that the caller gets, before any coding: what its entry counts."""
+        return self.size if self._part is None else self._part[1] - self._part[0]
+
+    @property
     def sent_size(self) -> int:
         """Bytes that are sent."""
-        if self._part is not None:
-            return self._part[1] - self._part[0]
-        return self.size if self._coded is None else self._coded.size
+        return self.told_size if self._coded is None else self._coded.size
 
     def content_digest(self) -> str | None:
         """`Content-Digest` (RFC 9530) of what is sent; None where nothing is."""

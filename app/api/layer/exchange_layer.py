@@ -49,7 +49,6 @@ log = structlog.get_logger("simpul.api")
 _UPLOAD_SECONDS = 3600.0
 _CLIENT_GONE = 499
 _LEAST_ERROR = 400
-_OK = 200
 _API_VERSION = (b"api-version", b"1.0.0")
 _LIVE = "/health/live"
 _FULL = "all places, or your share of them, are taken; try again in a moment"
@@ -386,7 +385,7 @@ class _Call:
             await exchange.close(
                 self.services.log,
                 status=capture.status,
-                size=capture.size if capture.status == _OK else capture.sent_size,
+                size=capture.told_size,
                 commitment=commitment if capture.size else None,
             )
         except (EntryInvalid, EntryTooLarge) as error:

@@ -14,7 +14,7 @@ from starlette.requests import ClientDisconnect
 
 from app.access.principals import require_agency
 from app.api.layer.answers import Answer, Digest, Id, Moment, Name, Numbered, Whole
-from app.api.layer.bodies import answer, as_seen, plain_body, read_model
+from app.api.layer.bodies import answer, as_seen, plain_body, read_model, tagged
 from app.api.layer.dependencies import condition, exchange, only_parameters, principal, services
 from app.api.layer.resource import ADMINS, READ, STEWARDS, Resource, Rule, json_content
 from app.api.layer.wire import AgencyBody, AgencyChange
@@ -142,7 +142,7 @@ async def create_agency(request: Request) -> Response:
     under_way = exchange(request)
     under_way.tells(agency=body.id)
     made = await act(services(request), under_way, lambda connection: agencies.create_agency(connection, draft))
-    return answer(_document(made, full=True), 201, {"location": f"/v1/agencies/{made.id}"})
+    return tagged(_document(made, full=True), 201, {"location": f"/v1/agencies/{made.id}"})
 
 
 @routes.get("/{agency}", READ, summary="One agency", answer=AgencyAnswer, example=_AGENCY)
@@ -180,7 +180,7 @@ async def change_agency(agency: str, request: Request) -> Response:
     made = await act(
         services(request), under_way, lambda found: agencies.update_agency(found, agency, changes, expected=expected)
     )
-    return answer(_document(made, full=True))
+    return tagged(_document(made, full=True))
 
 
 @routes.get(

@@ -12,7 +12,7 @@ from app.access import clients, source_secrets
 from app.access.clients import Client, ClientDraft
 from app.access.principals import Role, require_agency
 from app.api.layer.answers import Answer, Id, Moment, Name
-from app.api.layer.bodies import answer, as_seen, read_model
+from app.api.layer.bodies import answer, as_seen, read_model, tagged
 from app.api.layer.dependencies import condition, exchange, only_parameters, principal, services
 from app.api.layer.resource import ADMINS, STEWARDS, Resource, Rule, json_content
 from app.api.layer.wire import ClientBody, ClientChange, SecretBody
@@ -152,7 +152,7 @@ async def change_client(client: str, request: Request) -> Response:
         under_way,
         lambda found: clients.set_disabled(found, client, disabled=body.disabled, expected=expected),
     )
-    return answer(_document(made))
+    return tagged(_document(made))
 
 
 @routes.post(

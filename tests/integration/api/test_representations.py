@@ -67,7 +67,7 @@ def test_a_change_says_which_state_it_means(admin: httpx.Client) -> None:
     assert done.status_code == 200
     assert (late.status_code, late.json()["code"]) == (412, "precondition_failed")
     assert now.json()["contact"] == "satu@jepara.example"
-    assert now.headers["etag"] == late.json()["etag"] != first.headers["etag"]
+    assert done.headers["etag"] == now.headers["etag"] == late.json()["etag"] != first.headers["etag"]
 
 
 def test_clients_are_changed_as_seen(gateway: RunningGateway, admin: httpx.Client) -> None:
