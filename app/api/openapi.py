@@ -9,6 +9,9 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 
+from app.api.conditional import CONTENT_RANGE
+from app.api.conditional import STATUSES as CONDITIONAL
+from app.api.conditional import describe as describe_conditions
 from app.api.layer.answers import ANSWERS
 from app.api.layer.problems import PROBLEMS
 from app.api.layer.resource import Resource, Rule
@@ -72,6 +75,7 @@ _HEADERS: dict[str, dict[str, Any]] = {
     "ETag": _header("Entity tag: send it in If-None-Match to read again, in If-Match to change", 200),
     "Content-Encoding": _header("`gzip` or `br` where Accept-Encoding asks for it", 10),
     "Accept-Ranges": _header("`bytes`: parts can be asked for with Range", 10),
+    "Content-Range": CONTENT_RANGE,
     "Link": _header("The next page (`next`) and the receipt of the exchange (`receipt`)", 10_000),
     "Location": _header("Where what was made is", 2000),
     "Preference-Applied": _header("The preferences of `Prefer` that were applied (RFC 7240)", 100),
@@ -127,7 +131,7 @@ def _add_components(document: dict[str, Any], resources: Sequence[Resource]) -> 
             schemas.update(record_components(schema))
     components["headers"] = _HEADERS
     components["responses"] = {
-        f"Problem{status}": _problem_response(status, text) for status, text in _STATUSES.items()
+        f"Problem{status}": _problem_response(status, text) for status, text in {**_STATUSES, **CONDITIONAL}.items()
     }
     components["responses"]["ProblemDefault"] = _problem_response("500", "Any other problem.")
     components["securitySchemes"] = {
@@ -208,6 +212,7 @@ def _complete_operation(rule: Rule | None, path: str, method: str, operation: di
         if status.startswith("2"):
             more = ["Location", "Retry-After"] if status == "202" else []
             response.setdefault("headers", {}).update(_sent([*headers, *more]))
+    describe_conditions(rule, method, operation)
     for status in statuses:
         responses.setdefault(status, {"$ref": f"#/components/responses/Problem{status}"})
     responses.setdefault("default", {"$ref": "#/components/responses/ProblemDefault"})

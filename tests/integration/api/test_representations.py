@@ -173,3 +173,22 @@ def test_parts_of_a_result(admin: httpx.Client) -> None:
     behind = part(f"bytes={size}-")
     assert (behind.status_code, behind.json()["code"]) == (416, "range_not_satisfiable")
     assert behind.headers["content-range"] == f"bytes */{size}"
+
+
+def test_conditions_and_parts_are_documented_where_they_are_answered(admin: httpx.Client) -> None:
+    paths = admin.get("/openapi.json").json()["paths"]
+
+    def told(path: str, method: str) -> tuple[set[str], set[str]]:
+        operation = paths[path][method]
+        names = {one["name"] for one in operation.get("parameters", ()) if one.get("in") == "header"}
+        return names, set(operation["responses"])
+
+    names, statuses = told("/v1/agencies/{agency}", "patch")
+    assert ("If-Match" in names, {"412", "428"} <= statuses) == (True, True)
+    names, statuses = told("/v1/connectors/{connector}", "put")
+    assert ({"If-Match", "If-None-Match"} <= names, {"412", "428"} <= statuses) == (True, True)
+    names, statuses = told("/v1/jobs/{job}/result", "get")
+    assert ({"Range", "If-Range", "If-None-Match"} <= names, {"206", "304", "416"} <= statuses) == (True, True)
+    for path, item in paths.items():
+        if "get" in item:
+            assert "304" in item["get"]["responses"], path
