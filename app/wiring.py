@@ -33,6 +33,7 @@ from app.federation.reading.executor import Runtime
 from app.gateway.access import Gate
 from app.gateway.admission import Admission
 from app.gateway.exchange import Names
+from app.gateway.idempotency import IdempotencyKeys
 from app.gateway.jobs import JobMeans, JobRunner
 from app.gateway.notes import Notes
 from app.gateway.services import Services
@@ -125,6 +126,7 @@ def _services(
         notes=Notes(database, settings.quarantine_rows, metrics.store_failures.inc),
         unclosed=unclosed,
         jobs=JobRunner(means),
+        idempotency=IdempotencyKeys(database, seal, request_seconds=settings.request_seconds),
     )
 
 

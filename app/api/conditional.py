@@ -1,4 +1,7 @@
-"""What the document says of conditional requests and of parts (RFC 9110, sections 13 and 14). What is done: `layer/representation.py`."""
+"""What the document says of conditions and parts (RFC 9110, sections 13 and 14) and of idempotency keys.
+
+What is done: `layer/representation.py`, `layer/idempotency.py`.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +30,15 @@ _IF_MATCH = _parameter(
 )
 _RANGE = _parameter("Range", "One part of the result, by its first and last byte", "bytes=0-1048575")
 _IF_RANGE = _parameter("If-Range", "The tag of what the caller holds a part of: another one is answered whole", _TAG)
+_KEY = _parameter(
+    "Idempotency-Key",
+    "One name for one request, kept 24 hours: sent again with it, the request is not done again but answered as it was "
+    "(`Idempotency-Replayed`). Here it is heeded where `Prefer: respond-async` makes a job",
+    "6f1c2b9e-0a54-4a6e-9d3c-7f5f6c1f2a10",
+)
+_DONE_ONCE = {**_KEY, "description": _KEY["description"].partition(". Here")[0]}
 STATUSES: Final = {
+    "409": "It does not fit the present state, or the first request with this Idempotency-Key is not settled.",
     "412": "What stands there is not what the request's condition names.",
     "416": "The part is behind the end of the result; `Content-Range` tells its size.",
     "428": "The change does not say with `If-Match` which state it means.",
@@ -49,6 +60,7 @@ def describe(rule: Rule | None, method: str, operation: dict[str, Any]) -> None:
         parameters.append({**_IF_MATCH, "required": method == "patch"})
         parameters.extend([_ONLY_NEW] if method == "put" else [])
         _problems(responses, "412", *(["428"] if edits else []))
+    _describe_keys(rule, method, parameters, responses)
     if rule is not None and rule.op == "job.result":
         parameters.extend([_RANGE, _IF_RANGE])
         headers = {**responses["200"]["headers"], "Content-Range": {"$ref": "#/components/headers/Content-Range"}}
@@ -56,6 +68,18 @@ def describe(rule: Rule | None, method: str, operation: dict[str, Any]) -> None:
         _problems(responses, "416")
     if not parameters:
         del operation["parameters"]
+
+
+def _describe_keys(rule: Rule | None, method: str, parameters: list[dict[str, Any]], responses: dict[str, Any]) -> None:
+    acts = rule is not None and rule.recording == "admin" and method == "post"
+    makes_jobs = any(given["name"] == "Prefer" and "respond-async" in given["description"] for given in parameters)
+    if not acts and not makes_jobs:
+        return
+    parameters.append(_DONE_ONCE if acts else _KEY)
+    _problems(responses, "409")
+    for status, response in responses.items():
+        if status == "202" or (acts and status.startswith("2")):
+            response["headers"]["Idempotency-Replayed"] = {"$ref": "#/components/headers/Idempotency-Replayed"}
 
 
 def _problems(responses: dict[str, Any], *statuses: str) -> None:

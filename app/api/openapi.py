@@ -76,6 +76,7 @@ _HEADERS: dict[str, dict[str, Any]] = {
     "Content-Encoding": _header("`gzip` or `br` where Accept-Encoding asks for it", 10),
     "Accept-Ranges": _header("`bytes`: parts can be asked for with Range", 10),
     "Content-Range": CONTENT_RANGE,
+    "Idempotency-Replayed": _header("`true`: answered as the first request with this Idempotency-Key was", 4),
     "Link": _header("The next page (`next`) and the receipt of the exchange (`receipt`)", 10_000),
     "Location": _header("Where what was made is", 2000),
     "Preference-Applied": _header("The preferences of `Prefer` that were applied (RFC 7240)", 100),

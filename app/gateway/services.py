@@ -23,6 +23,7 @@ from app.federation.reading.executor import Runtime
 from app.gateway.access import Gate
 from app.gateway.admission import Admission
 from app.gateway.exchange import Names
+from app.gateway.idempotency import IdempotencyKeys
 from app.gateway.jobs import JobRunner
 from app.gateway.notes import Notes
 from app.gateway.plans import PlanCache
@@ -93,6 +94,7 @@ class Services:
     """What each client's requests put into the details of the log."""
     unclosed: Unclosed
     jobs: JobRunner
+    idempotency: IdempotencyKeys
     under_way: UnderWay = field(default_factory=UnderWay)
     plans: PlanCache = field(default_factory=PlanCache)
 
@@ -126,6 +128,7 @@ class Services:
                 await self.current.refresh()
                 await self.notes.follow()
                 await self.unclosed.close(self.log)
+                await self.idempotency.sweep()
             except StoreUnavailable as error:
                 log.warning("state_not_refreshed", code=error.code)
             except Exception as error:

@@ -106,6 +106,10 @@ class Capture:
             self._coded.close()
             self._coded = None
 
+    def chunks(self) -> Iterator[bytes]:
+        """The answer as it was made."""
+        return self._spool.chunks()
+
     def sealed(self) -> tuple[bytes, BodyCommitment]:
         """SHA-256 of the whole answer and its commitment, made once: neither depends on the form in which it is sent."""
         if self._sealed is None:

@@ -19,7 +19,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from app.api.layer.admittance import authenticate, forbidden, no_route
 from app.api.layer.capture import CHUNK_BYTES, Capture, read_whole
 from app.api.layer.formats import language_of
-from app.api.layer.headers import check_headers, rate_headers
+from app.api.layer.headers import by_name, check_headers, rate_headers
+from app.api.layer.idempotency import Once, once
 from app.api.layer.in_the_log import fault_told, request_shape
 from app.api.layer.methods import headers_only, options
 from app.api.layer.problems import problem_body, problem_headers
@@ -88,8 +89,7 @@ class ExchangeLayer:
             services.under_way.leave()
 
     async def _serve(self, services: Services, scope: Scope, receive: Receive, send: Send) -> None:
-        headers = {name: value for name, value in scope["headers"]}  # noqa: C416 - last one wins, as ASGI orders them
-        call = _Call(services, scope, receive, send, headers)
+        call = _Call(services, scope, receive, send, by_name(scope["headers"]))
         trace_by(lambda: call.trace)
         state = scope.setdefault("state", {})
         try:
@@ -159,6 +159,7 @@ class _Call:
         """Places of the process that this request holds."""
         self.template = ""
         self.allowance: Allowance | None = None
+        self.once: Once | None = None
         self.started = time.perf_counter()
 
     @functools.cached_property
@@ -244,6 +245,7 @@ class _Call:
                 self._fail(capture, SimpulError("work that this request waited for was cancelled", retryable=True))
             except Exception as caught:  # noqa: BLE001 - every fault must become a problem and an entry
                 self._fail(capture, self._as_error(caught))
+            await self._settle(capture)
             await self._close(capture, exchange)
             if capture.status != _CLIENT_GONE:
                 await self._release(capture, exchange)
@@ -292,14 +294,18 @@ class _Call:
         if role not in rule.roles:
             raise forbidden(rule, role)
         seconds = _UPLOAD_SECONDS if rule.upload else self.services.settings.request_seconds
-        self.scope["state"]["body"] = await self._body(upload=rule.upload, most=rule.body_bytes)
+        self.scope["state"]["body"] = body = await self._body(upload=rule.upload, most=rule.body_bytes)
         if rule.upload:
             self.receive = self._in_time(self.receive)
         else:
             self._work()
+        if isinstance(body, bytes) and self.exchange is not None:
+            self.once = once(self.services.idempotency, self.exchange, self.scope, self.headers, rule, body)
+        if self.once is not None and await self.once.replayed(capture):
+            return
         watch = Watch(self.receive)
-        try:
-            watch.arm(seconds, listen=not rule.upload)
+        try:  # what has a key is done to its end, whoever still listens: the same key then gets the answer
+            watch.arm(seconds, listen=not rule.upload and self.once is None)
             if rule.direct:
                 capture.take(await found.endpoint(Request(self.scope)))
             else:
@@ -323,6 +329,14 @@ class _Call:
         form = await capture.shape(self.headers, self.scope["method"])
         if form is not None:
             exchange.tells(sent_as=form)
+
+    async def _settle(self, capture: Capture) -> None:
+        """What stands under the key of this request from now on."""
+        if self.once is not None:
+            try:
+                await self.once.settle(capture)
+            except SimpulError as error:  # the key stays reserved: a repetition is told that the outcome is not known
+                log.warning("idempotency_key_not_settled", code=error.code, route=self.template)
 
     async def _body(self, *, upload: bool, most: int = 0) -> bytes | BodyTooLarge:
         """The body, read whole; its being too large is told only when somebody looks at it (403 comes before 413)."""

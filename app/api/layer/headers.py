@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 
 from starlette.types import Scope
@@ -12,7 +13,7 @@ from app.errors import RequestError
 _ONCE = frozenset(
     {
         b"authorization", b"simpul-purpose", b"simpul-agreement", b"simpul-mode", b"x-road-client", b"x-road-userid",
-        b"x-road-issue", b"x-road-represented-party", b"content-type", b"content-digest", b"if-match", b"dpop",
+        b"x-road-issue", b"x-road-represented-party", b"content-type", b"content-digest", b"idempotency-key", b"dpop",
     }
 )  # fmt: skip
 """Headers that say who asks and why: one that stands there twice is two answers."""
@@ -28,6 +29,17 @@ class HeaderTooLarge(RequestError):
     """More than the setting allows."""
 
     code = "header_too_large"
+
+
+def by_name(headers: Sequence[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
+    """The headers of a request; one on several lines is one list (RFC 9110, section 5.3)."""
+    found = dict(headers)
+    if len(found) == len(headers):
+        return found
+    lines: dict[bytes, list[bytes]] = {}
+    for name, value in headers:
+        lines.setdefault(name, []).append(value)
+    return {name: b", ".join(values) for name, values in lines.items()}
 
 
 def rate_headers(allowance: Allowance) -> list[tuple[bytes, bytes]]:
