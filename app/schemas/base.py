@@ -34,6 +34,7 @@ class SchemaMeta:
     title_en: str
     judul: str
     definisi: str
+    definition_en: str
     konsep: str
     ukuran: str
     satuan: str

@@ -21,6 +21,7 @@ class BatasWilayah(SharedSchema):
         title_en="Region boundaries",
         judul="Batas Wilayah Administrasi",
         definisi="Poligon batas wilayah administrasi pemerintahan",
+        definition_en="Polygons of the boundaries of administrative regions",
         konsep="Informasi geospasial tematik batas wilayah",
         ukuran="Luas wilayah",
         satuan="Kilometer persegi",

@@ -75,6 +75,7 @@ class DestinasiWisata(SharedSchema):
         title_en="Tourist destinations",
         judul="Daftar Destinasi Wisata",
         definisi="Tempat yang dikunjungi karena daya tarik wisatanya",
+        definition_en="Places that are visited for what attracts tourists there",
         konsep="Daya tarik wisata (UU 10/2009)",
         ukuran="Jumlah destinasi",
         satuan="Destinasi",

@@ -24,6 +24,7 @@ class FasilitasKesehatan(SharedSchema):
         title_en="Health facilities",
         judul="Daftar Fasilitas Pelayanan Kesehatan",
         definisi="Tempat yang digunakan untuk menyelenggarakan upaya pelayanan kesehatan",
+        definition_en="Places where health services are provided",
         konsep="Fasilitas pelayanan kesehatan (PP 47/2016)",
         ukuran="Jumlah fasilitas",
         satuan="Unit",

@@ -19,6 +19,7 @@ class HargaKomoditas(SharedSchema):
         title_en="Commodity prices",
         judul="Harga Komoditas Harian",
         definisi="Harga eceran komoditas pada tanggal dan tempat tertentu",
+        definition_en="Retail prices of commodities at a place on a day",
         konsep="Harga konsumen rata-rata hasil pencatatan di pasar",
         ukuran="Harga",
         satuan="Rupiah per satuan",

@@ -26,8 +26,9 @@ def record_schema(meta: SchemaMeta, fields: Mapping[str, FieldSpec]) -> dict[str
     return {
         "type": "object",
         "title": meta.title_en,
-        "description": meta.definisi,
+        "description": meta.definition_en,
         "x-judul": meta.judul,
+        "x-deskripsi": meta.definisi,
         "x-kunci": list(meta.key),
         "additionalProperties": False,
         "properties": {name: field_schema(spec) for name, spec in fields.items()},
@@ -82,7 +83,8 @@ def queryables_of(meta: SchemaMeta, fields: Mapping[str, FieldSpec]) -> dict[str
         "$schema": _DIALECT,
         "type": "object",
         "title": meta.title_en,
-        "description": meta.definisi,
+        "description": meta.definition_en,
+        "x-deskripsi": meta.definisi,
         "additionalProperties": False,
         "properties": {name: field_schema(fields[name]) for name in names}
         | {name: _place_schema(parts) for name, parts in places.items()},

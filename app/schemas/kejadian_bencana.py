@@ -77,6 +77,7 @@ class KejadianBencana(SharedSchema):
         title_en="Disaster events",
         judul="Kejadian Bencana",
         definisi="Peristiwa yang mengancam atau mengganggu kehidupan masyarakat",
+        definition_en="Events that threaten or disrupt the life of people",
         konsep="Bencana (UU 24/2007)",
         ukuran="Jumlah kejadian",
         satuan="Kejadian",

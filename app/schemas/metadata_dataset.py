@@ -53,6 +53,7 @@ class MetadataDataset(SharedSchema):
         title_en="Data set metadata",
         judul="Metadata Dataset Portal Data",
         definisi="Keterangan tentang dataset yang diterbitkan di portal data",
+        definition_en="Descriptions of datasets published on data portals",
         konsep="Metadata kegiatan dan variabel (Perpres 39/2019)",
         ukuran="Jumlah dataset",
         satuan="Dataset",

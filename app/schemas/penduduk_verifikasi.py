@@ -28,6 +28,7 @@ class PendudukVerifikasi(SharedSchema):
         title_en="Resident verification",
         judul="Verifikasi Data Penduduk",
         definisi="Pencocokan data seseorang dengan data kependudukan",
+        definition_en="Comparison of a person's data with the population register",
         konsep="Hak akses data kependudukan (Permendagri 102/2019)",
         ukuran="Hasil pencocokan",
         satuan="Orang",

@@ -31,6 +31,7 @@ class RealisasiApbd(SharedSchema):
         title_en="Regional budget realisation",
         judul="Realisasi Anggaran Pendapatan dan Belanja Daerah",
         definisi="Anggaran dan realisasi APBD pemerintah daerah sampai tanggal batas",
+        definition_en="Budget of the regional government and what was realised of it up to a day",
         konsep="Laporan realisasi anggaran (PP 12/2019)",
         ukuran="Nilai anggaran dan realisasi",
         satuan="Rupiah",

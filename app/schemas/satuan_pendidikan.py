@@ -23,6 +23,7 @@ class SatuanPendidikan(SharedSchema):
         title_en="Schools",
         judul="Daftar Satuan Pendidikan",
         definisi="Kelompok layanan pendidikan formal dan nonformal pada setiap jenjang",
+        definition_en="Institutions of formal and non-formal education at every level",
         konsep="Satuan pendidikan (UU 20/2003)",
         ukuran="Jumlah satuan pendidikan",
         satuan="Unit",

@@ -22,6 +22,7 @@ class StatistikIndikator(SharedSchema):
         title_en="Statistical indicators",
         judul="Nilai Indikator Statistik Daerah",
         definisi="Nilai indikator pembangunan menurut wilayah dan tahun",
+        definition_en="Values of development indicators by region and year",
         konsep="Indikator statistik dasar dan sektoral",
         ukuran="Nilai indikator",
         satuan="Menurut indikator",

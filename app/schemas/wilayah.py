@@ -37,6 +37,7 @@ class Wilayah(SharedSchema):
         title_en="Administrative regions",
         judul="Kode dan Nama Wilayah Administrasi Pemerintahan",
         definisi="Wilayah administrasi pemerintahan menurut kode Kementerian Dalam Negeri",
+        definition_en="Administrative regions by the codes of the Ministry of Home Affairs",
         konsep="Pembagian wilayah negara ke dalam provinsi, kabupaten/kota, kecamatan, dan desa/kelurahan",
         ukuran="Jumlah wilayah",
         satuan="Wilayah",

@@ -23,6 +23,7 @@ class WilayahPadanan(SharedSchema):
         title_en="Region code crosswalk",
         judul="Padanan Kode Wilayah Antarsistem",
         definisi="Pasangan kode wilayah suatu sistem dengan kode wilayah Kemendagri",
+        definition_en="Pairs of a region code of some system and that of the Ministry of Home Affairs",
         konsep="Kode referensi (Perpres 39/2019): satu wilayah, banyak kode",
         ukuran="Jumlah pasangan kode",
         satuan="Pasangan",

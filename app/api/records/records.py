@@ -227,7 +227,7 @@ def _add_routes(schema: SchemaDef) -> None:
         list_records,
         name=f"list_{name}",
         summary=f"List {title}",
-        description=f"{schema.meta.definisi}\n\nFiltered, globally sorted and paged over all agencies that provide it. "
+        description=f"{schema.meta.definition_en}.\n\nFiltered, globally sorted and paged over all agencies that provide it. "
         "Use `search` when the filter is long.",
         responses=responses,
         openapi_extra={"parameters": docs.query_parameters(schema) + headers},
