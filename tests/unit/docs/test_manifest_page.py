@@ -216,7 +216,9 @@ def test_every_word_that_a_key_may_be_is_told() -> None:
     words = words_of()
 
     assert ("Source: `rest`", "rest", "paging.kind") in words
-    assert [(key, word) for key, listed in words.items() for word in listed if f"`{word}`" not in texts[key].prose] == []
+    assert [
+        (key, word) for key, listed in words.items() for word in listed if f"`{word}`" not in texts[key].prose
+    ] == []
 
 
 def lines_of() -> list[tuple[str, str, str]]:
