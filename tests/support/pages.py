@@ -9,6 +9,7 @@ from pathlib import Path
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 _HEADING = re.compile(r"^(#{1,4}) (.+)$")
+_BORDER = re.compile(r"(?<!\\)\|")
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -45,3 +46,11 @@ def sections(page: str) -> tuple[Section, ...]:
         part = heading[2] if len(heading[1]) <= 2 else part
         found.append((part, heading[2], []))
     return tuple(Section(part, heading, "\n".join(lines) + "\n") for part, heading, lines in found)
+
+
+def table_rows(text: str) -> list[list[str]]:
+    """The cells of every row of the tables in a text, without heads and rules; an escaped bar is no border."""
+    rows = [line for line in text.splitlines() if line.startswith("|")]
+    cells = [[cell.strip() for cell in _BORDER.split(line)[1:-1]] for line in rows]
+    rules = [place for place, line in enumerate(rows) if set(line) <= set("|-: ")]
+    return [line for place, line in enumerate(cells) if place not in rules and place + 1 not in rules]
