@@ -54,7 +54,7 @@ src = ast.parse(Path(__file__).resolve().parents[1].joinpath("app/connectors/cap
 cls = [n for n in src.body if isinstance(n, ast.ClassDef)][0]
 L = [
     "# Connectors\n",
-    "A connector is data: a manifest that names a source and maps its fields to a shared schema. How to write one: [connect an agency](../how-to/connect-an-agency.md).\n",
+    "A connector is data: a manifest that names a source and maps its fields to a shared schema. How to write one: [connect an agency](../how-to/connect-an-agency.md); every key and step with an example: [manifest](manifest.md).\n",
     "## Kinds\n",
     "| kind | reads |",
     "|---|---|",
