@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shutil
 import signal
 import subprocess
 import time
@@ -156,3 +158,24 @@ def test_python(tmp_path: Path, demo: dict[str, str]) -> None:
     made = {"MYPYPATH": str(tmp_path / "made"), "PYTHONPATH": str(tmp_path / "made")}
     run([str(programs_of / "mypy"), "--strict", "--no-error-summary", str(driver)], tmp_path, made)
     compare(run([str(programs_of / "python"), "-W", "error", str(driver)], tmp_path, {**made, **demo}), demo)
+
+
+def test_typescript(tmp_path: Path, demo: dict[str, str]) -> None:
+    modules = TOOLS / "node_modules"
+    for name in ("tour.ts", "tsconfig.json"):
+        shutil.copy(DRIVERS / name, tmp_path)
+    (tmp_path / "package.json").write_text('{"type": "module"}')
+    (tmp_path / "node_modules").symlink_to(modules)
+    said = run(
+        [
+            str(modules / ".bin" / "openapi-typescript"),
+            str(DOCUMENT),
+            "--default-non-nullable=false",
+            f"--output={tmp_path / 'simpul.d.ts'}",
+        ],
+        tmp_path,
+        {"NO_COLOR": "1"},
+    )
+    assert re.fullmatch(r"✨ openapi-typescript 7\.13\.0\n🚀 .* \[.+s\]", said.strip()), said
+    run([str(modules / ".bin" / "tsc"), "--project", "."], tmp_path)
+    compare(run(["node", "tour.js"], tmp_path, demo), demo)
