@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from urllib.parse import parse_qsl
 
 from fastapi import Request, Response
-from pydantic import Field
+from pydantic import ConfigDict, Field
 from pydantic.json_schema import SkipJsonSchema
 
 from app.access.oauth import oauth_error, token_request
@@ -17,6 +17,7 @@ from app.api.layer.bodies import answer, media_type, raw_body
 from app.api.layer.dependencies import services
 from app.api.layer.problems import problem_of
 from app.api.layer.resource import PUBLIC, Resource, json_content
+from app.api.layer.wire import Wire
 from app.errors import AuthenticationError, RequestError, UnsupportedMediaType
 
 routes = Resource("", "access")
@@ -26,16 +27,7 @@ _FORM = {
         "required": True,
         "content": {
             "application/x-www-form-urlencoded": {
-                "schema": {
-                    "type": "object",
-                    "required": ["grant_type"],
-                    "properties": {
-                        "grant_type": {"type": "string", "enum": ["client_credentials"]},
-                        "client_id": {"type": "string", "maxLength": 64},
-                        "client_secret": {"type": "string", "maxLength": 256},
-                        "scope": {"type": "string", "maxLength": 200},
-                    },
-                },
+                "schema": {"$ref": "#/components/schemas/TokenBody"},
                 "example": {"grant_type": "client_credentials", "client_id": "rsud-simrs", "client_secret": "…"},
             }
         },
@@ -44,6 +36,20 @@ _FORM = {
 _FIELDS = 20
 
 Address = Annotated[str, Field(max_length=500, json_schema_extra={"format": "uri"})]
+
+
+class TokenBody(Wire):
+    """A request for a token, as a form; the credential may stand in the header instead."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    grant_type: Literal["client_credentials"]
+    client_id: Annotated[str, Field(max_length=64)] | SkipJsonSchema[None] = None
+    client_secret: Annotated[str, Field(max_length=256)] | SkipJsonSchema[None] = None
+    scope: Annotated[str, Field(max_length=200)] | SkipJsonSchema[None] = None
+
+
+routes.bodies.add(TokenBody)
 
 
 class TokenAnswer(Answer):

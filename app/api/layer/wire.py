@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, JsonSchemaValue, SkipJsonSchema, models_json_schema
-from pydantic_core.core_schema import DateSchema, FloatSchema, IntSchema, WithDefaultSchema
+from pydantic_core.core_schema import DateSchema, DictSchema, FloatSchema, IntSchema, WithDefaultSchema
 
 Slug = Annotated[str, Field(min_length=2, max_length=63, pattern=r"^[a-z0-9][a-z0-9-]{1,62}$")]
 Text = Annotated[str, Field(min_length=1, max_length=500)]
@@ -128,11 +128,17 @@ class ReasonBody(Wire):
 
 
 class _Components(GenerateJsonSchema):
-    """A default of null is none: an absent member says the same, and generated clients would send it."""
+    """A default of null or of an empty list is none: an absent member says the same, and generated clients would send it."""
 
     def default_schema(self, schema: WithDefaultSchema) -> JsonSchemaValue:
         made = super().default_schema(schema)
-        return {name: value for name, value in made.items() if name != "default" or value is not None}
+        return {name: value for name, value in made.items() if name != "default" or value not in (None, [])}
+
+    def dict_schema(self, schema: DictSchema) -> JsonSchemaValue:
+        made = super().dict_schema(schema)
+        if "propertyNames" in made:
+            made["propertyNames"] = {"type": "string", **made["propertyNames"]}
+        return made
 
     def int_schema(self, schema: IntSchema) -> JsonSchemaValue:
         return {"format": "int32", **super().int_schema(schema)}

@@ -20,7 +20,11 @@ _EXAMPLE_TIME = "2026-11-20T03:15:00Z"
 
 def component_name(schema: SchemaDef) -> str:
     """`FasilitasKesehatan` for `fasilitas_kesehatan`."""
-    return "".join(part.title() for part in schema.name.split("_"))
+    return _camel(schema.name)
+
+
+def _camel(name: str) -> str:
+    return "".join(part.title() for part in name.split("_"))
 
 
 def record_components(schema: SchemaDef) -> dict[str, Any]:
@@ -50,6 +54,8 @@ def record_components(schema: SchemaDef) -> dict[str, Any]:
     record.pop("examples", None)
     record["example"] = example_record(schema)
     name = component_name(schema)
+    record["title"] = name
+    parts = _part_components(name, record["properties"])
     page = {
         "type": "object",
         "description": f"Records of {schema.name} from all agencies that answered.",
@@ -63,7 +69,18 @@ def record_components(schema: SchemaDef) -> dict[str, Any]:
         },
         "example": example_page(schema),
     }
-    return {name: record, f"{name}Page": page}
+    return {name: record, f"{name}Page": page, **parts}
+
+
+def _part_components(name: str, properties: dict[str, Any]) -> dict[str, Any]:
+    """The objects within a record as components of their own, which its properties then refer to: clients name them so."""
+    parts = {}
+    for field, shape in properties.items():
+        if "properties" in shape.get("items", {}):
+            part = f"{name}{_camel(field)}"
+            parts[part] = {"title": part, **shape["items"]}
+            properties[field] = {**shape, "items": {"$ref": f"#/components/schemas/{part}"}}
+    return parts
 
 
 def example_record(schema: SchemaDef) -> dict[str, Any]:

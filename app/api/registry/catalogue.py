@@ -113,7 +113,9 @@ class QueryablesAnswer(Answer):
     type: Literal["object"]
     title: Line
     description: Prose
-    additional_properties: Literal[False] = Field(alias="additionalProperties")
+    additional_properties: bool = Field(
+        alias="additionalProperties", description="False: no other name may stand in a filter"
+    )
     properties: dict[Name, Free] = Field(max_length=500)
 
 

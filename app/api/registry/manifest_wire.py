@@ -72,9 +72,8 @@ class ManifestBody(Wire):
     licence: Annotated[str, Field(max_length=200)] | None = None
     source: ManifestSource
     read: ManifestRead | SkipJsonSchema[None] = None
-    fields: dict[Name, Any] | SkipJsonSchema[None] = Field(
+    fields: Annotated[dict[Name, Any], Field(max_length=500)] | SkipJsonSchema[None] = Field(
         default=None,
-        max_length=500,
         description="How each field of the schema is made: the name of a column, or an object of steps",
     )
     freshness: ManifestFreshness | None = None

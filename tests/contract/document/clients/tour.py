@@ -24,8 +24,6 @@ from simpul_client.models.explain_body import ExplainBody
 from simpul_client.models.explanation import Explanation
 from simpul_client.models.fasilitas_kesehatan_page import FasilitasKesehatanPage
 from simpul_client.models.groups_answer import GroupsAnswer
-from simpul_client.models.issue_token_body import IssueTokenBody
-from simpul_client.models.issue_token_body_grant_type import IssueTokenBodyGrantType
 from simpul_client.models.measure import Measure
 from simpul_client.models.measure_function import MeasureFunction
 from simpul_client.models.problem import Problem
@@ -34,6 +32,7 @@ from simpul_client.models.query_body import QueryBody
 from simpul_client.models.schemas_answer import SchemasAnswer
 from simpul_client.models.search_body import SearchBody
 from simpul_client.models.token_answer import TokenAnswer
+from simpul_client.models.token_body import TokenBody
 from simpul_client.types import Unset
 
 URL = os.environ["SIMPUL_URL"]
@@ -50,9 +49,7 @@ def typed(kind: type[Found], answer: object) -> Found:
 
 
 def signed_in(name: str) -> tuple[AuthenticatedClient, TokenAnswer]:
-    body = IssueTokenBody(
-        IssueTokenBodyGrantType.CLIENT_CREDENTIALS, os.environ[f"SIMPUL_{name}"], os.environ[f"SIMPUL_{name}_SECRET"]
-    )
+    body = TokenBody("client_credentials", os.environ[f"SIMPUL_{name}"], os.environ[f"SIMPUL_{name}_SECRET"])
     token = typed(TokenAnswer, issue_token.sync(client=Client(URL), body=body))
     return AuthenticatedClient(URL, token.access_token), token
 
