@@ -96,7 +96,7 @@ def parse(name: str, text: str) -> Page:
     lines = text.splitlines()
     before: Block | None = None
     for block in blocks(text):
-        if block.language in SHELLS:
+        if block.language in SHELLS and not block.info:
             raise PageError(f"{name}, line {block.line}: commands stand in ```console, behind `$ `")
         if block.language == "console":
             if block.info.startswith("not-run"):
