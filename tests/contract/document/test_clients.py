@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+<<<<<<< HEAD
 import re
 import shutil
 import signal
+=======
+>>>>>>> docs-run
 import subprocess
-import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,14 +18,12 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.support import programs
-from tests.support.ports import free_port
+from tests.support.demo import running_demo
 
 ROOT = Path(__file__).resolve().parents[3]
 DOCUMENT = ROOT / "openapi" / "simpul.json"
 DRIVERS = Path(__file__).parent / "clients"
 TOOLS = ROOT / "tools" / "contract"
-READY_SECONDS = 120
 RECORDS = "/v1/records/fasilitas-kesehatan"
 SQL = "SELECT jenis, count(*) AS n FROM fasilitas_kesehatan GROUP BY jenis ORDER BY jenis"
 TOLERATED = {
@@ -46,29 +46,14 @@ def tools() -> None:
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """Address and credentials of a running demo, as drivers find them in their environment."""
-    folder = tmp_path_factory.mktemp("clients") / "demo"
-    said = folder.with_suffix(".log")
-    with said.open("wb") as log:
-        command = [*programs.SIMPUL, "demo", "--dir", str(folder), "--port", str(free_port())]
-        process = programs.start(command, stdout=log, stderr=log)
-    try:
-        ends = time.monotonic() + READY_SECONDS
-        while "stop with Ctrl-C" not in said.read_text("utf-8"):
-            if process.poll() is not None or time.monotonic() > ends:
-                pytest.fail(f"no demo after {READY_SECONDS} s: {said.read_text('utf-8')[-4000:]}")
-            time.sleep(0.1)
-        credentials = json.loads((folder / "credentials.json").read_text("utf-8"))
-        secrets = {client["client_id"]: client["client_secret"] for client in credentials["clients"]}
+    with running_demo(tmp_path_factory.mktemp("clients") / "demo") as running:
         yield {
-            "SIMPUL_URL": credentials["base_url"],
+            "SIMPUL_URL": running.url,
             "SIMPUL_CLIENT": "rsud-portal",
-            "SIMPUL_CLIENT_SECRET": secrets["rsud-portal"],
+            "SIMPUL_CLIENT_SECRET": running.secrets["rsud-portal"],
             "SIMPUL_AUDITOR": "rsud-auditor",
-            "SIMPUL_AUDITOR_SECRET": secrets["rsud-auditor"],
+            "SIMPUL_AUDITOR_SECRET": running.secrets["rsud-auditor"],
         }
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(timeout=60)
 
 
 def run(command: list[str], folder: Path, environment: Mapping[str, str] | None = None) -> str:

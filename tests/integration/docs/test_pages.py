@@ -1,0 +1,83 @@
+"""Every page of the documentation does what it says: its commands run against a demo and print what the page shows."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+import yaml
+
+from tests.support.demo import Demo, running_demo
+from tests.support.page_programs import Page, parse, run
+
+ROOT = Path(__file__).resolve().parents[3]
+DOCS = ROOT / "docs"
+PAGES = {
+    str(file.relative_to(DOCS)): parse(str(file.relative_to(ROOT)), file.read_text("utf-8"))
+    for file in DOCS.rglob("*.md")
+}
+RUN = sorted(name for name, page in PAGES.items() if page.steps)
+WITH_PHP = [name for name in RUN if PAGES[name].needs("php")]
+WITH_MANIFESTS = sorted(name for name, page in PAGES.items() if page.manifests)
+# Blocks that a test cannot run, each with its reason in the page.
+NOT_RUN = 3
+
+pytestmark = [pytest.mark.timeout(300)]
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+    with running_demo(tmp_path_factory.mktemp("pages") / ".simpul" / "demo") as running:
+        yield running
+
+
+def run_page(page: Page, demo: Demo, folder: Path, leave_out: str = "") -> None:
+    """In a folder that looks like the project's: its .venv, its examples, the running demo."""
+    absent = [program for program in ("bash", "curl", "jq", "node") if shutil.which(program) is None]
+    assert not absent, f"the pages need {', '.join(absent)}: install it"
+    (folder / ".venv").symlink_to(sys.prefix)
+    (folder / "examples").symlink_to(ROOT / "examples")
+    (folder / ".simpul").symlink_to(demo.folder.parent)
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("SIMPUL_", "PYTHON"))}
+    path = f"{Path(sys.prefix) / 'bin'}{os.pathsep}{os.environ['PATH']}"
+    environment = {**kept, "PATH": path, "LC_ALL": "C.UTF-8", "NO_PROXY": "*", "COLUMNS": "140"}
+    run(page, folder, environment, demo.url.removeprefix("http://"), leave_out)
+
+
+@pytest.mark.parametrize("name", RUN)
+def test_page(name: str, demo: Demo, tmp_path: Path) -> None:
+    run_page(PAGES[name], demo, tmp_path, leave_out="php")
+
+
+@pytest.mark.external
+@pytest.mark.parametrize("name", WITH_PHP)
+def test_page_with_php(name: str, demo: Demo, tmp_path: Path) -> None:
+    assert shutil.which("php") is not None, "the pages need php: install it"
+    run_page(PAGES[name], demo, tmp_path)
+
+
+@pytest.mark.parametrize("name", WITH_MANIFESTS)
+def test_manifests_of_a_page_are_accepted(name: str, demo: Demo) -> None:
+    admin = next(client for client in demo.secrets if "-admin-" in client)
+    with httpx.Client(base_url=demo.url, timeout=60, trust_env=False) as http:
+        answer = http.post("/oauth/token", data={"grant_type": "client_credentials"}, auth=(admin, demo.secrets[admin]))
+        http.headers["authorization"] = f"Bearer {answer.json()['access_token']}"
+        for line, manifest in PAGES[name].manifests:
+            document = {**manifest, "connector": f"{manifest['connector']}-halaman"}
+            body = yaml.safe_dump(document, sort_keys=False, allow_unicode=True)
+            headers = {"content-type": "application/yaml"}
+            put = http.put(f"/v1/connectors/{document['connector']}", content=body, headers=headers)
+            assert put.status_code in {200, 201}, f"{PAGES[name].name}, line {line}: {put.text}"
+            http.post(f"/v1/connectors/{document['connector']}/retire").raise_for_status()
+
+
+def test_what_is_not_run_is_little_and_says_why() -> None:
+    blocks = [(name, line, reason) for name, page in sorted(PAGES.items()) for line, reason in page.not_run]
+
+    assert [block for block in blocks if not block[2]] == []
+    assert len(blocks) == NOT_RUN, blocks
