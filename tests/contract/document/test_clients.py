@@ -198,3 +198,20 @@ def test_go(tmp_path: Path, demo: dict[str, str]) -> None:
     run(["go", "vet", "./..."], made)
     run(["go", "build", "-o", str(tmp_path / "program"), "./tour"], made)
     compare(run([str(tmp_path / "program")], tmp_path, demo), demo)
+
+
+def test_java_okhttp(tmp_path: Path, demo: dict[str, str]) -> None:
+    _java("okhttp", tmp_path / "made", demo)
+
+
+def _java(library: str, made: Path, demo: dict[str, str]) -> None:
+    need("javac", "a JDK, 17 or newer")
+    need("mvn", "Maven 3.8 or newer")
+    generate("java", f"java_{library}.yaml", made)
+    sources = made / "src" / "main" / "java"
+    for driver in ("Tour.java", f"{library}/Library.java"):
+        shutil.copy(DRIVERS / "java" / driver, sources)
+    maven = ["mvn", "--quiet", "--batch-mode", "--no-transfer-progress"]
+    run([*maven, "compile", "dependency:build-classpath", "-Dmdep.outputFile=classpath"], made)
+    classes = f"{made / 'target' / 'classes'}{os.pathsep}{(made / 'classpath').read_text('utf-8')}"
+    compare(run(["java", "-classpath", classes, "Tour"], made, demo), demo)
