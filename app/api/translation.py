@@ -23,11 +23,12 @@ _TITLE: Final = "title"
 _GIVEN: Final = frozenset({"example", "examples", "default", "enum", "const", "contact", "license"})
 """Members whose content is data and no text of ours."""
 _BLANK: Final = re.compile(r"\s+")
+_NAME: Final = re.compile(r"[a-z_]+(~[a-z_]+)*")
 _PARAGRAPHS: Final = re.compile(r"\n\s*\n")
 
 
 class Dictionary:
-    """Texts by their English form. `{}` in a text stands for one of `terms`, or for another text."""
+    """Texts by their English form. `{}` in a text stands for one of `terms`, or for a name."""
 
     def __init__(self, texts: Mapping[str, str], terms: Mapping[str, str]) -> None:
         self._texts = {**terms, **{_plain(english): own for english, own in texts.items() if "{}" not in english}}
@@ -44,10 +45,14 @@ class Dictionary:
             return found
         for pattern, own in self._patterns:
             fits = pattern.match(paragraph)
-            if fits is not None:
-                parts = [self._texts.get(part, part) for part in fits.groups()]
+            parts = [self._word(part) for part in fits.groups()] if fits is not None else [None]
+            if None not in parts:
                 return own.format(*parts)
         return None
+
+    def _word(self, part: str) -> str | None:
+        """A term, or a name of the contract, which is the same in every language."""
+        return self._texts.get(part) or (part if _NAME.fullmatch(part) else None)
 
     def translate(self, text: str) -> str:
         """The text paragraph by paragraph; what is not known stays as it is."""

@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-<<<<<<< HEAD
 import re
 import shutil
-import signal
-=======
->>>>>>> docs-run
 import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
