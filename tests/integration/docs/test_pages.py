@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -40,6 +41,8 @@ def run_page(page: Page, demo: Demo, folder: Path, leave_out: str = "") -> None:
     """In a folder that looks like the project's: its .venv, its examples, the running demo."""
     absent = [program for program in ("bash", "curl", "jq", "node") if shutil.which(program) is None]
     assert not absent, f"the pages need {', '.join(absent)}: install it"
+    curl = subprocess.run(["curl", "--help", "all"], stdout=subprocess.PIPE, text=True, check=True).stdout
+    assert "--json" in curl, "the pages need curl 7.82 or newer, for --json"
     (folder / ".venv").symlink_to(sys.prefix)
     (folder / "examples").symlink_to(ROOT / "examples")
     (folder / ".simpul").symlink_to(demo.folder.parent)
