@@ -37,13 +37,6 @@ _KEY = _parameter(
     "6f1c2b9e-0a54-4a6e-9d3c-7f5f6c1f2a10",
 )
 _DONE_ONCE = {**_KEY, "description": _KEY["description"].partition(". Here")[0]}
-STATUSES: Final = {
-    "409": "It does not fit the present state, or the first request with this Idempotency-Key is not settled.",
-    "412": "What stands there is not what the request's condition names.",
-    "416": "The part is behind the end of the result; `Content-Range` tells its size.",
-    "428": "The change does not say with `If-Match` which state it means.",
-}
-"""Problems that only these operations have."""
 CONTENT_RANGE: Final = {"description": "Which bytes of how many", "schema": {"type": "string", "maxLength": 64}}
 
 

@@ -10,33 +10,19 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 
 from app.api.conditional import CONTENT_RANGE
-from app.api.conditional import STATUSES as CONDITIONAL
 from app.api.conditional import describe as describe_conditions
 from app.api.layer.answers import ANSWERS
 from app.api.layer.problems import PROBLEMS
 from app.api.layer.resource import Resource, Rule
 from app.api.layer.wire import documents
 from app.api.records.examples import record_components
+from app.api.statuses import TEXTS, problems_of
 from app.schemas.registry import all_schemas
 
 VERSION = "1.0.0"
 _METHODS = ("get", "post", "put", "patch", "delete")
 _WHOLE = {"list", "search", "lookup", "match", "aggregate", "changes", "records.conflicts", "sql", "job.result"}
 """Operations whose answers say whether they are complete."""
-_STATUSES = {
-    "400": "The request cannot be read.",
-    "401": "No valid token.",
-    "403": "Not allowed; `rule` names the rule that denied.",
-    "404": "No such thing.",
-    "406": "The format asked for is not offered.",
-    "413": "Body or answer larger than a limit.",
-    "415": "The content type is not accepted.",
-    "422": "The values do not fit; `errors` names each place.",
-    "429": "Too many requests; wait for `Retry-After`.",
-    "500": "A fault in the gateway.",
-    "503": "A source, the log or the store is not available.",
-    "504": "Sources or the request ran out of time.",
-}
 
 
 def _header(text: str, most: int) -> dict[str, Any]:
@@ -131,9 +117,7 @@ def _add_components(document: dict[str, Any], resources: Sequence[Resource]) -> 
         if not schema.meta.lookup_only:
             schemas.update(record_components(schema))
     components["headers"] = _HEADERS
-    components["responses"] = {
-        f"Problem{status}": _problem_response(status, text) for status, text in {**_STATUSES, **CONDITIONAL}.items()
-    }
+    components["responses"] = {f"Problem{status}": _problem_response(status, text) for status, text in TEXTS.items()}
     components["responses"]["ProblemDefault"] = _problem_response("500", "Any other problem.")
     components["securitySchemes"] = {
         "oauth2": {
@@ -193,13 +177,7 @@ def _complete_operation(rule: Rule | None, path: str, method: str, operation: di
     headers = ["API-Version", "Content-Encoding", *_tag(rule, method)]
     if rule is None:
         operation["security"] = []
-        statuses: tuple[str, ...] = ("400", "401", "500", "503") if path.startswith("/oauth") else ("400", "500", "503")
-        if path.startswith("/log"):
-            statuses = ("404", *statuses)
     else:
-        statuses = tuple(_STATUSES)
-        if method == "get":
-            statuses = tuple(status for status in statuses if status not in {"413", "415"} or "/records/" in path)
         headers += ["RateLimit", "RateLimit-Policy"]
         if rule.recording != "none":
             headers += ["Exchange-Id", "Content-Digest", "Link"]
@@ -214,7 +192,7 @@ def _complete_operation(rule: Rule | None, path: str, method: str, operation: di
             more = ["Location", "Retry-After"] if status == "202" else []
             response.setdefault("headers", {}).update(_sent([*headers, *more]))
     describe_conditions(rule, method, operation)
-    for status in statuses:
+    for status in problems_of(rule, path, method, operation):
         responses.setdefault(status, {"$ref": f"#/components/responses/Problem{status}"})
     responses.setdefault("default", {"$ref": "#/components/responses/ProblemDefault"})
 

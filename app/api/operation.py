@@ -98,7 +98,7 @@ _METRICS: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "Metrics in the text format of Prometheus.",
         "content": {"text/plain": {"schema": {"type": "string", "maxLength": 16_777_216}}},
-    }
+    },
 }
 
 

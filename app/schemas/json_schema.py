@@ -84,7 +84,6 @@ def queryables_of(meta: SchemaMeta, fields: Mapping[str, FieldSpec]) -> dict[str
         "type": "object",
         "title": meta.title_en,
         "description": meta.definition_en,
-        "x-deskripsi": meta.definisi,
         "additionalProperties": False,
         "properties": {name: field_schema(fields[name]) for name in names}
         | {name: _place_schema(parts) for name, parts in places.items()},

@@ -12,7 +12,7 @@ import httpx
 
 from app.cli.instance import create_instance
 from app.settings import load_settings
-from tests.support import programs
+from tests.support import documented, programs
 from tests.support.ports import free_port
 
 READY_SECONDS = 90
@@ -20,11 +20,15 @@ TOKEN_SECONDS = 600
 
 
 class Session(httpx.Client):
-    """A client that changes whatever state it finds: it repeats a change that lacks `If-Match` with the ETag of the refusal."""
+    """A client that changes whatever state it finds: it repeats a change that lacks `If-Match` with the ETag of the refusal.
+
+    Every status that it gets must be one that the document lists for the operation.
+    """
 
     def request(self, method: str, url: Any, **more: Any) -> httpx.Response:
         """As `httpx.Client` does it."""
         answer = super().request(method, url, **more)
+        documented.check(answer.request.method, answer.request.url.raw_path.decode(), answer.status_code)
         if answer.status_code != httpx.codes.PRECONDITION_REQUIRED:
             return answer
         held = {**(more.pop("headers", None) or {}), "If-Match": "*"}

@@ -243,6 +243,7 @@ async def get_agreement(agreement: str, request: Request) -> Response:
 )
 async def approve_agreement(agreement: str, request: Request) -> Response:
     """First the provider's steward, then the walidata: the agreement is active from its first day."""
+    only_parameters(request)
     state = services(request)
     made = await agreeing.approve(state, exchange(request), agreement, expected=_as_seen(request, agreement))
     return tagged(_document(made, today(state)))

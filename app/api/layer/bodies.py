@@ -13,7 +13,7 @@ import orjson
 from fastapi import Request, Response
 from pydantic import BaseModel, ValidationError
 
-from app.api.layer.dependencies import condition, exchange
+from app.api.layer.dependencies import condition, exchange, only_parameters
 from app.audit.entry.members import EXCHANGE_OPS
 from app.conditions import tag_of_bytes
 from app.errors import BodyTooLarge, FieldError, MalformedJson, SimpulError, UnsupportedMediaType, ValidationFailed
@@ -150,8 +150,9 @@ def _small_members(asked: Any) -> dict[str, Any]:
     return {"members": dict(list(small.items())[:20]), "counts": dict(list(sizes.items())[:20])}
 
 
-def read_model(request: Request, model: type[Model]) -> Model:
-    """The body as this wire model; every fault names its JSON pointer."""
+def read_model(request: Request, model: type[Model], *parameters: str) -> Model:
+    """The body as this wire model, of a request with no query parameters but these; every fault names its JSON pointer."""
+    only_parameters(request, *parameters)
     return validated(model, read_json(request))
 
 

@@ -8,7 +8,7 @@ from fastapi import Path, Request, Response
 
 from app.api.layer.bodies import answer
 from app.api.layer.capture import SpooledResponse
-from app.api.layer.dependencies import exchange, principal, services
+from app.api.layer.dependencies import exchange, only_parameters, principal, services
 from app.api.layer.formats import applied
 from app.api.layer.resource import EVERYONE, Resource, Rule, json_content
 from app.api.records.examples import bulk
@@ -85,6 +85,7 @@ async def accepted(request: Request, form: str, run: Run) -> Response:
 )
 async def get_job(request: Request, job: JobId) -> Response:
     """State (`queued`, `running`, `done`, `failed`, `cancelled`), rows so far, what each agency did, where the result is."""
+    only_parameters(request)
     found = await _runner(request).find(principal(request), job)
     return answer(_shown(found), headers={"cache-control": "no-store"})
 
@@ -94,6 +95,7 @@ async def get_job(request: Request, job: JobId) -> Response:
 )
 async def cancel_job(request: Request, job: JobId) -> Response:
     """Stops the work at every source; a finished result is thrown away."""
+    only_parameters(request)
     await _runner(request).cancel(principal(request), job)
     return Response(status_code=204)
 
@@ -115,6 +117,7 @@ async def cancel_job(request: Request, job: JobId) -> Response:
 )
 async def get_job_result(request: Request, job: JobId) -> Response:
     """The bytes, with length and digest, for 24 hours and as long as the grants are those it was made under."""
+    only_parameters(request)
     under_way: Exchange = exchange(request)
     found, spool = await _runner(request).result(under_way, job)
     form = FORMS[found.form]

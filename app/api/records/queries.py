@@ -101,7 +101,7 @@ async def query_records(request: Request) -> Response:
     if chosen == "geojson":
         raise NotAcceptable("rows of a query have no place on a map; ask for another format, or for records")
     state, under_way = services(request), exchange(request)
-    body = read_model(request, QueryBody)
+    body = read_model(request, QueryBody, "f", "csv")
     if body.purpose is not None:
         purpose_given(under_way, body.purpose)
     partial: Partial = "allow" if prefers(request, "partial=allow") else "never"

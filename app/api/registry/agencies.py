@@ -223,6 +223,7 @@ async def put_file(agency: str, path: str, request: Request) -> Response:
     Readers see the old or the new bytes, never a mixture. The newest versions are kept, as many as the operator has room for
     (`SIMPUL_FILE_VERSIONS`, `SIMPUL_AGENCY_FILE_BYTES`); of older ones the list keeps the digest.
     """
+    only_parameters(request)
     caller, state, under_way = principal(request), services(request), exchange(request)
     require_agency(caller, agency)
     plain_body(request)

@@ -40,6 +40,7 @@ class SchemaSummary(Answer):
     title_id: Line
     title_en: Line
     definisi: Prose
+    definition_en: Prose
     tingkat_akses: Akses
     lookup_only: bool = Field(description="Persons: they are verified one by one, never listed")
     subject: Name | None = Field(description="Field that names the person, where the schema is about persons")
@@ -67,6 +68,7 @@ class SchemaMetadata(Answer):
     title_en: Line
     judul: Line
     definisi: Prose
+    definition_en: Prose
     konsep: Prose
     ukuran: Line
     satuan: Line
@@ -191,6 +193,7 @@ def _summary(schema: SchemaDef) -> dict[str, Any]:
         "title_id": meta.title_id,
         "title_en": meta.title_en,
         "definisi": meta.definisi,
+        "definition_en": meta.definition_en,
         "tingkat_akses": meta.tingkat_akses,
         "lookup_only": meta.lookup_only,
         "subject": meta.subject,

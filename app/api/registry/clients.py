@@ -164,6 +164,7 @@ async def change_client(client: str, request: Request) -> Response:
 )
 async def rotate_client(client: str, request: Request) -> Response:
     """For the walidata: a new secret, shown once; the old one and its tokens stop at once."""
+    only_parameters(request)
     expected = as_seen(request, f"client {client}", _document)
     under_way = exchange(request)
     under_way.tells(client={"id": client})

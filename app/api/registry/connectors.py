@@ -103,6 +103,7 @@ async def put_connector(connector: str, request: Request) -> Response:
     JSON or YAML. A manifest that has only `connector`, `agency` and `source` is a draft: `discover` then returns a filled
     skeleton. Every fault is told at once, each with its JSON pointer.
     """
+    only_parameters(request)
     if media_type(request) in _YAML:
         document: Any = _text(raw_body(request))
     elif media_type(request) == JSON:
@@ -132,6 +133,7 @@ async def check_connector(connector: str, request: Request) -> Response:
     rule with places, the share of nulls of each field, duplicate keys, columns found, paths never found. It fails when everything is
     rejected, or more than the manifest's `accept_rejects`.
     """
+    only_parameters(request)
     found = await work.check(services(request), exchange(request), connector)
     steps = [work.step_document(step) for step in found.steps]
     document = {"connector": connector, "revision": found.revision, "passed": found.passed, "steps": steps}
@@ -147,6 +149,7 @@ async def check_connector(connector: str, request: Request) -> Response:
 )
 async def discover_connector(connector: str, request: Request) -> Response:
     """Tables, columns, types, notes, and a manifest skeleton filled from them. A draft is enough."""
+    only_parameters(request)
     found, skeleton = await work.discover(services(request), exchange(request), connector)
     columns = [
         {
@@ -194,6 +197,7 @@ async def publish_connector(connector: str, request: Request) -> Response:
 
     A new dataset answers once the walidata has let it join its schema (`joined`; a walidata that publishes does so with it).
     """
+    only_parameters(request)
     body = validated(PublishBody, read_json(request)) if raw_body(request) else PublishBody()
     match, joins = condition(request), principal(request).role == "admin"
 
@@ -214,6 +218,7 @@ async def publish_connector(connector: str, request: Request) -> Response:
 )
 async def join_connector(connector: str, request: Request) -> Response:
     """By the walidata, once for each dataset and schema: from now on it is part of everybody's answers."""
+    only_parameters(request)
     match = condition(request)
 
     async def change(connection: Any) -> ConnectorRecord:
@@ -231,6 +236,7 @@ async def join_connector(connector: str, request: Request) -> Response:
 )
 async def suspend_connector(connector: str, request: Request) -> Response:
     """It stops answering at once; publish it again to resume."""
+    only_parameters(request)
     match = condition(request)
 
     async def change(connection: Any) -> ConnectorRecord:
@@ -248,6 +254,7 @@ async def suspend_connector(connector: str, request: Request) -> Response:
 )
 async def retire_connector(connector: str, request: Request) -> Response:
     """It ends for good; its revisions stay readable."""
+    only_parameters(request)
     match = condition(request)
 
     async def change(connection: Any) -> ConnectorRecord:
@@ -267,6 +274,7 @@ async def retire_connector(connector: str, request: Request) -> Response:
 )
 async def rollback_connector(connector: str, request: Request) -> Response:
     """A revision that was active before answers again."""
+    only_parameters(request)
     body, match = validated(RollbackBody, read_json(request)), condition(request)
 
     async def change(connection: Any) -> ConnectorRecord:

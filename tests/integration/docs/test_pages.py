@@ -18,9 +18,16 @@ from tests.support.page_programs import Page, parse, run
 
 ROOT = Path(__file__).resolve().parents[3]
 DOCS = ROOT / "docs"
+HELD_ELSEWHERE = {
+    "how-to/add-a-schema.md": "tests/unit/docs/test_add_a_schema_page.py",
+    "how-to/write-a-connector-kind.md": "tests/contract/connectors/test_how_to_kind.py",
+    "reference/manifest.md": "tests/unit/docs/test_manifest_page.py",
+}
+"""Pages whose code is a part of the gateway or of a manifest: a test of their own runs it."""
 PAGES = {
     str(file.relative_to(DOCS)): parse(str(file.relative_to(ROOT)), file.read_text("utf-8"))
     for file in DOCS.rglob("*.md")
+    if str(file.relative_to(DOCS)) not in HELD_ELSEWHERE
 }
 RUN = sorted(name for name, page in PAGES.items() if page.steps)
 WITH_PHP = [name for name in RUN if PAGES[name].needs("php")]
@@ -77,6 +84,13 @@ def test_manifests_of_a_page_are_accepted(name: str, demo: Demo) -> None:
             put = http.put(f"/v1/connectors/{document['connector']}", content=body, headers=headers)
             assert put.status_code in {200, 201}, f"{PAGES[name].name}, line {line}: {put.text}"
             http.post(f"/v1/connectors/{document['connector']}/retire").raise_for_status()
+
+
+@pytest.mark.parametrize(("name", "test"), HELD_ELSEWHERE.items())
+def test_a_page_that_is_not_run_here_is_read_by_its_own_test(name: str, test: str) -> None:
+    assert (DOCS / name).is_file()
+    assert Path(name).name in (ROOT / test).read_text("utf-8")
+    assert "```console" not in (DOCS / name).read_text("utf-8")
 
 
 def test_what_is_not_run_is_little_and_says_why() -> None:
