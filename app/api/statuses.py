@@ -44,7 +44,7 @@ _WHOLE: Final = frozenset({"list", "search", "lookup", "match", "aggregate", "ch
 _LARGE: Final = _WHOLE | {"job.result", "exchange.search", "quarantine", "log.entries", "subject.usage"} | _PROBES
 _CHANGES_STATE: Final = frozenset({"agency.change", "connector.put", "job.result"})
 """Beside POSTs that change something: what does not fit the present state is refused."""
-_OWN_TOKEN: Final = "/metrics"
+_SELF_GUARDED: Final = "/metrics"
 """Public by its path; the function itself asks for a token."""
 _NAMES_AGENCY: Final = frozenset({"agreement.propose", "client.create", "explain", "erasure.propose", "hold.place"})
 """Their bodies name things that may not be there."""
@@ -56,7 +56,7 @@ def problems_of(rule: Rule | None, path: str, method: str, operation: dict[str, 
     if "{" in path or (rule is not None and rule.op in _NAMES_AGENCY):
         found.add("404")
     if rule is None:
-        return sorted(found | ({"401", "403"} if path == _OWN_TOKEN else set()))
+        return sorted(found | ({"401", "403"} if path == _SELF_GUARDED else set()))
     found.update(_GOVERNED)
     if rule.roles != EVERYONE or (rule.recording == "outcome" and rule.op != "job.cancel"):
         found.add("403")

@@ -47,6 +47,8 @@ class SchemaMeta:
     tingkat_akses: Akses = "terbuka"
     lookup_only: bool = False
     subject: str | None = None
+    example_filter: str = ""
+    """A question in CQL2 that documentation shows; without one it shows a filter that holds of every record."""
 
     @property
     def slug(self) -> str:

@@ -30,6 +30,7 @@ class BatasWilayah(SharedSchema):
         produsen_data="Dinas Pekerjaan Umum dan Penataan Ruang",
         pembina="Badan Informasi Geospasial",
         level_penyajian="Kecamatan",
+        example_filter="kode_wilayah = '33.20'",
     )
 
     kode_wilayah: KodeWilayahAtauAsal = spec(

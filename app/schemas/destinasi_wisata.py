@@ -83,11 +83,12 @@ class DestinasiWisata(SharedSchema):
         frekuensi="Tahunan",
         produsen_data="Dinas Pariwisata dan Kebudayaan",
         level_penyajian="Destinasi (titik)",
+        example_filter="kode_wilayah = '33.20.06'",
     )
     soft_rules: ClassVar[tuple[SoftRule, ...]] = (*POSITION_RULES, *_PRICE_RULES)
 
-    id: Pengenal = spec("Pengenal", "Identifier", "Pengenal di sumber", "Identifier in the source", example="20")
-    nama: Nama = spec("Nama", "Name", "Nama destinasi", "Name of the destination", example="Taman Nasional Karimunjawa")
+    id: Pengenal = spec("Pengenal", "Identifier", "Pengenal di sumber", "Identifier in the source", example="1")
+    nama: Nama = spec("Nama", "Name", "Nama destinasi", "Name of the destination", example="Pantai Kartini")
     jenis: Annotated[list[Istilah], ItemsRule(semantic="DaftarIstilah", max_items=20)] | None = spec(
         "Jenis", "Kinds", "Jenis wisata", "Kinds of tourism", example=["Wisata Alam"], nullable=True
     )
@@ -96,21 +97,21 @@ class DestinasiWisata(SharedSchema):
         "Region code",
         "Kode wilayah Kemendagri tempat destinasi berada",
         "Region code of Kemendagri where the destination lies",
-        example="33.20.10",
+        example="33.20.06",
         nullable=True,
     )
     lat: Lintang | None = spec(
-        "Lintang", "Latitude", "Lintang WGS 84", "Latitude, WGS 84", example=-5.876247, nullable=True, unit="derajat"
+        "Lintang", "Latitude", "Lintang WGS 84", "Latitude, WGS 84", example=-6.589444, nullable=True, unit="derajat"
     )
     lng: Bujur | None = spec(
-        "Bujur", "Longitude", "Bujur WGS 84", "Longitude, WGS 84", example=110.435131, nullable=True, unit="derajat"
+        "Bujur", "Longitude", "Bujur WGS 84", "Longitude, WGS 84", example=110.646389, nullable=True, unit="derajat"
     )
     jam_buka: TeksPanjang | None = spec(
         "Jam buka",
         "Opening hours",
         "Jam buka sebagaimana tertulis",
         "Opening hours as written",
-        example="Setiap hari 07.00-17.00 WIB",
+        example="Setiap hari 07.00-17.00",
         nullable=True,
     )
     harga_tiket: Annotated[list[HargaTiket], ItemsRule(semantic="DaftarHargaTiket", max_items=50)] | None = spec(
@@ -136,7 +137,7 @@ class DestinasiWisata(SharedSchema):
         "Managing body",
         "Lembaga yang mengelola",
         "Body that runs the destination",
-        example="Balai Taman Nasional Karimunjawa",
+        example="Dinas Pariwisata dan Kebudayaan",
         nullable=True,
     )
     pengelola_nama: Teks | None = spec(

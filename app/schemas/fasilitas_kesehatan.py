@@ -32,6 +32,7 @@ class FasilitasKesehatan(SharedSchema):
         frekuensi="Tahunan",
         produsen_data="Dinas Kesehatan",
         level_penyajian="Fasilitas (titik)",
+        example_filter="jenis = 'puskesmas'",
     )
     soft_rules: ClassVar[tuple[SoftRule, ...]] = POSITION_RULES
 

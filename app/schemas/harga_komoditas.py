@@ -27,9 +27,10 @@ class HargaKomoditas(SharedSchema):
         frekuensi="Harian",
         produsen_data="Dinas Perindustrian dan Perdagangan",
         level_penyajian="Pasar atau wilayah",
+        example_filter="komoditas = 'Beras medium'",
     )
 
-    tanggal: Tanggal = spec("Tanggal", "Date", "Tanggal pencatatan", "Day of the record", example="2020-07-20")
+    tanggal: Tanggal = spec("Tanggal", "Date", "Tanggal pencatatan", "Day of the record", example="2026-11-01")
     kode_wilayah: KodeWilayahAtauAsal | None = spec(
         "Kode wilayah",
         "Region code",
@@ -43,10 +44,12 @@ class HargaKomoditas(SharedSchema):
         "Market",
         "Nama pasar; kosong untuk rata-rata wilayah",
         "Name of the market; null for the average of the region",
-        example="Pasar Jepara Satu",
+        example="Pasar Bangsri",
         nullable=True,
     )
-    komoditas: Istilah = spec("Komoditas", "Commodity", "Nama komoditas", "Name of the commodity", example="Telur Ayam")
+    komoditas: Istilah = spec(
+        "Komoditas", "Commodity", "Nama komoditas", "Name of the commodity", example="Beras medium"
+    )
     satuan: Istilah | None = spec(
         "Satuan", "Unit", "Satuan barang untuk harga ini", "Unit of goods for this price", example="kg", nullable=True
     )
@@ -55,7 +58,7 @@ class HargaKomoditas(SharedSchema):
         "Price",
         "Harga per satuan; kosong bila tidak ada harga",
         "Price per unit; null when there was none",
-        example="24950",
+        example="14300",
         nullable=True,
         unit="rupiah",
     )

@@ -85,6 +85,7 @@ class KejadianBencana(SharedSchema):
         frekuensi="Saat kejadian",
         produsen_data="Badan Penanggulangan Bencana Daerah",
         level_penyajian="Kejadian (titik)",
+        example_filter="jenis = 'gempa_bumi'",
     )
     soft_rules: ClassVar[tuple[SoftRule, ...]] = (
         SoftRule(
@@ -98,40 +99,40 @@ class KejadianBencana(SharedSchema):
     )
 
     id: Pengenal = spec(
-        "Pengenal", "Identifier", "Pengenal di sumber", "Identifier in the source", example="20220523193202"
+        "Pengenal", "Identifier", "Pengenal di sumber", "Identifier in the source", example="20251103-0412"
     )
     jenis: Istilah | None = spec(
         "Jenis", "Kind", "Jenis bencana", "Kind of disaster", example="gempa_bumi", nullable=True
     )
     waktu: Waktu = spec(
-        "Waktu", "Time", "Waktu kejadian dalam UTC", "Time of the event in UTC", example="2022-05-23T12:32:02Z"
+        "Waktu", "Time", "Waktu kejadian dalam UTC", "Time of the event in UTC", example="2025-11-02T21:12:33Z"
     )
     waktu_wib: WaktuWib | None = spec(
         "Waktu WIB",
         "Time in WIB",
         "Waktu yang sama dalam zona WIB (+07:00), sebagai teks",
         "The same instant in the zone WIB (+07:00), as text",
-        example="2022-05-23T19:32:02+07:00",
+        example="2025-11-03T04:12:33+07:00",
         nullable=True,
     )
     lat: Lintang | None = spec(
-        "Lintang", "Latitude", "Lintang WGS 84", "Latitude, WGS 84", example=-4.61, nullable=True, unit="derajat"
+        "Lintang", "Latitude", "Lintang WGS 84", "Latitude, WGS 84", example=-5.92, nullable=True, unit="derajat"
     )
     lng: Bujur | None = spec(
-        "Bujur", "Longitude", "Bujur WGS 84", "Longitude, WGS 84", example=102.75, nullable=True, unit="derajat"
+        "Bujur", "Longitude", "Bujur WGS 84", "Longitude, WGS 84", example=110.61, nullable=True, unit="derajat"
     )
     magnitudo: Magnitudo | None = spec(
-        "Magnitudo", "Magnitude", "Magnitudo gempa", "Magnitude of the quake", example=4.9, nullable=True, unit="M"
+        "Magnitudo", "Magnitude", "Magnitudo gempa", "Magnitude of the quake", example=4.1, nullable=True, unit="M"
     )
     kedalaman_km: KedalamanKm | None = spec(
-        "Kedalaman", "Depth", "Kedalaman pusat gempa", "Depth of the hypocentre", example=41.0, nullable=True, unit="km"
+        "Kedalaman", "Depth", "Kedalaman pusat gempa", "Depth of the hypocentre", example=12.0, nullable=True, unit="km"
     )
     wilayah_teks: Teks | None = spec(
         "Wilayah",
         "Area in words",
         "Keterangan lokasi dari sumber",
         "The place in the words of the source",
-        example="Pusat gempa berada di laut 25 km baratdaya Bengkulu Selatan",
+        example="28 km tenggara Karimunjawa",
         nullable=True,
     )
     dirasakan: Annotated[list[Dirasakan], ItemsRule(semantic="DaftarDirasakan", max_items=200)] | None = spec(
@@ -139,7 +140,7 @@ class KejadianBencana(SharedSchema):
         "Felt at",
         "Tempat yang merasakan dan skalanya",
         "Places where it was felt, with intensity",
-        example=[{"mmi_min": 3, "mmi_max": 4, "tempat": "Kepahiang"}],
+        example=[{"mmi_min": 3, "mmi_max": 3, "tempat": "Karimunjawa"}],
         nullable=True,
     )
     kode_wilayah: Annotated[list[KodeWilayah], ItemsRule(semantic="DaftarKodeWilayah", max_items=600)] | None = spec(

@@ -61,6 +61,7 @@ class MetadataDataset(SharedSchema):
         frekuensi="Saat dataset berubah",
         produsen_data="Dinas Komunikasi dan Informatika",
         level_penyajian="Dataset",
+        example_filter="org = 'Diskominfo'",
     )
 
     id: Pengenal = spec(
@@ -68,7 +69,7 @@ class MetadataDataset(SharedSchema):
         "Identifier",
         "Pengenal dataset di portal",
         "Identifier of the data set in the portal",
-        example="d910dcf4-e5e1-4ce3-b3c8-d59cf0491885",
+        example="ds-akip",
     )
     judul: TeksJudul = spec(
         "Judul",

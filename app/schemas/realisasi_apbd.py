@@ -39,6 +39,7 @@ class RealisasiApbd(SharedSchema):
         frekuensi="Bulanan",
         produsen_data="Badan Pengelolaan Keuangan dan Aset Daerah",
         level_penyajian="Pemerintah daerah",
+        example_filter="tahun = 2025",
     )
     row_rules: ClassVar[tuple[RowRule, ...]] = (
         RowRule(field="silpa", code="silpa_mismatch", needs=_BALANCE, holds=_silpa_holds),

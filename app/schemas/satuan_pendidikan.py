@@ -31,25 +31,26 @@ class SatuanPendidikan(SharedSchema):
         frekuensi="Semesteran",
         produsen_data="Dinas Pendidikan, Pemuda dan Olahraga",
         level_penyajian="Satuan pendidikan (titik)",
+        example_filter="bentuk = 'MI'",
     )
     soft_rules: ClassVar[tuple[SoftRule, ...]] = POSITION_RULES
 
     npsn: Npsn = spec(
-        "NPSN", "School number", "Nomor Pokok Sekolah Nasional", "National school number", example="20318292"
+        "NPSN", "School number", "Nomor Pokok Sekolah Nasional", "National school number", example="20398000"
     )
-    nama: Nama = spec("Nama", "Name", "Nama satuan pendidikan", "Name of the school", example="SD Negeri 1 Karimunjawa")
+    nama: Nama = spec("Nama", "Name", "Nama satuan pendidikan", "Name of the school", example="MI Contoh Kedung")
     bentuk: Istilah | None = spec(
-        "Bentuk", "Form", "Bentuk pendidikan", "Form of education", example="SD", nullable=True
+        "Bentuk", "Form", "Bentuk pendidikan", "Form of education", example="MI", nullable=True
     )
     status: StatusSekolah | None = spec(
-        "Status", "Status", "Negeri atau swasta", "Public or private", example="NEGERI", nullable=True
+        "Status", "Status", "Negeri atau swasta", "Public or private", example="SWASTA", nullable=True
     )
     kode_wilayah: KodeWilayah | None = spec(
         "Kode wilayah",
         "Region code",
         "Kode wilayah Kemendagri tempat sekolah berada",
         "Region code of Kemendagri where the school lies",
-        example="33.20.10.2001",
+        example="33.20.01",
         nullable=True,
     )
     alamat: Teks | None = spec(
@@ -57,14 +58,14 @@ class SatuanPendidikan(SharedSchema):
         "Address",
         "Alamat satuan pendidikan",
         "Address of the school",
-        example="Jl. Danang Jaya, Karimunjawa",
+        example="Jl. Contoh 1, Kedung",
         nullable=True,
     )
     lat: Lintang | None = spec(
-        "Lintang", "Latitude", "Lintang WGS 84", "Latitude, WGS 84", example=-5.8802, nullable=True, unit="derajat"
+        "Lintang", "Latitude", "Lintang WGS 84", "Latitude, WGS 84", example=-6.6702, nullable=True, unit="derajat"
     )
     lng: Bujur | None = spec(
-        "Bujur", "Longitude", "Bujur WGS 84", "Longitude, WGS 84", example=110.4311, nullable=True, unit="derajat"
+        "Bujur", "Longitude", "Bujur WGS 84", "Longitude, WGS 84", example=110.6411, nullable=True, unit="derajat"
     )
     jumlah_siswa: Jumlah | None = spec(
         "Jumlah siswa",

@@ -30,6 +30,7 @@ class StatistikIndikator(SharedSchema):
         frekuensi="Tahunan",
         produsen_data="Badan Perencanaan Pembangunan Daerah / BPS",
         level_penyajian="Kabupaten/kota",
+        example_filter="tahun >= 2020",
     )
 
     kode_indikator: KodeIndikator = spec(

@@ -45,6 +45,7 @@ class Wilayah(SharedSchema):
         frekuensi="Tahunan atau saat pemekaran",
         produsen_data="Bagian Pemerintahan / Dinas Sosial, Pemberdayaan Masyarakat dan Desa",
         level_penyajian="Desa/kelurahan",
+        example_filter="tingkat = 'kecamatan'",
     )
     row_rules: ClassVar[tuple[RowRule, ...]] = (
         RowRule(field="kode_induk", code="parent_mismatch", needs=("kode", "kode_induk"), holds=_parent_holds),

@@ -31,6 +31,7 @@ class WilayahPadanan(SharedSchema):
         frekuensi="Tahunan",
         produsen_data="Dinas Komunikasi dan Informatika (walidata) bersama BPS",
         level_penyajian="Desa/kelurahan",
+        example_filter="sistem = 'bps'",
     )
 
     kode_kemendagri: KodeWilayah | None = spec(

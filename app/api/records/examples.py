@@ -117,7 +117,7 @@ def query_parameters(schema: SchemaDef) -> list[dict[str, Any]]:
     """Parameters of the list route: the general ones and one equality parameter per queryable field."""
     first = next(iter(schema.fields))
     general = [
-        _parameter("filter", "CQL2 text", _TEXT, f"{first} IS NOT NULL"),
+        _parameter("filter", "CQL2 text", _TEXT, _filter(schema)),
         _parameter(
             "filter-lang",
             "Language of `filter`",
@@ -181,7 +181,7 @@ def paging_parameters() -> list[dict[str, Any]]:
             "limit",
             "Records on the page; without it only JSON is paged, all other formats hold the whole answer",
             limit,
-            100,
+            10,
         ),
         _parameter("cursor", "`next_cursor` of the page before", cursor, None),
     ]
@@ -229,7 +229,11 @@ def key_parameter(schema: SchemaDef) -> dict[str, Any]:
 def search_question(schema: SchemaDef) -> dict[str, Any]:
     """A body of `POST …/search`."""
     first = next(iter(schema.fields))
-    return {"filter": f"{first} IS NOT NULL", "fields": list(schema.fields)[:3], "sort": [first], "limit": 10}
+    return {"filter": _filter(schema), "fields": list(schema.fields)[:3], "sort": [first], "limit": 10}
+
+
+def _filter(schema: SchemaDef) -> str:
+    return schema.meta.example_filter or f"{next(iter(schema.fields))} IS NOT NULL"
 
 
 def bulk(text: str, *, binary: bool = True) -> dict[str, Any]:
@@ -269,15 +273,18 @@ def _parameter(
 
 def aggregate_question(schema: SchemaDef) -> dict[str, Any]:
     """A body of `POST …/aggregate`."""
-    first = next(iter(schema.fields))
-    return {"group_by": [first], "aggregates": [{"function": "count", "as": "jumlah"}]}
+    return {"group_by": [_group(schema)], "aggregates": [{"function": "count", "as": "jumlah"}]}
 
 
 def aggregate_example(schema: SchemaDef) -> dict[str, Any]:
     """An answer with one group."""
-    first = next(iter(schema.fields))
-    item = {first: schema.fields[first].example, "jumlah": 1}
+    group = _group(schema)
+    item = {group: schema.fields[group].example, "jumlah": 1}
     return items_example(schema, item)
+
+
+def _group(schema: SchemaDef) -> str:
+    return _filter(schema).partition(" ")[0]
 
 
 def conflict_example(schema: SchemaDef) -> dict[str, Any]:

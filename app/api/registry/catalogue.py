@@ -218,7 +218,9 @@ def _field(spec: FieldSpec) -> dict[str, Any]:
 
 
 def _metadata(schema: SchemaDef) -> dict[str, Any]:
-    return {**asdict(schema.meta), "key": list(schema.meta.key)}
+    shown = {**asdict(schema.meta), "key": list(schema.meta.key)}
+    del shown["example_filter"]
+    return shown
 
 
 def _shown_queryables(schema: SchemaDef) -> dict[str, Any]:

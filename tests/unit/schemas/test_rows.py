@@ -154,7 +154,7 @@ def test_values_leave_with_decimals_as_text_and_objects_as_dicts():
         {"kategori": "WNI", "hari": "Hari biasa", "rupiah": 5000, "teks_asli": "WNI (Weekday Rp 5.000)"}
     ]
     values["nama"] = "changed"
-    assert record.nama == "Taman Nasional Karimunjawa"
+    assert record.nama == "Pantai Kartini"
     row = {"tanggal": dt.date(2020, 7, 20), "komoditas": "Telur", "harga": 24950}
     price, _ = validate_row(registry.get("harga_komoditas"), row)
     assert orjson.loads(orjson.dumps(wire_values(price)))["harga"] == "24950"
