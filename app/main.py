@@ -69,6 +69,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         license_info={"name": "Apache-2.0", "url": "https://www.apache.org/licenses/LICENSE-2.0.html"},
         servers=[{"url": "/", "description": "This gateway (production)", "x-internal": False}],
         openapi_tags=sorted(_TAGS, key=lambda tag: tag["name"]),
+        openapi_url=None,
         docs_url=None,
         redoc_url=None,
         generate_unique_id_function=_operation_id,
@@ -78,6 +79,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         exception_handlers={HTTPException: _http_fault, RequestValidationError: _parameter_fault},
     )
     app.origins = chosen.cors_origins
+    app.state.documents = {}
     for resource in RESOURCES:
         app.include_router(resource.router)
     app.include_router(pages.router)

@@ -1,4 +1,4 @@
-"""Pages for people: the problem pages (id and en) and the API documentation, all served without the internet."""
+"""Pages for people, each in one language with a switch: the problems and the API documentation, all served without the internet."""
 
 from __future__ import annotations
 
@@ -10,8 +10,13 @@ import orjson
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 
+from app.api.layer.bodies import JSON
+from app.api.layer.formats import language_of
+from app.api.layer.problem_types import ProblemType
 from app.api.layer.problems import PROBLEMS
-from app.errors import NotFound
+from app.api.openapi import ordered
+from app.api.translation import indonesian
+from app.errors import NotFound, ParameterUnknown
 
 router = APIRouter(include_in_schema=False)
 
@@ -25,63 +30,126 @@ _ICON = (
     '<circle cx="12" cy="16" r="8"/><circle cx="20" cy="16" r="8"/></svg>'
 )
 _STYLE = (
-    "body{font:16px/1.5 system-ui,sans-serif;max-width:46rem;margin:2rem auto;padding:0 1rem;color:#1b2a33}"
+    "main{font:16px/1.5 system-ui,sans-serif;max-width:46rem;margin:2rem auto;padding:0 1rem;color:#1b2a33}"
     "code{background:#eef3f5;padding:.1em .3em;border-radius:3px}h1{font-size:1.5rem}h2{font-size:1.1rem}"
     "table{border-collapse:collapse}td,th{text-align:left;padding:.3rem .8rem .3rem 0;border-bottom:1px solid #dde5e9}"
 )
 
+_BAR = (
+    "body{margin:0}.bar{font:15px/1.4 system-ui,sans-serif;background:#0b4f5c;color:#fff;padding:.6rem 1rem;display:flex;"
+    "gap:1.2rem;flex-wrap:wrap}.bar a{color:#d7f0f4}.bar a[hreflang]{margin-left:auto}"
+)
+_LANGUAGES = {"id": "Bahasa Indonesia", "en": "English"}
+_WORDS = {
+    "id": {
+        "problems": "Jenis masalah",
+        "all": "Semua jenis masalah",
+        "docs": "Dokumentasi API",
+        "reference": "Referensi API",
+    },
+    "en": {
+        "problems": "Problem types",
+        "all": "All problem types",
+        "docs": "API documentation",
+        "reference": "API reference",
+    },
+}
 
-def _html(title: str, body: str) -> HTMLResponse:
-    page = f'<!doctype html><html lang="id"><meta charset="utf-8"><title>{escape(title)}</title><style>{_STYLE}</style>{body}'
-    return HTMLResponse(page, headers={"content-security-policy": _CSP})
+
+def _language(request: Request) -> str:
+    """`lang=`, else what the browser prefers."""
+    chosen = request.query_params.get("lang")
+    if chosen is None:
+        return language_of(request.headers.get("accept-language"))
+    if chosen not in _LANGUAGES:
+        raise ParameterUnknown(f"lang is {' or '.join(_LANGUAGES)}", parameter="lang")
+    return chosen
+
+
+def _page(request: Request, title: str, body: str, *, head: str = "", style: str = _STYLE) -> HTMLResponse:
+    """A page in one language, with a bar that leads to the others."""
+    language = _language(request)
+    words, path = _WORDS[language], escape(request.url.path)
+    links = [
+        f'<a href="/{to}?lang={language}">{words[word]}</a>'
+        for to, word in (("docs", "docs"), ("redoc", "reference"), ("problems", "problems"))
+    ]
+    links += [
+        f'<a href="{path}?lang={other}" lang="{other}" hreflang="{other}">{name}</a>'
+        for other, name in _LANGUAGES.items()
+        if other != language
+    ]
+    bar = f'<nav class="bar"><b>Simpul</b>{"".join(links)}</nav>'
+    page = (
+        f'<!doctype html><html lang="{language}"><head><meta charset="utf-8"><meta name="viewport" '
+        f'content="width=device-width"><title>{escape(title)}</title><style>{_BAR}{style}</style>{head}</head>'
+        f"<body>{bar}{body}</body></html>"
+    )
+    headers = {"content-security-policy": _CSP, "content-language": language, "vary": "Accept-Language"}
+    return HTMLResponse(page, headers=headers)
+
+
+def _told(kind: ProblemType, language: str) -> tuple[str, str]:
+    """Title and advice."""
+    return (kind.title_id, kind.advice_id) if language == "id" else (kind.title_en, kind.advice_en)
 
 
 @router.get("/problems")
-async def list_problems() -> HTMLResponse:
+async def list_problems(request: Request) -> HTMLResponse:
     """All problem types."""
+    language = _language(request)
     rows = "".join(
-        f'<tr><td><a href="/problems/{kind.slug}"><code>{kind.code}</code></a></td><td>{kind.status}</td>'
-        f"<td>{escape(kind.title_id)}</td><td>{escape(kind.title_en)}</td></tr>"
+        f'<tr><td><a href="/problems/{kind.slug}?lang={language}"><code>{kind.code}</code></a></td><td>{kind.status}</td>'
+        f"<td>{escape(_told(kind, language)[0])}</td></tr>"
         for kind in sorted(PROBLEMS.values(), key=lambda kind: (kind.status, kind.code))
     )
-    return _html("Problems", f"<h1>Masalah / Problems</h1><table>{rows}</table>")
+    title = _WORDS[language]["problems"]
+    return _page(request, title, f"<main><h1>{title}</h1><table>{rows}</table></main>")
 
 
 @router.get("/problems/{slug}")
-async def show_problem(slug: str) -> HTMLResponse:
-    """One problem type: what it means and what to do, in Indonesian and English."""
+async def show_problem(slug: str, request: Request) -> HTMLResponse:
+    """One problem type: what it means and what to do."""
     kind = PROBLEMS.get(slug.replace("-", "_"))
     if kind is None:
         raise NotFound("no problem type has this name; /problems lists them")
-    return _html(
-        kind.title_en,
-        f"<h1><code>{kind.code}</code> · HTTP {kind.status}</h1>"
-        f'<h2 lang="id">{escape(kind.title_id)}</h2><p lang="id">{escape(kind.advice_id)}</p>'
-        f'<h2 lang="en">{escape(kind.title_en)}</h2><p lang="en">{escape(kind.advice_en)}</p>'
-        '<p><a href="/problems">Semua masalah / all problems</a></p>',
+    language = _language(request)
+    title, advice = _told(kind, language)
+    body = (
+        f"<main><h1>{escape(title)}</h1><p><code>{kind.code}</code> · HTTP {kind.status}</p><p>{escape(advice)}</p>"
+        f'<p><a href="/problems?lang={language}">{_WORDS[language]["all"]}</a></p></main>'
     )
+    return _page(request, title, body)
+
+
+@router.get("/openapi.json")
+async def document(request: Request) -> Response:
+    """The OpenAPI document; `lang=id`: in Indonesian."""
+    language = request.query_params.get("lang", "en")
+    if language not in _LANGUAGES:
+        raise ParameterUnknown(f"lang is {' or '.join(_LANGUAGES)}", parameter="lang")
+    kept: dict[str, bytes] = request.app.state.documents
+    if language not in kept:
+        whole = request.app.openapi()
+        kept[language] = orjson.dumps(ordered(indonesian(whole) if language == "id" else whole))
+    return Response(kept[language], media_type=JSON, headers={"content-language": language})
 
 
 @router.get("/docs")
-async def swagger() -> HTMLResponse:
+async def swagger(request: Request) -> HTMLResponse:
     """Swagger UI from the gateway's own assets."""
-    page = (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Simpul API</title>'
-        '<link rel="stylesheet" href="/static/swagger-ui.css"></head><body><div id="swagger-ui"></div>'
-        '<script src="/static/swagger-ui-bundle.js"></script><script src="/static/docs.js"></script></body></html>'
-    )
-    return HTMLResponse(page, headers={"content-security-policy": _CSP})
+    title = f"Simpul · {_WORDS[_language(request)]['docs']}"
+    head = '<link rel="stylesheet" href="/static/swagger-ui.css">'
+    scripts = '<script src="/static/swagger-ui-bundle.js"></script><script src="/static/docs.js"></script>'
+    return _page(request, title, f'<div id="swagger-ui"></div>{scripts}', head=head, style="")
 
 
 @router.get("/redoc")
-async def redoc() -> HTMLResponse:
+async def redoc(request: Request) -> HTMLResponse:
     """Redoc from the gateway's own assets."""
-    page = (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Simpul API reference</title></head>'
-        '<body><div id="redoc"></div><script src="/static/redoc.standalone.js"></script>'
-        '<script src="/static/redoc.js"></script></body></html>'
-    )
-    return HTMLResponse(page, headers={"content-security-policy": _CSP})
+    title = f"Simpul · {_WORDS[_language(request)]['reference']}"
+    scripts = '<script src="/static/redoc.standalone.js"></script><script src="/static/redoc.js"></script>'
+    return _page(request, title, f'<div id="redoc"></div>{scripts}', style="")
 
 
 @router.get("/")

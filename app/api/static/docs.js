@@ -1,13 +1,47 @@
-window.ui = SwaggerUIBundle({
-  url: "/openapi.json",
-  dom_id: "#swagger-ui",
-  deepLinking: true,
-  docExpansion: "none",
-  defaultModelsExpandDepth: -1,
-  displayRequestDuration: true,
-  filter: true,
-  persistAuthorization: true,
-  validatorUrl: null,
-  presets: [SwaggerUIBundle.presets.apis],
-  layout: "BaseLayout",
-});
+// The document as it is, but optional parameters are not filled in beforehand: what stands in a form is sent.
+const FIRST = ["access", "records", "queries", "jobs", "catalogue", "connectors", "governance", "audit", "log", "operation"];
+const ACTS = ["", "/search", "/{key}", "/aggregate", "/match", "/changes", "/conflicts", "/verify"];
+const FILLED = ["limit"];
+const language = document.documentElement.lang;
+const EXAMPLE = language === "id" ? "Contoh" : "Example";
+
+function place(operation) {
+  const path = operation.get("path");
+  const records = path.match(/^\/v1\/records\/([^/]+)(.*)$/);
+  if (records) return records[1] + String(ACTS.indexOf(records[2])).padStart(2, "0");
+  return (path.startsWith("/oauth/") ? " " : "") + path + operation.get("method");
+}
+
+function unfilled(specification) {
+  for (const item of Object.values(specification.paths)) {
+    for (const operation of Object.values(item)) {
+      for (const parameter of operation.parameters ?? []) {
+        if (parameter.required || FILLED.includes(parameter.name) || parameter.example === undefined) continue;
+        parameter.description = `${parameter.description ?? ""} (${EXAMPLE}: \`${parameter.example}\`)`;
+        delete parameter.example;
+        delete parameter.schema.default;
+      }
+    }
+  }
+  return specification;
+}
+
+fetch(`/openapi.json?lang=${language}`)
+  .then((answer) => answer.json())
+  .then((specification) => {
+    window.ui = SwaggerUIBundle({
+      spec: unfilled(specification),
+      dom_id: "#swagger-ui",
+      deepLinking: true,
+      docExpansion: "none",
+      defaultModelsExpandDepth: -1,
+      displayRequestDuration: true,
+      filter: true,
+      persistAuthorization: true,
+      validatorUrl: null,
+      tagsSorter: (one, other) => FIRST.indexOf(one) - FIRST.indexOf(other),
+      operationsSorter: (one, other) => (place(one) < place(other) ? -1 : 1),
+      presets: [SwaggerUIBundle.presets.apis],
+      layout: "BaseLayout",
+    });
+  });

@@ -1,1 +1,8 @@
-Redoc.init("/openapi.json", { disableSearch: false, hideDownloadButton: false, expandResponses: "200" }, document.getElementById("redoc"));
+const FIRST = ["access", "records", "queries", "jobs", "catalogue", "connectors", "governance", "audit", "log", "operation"];
+const settings = { disableSearch: false, hideDownloadButton: false, expandResponses: "200", hideSchemaTitles: true };
+fetch(`/openapi.json?lang=${document.documentElement.lang}`)
+  .then((answer) => answer.json())
+  .then((specification) => {
+    specification.tags.sort((one, other) => FIRST.indexOf(one.name) - FIRST.indexOf(other.name));
+    Redoc.init(specification, settings, document.getElementById("redoc"));
+  });
