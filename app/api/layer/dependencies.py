@@ -39,6 +39,11 @@ def list_header(request: Request, name: str) -> str | None:
     return ",".join(found) if found else None
 
 
+def listed(text: str | None) -> tuple[str, ...] | None:
+    """The parts of a parameter that is a list with commas."""
+    return None if text is None else tuple(part.strip() for part in text.split(","))
+
+
 def only_parameters(request: Request, *known: str) -> dict[str, str]:
     """The query parameters, each given once and each a known one; raises `ParameterUnknown`."""
     found: dict[str, str] = {}

@@ -6,7 +6,7 @@ from fastapi import Request, Response
 
 from app.api.layer.bodies import JSON, purpose_in_body, read_json
 from app.api.layer.dependencies import exchange, only_parameters, services
-from app.api.layer.formats import only_json
+from app.api.layer.formats import only_json, prefers
 from app.api.layer.resource import EVERYONE, Resource, Rule
 from app.api.records import examples as docs
 from app.api.records.wire import AggregateBody, GroupsAnswer
@@ -41,13 +41,12 @@ def _asked(request: Request, schema: SchemaDef) -> AggregateQuestion:
         errors.append(FieldError("/filter", "type", "CQL2 as text or as a JSON object"))
     if errors:
         raise ValidationFailed("the aggregate does not fit", errors=errors)
-    allow = "partial=allow" in request.headers.get("prefer", "").replace(" ", "").lower().split(",")
     raw = RawQuery(
         filter=wanted,
         filter_lang="cql2-json" if isinstance(wanted, dict) else "cql2-text",
         agencies=tuple(agencies) if agencies else None,
         view=body.get("view", "records"),
-        partial="allow" if allow else "never",
+        partial="allow" if prefers(request, "partial=allow") else "never",
     )
     aggregation = bind_aggregation(schema, body.get("group_by"), body.get("aggregates"), body.get("having"))
     return AggregateQuestion(raw, aggregation, body.get("overlap", "refuse"))

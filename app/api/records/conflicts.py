@@ -5,8 +5,8 @@ from __future__ import annotations
 from fastapi import Request, Response
 
 from app.api.layer.bodies import JSON
-from app.api.layer.dependencies import exchange, only_parameters, services
-from app.api.layer.formats import only_json
+from app.api.layer.dependencies import exchange, listed, only_parameters, services
+from app.api.layer.formats import only_json, prefers
 from app.api.layer.resource import EVERYONE, Resource, Rule
 from app.api.records import examples as docs
 from app.api.records.wire import ConflictsAnswer
@@ -21,12 +21,11 @@ routes = Resource("/v1/records", "records")
 
 def _raw(request: Request) -> RawQuery:
     given = only_parameters(request, "agencies", "limit", "cursor", "f")
-    agencies = given.get("agencies")
     return RawQuery(
-        agencies=None if agencies is None else tuple(part.strip() for part in agencies.split(",")),
+        agencies=listed(given.get("agencies")),
         limit=given.get("limit"),
         cursor=given.get("cursor"),
-        partial="never" if "partial=never" in request.headers.get("prefer", "").replace(" ", "").lower() else "allow",
+        partial="never" if prefers(request, "partial=never") else "allow",
     )
 
 

@@ -8,7 +8,7 @@ from fastapi import Request, Response
 
 from app.access.decisions import Operation
 from app.api.layer.bodies import purpose_in_body, read_json
-from app.api.layer.dependencies import exchange, only_parameters, principal, services
+from app.api.layer.dependencies import exchange, listed, only_parameters, principal, services
 from app.api.layer.formats import VARY, asked_format, next_page, prefers
 from app.api.layer.resource import EVERYONE, Resource, Rule
 from app.api.records import examples as docs
@@ -95,10 +95,6 @@ async def _export(request: Request, asked: records.Authorised, chosen: str) -> R
     return spooled(made, under_way, {"vary": VARY, "simpul-complete": "?1" if made.complete else "?0"})
 
 
-def _listed(text: str | None) -> tuple[str, ...] | None:
-    return None if text is None else tuple(part.strip() for part in text.split(","))
-
-
 def _from_parameters(request: Request) -> RawQuery:
     """The question in the URL: general parameters, and `field=value` for the rest."""
     general: dict[str, str] = {}
@@ -119,11 +115,11 @@ def _from_parameters(request: Request) -> RawQuery:
         view=view,
         filter=general.get("filter"),
         filter_lang=general.get("filter-lang", "cql2-text"),
-        fields=_listed(general.get("fields")),
-        sort=_listed(general.get("sort")),
+        fields=listed(general.get("fields")),
+        sort=listed(general.get("sort")),
         limit=general.get("limit"),
         cursor=general.get("cursor"),
-        agencies=_listed(general.get("agencies")),
+        agencies=listed(general.get("agencies")),
         equals=tuple(equals),
         partial="never" if prefers(request, "partial=never") else "allow",
     )
@@ -135,8 +131,8 @@ def _from_key(request: Request) -> RawQuery:
     given = only_parameters(request, *_LOOK_UP) if request.scope["query_string"] else {}
     return RawQuery(
         key=path.split("/", 4)[4],
-        fields=_listed(given.get("fields")),
-        agencies=_listed(given.get("agencies")),
+        fields=listed(given.get("fields")),
+        agencies=listed(given.get("agencies")),
         partial="never" if prefers(request, "partial=never") else "allow",
     )
 

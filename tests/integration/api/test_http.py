@@ -63,6 +63,23 @@ def test_the_language_of_a_problem_is_the_one_of_higher_quality(
     )
 
 
+@pytest.mark.parametrize(
+    ("method", "act", "preference"),
+    [
+        ("GET", "changes", "partial=never"),
+        ("GET", "conflicts", "partial=never"),
+        ("POST", "aggregate", "partial=allow"),
+        ("POST", "match", "partial=allow"),
+    ],
+)
+def test_every_read_heeds_preferences_on_any_line(reader: httpx.Client, method: str, act: str, preference: str) -> None:
+    bodies = {"aggregate": {"aggregates": [{"function": "count", "as": "n"}]}, "match": {"keys": ["P1"]}}
+    lines = [("Prefer", "wait=5"), ("Prefer", preference)]
+    answer = reader.request(method, f"{LIST}/{act}", json=bodies.get(act), headers=lines)
+
+    assert (answer.status_code, answer.headers["preference-applied"]) == (200, preference)
+
+
 def test_preferences_on_several_lines_are_one_list_and_are_told(reader: httpx.Client) -> None:
     both = [("prefer", "partial=never"), ("prefer", "handling=lenient")]
     answer = reader.get(LIST, params={"limit": 1}, headers=both)
