@@ -194,6 +194,7 @@ async def list_files(agency: str, request: Request) -> Response:
     """What the agency uploaded: the version in place of every path."""
     only_parameters(request)
     require_agency(principal(request), agency)
+    services(request).agency(agency)
     async with services(request).database.read() as connection:
         found = await files.list_files(connection, agency)
     return answer({"items": [asdict(file) for file in found]})

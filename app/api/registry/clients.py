@@ -187,6 +187,7 @@ async def list_secrets(request: Request) -> Response:
     """For stewards: which secrets the agency has and when each was last changed. Values are never shown."""
     agency = only_parameters(request, "agency").get("agency", principal(request).agency)
     require_agency(principal(request), agency)
+    services(request).agency(agency)
     async with services(request).database.read() as connection:
         found = await source_secrets.list_names(connection, agency)
     return answer({"items": [{"agency": agency, "name": name, "rotated_at": at} for name, at in found]})
@@ -208,6 +209,7 @@ async def put_secret(name: str, request: Request) -> Response:
     state, under_way = services(request), exchange(request)
     agency = body.agency or principal(request).agency
     require_agency(principal(request), agency)
+    services(request).agency(agency)
     state.agency(agency)
     under_way.tells(secret={"agency": agency, "name": name})
     new = await act(
@@ -225,6 +227,7 @@ async def delete_secret(name: str, request: Request) -> Response:
     """For stewards: connectors that refer to it stop answering, with the reason in their health."""
     agency = only_parameters(request, "agency").get("agency", principal(request).agency)
     require_agency(principal(request), agency)
+    services(request).agency(agency)
     under_way = exchange(request)
     under_way.tells(secret={"agency": agency, "name": name})
     await act(services(request), under_way, lambda found: source_secrets.delete_secret(found, agency, name))
