@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
@@ -177,3 +178,71 @@ def test_options_of_a_wrong_form_are_refused_at_their_place_and_never_fail_other
 def test_strip_is_a_list_and_never_taken_letter_by_letter() -> None:
     with pytest.raises(MappingInvalid, match="strip is a list of texts"):
         value("satuan_pendidikan", "kode_wilayah", {"from": "x", "lookup": {"level": "kecamatan", "parent": "33.20", "strip": "KEC. "}}, x="a")  # fmt: skip
+
+
+LATLNG = {"from": "x", "position": {"notation": "latlng", "part": "lat"}}
+LNG = {"from": "x", "position": {"notation": "latlng", "part": "lng"}}
+
+
+@pytest.mark.parametrize(
+    ("raw", "lat", "lng"),
+    [
+        ("-6.58,110.7", -6.58, 110.7), ("-6.58, 110", -6.58, 110), ("-6,110.7", -6, 110.7), ("-6, 58", -6, 58), ("-6 58", -6, 58), ("6,-58", 6, -58),
+        ("-6,58 110,7", -6.58, 110.7), ("-6,58; 110,7", -6.58, 110.7), ("-6,58;110", -6.58, 110), ("-6,58, 110,7", -6.58, 110.7), ("-6; 110", -6, 110),
+        ("[-6,58]", -6, 58), (["-6.58", "110.7"], -6.58, 110.7), ([-6.58, 110, 3], -6.58, 110), ([Decimal("-6.58"), 110], -6.58, 110),
+    ],
+)  # fmt: skip
+def test_a_pair_is_read_where_its_comma_can_mean_one_thing_only(raw: Any, lat: float, lng: float) -> None:
+    assert value("fasilitas_kesehatan", "lat", LATLNG, x=raw) == lat
+    assert value("fasilitas_kesehatan", "lng", LNG, x=raw) == lng
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        "-6,58", "6,110", "-6,58,110,7", "-6,58 110.7", "-6.58,110,7", "-6,58,110", "[-6,58", "-6.58", "-6,5,8", ["a", "b"], [None, 1], [True, 1], [1, "-6,5"],
+        [1], [1, 2, 3, 4], [[1], 2], [{}, 1], [float("nan"), 1], [1, Decimal("Infinity")],
+    ],
+)  # fmt: skip
+def test_a_pair_that_may_mean_two_things_or_holds_no_numbers_is_rejected(raw: Any) -> None:
+    for mapping in (LATLNG, LNG):
+        with pytest.raises(StepReject) as caught:
+            value("fasilitas_kesehatan", "lat", mapping, x=raw)
+        assert caught.value.rule == "not_a_coordinate"
+
+
+@pytest.mark.parametrize(
+    ("step", "options", "pointer", "detail"),
+    [
+        ("date", "%d/%m/%d", "/date", "%d and %d tell the same"),
+        ("date", ["iso", "%d/%m %B %Y"], "/date", "%m and %B tell the same"),
+        ("date", "%y %Y", "/date", "%y and %Y tell the same"),
+        ("datetime", "%d/%m/%Y %H:%M:%M", "/datetime", "%M and %M tell the same"),
+        ("lookup", {"level": "kecamatan", "parent": 33.20}, "/lookup/parent", "parent is a text in quotes"),
+        ("lookup", {"level": "kecamatan", "parent": 33}, "/lookup/parent", "parent is a text in quotes"),
+        ("lookup", {"level": "kecamatan", "parent_from": 33}, "/lookup/parent_from", "names a raw column"),
+        ("lookup", {"level": "desa", "parent": "33", "parent_from": "y"}, "/lookup/parent_from", "without parent"),
+        ("slice", [True, True], "/slice", "slice is"),
+        ("as_text", {"digits": True}, "/as_text", "digits is"),
+        ("number", {"thousands": "."}, "/number/thousands", 'so is decimal where it is left out; state the decimal sign: decimal: ","'),
+        ("number", {"thousands": ",", "decimal": ","}, "/number/thousands", 'decimal is too; state the decimal sign: decimal: "."'),
+        ("number", {"prefix": ["Rp"]}, "/number/prefix", "text in quotes"),
+        ("list", "last", "/list", "list is first, keep, or {join: text}"),
+        ("boolean", {"true": "ya", "false": ["T", "ya"]}, "/boolean", "ya stands under true and under false"),
+    ],
+)  # fmt: skip
+def test_an_option_that_cannot_be_meant_is_refused_at_its_place(
+    step: str, options: Any, pointer: str, detail: str
+) -> None:
+    with pytest.raises(MappingInvalid, match=re.escape(detail)) as caught:
+        value("wilayah", "nama", {"from": "x", step: options}, x="a")
+
+    assert caught.value.errors[0].pointer == f"/fields/nama{pointer}"
+
+
+@pytest.mark.parametrize(
+    "steps", [{"number": {}, "crosswalk": {"from": "bps", "level": "kecamatan"}}, {"multiply": 1, "lookup": {"level": "kecamatan"}}]
+)  # fmt: skip
+def test_a_number_never_comes_to_a_step_on_codes_of_regions(steps: dict[str, Any]) -> None:
+    with pytest.raises(MappingInvalid, match="it takes text, and what comes to it is number"):
+        value("satuan_pendidikan", "kode_wilayah", {"from": "x", **steps}, x="3320080")

@@ -53,7 +53,10 @@ RULES: Mapping[str, tuple[str, str]] = {
         "bilangan pecahan/terlalu besar: digit mungkin hilang di sumber",
         "a fraction, a sheet's number from 10^15 on or a float from 2^53 on: its digits were lost; keep identifiers as text",
     ),
-    "not_a_coordinate": ("bukan koordinat seperti 4.61 LS", "not a coordinate such as `4.61 LS`"),
+    "not_a_coordinate": (
+        "bukan koordinat seperti 4.61 LS, atau pasangan seperti -6.58, 110.67; koma di -6,58 bermakna ganda",
+        "not a coordinate such as `4.61 LS`, or a pair such as `-6.58, 110.67`; the comma of `-6,58` may be a decimal mark",
+    ),
     "coordinate_out_of_range": (
         "koordinat di luar jangkauan (sumbu tertukar?)",
         "coordinate out of range; are the axes swapped?",

@@ -23,6 +23,7 @@ from app.datasets.mapping.expression.functions import (
     as_decimal,
     as_number,
     as_text,
+    compared,
     convert,
     joined,
 )
@@ -243,22 +244,13 @@ def _number(text: str, pointer: str) -> int | Decimal:
         _refuse(f"a number is not read: {beyond}", pointer)
 
 
-def _pair(left: Any, right: Any) -> tuple[Any, Any]:
-    """Two values as one kind: a text and a number compare only when the text is a number."""
-    if isinstance(left, str) != isinstance(right, str) and not isinstance(left, bool) and not isinstance(right, bool):
-        return as_number(left), as_number(right)
-    if isinstance(left, float) or isinstance(right, float):
-        return as_number(left), as_number(right)
-    return left, right
-
-
 def _comparison(compare: Callable[[Any, Any], Any], left: Value, right: Value) -> Value:
     def value(row: Row) -> Any:
         first, second = left(row), right(row)
         if first is None or second is None:
             return None
         try:
-            return compare(*_pair(first, second))
+            return compare(*compared(first, second))
         except TypeError:
             raise Unfit("wrong_type") from None
 

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import date, datetime
-from decimal import Context, Decimal, InvalidOperation
+from decimal import ROUND_HALF_UP, Context, Decimal, InvalidOperation
 from typing import Any
 
+from app.connectors.cells import LongNumber
 from app.datasets.mapping.rules import StepReject
 from app.datasets.mapping.text import lower, trim, upper
 from app.schemas.numbers import MOST_CHARACTERS, NumberBeyond, bounded, exact_number
 
 MOST_TEXT = 100_000
 _MOST_PLACES = 100
-_ROUNDING = Context(prec=600)
+_ROUNDING = Context(prec=600, rounding=ROUND_HALF_UP)
 
 
 class Unfit(StepReject):
@@ -26,13 +27,18 @@ def as_text(value: Any) -> str:
         return value
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, Decimal):
-        return format(value, "f")
     if isinstance(value, date | datetime):
         return value.isoformat()
-    if isinstance(value, int | float):
-        return repr(value)
-    raise Unfit("wrong_type")
+    if isinstance(value, int):
+        return str(value)
+    if not isinstance(value, Decimal | float):
+        raise Unfit("wrong_type")
+    if isinstance(value, LongNumber):
+        raise Unfit("digits_lost")
+    exact = Decimal(repr(value)) if isinstance(value, float) else value
+    if not exact.is_finite():
+        raise Unfit("not_finite")
+    return format(exact, "f")
 
 
 def as_number(value: Any) -> int | Decimal:
@@ -52,6 +58,15 @@ def as_number(value: Any) -> int | Decimal:
 def as_decimal(value: Any) -> Decimal:
     """The same as a Decimal."""
     return Decimal(as_number(value))
+
+
+def compared(left: Any, right: Any) -> tuple[Any, Any]:
+    """Two values as one kind, as `=` takes them: a text and a number compare only when the text is a number."""
+    if isinstance(left, str) != isinstance(right, str) and not isinstance(left, bool) and not isinstance(right, bool):
+        return as_number(left), as_number(right)
+    if isinstance(left, float) or isinstance(right, float):
+        return as_number(left), as_number(right)
+    return left, right
 
 
 def joined(*texts: str) -> str:
@@ -91,22 +106,39 @@ def _strict(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _substring(text: Any, start: Any, length: Any = None) -> str:
-    """Positions count from 1, as in SQL; a negative start counts from the end."""
+    """As DuckDB: positions count from 1, a negative start from the end; a start before the first character uses up the length, and a
+    negative length goes to the left.
+    """
     value, begin = as_text(text), _whole(start)
-    first = begin - 1 if begin > 0 else max(len(value) + begin, 0)
+    first = begin - 1 if begin >= 0 else len(value) + begin
     if length is None:
-        return value[first:]
-    return value[first : first + max(_whole(length), 0)]
+        return value[max(first, 0) :]
+    last = first + _whole(length)
+    first, last = min(first, last), max(first, last)
+    return value[max(first, 0) : max(last, 0)]
+
+
+def _left(text: Any, count: Any) -> str:
+    """A negative count leaves so many out at the end."""
+    return as_text(text)[: _whole(count)]
+
+
+def _right(text: Any, count: Any) -> str:
+    """A negative count leaves so many out at the start."""
+    value, size = as_text(text), _whole(count)
+    return value[max(len(value) - size, 0) :] if size >= 0 else value[-size:]
 
 
 def _split_part(text: Any, separator: Any, place: Any) -> str:
-    parts = as_text(text).split(as_text(separator)) if as_text(separator) else [as_text(text)]
+    """A negative place counts from the end; an empty separator parts the text into its characters."""
+    value, between = as_text(text), as_text(separator)
+    parts = value.split(between) if between else list(value)
     index = _whole(place)
-    return parts[index - 1] if 1 <= index <= len(parts) else ""
+    return parts[index - (index > 0)] if index and -len(parts) <= index <= len(parts) else ""
 
 
 def _pad(text: Any, width: Any, fill: Any) -> str:
-    value, size, filler = as_text(text), _whole(width), as_text(fill)
+    value, size, filler = as_text(text), max(_whole(width), 0), as_text(fill)
     if len(filler) != 1:
         raise Unfit("wrong_type")
     return value[:size].rjust(size, filler)
@@ -132,6 +164,14 @@ def _replaced(text: Any, old: Any, new: Any) -> str:
     return value.replace(gone, put)
 
 
+def _nullif(left: Any, right: Any) -> Any:
+    """Null where `left = right` is true."""
+    if left is None or right is None:
+        return left
+    first, second = compared(left, right)
+    return None if first == second else left
+
+
 def _coalesce(*values: Any) -> Any:
     return next((value for value in values if value is not None), None)
 
@@ -148,18 +188,15 @@ FUNCTIONS: Mapping[str, tuple[Callable[..., Any], tuple[int, ...]]] = {
     "trim": (_strict(lambda text: trim(as_text(text))), (1,)),
     "substring": (_strict(_substring), (2, 3)),
     "substr": (_strict(_substring), (2, 3)),
-    "left": (_strict(lambda text, count: as_text(text)[: max(_whole(count), 0)]), (2,)),
-    "right": (_strict(lambda text, count: as_text(text)[-_whole(count) :] if _whole(count) > 0 else ""), (2,)),
-    "replace": (
-        _strict(_replaced),
-        (3,),
-    ),
+    "left": (_strict(_left), (2,)),
+    "right": (_strict(_right), (2,)),
+    "replace": (_strict(_replaced), (3,)),
     "split_part": (_strict(_split_part), (3,)),
     "lpad": (_strict(_pad), (3,)),
     "starts_with": (_strict(lambda text, start: as_text(text).startswith(as_text(start))), (2,)),
     "abs": (_strict(lambda value: abs(as_number(value))), (1,)),
     "round": (_strict(_rounded), (1, 2)),
-    "nullif": (lambda left, right: None if left is None or left == right else left, (2,)),
+    "nullif": (_nullif, (2,)),
     "coalesce": (_coalesce, _ANY),
     "concat": (_concat, _ANY),
 }

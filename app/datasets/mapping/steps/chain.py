@@ -19,7 +19,7 @@ _TAKES: Mapping[str, frozenset[str]] = {
     "unit": _NUMBER,
     "date": frozenset({"text", "date", "datetime"}),
     "datetime": frozenset({"text", "datetime"}),
-    "crosswalk": frozenset({"text", "number"}),
+    "crosswalk": _TEXT,
     "lookup": _TEXT,
     "hemisphere": _TEXT,
     "position": frozenset({"text", "list"}),

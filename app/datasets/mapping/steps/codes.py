@@ -68,6 +68,10 @@ def lookup(given: Any, context: StepContext) -> Step:
     if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
         context.at("strip").refuse('strip is a list of texts, such as ["KEC. "]')
     strips = [upper(word) for word in words]
+    if parent is not None and not isinstance(parent, str):
+        context.at("parent").refuse('parent is a text in quotes, such as "33.20"')
+    if column is not None and (not isinstance(column, str) or not column or parent is not None):
+        context.at("parent_from").refuse("parent_from names a raw column, and stands without parent")
     if column is not None:
         context.columns.add(column)
     book = context.codes

@@ -48,6 +48,18 @@ class StepContext:
             self.refuse(f"unknown key {unknown[0]}; known: {', '.join(known)}")
         return dict(given)
 
+    def word(self, options: Mapping[str, Any], name: str) -> str:
+        """An option that is a text, empty where it is left out."""
+        given = options.get(name, "")
+        if not isinstance(given, str):
+            self.at(name).refuse(f"{name} is a text in quotes")
+        return given
+
+
+def is_count(given: Any) -> bool:
+    """A whole number; `true` is none, though Python takes it for 1."""
+    return isinstance(given, int) and not isinstance(given, bool)
+
 
 Builder = Callable[[Any, StepContext], Step]
 

@@ -40,7 +40,7 @@ def list_(given: Any, context: StepContext) -> Step:
             return (found[0] if found else None) if first else found
 
         return step
-    separator = context.options(given, "join").get("join")
+    separator = context.options(given, "join").get("join") if isinstance(given, Mapping) else None
     if not isinstance(separator, str):
         context.refuse("list is first, keep, or {join: text}")
 

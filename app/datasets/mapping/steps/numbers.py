@@ -32,11 +32,19 @@ def number(given: Any, context: StepContext) -> Step:
     """
     options = context.options(given, "decimal", "thousands", "prefix", "suffix")
     point, group = options.get("decimal", "."), options.get("thousands", "")
-    if not isinstance(point, str) or len(point) != 1 or not isinstance(group, str) or len(group) > 1 or point == group:
+    if not isinstance(point, str) or len(point) != 1 or not isinstance(group, str) or len(group) > 1:
         context.refuse("decimal is one character; thousands is another one, or absent")
+    if point == group:
+        said = "decimal is too" if "decimal" in options else "so is decimal where it is left out"
+        other = "," if group == "." else "."
+        context.at("thousands").refuse(
+            f'thousands is "{group}", and {said}; state the decimal sign: decimal: "{other}"'
+        )
+    if any(sign.isdigit() or sign in "+-" or sign.isspace() for sign in point + group.strip()):
+        context.refuse("decimal and thousands are marks, neither digits nor signs")
     whole = rf"\d{{1,3}}(?:{re.escape(group)}\d{{3}})+|\d+" if group else r"\d+"
     pattern = re.compile(rf"([+-]?)\s*({whole})(?:{re.escape(point)}(\d+))?", re.ASCII)
-    prefix, suffix = str(options.get("prefix", "")), str(options.get("suffix", ""))
+    prefix, suffix = context.word(options, "prefix"), context.word(options, "suffix")
 
     def step(value: Any, _: Row) -> Any:
         if isinstance(value, bool):

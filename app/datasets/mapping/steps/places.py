@@ -15,7 +15,14 @@ from app.datasets.mapping.text import squeeze
 _HEMISPHERES = {"LS": -1, "LU": 1, "BT": 1, "BB": -1, "S": -1, "N": 1, "E": 1, "W": -1}
 _COORDINATE = re.compile(r"(\d{1,3}(?:\.\d+)?)\s*°?\s*([A-Za-z]{1,2})", re.ASCII)
 _POINT = re.compile(r"POINT\s*\(\s*(-?\d+(?:\.\d+)?)\s+(-?\d+(?:\.\d+)?)\s*\)", re.ASCII | re.IGNORECASE)
-_PAIR = re.compile(r"\s*\[?\s*(-?\d+(?:\.\d+)?)\s*[,\s]\s*(-?\d+(?:\.\d+)?)\s*\]?\s*", re.ASCII)
+_PAIRS = (
+    re.compile(r"(-?\d+(?:\.\d+)?)(?:\s*;\s*|\s*,\s+|\s+,|\s+)(-?\d+(?:\.\d+)?)", re.ASCII),
+    re.compile(r"(-?\d+\.\d+),(-?\d+(?:\.\d+)?)|(-?\d+),(-\d+|-?\d+\.\d+)", re.ASCII),
+    re.compile(r"(-?\d+(?:,\d+)?)(?:\s*;\s*|\s*,\s+|\s+)(-?\d+(?:,\d+)?)", re.ASCII),
+)
+_LISTED = re.compile(r"\[\s*(-?\d+(?:\.\d+)?)\s*,\s*(-?\d+(?:\.\d+)?)\s*\]", re.ASCII)
+"""A pair as text: with decimal points, with one bare comma between that can be no decimal mark, with decimal commas; as a JSON list."""
+_NUMBER = re.compile(r"-?\d+(?:\.\d+)?", re.ASCII)
 _DEPTHS = {3: "Polygon", 4: "MultiPolygon"}
 _MOST_TEXT = 16_777_216
 _POSITION_LENGTHS = (2, 3)
@@ -37,7 +44,10 @@ def hemisphere(given: Any, context: StepContext) -> Step:
 
 
 def position(given: Any, context: StepContext) -> Step:
-    """`position: {notation: wkt | lnglat | latlng, part: lat | lng}`: one coordinate of `POINT(lng lat)` or of a pair."""
+    """`position: {notation: wkt | lnglat | latlng, part: lat | lng}`: one coordinate of `POINT(lng lat)`, of a pair or of a list.
+
+    A comma is the decimal mark or stands between the numbers: where it may be either (`-6,58`) the record is rejected.
+    """
     options = context.options(given, "notation", "part")
     notation, part = options.get("notation"), options.get("part")
     if notation not in {"wkt", "lnglat", "latlng"} or part not in {"lat", "lng"}:
@@ -46,17 +56,33 @@ def position(given: Any, context: StepContext) -> Step:
 
     def step(value: Any, _: Row) -> Any:
         if isinstance(value, list):
-            pair = value
+            numbers = [_number(part) for part in value]
         else:
-            match = (_POINT if notation == "wkt" else _PAIR).fullmatch(need_text(value).strip())
-            if match is None:
-                raise StepReject("not_a_coordinate")
-            pair = list(match.groups())
-        if len(pair) not in _POSITION_LENGTHS:
+            numbers = _written(need_text(value).strip(), (_POINT,) if notation == "wkt" else (*_PAIRS, _LISTED))
+        if len(numbers) not in _POSITION_LENGTHS:
             raise StepReject("not_a_coordinate")
-        return Decimal(str(pair[1 if second else 0]))
+        return numbers[1 if second else 0]
 
     return step
+
+
+def _written(text: str, forms: tuple[re.Pattern[str], ...]) -> list[Decimal]:
+    for form in forms:
+        if match := form.fullmatch(text):
+            return [Decimal(part.replace(",", ".")) for part in match.groups() if part is not None]
+    raise StepReject("not_a_coordinate")
+
+
+def _number(part: Any) -> Decimal:
+    """A number of a list, or a text that is one."""
+    if isinstance(part, str) and _NUMBER.fullmatch(part.strip()):
+        return Decimal(part.strip())
+    if isinstance(part, bool) or not isinstance(part, int | float | Decimal):
+        raise StepReject("not_a_coordinate")
+    exact = Decimal(repr(part)) if isinstance(part, float) else Decimal(part)
+    if not exact.is_finite():
+        raise StepReject("not_a_coordinate")
+    return exact
 
 
 def geometry(given: Any, context: StepContext) -> Step:

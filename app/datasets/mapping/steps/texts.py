@@ -10,7 +10,7 @@ from typing import Any
 
 from app.connectors.cells import LongNumber, cell_text
 from app.datasets.mapping.rules import StepReject
-from app.datasets.mapping.steps.contract import Builder, Row, Step, StepContext, need_text
+from app.datasets.mapping.steps.contract import Builder, Row, Step, StepContext, is_count, need_text
 from app.datasets.mapping.text import lower, squeeze, title, trim, upper
 from app.schemas.numbers import NumberBeyond, whole
 
@@ -46,7 +46,7 @@ def text(given: Any, context: StepContext) -> Step:
 
 def slice_(given: Any, context: StepContext) -> Step:
     """`slice: [1, 8]`: characters 1 to 8, both included. A shorter text is rejected."""
-    sound = isinstance(given, list) and len(given) == _SLICE and all(isinstance(place, int) for place in given)
+    sound = isinstance(given, list) and len(given) == _SLICE and all(map(is_count, given))
     if not sound or not 1 <= given[0] <= given[1]:
         context.refuse("slice is [first, last], counted from 1, both included")
     first, last = given
@@ -66,7 +66,7 @@ def split(given: Any, context: StepContext) -> Step:
     separator, part = options.get("by"), options.get("part")
     if not isinstance(separator, str) or not separator:
         context.refuse("split needs by: the text between the parts")
-    if part is not None and (not isinstance(part, int) or isinstance(part, bool) or part == 0):
+    if part is not None and (not is_count(part) or part == 0):
         context.refuse("part counts from 1, or from -1 at the end")
 
     def step(value: Any, _: Row) -> Any:
@@ -102,7 +102,7 @@ def as_text(given: Any, context: StepContext) -> Step:
     """
     options = context.options(given, "digits")
     digits = options.get("digits")
-    if digits is not None and (not isinstance(digits, int) or not 1 <= digits <= 40):
+    if digits is not None and (not is_count(digits) or not 1 <= digits <= 40):
         context.refuse("digits is how many the identifier has")
 
     def step(value: Any, _: Row) -> Any:
@@ -147,7 +147,8 @@ def boolean(given: Any, context: StepContext) -> Step:
     for truth in (True, False):
         listed = options.get(str(truth).lower(), [])
         for word in listed if isinstance(listed, list) else [listed]:
-            words[str(word)] = truth
+            if words.setdefault(str(word), truth) is not truth:
+                context.refuse(f"{word} stands under true and under false")
     if not words:
         context.refuse("boolean needs the words for true and false")
 

@@ -31,6 +31,7 @@ _FIELDS = {
     "%b": r"(?P<b>[^\W\d_]+)\.?", "%B": r"(?P<b>[^\W\d_]+)\.?", "%H": r"(?P<H>\d{1,2})", "%M": r"(?P<M>\d{2})",
     "%S": r"(?P<S>\d{2})", "%f": r"(?P<f>\d{1,6})", "%%": "%",
 }  # fmt: skip
+_SAME = {"%b": "%m", "%B": "%m", "%y": "%Y"}
 _ZONES = {"WIB": "Asia/Jakarta", "WITA": "Asia/Makassar", "WIT": "Asia/Jayapura", "UTC": "UTC", "GMT": "UTC"}
 _WIDTHS = {"%d": r"(?P<d>\d{2})", "%m": r"(?P<m>\d{2})", "%H": r"(?P<H>\d{2})", "%f": r"(?P<f>\d{6})"}
 """Fields whose number of digits varies, where they touch another number: there every digit must stand, else it would be guessed."""
@@ -70,6 +71,7 @@ def _parser(pattern: str, context: StepContext) -> Parser:
     unknown = [part for part in parts if part.startswith("%") and part not in _FIELDS]
     if unknown:
         context.refuse(f"{unknown[0]} is not known; use {', '.join(_FIELDS)}")
+    _once(parts, context)
     expression = _expression(parts)
     months = _MONTHS[context.months]
 
@@ -97,6 +99,16 @@ def _parser(pattern: str, context: StepContext) -> Parser:
             return None
 
     return parse
+
+
+def _once(parts: list[str], context: StepContext) -> None:
+    """A format that tells one thing twice (`%d/%m/%d`, `%m %b`) is refused: which of the two counts would be a guess."""
+    seen: dict[str, str] = {}
+    for part in parts:
+        told = _SAME.get(part, part)
+        if part in _FIELDS and part != "%%" and told in seen:
+            context.refuse(f"{seen[told]} and {part} tell the same; write one of them, once")
+        seen[told] = part
 
 
 def _zoned(pattern: str, context: StepContext) -> Parser:
