@@ -164,6 +164,7 @@ def server_config(settings: Settings) -> uvicorn.Config:
         port=settings.port,
         loop="uvloop",
         http=door(settings.read_seconds, settings.connections_per_address),
+        ws="none",
         lifespan="on",
         access_log=False,
         log_config=None,

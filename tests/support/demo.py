@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,13 +30,13 @@ class Demo:
 
 
 @contextlib.contextmanager
-def running_demo(folder: Path) -> Iterator[Demo]:
+def running_demo(folder: Path, environment: Mapping[str, str] | None = None) -> Iterator[Demo]:
     """The demo in `folder`, which is made; it is stopped afterwards."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     said = folder.with_suffix(".log")
     with said.open("wb") as log:
         command = [*programs.SIMPUL, "demo", "--dir", str(folder), "--port", str(free_port())]
-        process = programs.start(command, stdout=log, stderr=log)
+        process = programs.start(command, stdout=log, stderr=log, env={**os.environ, **(environment or {})})
     try:
         ends = time.monotonic() + READY_SECONDS
         while "stop with Ctrl-C" not in said.read_text("utf-8"):

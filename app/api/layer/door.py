@@ -1,20 +1,56 @@
 """The connection itself, before there is a request: how many an address may hold, and how long the head of a request may take.
 
-uvicorn's own protocol waits without an end for a head that does not arrive.
+uvicorn's own protocol waits without an end for a head that does not arrive. httptools takes what follows the head of a
+request with `Upgrade` for the other protocol: its body would be lost, or be read as the next request.
 """
 
 from __future__ import annotations
 
 import asyncio
+from array import array
 from collections import Counter
 from typing import Any, ClassVar
 
+from httptools import HttpParserUpgrade, HttpRequestParser
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 _TOO_LATE = (
     b"HTTP/1.1 408 Request Timeout\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: 50\r\n"
     b"connection: close\r\n\r\nthe head of the request did not arrive in time...\n"
 )
+
+
+class OneProtocol(HttpRequestParser):
+    """Reads a request that asks for another protocol as if it did not ask (RFC 9110, section 7.8)."""
+
+    def __init__(self, protocol: Door) -> None:
+        super().__init__(protocol)
+        self.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn has it
+        self._protocol = protocol
+
+    @property
+    def ignored(self) -> bool:
+        """The head under way asks for another protocol and will be read again without this wish."""
+        return self.should_upgrade() and self.get_method() != b"CONNECT"
+
+    def feed_data(self, data: bytes | bytearray | memoryview | array[int]) -> None:
+        """What follows a head that asks for another protocol is read as its body, if its length says that it has one."""
+        rest = memoryview(data)
+        while rest:
+            try:
+                super().feed_data(rest)
+                return
+            except HttpParserUpgrade as ended:
+                if not self.ignored:  # a tunnel that is refused: whatever follows is not HTTP
+                    self._protocol.cycle.keep_alive = False
+                    return
+                rest = rest[ended.args[0] :]
+                super().feed_data(self._plain_head())
+
+    def _plain_head(self) -> bytes:
+        lines = [b"%s %s HTTP/%s" % (self.get_method(), self._protocol.url, self.get_http_version().encode())]
+        lines += [b"%s: %s" % header for header in self._protocol.headers if header[0] != b"upgrade"]
+        return b"\r\n".join([*lines, b"", b""])
 
 
 class Door(HttpToolsProtocol):
@@ -25,6 +61,21 @@ class Door(HttpToolsProtocol):
     held: ClassVar[Counter[str]]
     _timer: asyncio.TimerHandle | None = None
     _address = ""
+    parser: OneProtocol
+
+    def __init__(self, *given: Any, **named: Any) -> None:
+        super().__init__(*given, **named)
+        self.parser = OneProtocol(self)
+
+    def on_headers_complete(self) -> None:
+        """The head that counts."""
+        if not self.parser.ignored:
+            super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """The end of the message that counts."""
+        if not self.parser.ignored:
+            super().on_message_complete()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """One more of this address."""

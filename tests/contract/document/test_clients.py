@@ -164,6 +164,7 @@ def test_python(tmp_path: Path, demo: dict[str, str]) -> None:
 
 
 def test_typescript(tmp_path: Path, demo: dict[str, str]) -> None:
+    need("node", "Node 20.19 or newer")
     modules = TOOLS / "node_modules"
     for name in ("tour.ts", "tsconfig.json"):
         shutil.copy(DRIVERS / name, tmp_path)
@@ -198,6 +199,10 @@ def test_go(tmp_path: Path, demo: dict[str, str]) -> None:
 
 def test_java_okhttp(tmp_path: Path, demo: dict[str, str]) -> None:
     _java("okhttp", tmp_path / "made", demo)
+
+
+def test_java_native(tmp_path: Path, demo: dict[str, str]) -> None:
+    _java("native", tmp_path / "made", demo)
 
 
 def _java(library: str, made: Path, demo: dict[str, str]) -> None:

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import gzip
+import http.client
+import json
 import re
+import socket
+import time
+from typing import Self
 
 import httpx
 import pytest
@@ -184,3 +189,104 @@ def test_a_refused_token_is_what_the_document_says_of_it(gateway: RunningGateway
             answer = nobody.post("/oauth/token", data=form, auth=auth)
             assert answer.status_code in {400, 401}
             assert faults(declared[str(answer.status_code)], answer.json()) == []
+
+
+UPGRADE = (
+    "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQCAAAAAAIAAAAA\r\n",
+    "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n",
+    "Connection: keep-alive, upgrade\r\nUpgrade: h2c, TLS/1.3\r\n",
+)
+
+
+class Wire:
+    """One connection, spoken to in bytes."""
+
+    def __init__(self, gateway: RunningGateway, reader: httpx.Client, upgrade: str) -> None:
+        self.socket = socket.create_connection(("127.0.0.1", gateway.port), timeout=10)
+        self.reader = reader
+        self.upgrade = upgrade
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.socket.close()
+
+    def request(self, path: str, kind: str, body: bytes, chunked: bool) -> list[bytes]:
+        """Head, and pieces of the body as they go on the wire."""
+        length = "Transfer-Encoding: chunked" if chunked else f"Content-Length: {len(body)}"
+        token = "" if path == "/oauth/token" else f"Authorization: {self.reader.headers['authorization']}\r\n"
+        head = f"POST {path} HTTP/1.1\r\nHost: x\r\n{token}{self.upgrade}Content-Type: {kind}\r\n{length}\r\n\r\n"
+        halves = [body[: len(body) // 2], body[len(body) // 2 :]]
+        if chunked:
+            halves = [b"%x\r\n%s\r\n" % (len(half), half) for half in halves] + [b"0\r\n\r\n"]
+        return [head.encode(), *halves]
+
+    def send(self, pieces: list[bytes], apart: bool) -> None:
+        """In one packet, or each on its own."""
+        for piece in pieces if apart else [b"".join(pieces)]:
+            self.socket.sendall(piece)
+            time.sleep(0.02 * apart)
+
+    def answer(self) -> tuple[int, http.client.HTTPResponse, bytes]:
+        """The next answer."""
+        found = http.client.HTTPResponse(self.socket)
+        found.begin()
+        return found.status, found, found.read()
+
+
+@pytest.mark.parametrize("apart", [False, True], ids=["one-packet", "packets"])
+@pytest.mark.parametrize("chunked", [False, True], ids=["length", "chunked"])
+@pytest.mark.parametrize("upgrade", UPGRADE, ids=["h2c", "websocket", "several"])
+def test_a_wish_for_another_protocol_is_ignored_and_the_body_is_read(
+    gateway: RunningGateway, reader: httpx.Client, upgrade: str, chunked: bool, apart: bool
+) -> None:
+    client, secret = gateway.credential
+    form = f"grant_type=client_credentials&client_id={client}&client_secret={secret}".encode()
+    asked = json.dumps({"filter": "jenis = 'puskesmas'", "sort": ["nama"], "limit": 1, "agencies": ["dinkes"]}).encode()
+    with Wire(gateway, reader, upgrade) as wire:
+        for _ in range(2):  # a connection is kept
+            wire.send(wire.request("/oauth/token", "application/x-www-form-urlencoded", form, chunked), apart)
+            status, head, body = wire.answer()
+            assert (status, head.getheader("upgrade"), json.loads(body)["token_type"]) == (200, None, "Bearer")
+            wire.send(wire.request(f"{LIST}/search", "application/json", asked, chunked), apart)
+            status, _, body = wire.answer()
+            assert (status, [item["_source"]["id"] for item in json.loads(body)["items"]]) == (200, ["P2"])
+            wire.send([f"GET /status HTTP/1.1\r\nHost: x\r\n{upgrade}\r\n".encode()], apart)
+            status, head, body = wire.answer()
+            assert (status, head.getheader("connection")) == (200, None)
+            assert json.loads(body)
+
+
+def test_a_body_behind_a_wish_for_another_protocol_is_no_request(gateway: RunningGateway, reader: httpx.Client) -> None:
+    hidden = b"GET /v1/no-such-route HTTP/1.1\r\nHost: x\r\n\r\n"
+    with Wire(gateway, reader, UPGRADE[0]) as wire:
+        wire.send(wire.request(f"{LIST}/search", "application/json", hidden, chunked=False), apart=True)
+        assert wire.answer()[0] == 400
+        wire.socket.sendall(b"GET /status HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert wire.answer()[0] == 200
+
+
+def test_requests_sent_at_once_are_answered_in_turn(gateway: RunningGateway, reader: httpx.Client) -> None:
+    with Wire(gateway, reader, UPGRADE[0]) as wire:
+        pieces: list[bytes] = []
+        for limit in (1, 2, 1, 2):
+            body = json.dumps({"limit": limit, "agencies": ["dinkes"]}).encode()
+            pieces += wire.request(f"{LIST}/search", "application/json", body, chunked=limit == 2)
+        pieces.append(b"GET /status HTTP/1.1\r\nHost: x\r\n\r\n")
+        wire.send(pieces, apart=False)
+        for limit in (1, 2, 1, 2):
+            status, _, body = wire.answer()
+            assert (status, len(json.loads(body)["items"])) == (200, limit)
+        assert wire.answer()[0] == 200
+
+
+def test_a_tunnel_is_refused_and_the_connection_closed(gateway: RunningGateway, reader: httpx.Client) -> None:
+    with Wire(gateway, reader, "") as wire:
+        wire.socket.sendall(
+            b"CONNECT example.org:443 HTTP/1.1\r\nHost: example.org:443\r\n\r\nGET /status HTTP/1.1\r\n\r\n"
+        )
+        status, head, _ = wire.answer()
+        assert 400 <= status < 500
+        assert head.getheader("connection") == "close"
+        assert wire.socket.recv(1) == b""

@@ -55,7 +55,7 @@ final class Tour {
         return records.listFasilitasKesehatanWithHttpInfo(
             filter, null, null, "nama",
             null, null, null, null, null, null, null, null, null, null, null,
-            null, null, null, null, null, null, null, null, null, null);
+            null, null, null, null, null, null, null, null, null, null, null);
     }
 
     private static String records(RecordsApi records) throws Exception {
@@ -66,7 +66,7 @@ final class Tour {
 
         Object filter = Map.of("op", "=", "args", List.of(Map.of("property", "rawat_inap"), true));
         SearchBody asked = new SearchBody().filter(filter).sort(List.of("nama")).limit(5);
-        tell("search", keys(records.searchFasilitasKesehatan(asked, null, null, null)));
+        tell("search", keys(records.searchFasilitasKesehatan(asked, null, null, null, null)));
 
         String key = page.getItems().get(0).getSource().getId();
         FasilitasKesehatan one =
@@ -111,7 +111,8 @@ final class Tour {
         String name = records(new RecordsApi(portal));
 
         String sql = "SELECT jenis, count(*) AS n FROM fasilitas_kesehatan GROUP BY jenis ORDER BY jenis";
-        QueryAnswer rows = new QueriesApi(portal).queryRecords(new QueryBody().sql(sql), null, null, null, null, null);
+        QueryAnswer rows =
+            new QueriesApi(portal).queryRecords(new QueryBody().sql(sql), null, null, null, null, null, null);
         tell("sql", rows.getColumns().stream().map(column -> column.getName()).toArray(), pairs(rows.getItems()));
 
         ApiClient auditor = Library.connect(URL, signIn("AUDITOR").getAccessToken());
