@@ -17,7 +17,7 @@ from app.catalog import datasets
 from app.catalog.datasets import DatasetDescription
 from app.errors import NotFound
 from app.schemas import registry
-from app.schemas.base import Akses, FieldSpec, Pdp
+from app.schemas.base import Akses, FieldSpec, Pdp, SchemaMeta
 from app.schemas.constraints import Kind
 from app.schemas.json_schema import wire_json_schema
 from app.schemas.registry import SchemaDef
@@ -217,8 +217,8 @@ def _field(spec: FieldSpec) -> dict[str, Any]:
     }
 
 
-def _metadata(schema: SchemaDef) -> dict[str, Any]:
-    shown = {**asdict(schema.meta), "key": list(schema.meta.key)}
+def _metadata(meta: SchemaMeta) -> dict[str, Any]:
+    shown = {**asdict(meta), "key": list(meta.key)}
     del shown["example_filter"]
     return shown
 
@@ -244,7 +244,7 @@ _DATASET = {
     "issued": "2026-01-05T02:00:00Z",
     "modified": "2026-11-20T03:15:00Z",
     "freshness": {"field": "diperbarui_pada", "slo": "P30D"},
-    "meta": _metadata(_FACILITIES),
+    "meta": _metadata(_FACILITIES.meta),
     "quality": {
         "last_success_at": "2026-11-20T04:00:00Z",
         "last_error": None,
@@ -255,7 +255,7 @@ _DATASET = {
 }
 _SCHEMA = {
     **_summary(_FACILITIES),
-    "metadata": _metadata(_FACILITIES),
+    "metadata": _metadata(_FACILITIES.meta),
     "fields": [_field(spec) for spec in list(_FACILITIES.fields.values())[:3]],
     "json_schema": {"type": "object", "title": _FACILITIES.meta.title_en},
 }
@@ -293,7 +293,7 @@ async def get_schema(schema: str, request: Request) -> Response:
     found = registry.get(schema)
     document = {
         **_summary(found),
-        "metadata": _metadata(found),
+        "metadata": _metadata(found.meta),
         "fields": [_field(spec) for spec in found.fields.values()],
         "json_schema": wire_json_schema(found),
     }
@@ -358,5 +358,6 @@ async def get_code(system: str, code: str, request: Request) -> Response:
 
 def _dataset(dataset: DatasetDescription) -> dict[str, Any]:
     shown = asdict(dataset)
+    shown["meta"] = None if dataset.meta is None else _metadata(dataset.meta)
     shown["publisher"] = {"id": dataset.publisher.id, "name": dataset.publisher.name}
     return shown
