@@ -52,6 +52,18 @@ class SourceBase(BaseModel):
     concurrency: int | None = Field(default=None, ge=1, le=64, description="Scans at once; not above the gateway's own")
 
 
+def _text_encoding(name: str) -> str:
+    """An encoding of texts: `base64` and its like are none."""
+    try:
+        "a".encode(name)
+    except (LookupError, ValueError):
+        raise ValueError("unknown encoding; write utf-8, cp1252, latin-1, utf-16") from None
+    return name
+
+
+Encoding = Annotated[str, AfterValidator(_text_encoding)]
+
+
 @dataclass(frozen=True, slots=True)
 class Kind:
     """One connector kind: its name, the model of its `source:` block, and how to open it (no I/O)."""

@@ -10,11 +10,12 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Annotated, Any, get_args
 
 import orjson
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationError, ValidationInfo, field_validator
 
 from app.connectors.registry import source_model
 from app.connectors.source import Duration, SourceBase
@@ -22,6 +23,7 @@ from app.datasets.yaml_text import load_yaml
 from app.errors import FieldError, ManifestInvalid, SchemaUnknown
 from app.schemas import registry
 from app.schemas.numbers import NumberBeyond, exact_number
+from app.schemas.registry import SchemaDef
 
 MANIFEST_BYTES = 262_144
 _DEPTH = 24
@@ -29,6 +31,7 @@ _SLUG = r"^[a-z0-9][a-z0-9-]{1,62}$"
 
 
 DOCUMENT_KIND = "connector"
+_UNORDERED = frozenset({"list", "object", "geometry", "boolean"})
 
 
 class _Part(BaseModel):
@@ -41,6 +44,13 @@ class Unpivot(_Part):
     keep: tuple[str, ...]
     name: str = Field(min_length=1)
     value: str = Field(min_length=1)
+
+    @field_validator("name", "value")
+    @classmethod
+    def _distinct(cls, made: str, info: ValidationInfo) -> str:
+        if made in info.data.get("keep", ()) or made == info.data.get("name"):
+            raise ValueError(f"{made} is the name of another column of the row; one of them would be lost")
+        return made
 
 
 class ReadShape(_Part):
@@ -86,11 +96,14 @@ def parse_manifest(document: str | Mapping[str, Any], *, draft: bool = False) ->
     Raises `ManifestInvalid` with one place a fault: unknown key with the nearest known one, wrong type, unknown schema.
     `draft`: a source alone is enough.
     """
-    given = _with_record_path(load_manifest(document) if isinstance(document, str) else dict(document))
+    written = load_manifest(document) if isinstance(document, str) else dict(document)
+    given, moved = _with_record_path(written)
     if given.get("kind") == DOCUMENT_KIND:  # as it stands among the documents of `simpul apply`
         del given["kind"]
     faults: list[FieldError] = []
     source = _source(given.get("source"), faults)
+    if moved:
+        faults = [_moved_back(fault, given["source"].get("kind")) for fault in faults]
     manifest: Manifest | None = None
     try:
         manifest = Manifest.model_validate({**given, "source": source or SourceBase(kind="unknown")})
@@ -98,6 +111,7 @@ def parse_manifest(document: str | Mapping[str, Any], *, draft: bool = False) ->
         faults += _places(error, Manifest)
     if manifest is not None:
         faults += _check_schema(manifest, draft=draft)
+    faults = list(dict.fromkeys(faults))
     if faults or manifest is None:
         raise ManifestInvalid(
             f"the manifest has {len(faults)} faults" if len(faults) > 1 else faults[0].detail, errors=faults
@@ -105,17 +119,26 @@ def parse_manifest(document: str | Mapping[str, Any], *, draft: bool = False) ->
     return manifest
 
 
-def _with_record_path(given: dict[str, Any]) -> dict[str, Any]:
-    """`read.record_path` is where a kind finds its records; it stands in the source for the kinds that read JSON."""
+def _with_record_path(given: dict[str, Any]) -> tuple[dict[str, Any], bool]:
+    """`read.record_path` is where a kind finds its records; it stands in the source for the kinds that read JSON. Whether it was moved."""
     read, source = given.get("read"), given.get("source")
     if (
         isinstance(read, Mapping)
         and isinstance(source, Mapping)
-        and "record_path" in read
+        and read.get("record_path") is not None
         and "record_path" not in source
     ):
-        return {**given, "source": {**source, "record_path": read["record_path"]}}
-    return dict(given)
+        return {**given, "source": {**source, "record_path": read["record_path"]}}, True
+    return dict(given), False
+
+
+def _moved_back(fault: FieldError, kind: Any) -> FieldError:
+    """A fault of `source.record_path` that was written as `read.record_path`."""
+    if fault.pointer != "/source/record_path":
+        return fault
+    unknown = f"a source of kind {str(kind)[:40]} has no path to its records; leave record_path out"
+    detail = unknown if fault.code == "extra_forbidden" else fault.detail
+    return replace(fault, pointer="/read/record_path", detail=detail)
 
 
 def canonical_manifest(manifest: Manifest) -> str:
@@ -179,11 +202,17 @@ def _source(given: Any, faults: list[FieldError]) -> SourceBase | None:
 
 
 def _places(error: ValidationError, model: type[BaseModel], prefix: str = "") -> list[FieldError]:
-    """Pydantic's findings with pointers; an unknown key is told with the nearest known one."""
+    """Pydantic's findings with pointers; an unknown key is told with the nearest known one.
+
+    Of a key that may take several forms only the findings on the form that was written count.
+    """
     found = []
-    for fault in error.errors(include_input=False, include_url=False, include_context=False):
-        path = [str(step) for step in fault["loc"]]
+    faults = error.errors(include_input=False, include_url=False, include_context=False)
+    paths = [_written_path(model, [str(step) for step in fault["loc"]]) for fault in faults]
+    for fault, path in zip(faults, paths, strict=True):
         if path[:1] == ["source"] and not prefix:
+            continue
+        if len(path) < len(fault["loc"]) and any(other[: len(path)] == path and other != path for other in paths):
             continue
         detail = fault["msg"].removeprefix("Value error, ")
         if fault["type"] == "extra_forbidden":
@@ -194,6 +223,17 @@ def _places(error: ValidationError, model: type[BaseModel], prefix: str = "") ->
             )
         found.append(FieldError(prefix + "".join(f"/{step}" for step in path), fault["type"], detail))
     return found
+
+
+def _written_path(model: type[BaseModel], path: list[str]) -> list[str]:
+    """The path as it stands in the manifest: pydantic puts the name of a form (`bool`, `HeaderRows`) behind a key that takes several."""
+    made: list[str] = []
+    for step in path:
+        info = _model_at(model, made[:-1]).model_fields.get(made[-1]) if made else None
+        forms = get_args(info.annotation) if info is not None else ()
+        if step not in {getattr(form, "__name__", "") for form in forms}:
+            made.append(step)
+    return made
 
 
 def _model_at(model: type[BaseModel], path: list[str]) -> type[BaseModel]:
@@ -228,4 +268,21 @@ def _check_schema(manifest: Manifest, *, draft: bool) -> list[FieldError]:
     for name, spec in schema.fields.items():
         if spec.required and name not in manifest.fields:
             faults.append(FieldError("/fields", "required", f"{name} must be mapped: {schema.name} needs it"))
-    return faults
+    return faults + _check_freshness(manifest, schema)
+
+
+def _check_freshness(manifest: Manifest, schema: SchemaDef) -> list[FieldError]:
+    """The field must hold a value, and one that is earlier or later than another."""
+    if manifest.freshness is None:
+        return []
+    name = manifest.freshness.field
+    spec = schema.fields.get(name)
+    if spec is None:
+        detail = f"{schema.name} has no field {name[:64]}; write one that tells when a record was last changed"
+    elif name not in manifest.fields:
+        detail = f"{name} is not mapped in fields, so that no record would tell when it was last changed"
+    elif spec.kind in _UNORDERED:
+        detail = f"{name} is of kind {spec.kind}; write a field that tells when a record was last changed"
+    else:
+        return []
+    return [FieldError("/freshness/field", "field_unknown", detail)]

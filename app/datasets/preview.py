@@ -49,7 +49,7 @@ class Previewer:
         place = self._mapping.place_of(raw, place, keyed=keyed)
         record, rejects = map_record(self._mapping, self._schema, raw, place)
         shown = {
-            name: mask(value) if name in self._hidden else shown_raw(masked_where_personal(value, name))
+            name: _hidden(value) if name in self._hidden else shown_raw(masked_where_personal(value, name))
             for name, value in raw.items()
         }
         if record is None:
@@ -57,8 +57,13 @@ class Previewer:
         if record.key in self._keys:
             return PreviewRow(place, shown, None, (duplicate_key(self._schema, record, place),), ())
         self._keys.add(record.key)
-        mapped = {name: mask(value) if name in self._personal else value for name, value in record.values.items()}
+        mapped = {name: _hidden(value) if name in self._personal else value for name, value in record.values.items()}
         return PreviewRow(place, shown, mapped, (), record.warnings)
+
+
+def _hidden(value: Any) -> str | None:
+    """A personal value masked; none stays none."""
+    return None if value is None else mask(value)
 
 
 def _unread(reject: Reject) -> PreviewRow:

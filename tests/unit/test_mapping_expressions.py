@@ -11,7 +11,10 @@ import pytest
 
 from app.connectors.cells import LongNumber
 from app.datasets.mapping.expression import compile_expression
+from app.datasets.mapping.expression.functions import FUNCTIONS
+from app.datasets.mapping.expression.refusals import HINTS
 from app.datasets.mapping.rules import StepReject
+from app.errors import ExpressionForbidden
 
 
 def computed(text: str, **row: Any) -> Any:
@@ -99,3 +102,49 @@ def test_a_number_is_text_in_plain_notation(value: Any, text: str) -> None:
 )
 def test_a_number_that_has_no_plain_notation_is_rejected(value: Any, rule: str) -> None:
     assert rejected("CAST(x AS TEXT)", x=value) == rule
+
+
+def refusal(text: str) -> str:
+    with pytest.raises(ExpressionForbidden) as caught:
+        compile_expression(text, "/e")
+    return caught.value.errors[0].detail
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("concat_ws('-', x, y)", "concat_ws"),
+        ("least(x, 1)", "least"),
+        ("GREATEST(x, 1)", "GREATEST"),
+        ("ltrim(x)", "ltrim"),
+        ("rpad(x, 3, '0')", "rpad"),
+        ("strftime(x, '%Y')", "strftime"),
+        ("list(x)", "list"),
+        ("upper(initcap(x))", "initcap"),
+        ("apa(x)", "apa"),
+        ("regexp_replace(x, 'a', 'b')", "regexp_replace"),
+    ],
+)
+def test_a_function_that_is_not_offered_is_named_as_it_was_written(text: str, name: str) -> None:
+    found = refusal(text)
+
+    assert found.startswith(f"the function {name} is not on the list; ")
+    assert found.endswith(f"functions: {', '.join(sorted(FUNCTIONS))}")
+
+
+def test_other_refusals_say_what_was_written_and_what_to_write() -> None:
+    assert refusal("TRY_CAST(x AS INT)").startswith("TRY_CAST(x AS INT) is not on the list; write CAST: ")
+    assert refusal("CAST(x AS DATE)").startswith("CAST(x AS DATE) is not on the list; CAST goes to TEXT, ")
+    assert refusal("x ILIKE 'a'").startswith("x ILIKE 'a' is not on the list; write lower(x) LIKE ")
+    assert refusal("trim(LEADING FROM x)").endswith(
+        "is not computed in this variant; write it with the functions listed"
+    )
+    assert "an argument of left is missing" in refusal("left(x)")
+
+
+@pytest.mark.parametrize("name", HINTS)
+def test_every_advice_is_shown(name: str) -> None:
+    texts = {"trycast": "TRY_CAST(x AS INT)", "ilike": "x ILIKE 'a'", "cast": "x::DATE"}
+    found = [texts[name]] if name in texts else [f"{name}(x)", f"{name}(x, 1)", f"{name}(x, 1, 'a')"]
+
+    assert any(f"is not on the list; {HINTS[name]}; functions: " in refusal(text) for text in found)

@@ -140,13 +140,24 @@ class CkanConnector(Connector):
         with tempfile.NamedTemporaryFile(dir=self._environment.cache, suffix=f".{label}") as file:
             file.write(answer.content)
             file.flush()
-            source = FileSource(
-                location=f"resource.{label}", delimiter=self._source.delimiter, encoding=self._source.encoding
-            )
+            source = FileSource.model_validate({"location": f"resource.{label}", **self._table_options(label)})
             read = read_csv if label == "csv" else read_json
             batches = pull(BulkThread(), read(Path(file.name), source, f"resource {resource}"), request.deadline)
             async for batch in batches:
                 yield batch
+
+    def _table_options(self, label: str) -> dict[str, str]:
+        """How the CSV behind the resource is written. Raises `SourceFormatError` where it is stated of a file that is none."""
+        stated = {
+            name: getattr(self._source, name)
+            for name in ("delimiter", "encoding")
+            if getattr(self._source, name) != CkanSource.model_fields[name].default
+        }
+        if stated and label != "csv":
+            name = next(iter(stated))
+            detail = f"{name} does nothing for a resource of format {label}; leave it out"
+            raise SourceFormatError(detail, field=f"/source/{name}")
+        return stated
 
     async def _resource_id(self, deadline: float | None) -> str:
         package = await self._action("package_show", {"id": self._source.package or ""}, deadline)

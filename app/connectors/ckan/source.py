@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from app.connectors.network import HttpAddress
-from app.connectors.source import SourceBase
+from app.connectors.source import Encoding, SourceBase
 from app.errors import NetworkForbidden
 
 
@@ -25,7 +25,7 @@ class CkanSource(SourceBase):
     )
     api_key: str = Field(default="", description="${secret:NAME}, where the portal asks for one")
     delimiter: str = Field(default=",", min_length=1, max_length=1, description="Of a CSV behind the resource")
-    encoding: str = Field(default="utf-8", max_length=40)
+    encoding: Encoding = Field(default="utf-8", max_length=40)
 
     @field_validator("url")
     @classmethod
@@ -42,6 +42,21 @@ class CkanSource(SourceBase):
         if text and not (text.startswith("${") and text.endswith("}")):
             raise ValueError("a secret never stands in a manifest: store it and write ${secret:NAME}")
         return text
+
+    @field_validator("resource", "package", "resource_name", "query", "delimiter", "encoding")
+    @classmethod
+    def _has_effect(cls, given: str | None, info: ValidationInfo) -> str | None:
+        """An option that changes nothing is refused, since what it was meant to do is not done."""
+        name, data = str(info.field_name), info.data
+        if given == cls.model_fields[name].default or "mode" not in data:
+            return given
+        if (name == "query") is not (data["mode"] == "packages"):
+            raise ValueError(f"{name} does nothing in mode {data['mode']}; leave it out")
+        if name in ("package", "resource_name") and data.get("resource") is not None:
+            raise ValueError(f"{name} does nothing beside resource, which names the resource by its id; leave one out")
+        if name == "resource_name" and data.get("package") is None:
+            raise ValueError("resource_name is looked for in a package; name it in package")
+        return given
 
     @model_validator(mode="after")
     def _something(self) -> Self:

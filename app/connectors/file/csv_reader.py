@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from app.connectors.contract import RawBatch, RawReject
 from app.connectors.file.source import NO_QUOTE, FileSource
-from app.connectors.file.table import Ending, header_names
+from app.connectors.file.table import Ending, filled_columns, header_names
 from app.errors import SourceFormatError
 
 BATCH_ROWS = 1_000
@@ -89,7 +89,7 @@ def _batches(
     rows: Iterator[tuple[int, list[str]]], schema: pa.Schema, source: FileSource, place: str, rejects: list[RawReject]
 ) -> Iterator[RawBatch]:
     width, ending = len(schema.names), Ending(source, schema.names, place)
-    filled = [schema.names.index(name) for name in source.fill_down if name in schema.names]
+    filled = filled_columns(source, schema.names, place)
     above: dict[int, str] = {}
     batch = RawBatch(schema, rows=[], place=place, numbers=[])
     kept: list[tuple[str, ...]] = []

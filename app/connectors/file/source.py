@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import codecs
 import re
+from collections.abc import Mapping
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
-from app.connectors.source import SourceBase
+from app.connectors.json_records import check_path
+from app.connectors.source import Encoding, SourceBase
 
 Format = Literal["csv", "xlsx", "xls", "ods", "json", "ndjson", "geojson", "parquet"]
 NO_QUOTE = "none"
@@ -27,7 +29,24 @@ _ENDINGS: dict[str, Format] = {
     ".geojson": "geojson",
     ".parquet": "parquet",
 }
+_TABLE = frozenset({"header", "columns", "skip", "fill_down", "stop_at"})
+_OPTIONS: Mapping[str, frozenset[str]] = {
+    "csv": _TABLE | {"delimiter", "quote", "encoding"},
+    **dict.fromkeys(SHEETS, _TABLE | {"sheet", "range"}),
+    "json": frozenset({"record_path"}),
+    "geojson": frozenset({"record_path"}),
+    "ndjson": frozenset(),
+    "parquet": frozenset(),
+}
+"""What may be stated of a file, by its format; another option would change nothing."""
 _RANGE = re.compile(r"([A-Z]{1,3})([1-9]\d{0,6}):([A-Z]{1,3})([1-9]\d{0,6})")
+
+
+def _no_truth(given: Any) -> Any:
+    """`true` is no number, though Python takes it for 1."""
+    if isinstance(given, bool):
+        raise ValueError(f"{str(given).lower()} is no number")
+    return given
 
 
 class HeaderRows(BaseModel):
@@ -35,6 +54,18 @@ class HeaderRows(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     rows: tuple[int, ...] = Field(min_length=1, max_length=10)
+
+    @field_validator("rows", mode="before")
+    @classmethod
+    def _numbers(cls, rows: Any) -> Any:
+        return [_no_truth(row) for row in rows] if isinstance(rows, list | tuple) else rows
+
+    @field_validator("rows")
+    @classmethod
+    def _in_order(cls, rows: tuple[int, ...]) -> tuple[int, ...]:
+        if rows[0] < 1 or any(after <= before for before, after in pairwise(rows)):
+            raise ValueError("rows are counted from 1 and stand in their order, each once: [3, 4]")
+        return rows
 
 
 class StopAt(BaseModel):
@@ -59,7 +90,7 @@ class FileSource(SourceBase):
     quote: str = Field(
         default='"', min_length=1, max_length=4, description="The quote sign; none: quotes are plain text"
     )
-    encoding: str = Field(default="utf-8", max_length=40, description="utf-8 (a BOM is removed), cp1252, …")
+    encoding: Encoding = Field(default="utf-8", max_length=40, description="utf-8 (a BOM is removed), cp1252, …")
     header: bool | HeaderRows = True
     columns: tuple[str, ...] = Field(default=(), max_length=1000, description="Names where the file has no header row")
     sheet: int | str | None = Field(
@@ -85,6 +116,11 @@ class FileSource(SourceBase):
                 raise ValueError(f"the ending {ending or '(none)'} says no format; write format: csv, xlsx, json, …")
         return given
 
+    @field_validator("sheet", "skip", mode="before")
+    @classmethod
+    def _numbers(cls, given: Any) -> Any:
+        return _no_truth(given)
+
     @field_validator("quote")
     @classmethod
     def _one_sign(cls, quote: str) -> str:
@@ -101,21 +137,36 @@ class FileSource(SourceBase):
             raise ValueError("the location is a path under the agency's folder, without .. and not absolute")
         return location
 
-    @field_validator("encoding")
-    @classmethod
-    def _known_encoding(cls, encoding: str) -> str:
-        try:
-            codecs.lookup(encoding)
-        except LookupError:
-            raise ValueError("unknown encoding; write utf-8, cp1252, latin-1, utf-16") from None
-        return encoding
-
     @field_validator("range")
     @classmethod
     def _range(cls, text: str | None) -> str | None:
         if text is not None and _RANGE.fullmatch(text) is None:
             raise ValueError('a range is written "B4:K200"')
+        if text is not None and ((cells := _cells(text))[0] > cells[2] or cells[1] > cells[3]):
+            raise ValueError('a range goes from its upper left cell to its lower right one: "B4:K200"')
         return text
+
+    @field_validator("record_path")
+    @classmethod
+    def _path(cls, path: str | None) -> str | None:
+        return None if path is None else check_path(path)
+
+    @field_validator(*sorted(frozenset().union(*_OPTIONS.values())))
+    @classmethod
+    def _has_effect(cls, given: Any, info: ValidationInfo) -> Any:
+        """An option that changes nothing is refused, since what it was meant to do is not done."""
+        name, data = str(info.field_name), info.data
+        if given == cls.model_fields[name].default or "location" not in data or "format" not in data:
+            return given
+        kind = data["format"] or _ENDINGS[Path(data["location"]).suffix.lower()]
+        if name not in _OPTIONS[kind]:
+            known = ", ".join(sorted(_OPTIONS[kind])) or "no option of this kind"
+            raise ValueError(f"{name} does nothing for a file of format {kind}, which takes {known}; leave it out")
+        if name == "columns" and data.get("header", True) is not False:
+            raise ValueError(
+                "columns names the columns of a file without a header row: state header: false, or leave it out"
+            )
+        return given
 
     @property
     def kind_of_file(self) -> Format:
@@ -127,10 +178,14 @@ class FileSource(SourceBase):
         """First row, first column, last row, last column of the range, counted from 0."""
         if self.range is None:
             return None
-        match = _RANGE.fullmatch(self.range)
-        if match is None:
-            return None
-        return int(match[2]) - 1, _column(match[1]), int(match[4]) - 1, _column(match[3])
+        return _cells(self.range)
+
+
+def _cells(text: str) -> tuple[int, int, int, int]:
+    match = _RANGE.fullmatch(text)
+    if match is None:
+        raise ValueError(text)
+    return int(match[2]) - 1, _column(match[1]), int(match[4]) - 1, _column(match[3])
 
 
 def _column(letters: str) -> int:

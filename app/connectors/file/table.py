@@ -42,6 +42,15 @@ def header_names(source: FileSource, rows: Iterator[tuple[int, Sequence[str]]], 
     return _distinct(names, place)
 
 
+def filled_columns(source: FileSource, names: Sequence[str], place: str) -> list[int]:
+    """Where the columns of `fill_down` stand. Raises `SourceFormatError` naming those that the file does not have."""
+    missing = [name for name in source.fill_down if name not in names]
+    if missing:
+        detail = f"{place}: there is no column {', '.join(map(repr, missing))} for fill_down"
+        raise SourceFormatError(detail, field="/source/fill_down", missing=missing)
+    return [names.index(name) for name in source.fill_down]
+
+
 def _carried(row: Sequence[str]) -> list[str]:
     """An upper header row: a merged cell shows its text only in its first column, the blanks after it mean the same."""
     carried: list[str] = []

@@ -30,7 +30,7 @@ CONSTRUCTS: Final[Mapping[str, frozenset[str] | None]] = {
     "Between": frozenset({"this", "low", "high"}), "Like": frozenset({"this", "expression", "negate"}),
     "ILike": frozenset({"this", "expression", "negate"}), "Escape": None, "Exists": None,
     "Add": None, "Sub": None, "Mul": None, "Div": None, "IntDiv": None, "Mod": None, "Neg": None, "DPipe": None,
-    "SafeDPipe": None, "Case": None, "If": None, "Cast": frozenset({"this", "to"}), "TryCast": frozenset({"this", "to"}),
+    "SafeDPipe": None, "Case": None, "If": None, "Cast": frozenset({"this", "to"}),
     "DataType": None, "DataTypeParam": None, "Var": None, "Interval": None, "IntervalSpan": None, "Day": None,
 }  # fmt: skip
 """Class of the tree -> parts that it may have (None: any; all of them are constructs of this list again)."""
@@ -44,7 +44,7 @@ FUNCTIONS: Final[Mapping[str, str]] = {
         "Coalesce", "Nullif", "Greatest", "Least", "Abs", "Round", "Floor", "Ceil", "Sqrt", "Pow", "Ln", "Sign", "Exp",
         "Upper", "Lower", "Trim", "Length", "Substring", "Replace", "Concat", "ConcatWs", "Left", "Right", "StrPosition",
         "StartsWith", "EndsWith", "Contains", "SplitPart", "Initcap", "Reverse",
-        "Extract", "Year", "Month", "Quarter", "Week", "DayOfWeek", "DateTrunc", "TimestampTrunc", "DateDiff", "DateAdd", "DateSub",
+        "Extract", "Year", "Month", "Quarter", "Week", "DayOfWeek", "DateTrunc", "TimestampTrunc", "DateDiff", "DateAdd",
         "TsOrDsToDate", "Date", "LastDay", "CurrentDate", "CurrentTimestamp", "DateStrToDate", "DayOfMonth", "DayOfYear",
     )
     if hasattr(exp, name)

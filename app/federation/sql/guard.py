@@ -8,6 +8,7 @@ from __future__ import annotations
 import difflib
 import logging
 import re
+from collections.abc import Iterator
 from typing import Any, Final
 
 import sqlglot
@@ -16,7 +17,7 @@ from sqlglot.errors import SqlglotError
 
 from app.errors import FieldError
 from app.federation.sql.allowed import CONSTRUCTS, FUNCTIONS, OWN_FUNCTIONS, TYPES
-from app.federation.sql.hints import CONSTRUCT_HINTS, FUNCTION_HINTS, advice
+from app.federation.sql.hints import CONSTRUCT_HINTS, FUNCTION_HINTS, OPERATORS, advice, written
 from app.federation.sql.names import LONGEST_NAME
 from app.federation.sql.refusals import (
     SqlConstructForbidden,
@@ -26,11 +27,13 @@ from app.federation.sql.refusals import (
     SqlNoTable,
     SqlNotSelect,
     SqlRecursive,
+    SqlRefused,
     SqlSeveralStatements,
     SqlTableUnknown,
     SqlTooComplex,
     SqlTooLong,
 )
+from app.filters.calls import called, without_classes
 from app.schemas.numbers import NumberBeyond, exact_number
 from app.schemas.wilayah import LEVELS
 
@@ -64,11 +67,14 @@ def guarded(text: str, schemas: frozenset[str]) -> exp.Query:
         raise SqlConstructForbidden(f"a WITH query may not be called {taken[0]}: that is a schema", construct="CTE")
     read = False
     for node in nodes:
-        _check_node(node)
+        _check_node(node, text)
         if isinstance(node, exp.Table):
             _check_table(node, schemas)
             read = read or node.name.lower() in schemas
         elif isinstance(node, exp.Join):
+            _check_node(node.this, text)  # what is no table says so, before a condition is asked of it
+            if isinstance(node.this, exp.Table):
+                _check_table(node.this, schemas)
             _check_join(node)
     if not read:
         raise SqlNoTable("the statement reads no schema: nothing is decided and nothing answered; name one behind FROM")
@@ -98,7 +104,7 @@ def _parsed(text: str) -> exp.Query:
     except SqlglotError as error:
         place: dict[str, Any] = next(iter(getattr(error, "errors", ())), {})
         where = f"line {place.get('line')}, column {place.get('col')}" if place else "somewhere"
-        what = str(place.get("description") or "the statement cannot be read")[:200]
+        what = without_classes(str(place.get("description") or "the statement cannot be read"))[:200]
         raise SqlMalformed(f"{where}: {what}", errors=[FieldError("/sql", "sql_malformed", where)]) from None
     if len(found) != 1:
         raise SqlSeveralStatements("send one statement")
@@ -134,7 +140,7 @@ def _check_number(text: str) -> None:
         raise SqlMalformed(f"a number is not read: {beyond}") from None
 
 
-def _check_node(node: exp.Expr) -> None:
+def _check_node(node: exp.Expr, text: str) -> None:
     name = type(node).__name__
     if isinstance(node, exp.Select) and not node.expressions:
         raise SqlMalformed(
@@ -151,18 +157,15 @@ def _check_node(node: exp.Expr) -> None:
         raise SqlMalformed(f"a name behind AS has 1 to {LONGEST_NAME} characters")
     if isinstance(node, exp.Func) and name not in CONSTRUCTS:
         if name not in FUNCTIONS:
-            raise _function(node.sql_name())
+            raise _func(node, text)
         return
     if name not in CONSTRUCTS:
-        hint = advice(CONSTRUCT_HINTS, node.key)
-        raise SqlConstructForbidden(f"{node.key.upper()} is not taken in a statement{hint}", construct=node.key)
+        raise _construct(node.key)
     extra = CONSTRUCTS[name]
     if extra is not None:
         given = {part for part, value in node.args.items() if value not in (None, False, [], "")}
         if more := sorted(given - extra):
-            named = f"{node.key} {more[0]}"
-            hint = advice(CONSTRUCT_HINTS, named)
-            raise SqlConstructForbidden(f"{node.key.upper()} with {more[0]} is not taken{hint}", construct=named)
+            raise _construct(f"{node.key} {more[0]}")
     if isinstance(node, exp.DataType) and node.this not in TYPES:
         raise SqlConstructForbidden(
             "CAST goes to text, number, boolean, date or timestamp types only; whole numbers beyond BIGINT as DECIMAL(38, 0)",
@@ -190,8 +193,22 @@ def _check_own(node: exp.Anonymous) -> None:
         )
 
 
-def _function(name: str) -> SqlFunctionForbidden:
-    hint = advice(FUNCTION_HINTS, name)
+def _construct(name: str) -> SqlConstructForbidden:
+    said = written(name)
+    return SqlConstructForbidden(f"{said} is not taken in a statement{advice(CONSTRUCT_HINTS, name)}", construct=said)
+
+
+def _func(node: exp.Func, text: str) -> SqlRefused:
+    """The refusal of a function by the word that it was called by, of an operator by its sign."""
+    word = called(node, text)
+    if word is None and node.key in OPERATORS:
+        return _construct(node.key)
+    own = node.sql_name().lower()
+    return _function(word or own, advice(FUNCTION_HINTS, own) or advice(CONSTRUCT_HINTS, node.key))
+
+
+def _function(name: str, hint: str = "") -> SqlFunctionForbidden:
+    hint = advice(FUNCTION_HINTS, name) or hint or advice(CONSTRUCT_HINTS, name)
     near = difflib.get_close_matches(name.lower()[:64], sorted({*FUNCTIONS.values(), *OWN_FUNCTIONS}), n=3)
     if not hint and near:
         hint = f"; near it: {', '.join(near)}"
@@ -218,13 +235,24 @@ def _check_table(node: exp.Table, schemas: frozenset[str]) -> None:
     given = {part for part, value in node.args.items() if value not in (None, False, [])}
     name = node.name.lower()
     if not isinstance(node.this, exp.Identifier) or given - _TABLE_PARTS:
+        hint = next((hint for part in _around(node) if (hint := advice(CONSTRUCT_HINTS, _key(part)))), "")
         raise SqlTableUnknown(
-            "FROM takes plain names of schemas: no catalogs, files, functions or samples", table=name[:64]
+            f"FROM takes plain names of schemas: no catalogs, files, functions or samples{hint}", table=name[:64]
         )
     if name not in schemas and not _visible(node, name):
         near = difflib.get_close_matches(name[:64], sorted(schemas), n=3)
         hint = f"did you mean {', '.join(near)}?" if near else "GET /v1/schemas lists the schemas"
         raise SqlTableUnknown(f"there is no schema {name[:64]!r}; {hint}", table=name[:64], closest=near)
+
+
+def _around(node: exp.Table) -> Iterator[exp.Expr]:
+    """What stands at a table beside its name."""
+    for part in (value for name, value in node.args.items() if name not in _TABLE_PARTS):
+        yield from (found for found in (part if isinstance(part, list) else [part]) if isinstance(found, exp.Expr))
+
+
+def _key(part: exp.Expr) -> str:
+    return "unpivot" if isinstance(part, exp.Pivot) and part.args.get("unpivot") else part.key
 
 
 def _check_join(node: exp.Join) -> None:

@@ -206,7 +206,7 @@ def ask_connectors(gateway: RunningGateway, fit: Fit, folder: Path) -> None:
     mapped = {name: {"from": name, "number": {"decimal": "."}, "else": "null"} for name in ("lat", "lng")}
     whole["fields"] = {"kode_faskes": "kode", "nama": "nama", "jenis": "jenis", **mapped}
     whole |= {"accept_rejects": 0.9, "description": "Contoh", "licence": "CC-BY-4.0"}
-    whole["freshness"] = {"field": "diperbarui", "slo": "30d"}
+    whole["freshness"] = {"field": "nama", "slo": "30d"}
     assert fit(steward.put(path, json=draft))["state"] == "draft"
     assert fit(steward.get(f"{path}/quarantine"))["rejected_rows"] is None
     assert fit(steward.get(path))["check"] is None

@@ -26,7 +26,7 @@ PAGE = "reference/sql.md"
 TEXT = (DOCS / PAGE).read_text("utf-8")
 PARTS = {section.heading: section for section in sections(PAGE)}
 SCHEMAS = frozenset(schema.name for schema in registry.all_schemas())
-OTHER_NAMES = {"DateStrToDate", "TsOrDsToDate", "DateSub", "DateTrunc"}
+OTHER_NAMES = {"DateStrToDate", "TsOrDsToDate", "DateTrunc"}
 """Classes that the parser makes of no text of its own: `date_trunc` and `date` are read as others of the list."""
 
 

@@ -26,7 +26,7 @@ from app.connectors.environment import Limits
 from app.connectors.file.sheet.sealed_lines import KEY_BYTES, reading
 from app.connectors.file.sheet.wire import read
 from app.connectors.file.source import FileSource
-from app.connectors.file.table import Ending, header_names
+from app.connectors.file.table import Ending, filled_columns, header_names
 from app.errors import SourceFormatError, SourceMissing, SourceTooLarge
 
 BATCH_ROWS = 1_000
@@ -77,7 +77,7 @@ def _table(
     rows: Numbered, source: FileSource, names: list[str], place: str, rejects: list[RawReject], ending: Ending
 ) -> Iterator[tuple[int, tuple[Any, ...]]]:
     width = len(names)
-    filled = [names.index(name) for name in source.fill_down if name in names]
+    filled = filled_columns(source, names, place)
     above: dict[int, Any] = {}
     for number, cells in rows:
         if all(_empty(cell) for cell in cells):

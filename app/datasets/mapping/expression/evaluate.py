@@ -27,7 +27,9 @@ from app.datasets.mapping.expression.functions import (
     convert,
     joined,
 )
+from app.datasets.mapping.expression.refusals import NotOffered
 from app.errors import ExpressionForbidden, FieldError
+from app.filters.calls import without_classes
 from app.filters.like import compile_like
 from app.schemas.numbers import NumberBeyond, bounded, exact_number
 
@@ -89,7 +91,7 @@ def compile_expression(text: str, pointer: str) -> Expression:
     try:
         tree = sqlglot.parse_one(f"SELECT {text}", dialect="duckdb")
     except (SqlglotError, RecursionError) as error:
-        _refuse(f"it cannot be read as SQL: {str(error).splitlines()[0][:200]}", pointer)
+        _refuse(f"it cannot be read as SQL: {without_classes(str(error).splitlines()[0])[:200]}", pointer)
     if _SIZED_TYPE.search(_kinds(text)):
         _refuse("a CAST takes its type without a size: the value stays exact; use round or left for less", pointer)
     if not isinstance(tree, exp.Select) or len(tree.expressions) != 1 or set(_given(tree)) != {"expressions"}:
@@ -98,7 +100,10 @@ def compile_expression(text: str, pointer: str) -> Expression:
     if sum(1 for _ in node.walk()) > MOST_NODES:
         _refuse(f"an expression has at most {MOST_NODES} parts", pointer)
     columns: set[str] = set()
-    value = _compile(node, columns, pointer)
+    try:
+        value = _compile(node, columns, pointer)
+    except NotOffered as refused:
+        _refuse(refused.detail(f"SELECT {text}"), pointer)
     return Expression(text, frozenset(columns), value)
 
 
@@ -129,7 +134,7 @@ def _compile(node: exp.Expression, columns: set[str], pointer: str) -> Value:
     def sub(part: exp.Expression) -> Value:
         return _compile(part, columns, pointer)
 
-    _refuse_variants(node, pointer)
+    _refuse_variants(node)
     kind = type(node)
     if kind is exp.Paren:
         return sub(node.this)
@@ -159,7 +164,7 @@ def _compile(node: exp.Expression, columns: set[str], pointer: str) -> Value:
     return _special(node, sub, columns, pointer)
 
 
-def _refuse_variants(node: exp.Expression, pointer: str) -> None:
+def _refuse_variants(node: exp.Expression) -> None:
     """The parser marks `rpad`, `ltrim`, `BETWEEN SYMMETRIC` or `TRY_CAST` on the node of the function that is offered: what is marked
     and not computed here is refused, never computed as if it were not there.
     """
@@ -167,10 +172,7 @@ def _refuse_variants(node: exp.Expression, pointer: str) -> None:
     marked = {name for name, part in node.args.items() if part and not isinstance(part, exp.Expression | list)}
     strange = marked - _COMPUTED.get(kind, frozenset())
     if strange or kind is exp.TryCast or (kind is exp.Pad and not node.args["is_left"]):
-        _refuse(
-            f"{node.sql(dialect='duckdb')[:60]} is not computed in this variant; write it with the functions listed",
-            pointer,
-        )
+        raise NotOffered(node, variant=True)
 
 
 def _column(name: str) -> Value:
@@ -212,8 +214,7 @@ def _special(node: exp.Expression, sub: Callable[[Any], Value], columns: set[str
     name = (node.sql_name() if called else str(node.name)).lower()  # type: ignore[attr-defined]
     if isinstance(node, exp.Func) and name in FUNCTIONS:
         return _call(name, node, sub, pointer)
-    known = ", ".join(sorted(FUNCTIONS))
-    _refuse(f"{type(node).__name__} ({node.sql()[:60]}) is not allowed here; functions: {known}", pointer)
+    raise NotOffered(node)
 
 
 def _call(name: str, node: exp.Expression, sub: Callable[[Any], Value], pointer: str) -> Value:

@@ -11,6 +11,7 @@ from typing import Any
 from app.datasets.mapping.rules import StepReject
 from app.datasets.mapping.steps.contract import Builder, Row, Step, StepContext, need_text
 from app.datasets.mapping.text import squeeze
+from app.schemas.numbers import NumberBeyond, exact_decimal
 
 _HEMISPHERES = {"LS": -1, "LU": 1, "BT": 1, "BB": -1, "S": -1, "N": 1, "E": 1, "W": -1}
 _COORDINATE = re.compile(r"(\d{1,3}(?:\.\d+)?)\s*°?\s*([A-Za-z]{1,2})", re.ASCII)
@@ -69,20 +70,24 @@ def position(given: Any, context: StepContext) -> Step:
 def _written(text: str, forms: tuple[re.Pattern[str], ...]) -> list[Decimal]:
     for form in forms:
         if match := form.fullmatch(text):
-            return [Decimal(part.replace(",", ".")) for part in match.groups() if part is not None]
+            return [_exact(part.replace(",", ".")) for part in match.groups() if part is not None]
     raise StepReject("not_a_coordinate")
 
 
 def _number(part: Any) -> Decimal:
     """A number of a list, or a text that is one."""
     if isinstance(part, str) and _NUMBER.fullmatch(part.strip()):
-        return Decimal(part.strip())
+        return _exact(part.strip())
     if isinstance(part, bool) or not isinstance(part, int | float | Decimal):
         raise StepReject("not_a_coordinate")
-    exact = Decimal(repr(part)) if isinstance(part, float) else Decimal(part)
-    if not exact.is_finite():
-        raise StepReject("not_a_coordinate")
-    return exact
+    return _exact(repr(part) if isinstance(part, float) else str(part))
+
+
+def _exact(text: str) -> Decimal:
+    try:
+        return exact_decimal(text)
+    except NumberBeyond:
+        raise StepReject("not_a_coordinate") from None
 
 
 def geometry(given: Any, context: StepContext) -> Step:
