@@ -20,7 +20,7 @@ PARALLEL := -n $(WORKERS) --dist loadgroup --durations 10
 # What Python compiles is kept for the next start, whatever this machine is set to: the tests start many programs.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup servers demo test test-all check format bench openapi contract-tools contract docs clean
+.PHONY: help setup servers demo test test-all check format bench openapi contract-tools contract released docs clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -92,6 +92,9 @@ $(GENERATORS_STAMP): $(CONTRACT)/generators.txt $(STAMP)
 
 contract: setup contract-tools ## lint openapi/simpul.json; every finding fails
 	@$(BIN)/python $(CONTRACT)/lint.py
+
+released: setup ## make openapi/simpul.json the document that later ones are compared with
+	@$(BIN)/python $(CONTRACT)/compatibility.py --renew
 
 docs: setup ## write the reference pages that are made from the code
 	@$(BIN)/python tools/write_reference.py

@@ -7,17 +7,18 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from app.api.layer.headers import LONGEST
+from app.api.layer.idempotency import KEY_PATTERN
 from app.api.layer.resource import Rule
 
 
 def _parameter(name: str, text: str, example: str, *, required: bool = False) -> dict[str, Any]:
-    shape = {"type": "string", "minLength": 1, "maxLength": 2000}
     return {
         "name": name,
         "in": "header",
         "description": text,
         "required": required,
-        "schema": shape,
+        "schema": {"type": "string", "maxLength": LONGEST[name]},
         "example": example,
     }
 
@@ -30,12 +31,15 @@ _IF_MATCH = _parameter(
 )
 _RANGE = _parameter("Range", "One part of the result, by its first and last byte", "bytes=0-1048575")
 _IF_RANGE = _parameter("If-Range", "The tag of what the caller holds a part of: another one is answered whole", _TAG)
-_KEY = _parameter(
-    "Idempotency-Key",
-    "One name for one request, kept 24 hours: sent again with it, the request is not done again but answered as it was "
-    "(`Idempotency-Replayed`). Here it is heeded where `Prefer: respond-async` makes a job",
-    "6f1c2b9e-0a54-4a6e-9d3c-7f5f6c1f2a10",
-)
+_KEY: Final[dict[str, Any]] = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "description": "One name for one request, kept 24 hours: sent again with it, the request is not done again but answered as it "
+    "was (`Idempotency-Replayed`). Here it is heeded where `Prefer: respond-async` makes a job",
+    "required": False,
+    "schema": {"type": "string", "minLength": 1, "maxLength": 257, "pattern": KEY_PATTERN},
+    "example": "6f1c2b9e-0a54-4a6e-9d3c-7f5f6c1f2a10",
+}
 _DONE_ONCE = {**_KEY, "description": _KEY["description"].partition(". Here")[0]}
 CONTENT_RANGE: Final = {"description": "Which bytes of how many", "schema": {"type": "string", "maxLength": 64}}
 

@@ -47,6 +47,8 @@ _FIRST_YEAR, _LAST_YEAR = 1900, 9000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DAY_CHARACTERS = 10
 
+_NUMBERS = {"status": (100, 599), "min_rows": (0, 2_147_483_647)}
+_LONGEST = 200
 FILTER_NAMES = (*sorted({*_TEXTS, "from", "to", "status", "min_rows"}),)
 """Parameters that `exchange_filter` reads."""
 
@@ -59,7 +61,7 @@ def parameter(name: str, text: str, shape: dict[str, Any], example: Any = None) 
 
 def filter_parameters() -> list[dict[str, Any]]:
     """The parameters of the filter, for the document."""
-    word = {"type": "string", "maxLength": 200}
+    word = {"type": "string", "maxLength": _LONGEST}
     examples = {"consumer": "rsud-kartini", "provider": "disdukcapil", "schema": "penduduk_verifikasi"}
     listed = [
         parameter(
@@ -74,18 +76,21 @@ def filter_parameters() -> list[dict[str, Any]]:
         *listed,
         parameter("from", "From this time (RFC 3339), or this day of the instance's zone", word, "2026-11-01"),
         parameter("to", "Until before this time, or to the end of this day of the instance's zone", word),
-        parameter(
-            "status",
-            "HTTP status of the answer",
-            {"type": "integer", "format": "int32", "minimum": 100, "maximum": 599},
-            200,
-        ),
-        parameter(
-            "min_rows",
-            "At least so many records were released",
-            {"type": "integer", "format": "int32", "minimum": 0, "maximum": 2_147_483_647},
-        ),
+        parameter("status", "HTTP status of the answer", _number("status"), 200),
+        parameter("min_rows", "At least so many records were released", _number("min_rows")),
     ]
+
+
+def _number(name: str) -> dict[str, Any]:
+    least, most = _NUMBERS[name]
+    return {"type": "integer", "format": "int32", "minimum": least, "maximum": most}
+
+
+def _between(number: int, name: str) -> int:
+    least, most = _NUMBERS[name]
+    if not least <= number <= most:
+        raise wrong(name, f"between {least} and {most}")
+    return number
 
 
 def scope_of(request: Request, state: Services) -> Scope:
@@ -98,6 +103,8 @@ def exchange_filter(state: Services, given: dict[str, str]) -> ExchangeFilter:
     """The filter of these parameters (names of `FILTER_NAMES`); `ValidationFailed` names what is wrong."""
     wanted: dict[str, Any] = {}
     for name, value in given.items():
+        if len(value) > _LONGEST:
+            raise wrong(name, f"at most {_LONGEST} characters")
         if name in _CHOICES and value not in _CHOICES[name]:
             raise wrong(name, f"one of {', '.join(_CHOICES[name])}")
         if name in {"consumer", "provider"}:
@@ -106,8 +113,8 @@ def exchange_filter(state: Services, given: dict[str, str]) -> ExchangeFilter:
             if not value.strip():
                 raise wrong(name, "a text; leave the parameter out to mean any")
             wanted[_TEXTS[name]] = value
-        elif name in {"status", "min_rows"}:
-            wanted[name] = whole(value, name)
+        elif name in _NUMBERS:
+            wanted[name] = _between(whole(value, name), name)
         else:
             wanted[f"{name}_us"] = moment(value, name, state.settings.zone)
     return ExchangeFilter(**wanted)

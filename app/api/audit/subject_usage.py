@@ -13,6 +13,7 @@ from app.api.audit.log_wire import ENTRY, LOG_META, FieldList, LogMeta, LogVerdi
 from app.api.layer.answers import Answer, Digest, Moment, Name, Whole
 from app.api.layer.bodies import answer, read_model
 from app.api.layer.dependencies import exchange, principal, services
+from app.api.layer.headers import LONGEST
 from app.api.layer.resource import AUDITORS, Resource, Rule
 from app.audit.entry.members import Kind
 from app.audit.entry.record import Subject
@@ -32,7 +33,7 @@ _CASE = {
     "in": "header",
     "required": True,
     "description": "The case for which this is asked",
-    "schema": {"type": "string", "maxLength": 200},
+    "schema": {"type": "string", "minLength": 1, "maxLength": LONGEST["X-Road-Issue"], "pattern": r"\S"},
     "example": "PERMOHONAN-12/2026",
 }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
+from typing import Final
 
 from starlette.types import Scope
 
@@ -17,6 +18,12 @@ _ONCE = frozenset(
     }
 )  # fmt: skip
 """Headers that say who asks and why: one that stands there twice is two answers."""
+LONGEST: Final = {
+    "Simpul-Purpose": 64, "Simpul-Agreement": 64, "X-Road-UserId": 200, "X-Road-Issue": 200,
+    "Prefer": 2000, "If-Match": 2000, "If-None-Match": 2000, "If-Range": 2000, "Range": 2000,
+}  # fmt: skip
+"""Most characters of one header, as the document says."""
+_LONGEST: Final = {name.lower().encode(): most for name, most in LONGEST.items()}
 
 
 class HeaderRepeated(RequestError):
@@ -59,6 +66,10 @@ def check_headers(scope: Scope, limit_bytes: int) -> None:
     if len(given) != len(set(given)):
         twice = max(given, key=given.count).decode("ascii")
         raise HeaderRepeated(f"the header {twice} stands there twice; which one counts is not guessed: send it once")
+    for name, value in scope["headers"]:
+        most = _LONGEST.get(name)
+        if most is not None and len(value) > most:
+            raise HeaderTooLarge(f"the header {name.decode('ascii')} has at most {most} bytes", limit_bytes=most)
     size = sum(len(name) + len(value) for name, value in scope["headers"])
     if size > limit_bytes or len(scope["query_string"]) > limit_bytes:
         raise HeaderTooLarge(f"headers and query have at most {limit_bytes} bytes", limit_bytes=limit_bytes)

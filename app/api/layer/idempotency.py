@@ -19,7 +19,9 @@ from app.gateway.idempotency import IdempotencyKeys
 
 HEADER: Final = b"idempotency-key"
 REPLAYED: Final = (b"idempotency-replayed", b"true")
-_KEY = re.compile(r'"([\x21\x23-\x5b\x5d-\x7e]{1,255})"|([\x21\x23-\x2b\x2d-\x3a\x3c-\x5b\x5d-\x7e]{1,255})')
+KEY_PATTERN: Final = r'^("[!#-\[\]-~]{1,255}"|[!#-+\--:<-\[\]-~]{1,255})$'
+"""A key, in quotes or bare, as the document says it."""
+_KEY: Final = re.compile(KEY_PATTERN)
 _MEANING: Final = {b"content-type": b"", b"accept": b"*/*", b"simpul-purpose": b"", b"simpul-agreement": b""}
 """Headers that make another request of the same body, and what their absence means."""
 _OF_THIS_CONNECTION: Final = frozenset({b"content-length", b"date", b"server"})
@@ -78,20 +80,23 @@ def once(
 ) -> Once | None:
     """What holds a request to its `Idempotency-Key`: every POST that changes something, and every request that makes a job.
 
-    None where there is no key, or nothing that a repetition could do twice. Raises `IdempotencyKeyInvalid`.
+    None where there is no key, or nothing that a repetition could do twice. Raises `IdempotencyKeyInvalid`, heeded or not:
+    whoever asks for a job next would send the same.
     """
     given = headers.get(HEADER)
-    if given is None or not heeds(rule, scope["method"], headers):
+    if given is None:
         return None
     found = _KEY.fullmatch(given.decode("latin-1").strip())
     if found is None:
         detail = "Idempotency-Key is 1 to 255 visible ASCII characters, in quotes or bare (a UUID, for example)"
         raise IdempotencyKeyInvalid(detail)
+    if not heeds(rule, scope["method"], headers):
+        return None
     digest = hashlib.sha256()
     meant = [headers.get(name, absent) for name, absent in _MEANING.items()]
     for part in (scope["method"].encode(), scope["raw_path"], scope["query_string"], *meant, body):
         digest.update(len(part).to_bytes(8, "big") + part)
-    return Once(keys, exchange, found[1] or found[2], digest.hexdigest())
+    return Once(keys, exchange, found[1].strip('"'), digest.hexdigest())
 
 
 def heeds(rule: Rule, method: str, headers: Mapping[bytes, bytes]) -> bool:

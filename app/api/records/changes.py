@@ -11,6 +11,7 @@ from app.api.layer.dependencies import exchange, listed, only_parameters, servic
 from app.api.layer.formats import only_json, prefers
 from app.api.layer.resource import EVERYONE, Resource, Rule
 from app.api.records import examples as docs
+from app.api.records.examples import AGENCIES
 from app.api.records.wire import ChangesAnswer
 from app.federation.question.binder import RawQuery
 from app.federation.reading.executor import source_documents
@@ -60,7 +61,6 @@ def _add_route(schema: SchemaDef) -> None:
         return Response(write_document(document), 200, headers, JSON)
 
     since = {"type": "string", "maxLength": 8192, "pattern": "^[A-Za-z0-9_-]+$"}
-    agencies = {"type": "string", "maxLength": 2048}
     parameters = [
         {
             "name": "since",
@@ -73,7 +73,7 @@ def _add_route(schema: SchemaDef) -> None:
             "name": "agencies",
             "in": "query",
             "required": False,
-            "schema": agencies,
+            "schema": AGENCIES,
             "description": "Only these agencies",
         },
         docs.paging_parameters()[0],

@@ -9,6 +9,7 @@ from app.api.layer.dependencies import exchange, listed, only_parameters, servic
 from app.api.layer.formats import only_json, prefers
 from app.api.layer.resource import EVERYONE, Resource, Rule
 from app.api.records import examples as docs
+from app.api.records.examples import AGENCIES
 from app.api.records.wire import ConflictsAnswer
 from app.federation.question.binder import RawQuery
 from app.federation.reading.executor import source_documents
@@ -59,7 +60,7 @@ def _add_route(schema: SchemaDef) -> None:
         headers = {"simpul-complete": "?1" if page.complete else "?0", "vary": "Accept-Language, Authorization"}
         return Response(write_document(document), 200, headers, JSON)
 
-    agencies = {"name": "agencies", "in": "query", "required": False, "schema": {"type": "string", "maxLength": 2048}}
+    agencies = {"name": "agencies", "in": "query", "required": False, "schema": AGENCIES}
     agencies |= {"description": "Only these agencies, separated by commas", "example": "dinkes,rsud-kartini"}
     routes.add(
         "GET",

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+from app.api.layer.headers import LONGEST
 from app.schemas.json_schema import wire_json_schema
 from app.schemas.registry import SchemaDef
 from app.settings import Settings
 
 _TEXT = {"type": "string", "maxLength": 2048}
+_AGENCY = "[a-z0-9][a-z0-9-]{1,62}"
+AGENCIES = {"type": "string", "maxLength": 2048, "pattern": f"^{_AGENCY}( *, *{_AGENCY})*$"}
+"""The parameter `agencies`: ids, separated by commas."""
 _TIME = {"type": "string", "format": "date-time", "maxLength": 40}
 _FILES = (
     ("application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", "Sheets Data and Keterangan"),
@@ -127,7 +131,7 @@ def query_parameters(schema: SchemaDef) -> list[dict[str, Any]]:
         _parameter("fields", "Fields to return, separated by commas; all granted ones when absent", _TEXT, first),
         _parameter("sort", "Sort keys, separated by commas; `-` before a name sorts downwards", _TEXT, f"-{first}"),
         *paging_parameters(),
-        _parameter("agencies", "Only these agencies, separated by commas", _TEXT, "dinkes"),
+        _parameter("agencies", "Only these agencies, separated by commas", AGENCIES, "dinkes"),
         _parameter(
             "view",
             "`merged`: one record a key, put together from all agencies that hold it, as JSON",
@@ -205,8 +209,10 @@ def header_parameters(*prefer: Preference, personal: bool = False) -> list[dict[
     if prefer:
         text = "; ".join(f"`{name}` {_PREFERENCES[name]}" for name in prefer)
         text += ". `respond-async` that was heeded stands in Preference-Applied" if "respond-async" in prefer else ""
-        headers.append(_parameter("Prefer", text, code, prefer[0], place="header"))
+        named = {"type": "string", "maxLength": LONGEST["Prefer"]}
+        headers.append(_parameter("Prefer", text, named, prefer[0], place="header"))
     if personal:
+        code = {"type": "string", "minLength": 1, "maxLength": LONGEST["X-Road-Issue"], "pattern": r"\S"}
         headers += [
             _parameter(
                 "X-Road-UserId", "Officer behind the call", code, "ID198609262015051001", place="header", need=True

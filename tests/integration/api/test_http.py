@@ -14,6 +14,7 @@ from typing import Self
 import httpx
 import pytest
 
+from app.api.layer.headers import LONGEST
 from app.api.layer.problems import PROBLEMS
 from app.main import build_openapi
 from tests.integration.api.test_answers_fit import faults
@@ -189,6 +190,38 @@ def test_a_refused_token_is_what_the_document_says_of_it(gateway: RunningGateway
             answer = nobody.post("/oauth/token", data=form, auth=auth)
             assert answer.status_code in {400, 401}
             assert faults(declared[str(answer.status_code)], answer.json()) == []
+
+
+@pytest.mark.parametrize("name", LONGEST)
+def test_a_header_longer_than_the_document_says_is_refused(
+    gateway: RunningGateway, reader: httpx.Client, name: str
+) -> None:
+    def ask(characters: int) -> httpx.Response:
+        return reader.get("/v1/schemas", headers={name: "a" * characters})
+
+    assert ask(LONGEST[name]).status_code != 431
+    answer = ask(LONGEST[name] + 1)
+    assert (answer.status_code, answer.json()["code"]) == (431, "header_too_large")
+    assert name.lower() in answer.json()["detail"]
+    declared = [
+        parameter["schema"]["maxLength"]
+        for item in build_openapi()["paths"].values()
+        for operation in item.values()
+        for parameter in operation.get("parameters", ())
+        if parameter["name"] == name
+    ]
+    assert set(declared) == {LONGEST[name]}
+
+
+@pytest.mark.parametrize(
+    "asked", [{"text": "a" * 201}, {"status": "99"}, {"status": "600"}, {"min_rows": "2147483648"}]
+)
+@pytest.mark.parametrize("path", ["/v1/exchanges", "/v1/exchanges/summary"])
+def test_a_value_beyond_what_the_document_allows_is_refused(
+    gateway: RunningGateway, path: str, asked: dict[str, str]
+) -> None:
+    answer = gateway.client("supervisor", "dinkes").get(path, params=asked)
+    assert (answer.status_code, answer.json()["code"]) == (422, "validation_failed")
 
 
 UPGRADE = (

@@ -108,6 +108,10 @@ def test_a_key_that_is_none_is_refused_by_name(gateway: RunningGateway, bad: str
     answer = gateway.admin.post("/v1/clients", json=client_of("once-i"), headers={"Idempotency-Key": bad})
 
     assert (answer.status_code, answer.json()["code"]) == (400, "idempotency_key_invalid")
+    unheeded = gateway.admin.post(
+        "/v1/records/fasilitas-kesehatan/search", json={"limit": 1}, headers={"Idempotency-Key": bad}
+    )
+    assert (unheeded.status_code, unheeded.json()["code"]) == (400, "idempotency_key_invalid")
 
 
 def test_a_key_on_two_lines_is_not_guessed(gateway: RunningGateway) -> None:
