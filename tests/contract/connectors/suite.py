@@ -133,6 +133,8 @@ class Subject:
     fingerprint: Callable[[], Awaitable[Any]] | None = None
     rejects: int = 0
     missing_column_is_null: bool = False
+    cannot: frozenset[str] = frozenset()
+    """What the connector does not offer, in the words of `test_what_the_kind_cannot_do_is_declared`."""
 
     @property
     def names(self) -> list[str]:
@@ -207,6 +209,10 @@ def _empty(value: Any, *, blank: bool) -> Any:
     return None if blank and isinstance(value, str) and (not value or value.isspace()) else value
 
 
+WHOLE_READS = frozenset({"filters", "keys", "order", "keyset", "aggregates"})
+"""What nobody offers who reads a source whole."""
+
+
 class ConnectorSuite:
     """Every test reads `subject`, a module fixture of the kind's own file."""
 
@@ -222,6 +228,22 @@ class ConnectorSuite:
 
         assert len(found) == subject.rejects
         assert all(reject.place and reject.rule and PERSON not in reject.detail for reject in found)
+
+    async def test_what_the_kind_cannot_do_is_declared(self, subject: Subject) -> None:
+        """Tests below prove that what is not offered is refused; which that is does not change unseen."""
+        await subject.connector.learn()
+        can = subject.connector.capabilities
+        offered = {
+            "columns": can.columns,
+            "filters": can.filter_exactness != "none",
+            "keys": can.most_keys > 0,
+            "order": can.order,
+            "keyset": can.keyset,
+            "aggregates": bool(can.aggregates),
+            "fingerprint": subject.fingerprint is not None,
+        }
+        found = {name for name, offers in offered.items() if not offers}
+        assert found == subject.cannot, found
 
     async def test_columns_come_as_asked(self, subject: Subject) -> None:
         if not subject.connector.capabilities.columns:
@@ -327,7 +349,8 @@ class ConnectorSuite:
 
     async def test_a_position_of_fewer_keys_leaves_out_or_keeps_its_ties(self, subject: Subject) -> None:
         can = subject.connector.capabilities
-        if not can.keyset:
+        if "keyset" in subject.cannot:
+            assert not can.keyset
             return
         for name in subject.literals:
             if can.order_columns is not None and name not in can.order_columns:

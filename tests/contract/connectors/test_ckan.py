@@ -10,7 +10,7 @@ import pytest
 
 from app.connectors.contract import JSON_COLUMN, Connector
 from app.errors import SourceFailed, SourceFormatError, SourceMissing, SourceUnreachable
-from tests.contract.connectors.suite import PERSON, TEXTS, ConnectorSuite, Fault, Subject, opened
+from tests.contract.connectors.suite import PERSON, TEXTS, WHOLE_READS, ConnectorSuite, Fault, Subject, opened
 from tests.support.sources import SourceServer
 
 _NAMES = ("kode", "nama", "jumlah")
@@ -75,6 +75,7 @@ async def subject(server, tmp_path_factory) -> AsyncIterator[Subject]:
                 True,
             ),
         ],
+        cannot=WHOLE_READS - {"filters"} | {"fingerprint"},
     )
     await connector.close()
 

@@ -19,7 +19,7 @@ import xlsxwriter
 from app.connectors.cells import CELL_COLUMN
 from app.connectors.contract import JSON_COLUMN, Connector
 from app.errors import SourceFormatError, SourceMissing, SourcePermissionDenied, SourceSchemaMismatch
-from tests.contract.connectors.suite import PERSON, TEXTS, ConnectorSuite, Fault, Subject, opened
+from tests.contract.connectors.suite import PERSON, TEXTS, WHOLE_READS, ConnectorSuite, Fault, Subject, opened
 from tests.support.workbooks import pack_ods
 
 _PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 100
@@ -172,6 +172,7 @@ async def subject(request, tmp_path_factory) -> AsyncIterator[Subject]:
         fingerprint=fingerprint,
         missing_column_is_null=not textual,
         faults=_faults(tmp_path_factory, request.param, source, folder),
+        cannot=WHOLE_READS,
     )
     await connector.close()
 

@@ -16,7 +16,7 @@ from app.connectors.contract import Connector
 from app.connectors.registry import KINDS
 from app.datasets.manifest import parse_manifest
 from app.errors import ManifestInvalid, SourceFormatError, SourceMissing, SourcePermissionDenied, SourceSchemaMismatch
-from tests.contract.connectors.suite import PERSON, ConnectorSuite, Fault, Subject, opened
+from tests.contract.connectors.suite import PERSON, WHOLE_READS, ConnectorSuite, Fault, Subject, opened
 from tests.support.pages import DOCS, sections
 
 PAGE = "how-to/write-a-connector-kind.md"
@@ -86,6 +86,7 @@ async def subject(fixed: None, tmp_path_factory: pytest.TempPathFactory) -> Asyn
             Fault("wrong bytes", lambda: at(strange), SourceFormatError, False),
             Fault("column gone", lambda: at(folder), SourceSchemaMismatch, False, ("Uraian", "pergi")),
         ],
+        cannot=WHOLE_READS,
     )
     await connector.close()
 

@@ -22,7 +22,7 @@ from app.errors import (
     SourceTimeout,
     SourceUnreachable,
 )
-from tests.contract.connectors.suite import PERSON, TEXTS, ConnectorSuite, Fault, Subject, opened, read
+from tests.contract.connectors.suite import PERSON, TEXTS, WHOLE_READS, ConnectorSuite, Fault, Subject, opened, read
 from tests.support.sources import SourceServer
 
 _ROWS = [(place, text if place % 5 else None, place % 3) for place, text in enumerate(TEXTS)]
@@ -89,6 +89,7 @@ async def subject(server, tmp_path_factory) -> AsyncIterator[Subject]:
             Fault("refuses", lambda: opened(folder, _source("http://127.0.0.1:1/x")), SourceUnreachable, True),
             Fault("forbidden", lambda: opened(folder, _source("http://169.254.169.254/x")), NetworkForbidden, False),
         ],
+        cannot=WHOLE_READS - {"filters"} | {"fingerprint"},
     )
     await connector.close()
 
