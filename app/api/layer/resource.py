@@ -163,7 +163,9 @@ class RuleTable:
     def __init__(self, resources: Iterable[Resource]) -> None:
         given = tuple(resources)
         self.rules = tuple(rule for resource in given for rule in resource.rules)
-        self._methods = tuple((method, _pattern(path)) for resource in given for method, path in resource.paths)
+        self._methods = tuple(
+            (method, _pattern(path), path.count("{")) for resource in given for method, path in resource.paths
+        )
         self._by_start: dict[tuple[str, str, str], list[tuple[re.Pattern[str], RouteRule]]] = {}
         for rule in self.rules:
             first, second = _start(rule.path)
@@ -184,8 +186,13 @@ class RuleTable:
         return None
 
     def methods_of(self, path: str) -> frozenset[str]:
-        """The methods that this path takes, none when no route has it. Whoever answers GET answers HEAD too."""
-        found = {method for method, pattern in self._methods if pattern.match(path)}
+        """The methods that this path takes, none when no route has it. Whoever answers GET answers HEAD too.
+
+        Of a path that a route has literally it is that route's alone, as the document has it: `…/search` is no key.
+        """
+        matching = [(method, parameters) for method, pattern, parameters in self._methods if pattern.match(path)]
+        fewest = min((parameters for _, parameters in matching), default=0)
+        found = {method for method, parameters in matching if parameters == fewest}
         return frozenset(found | ({"HEAD"} if "GET" in found else set()) | ({"OPTIONS"} if found else set()))
 
 

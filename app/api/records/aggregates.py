@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import Request, Response
 
-from app.api.layer.bodies import JSON, purpose_in_body, read_json
+from app.api.layer.bodies import JSON, purpose_faults, purpose_in_body, read_json
 from app.api.layer.dependencies import exchange, only_parameters, services
 from app.api.layer.formats import only_json, prefers
 from app.api.layer.resource import EVERYONE, Resource, Rule
@@ -31,6 +31,7 @@ def _asked(request: Request, schema: SchemaDef) -> AggregateQuestion:
         raise ValidationFailed("an aggregate is an object", errors=[FieldError("", "type", "object")])
     known = ", ".join(sorted(_MEMBERS))
     errors = [FieldError(f"/{name}", "unknown", f"known: {known}") for name in sorted(set(body) - _MEMBERS)]
+    errors += purpose_faults(body)
     for name, choices in _CHOICES.items():
         if body.get(name, choices[0]) not in choices:
             errors.append(FieldError(f"/{name}", "choice", " or ".join(choices)))

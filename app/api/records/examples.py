@@ -148,15 +148,17 @@ def query_parameters(schema: SchemaDef) -> list[dict[str, Any]]:
 
 
 def _equality(part: dict[str, Any]) -> dict[str, Any]:
-    """The shape of `field=value`: the field's own type where it is one of a plain value, else a text."""
+    """The shape of `field=value`: the field's own type where it is one of a plain value, else a text.
+
+    Numbers that no record can have may be asked for: none is found.
+    """
     kind = part.get("type")
     kinds = [one for one in (kind if isinstance(kind, list) else [kind]) if one != "null"]
     if kinds == ["boolean"]:
         return {"type": "boolean"}
     if kinds in (["number"], ["integer"]):
-        kept = {key: value for key, value in part.items() if key in {"minimum", "maximum"}}
         form = {"format": "double"} if kinds == ["number"] else {"format": "int64"}
-        return {"type": kinds[0], "minimum": -9_007_199_254_740_991, "maximum": 9_007_199_254_740_991, **form, **kept}
+        return {"type": kinds[0], "minimum": -9_007_199_254_740_991, "maximum": 9_007_199_254_740_991, **form}
     kept = {key: value for key, value in part.items() if key in {"maxLength", "pattern", "format"}}
     return {"type": "string", "maxLength": 2048, **kept}
 

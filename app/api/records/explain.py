@@ -7,7 +7,7 @@ from typing import Any
 from fastapi import Request, Response
 
 from app.access.principals import Principal
-from app.api.layer.bodies import answer, purpose_in_body, read_json
+from app.api.layer.bodies import answer, purpose_faults, purpose_in_body, read_json
 from app.api.layer.dependencies import exchange, only_parameters, principal, services
 from app.api.layer.formats import only_json
 from app.api.layer.resource import EVERYONE, Resource, Rule
@@ -60,6 +60,7 @@ def _raw(request: Request, body: dict[str, Any], schema: SchemaDef) -> RawQuery:
         raise ValidationFailed(rule, errors=[FieldError("/sql", "unsupported", rule)])
     known = ", ".join(sorted(_MEMBERS))
     errors = [FieldError(f"/{name}", "unknown", f"known: {known}") for name in sorted(set(body) - _MEMBERS)]
+    errors += purpose_faults(body)
     for name in _LISTS:
         value = body.get(name)
         if value is not None and not (isinstance(value, list) and all(isinstance(one, str) for one in value)):

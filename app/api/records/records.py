@@ -7,7 +7,7 @@ from typing import Any
 from fastapi import Request, Response
 
 from app.access.decisions import Operation
-from app.api.layer.bodies import purpose_in_body, read_json
+from app.api.layer.bodies import purpose_faults, purpose_in_body, read_json
 from app.api.layer.dependencies import exchange, listed, only_parameters, principal, services
 from app.api.layer.formats import VARY, asked_format, next_page, prefers
 from app.api.layer.resource import EVERYONE, Resource, Rule
@@ -145,6 +145,7 @@ def _from_body(request: Request) -> RawQuery:
         raise ValidationFailed("a search is an object", errors=[FieldError("", "type", "object")])
     unknown = sorted(set(body) - _BODY_MEMBERS)
     errors = [FieldError(f"/{name}", "unknown", f"known: {', '.join(sorted(_BODY_MEMBERS))}") for name in unknown]
+    errors += purpose_faults(body)
     for name in ("fields", "sort", "agencies"):
         value = body.get(name)
         if value is not None and (not isinstance(value, list) or not all(isinstance(item, str) for item in value)):
