@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -51,7 +51,12 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with open_services(chosen) as services:
+        async with AsyncExitStack() as opened:
+            try:
+                services = await opened.enter_async_context(open_services(chosen))
+            except SimpulError as fault:
+                app.state.fault = fault
+                raise
             app.state.services = services
             yield
             # The server has cancelled what did not end in time; each of those requests still closes its exchange.
@@ -80,6 +85,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     app.origins = chosen.cors_origins
     app.state.documents = {}
+    app.state.fault = None
     for resource in RESOURCES:
         app.include_router(resource.router)
     app.include_router(pages.router)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
+import logging
 import math
 import os
 import secrets
@@ -128,8 +129,19 @@ def serve(
             check_revision(settings)
     configure_logging(settings.log_level)
     let_others_in()
-    server = GatewayServer(server_config(settings))
-    server.run()
+    config = server_config(settings)
+    app: Any = config.app
+    # A set-up that is broken is told in one line below: the server's own account of it is a traceback.
+    logging.getLogger("uvicorn.error").addFilter(lambda _: app.state.fault is None)
+    server = GatewayServer(config)
+    try:
+        server.run()
+    except SystemExit:  # the server's own code of a start that failed
+        if app.state.fault is None:
+            raise
+    if app.state.fault is not None:
+        with faults():
+            raise app.state.fault
     if not server.started:
         raise typer.Exit(BROKEN)
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from app.access.sealing import create_seal_key
 from tests.integration.api.conftest import FACILITIES, facility_manifest
 from tests.support.gateway import RunningGateway
 from tests.support.programs import SIMPUL, simpul
@@ -47,8 +48,23 @@ def test_empty_folder_is_told_the_command(tmp_path: Path) -> None:
 def test_second_process_on_the_same_folder_refuses(gateway: RunningGateway) -> None:
     done = simpul("serve", "--dir", str(gateway.folder), "--port", "0")
 
-    assert done.returncode != 0
+    assert done.returncode == 2
+    assert "log_locked" in done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
     assert gateway.admin.get("/v1/schemas").status_code == 200
+
+
+def test_a_seal_key_that_opens_nothing_is_told_in_one_line(tmp_path: Path) -> None:
+    folder = tmp_path / "instance"
+    assert simpul("init", "--dir", str(folder)).returncode == 0
+    key = folder / "keys" / "seal.key"
+    key.unlink()
+    create_seal_key(folder)
+    done = simpul("serve", "--dir", str(folder), "--port", "0")
+
+    assert done.returncode == 2
+    assert "keys/seal.key" in done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
 
 
 def test_killed_gateway_closes_its_orphans_and_verifies(gateway: RunningGateway) -> None:
