@@ -150,16 +150,22 @@ def query_parameters(schema: SchemaDef) -> list[dict[str, Any]]:
 def _equality(part: dict[str, Any]) -> dict[str, Any]:
     """The shape of `field=value`: the field's own type where it is one of a plain value, else a text.
 
-    Numbers that no record can have may be asked for: none is found.
+    Values that no record can have may be asked for: none is found.
     """
     kind = part.get("type")
     kinds = [one for one in (kind if isinstance(kind, list) else [kind]) if one != "null"]
     if kinds == ["boolean"]:
         return {"type": "boolean"}
     if kinds in (["number"], ["integer"]):
-        form = {"format": "double"} if kinds == ["number"] else {"format": "int64"}
-        return {"type": kinds[0], "minimum": -9_007_199_254_740_991, "maximum": 9_007_199_254_740_991, **form}
-    kept = {key: value for key, value in part.items() if key in {"maxLength", "pattern", "format"}}
+        if kinds == ["number"]:
+            return {"type": "number", "format": "double"}
+        return {
+            "type": "integer",
+            "format": "int64",
+            "minimum": -9_007_199_254_740_991,
+            "maximum": 9_007_199_254_740_991,
+        }
+    kept = {"format": part["format"]} if "format" in part else {}
     return {"type": "string", "maxLength": 2048, **kept}
 
 

@@ -30,6 +30,9 @@ from app.schemas.registry import SchemaDef
 MOST_ROWS = 1000
 DEFAULT_ROWS = 100
 _MOST_NAMES = 200
+_MOST_CHARACTERS = 2048
+_WIDEST = 9_007_199_254_740_991
+"""Largest whole number of JSON that every language reads exactly."""
 _AGENCY = re.compile(r"[a-z0-9][a-z0-9-]{1,62}")
 _NOT_SORTABLE = frozenset({"list", "object", "geometry"})
 _TRUE_WORDS = {"true": True, "false": False}
@@ -178,14 +181,12 @@ def _few(names: tuple[str, ...], what: str) -> None:
 
 
 def _written(schema: SchemaDef, raw: RawQuery) -> Filter | None:
+    parse = {"cql2-json": parse_json, "cql2-text": parse_text}.get(raw.filter_lang)
+    if parse is None:
+        raise OperatorUnsupported("filter-lang is cql2-text or cql2-json", parameter="filter-lang")
     if raw.filter is None:
         return None
-    if raw.filter_lang == "cql2-json":
-        tree = parse_json(raw.filter)
-    elif raw.filter_lang == "cql2-text":
-        tree = parse_text(raw.filter)
-    else:
-        raise OperatorUnsupported("filter-lang is cql2-text or cql2-json", parameter="filter-lang")
+    tree = parse(raw.filter)
     for name in sorted(properties(tree) - set(schema.places)):
         if name not in schema.fields:
             raise unknown_field(schema, name, "filter")
@@ -198,6 +199,8 @@ def _equality(schema: SchemaDef, name: str, value: str) -> Filter:
         raise unknown_field(schema, name, name)
     if spec.kind in _NOT_SORTABLE:
         raise OperatorUnsupported(f"{name} is a {spec.kind}: `{name}=` cannot be asked", field=name)
+    if len(value) > _MOST_CHARACTERS:
+        mismatch(spec, f"at most {_MOST_CHARACTERS} characters", name)
     return Compare("=", Property(name), Literal(_from_text(spec, value, name)))
 
 
@@ -209,7 +212,8 @@ def _from_text(spec: FieldSpec, text: str, place: str) -> Any:
         except NumberBeyond:
             mismatch(spec, "a number with a decimal point, without a long exponent", place)
         if spec.kind == "integer":
-            return number if isinstance(number, int) else mismatch(spec, "a whole number", place)
+            whole = isinstance(number, int) and abs(number) <= _WIDEST
+            return number if whole else mismatch(spec, f"a whole number between -{_WIDEST} and {_WIDEST}", place)
         return Decimal(number)
     if spec.kind == "boolean":
         return _TRUE_WORDS[text] if text in _TRUE_WORDS else mismatch(spec, "true or false", place)

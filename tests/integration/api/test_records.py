@@ -90,6 +90,8 @@ def test_one_source_down_is_said_and_can_be_refused(reader: httpx.Client, servic
         ({"filter": "nama = 3"}, 422, "type_mismatch"),
         ({"filter": "(" * 1000}, 422, "filter_too_complex"),
         ({"filter": "S_INTERSECTS(nama, BBOX(1,2,3,4))"}, 422, "operator_unsupported"),
+        ({"filter-lang": "cql1"}, 422, "operator_unsupported"),
+        ({"nama": "a" * 2049}, 422, "type_mismatch"),
         ({"jenis": "hospital"}, 422, "type_mismatch"),
         ({"limit": "0"}, 422, "limit_out_of_range"),
         ({"limit": "1001"}, 422, "limit_out_of_range"),
