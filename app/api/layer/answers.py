@@ -27,7 +27,7 @@ Free = dict[str, Any]
 class Answer(BaseModel):
     """The base of what is answered."""
 
-    model_config = ConfigDict(populate_by_name=True)
+    model_config = ConfigDict(populate_by_name=True, defer_build=True)
 
 
 class RecordSource(Answer):

@@ -20,7 +20,7 @@ Count = Annotated[int, Field(ge=0, le=9_007_199_254_740_991, json_schema_extra={
 class Wire(BaseModel):
     """Members that are not declared are an error."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=False, defer_build=True)
 
 
 class AgencyBody(Wire):
