@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, StrictBool
 
 from app.api.layer.answers import Answer, Id, Name
 from app.api.layer.wire import Slug, Text, Wire, Word
@@ -41,7 +41,7 @@ class HoldBody(Wire):
 class ErasureBody(HoldBody):
     """What is to be erased, and why."""
 
-    trail: bool = Field(
+    trail: StrictBool = Field(
         default=False,
         description="The subject tags go too: nobody can find afterwards who received data about the person",
     )

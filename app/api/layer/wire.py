@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import date
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, JsonSchemaValue, SkipJsonSchema, models_json_schema
 from pydantic_core.core_schema import DateSchema, DictSchema, FloatSchema, IntSchema, WithDefaultSchema
 
@@ -77,7 +77,7 @@ class ClientBody(Wire):
 class ClientChange(Wire):
     """What may change of a client."""
 
-    disabled: bool
+    disabled: StrictBool
 
 
 class SecretBody(Wire):
@@ -93,7 +93,7 @@ class PublishBody(Wire):
     revision: Annotated[int, Field(ge=1, le=2_147_483_647)] | None = Field(
         default=None, description="Default: the latest"
     )
-    unchecked: bool = Field(
+    unchecked: StrictBool = Field(
         default=False, description="Publish although no check has passed (the source is down today)"
     )
 

@@ -42,7 +42,7 @@ class AggregateBody(Wire):
     """Groups and their numbers."""
 
     filter: Condition = None
-    group_by: list[Name] = Field(default=[], max_length=10)
+    group_by: list[Name] | None = Field(default=None, max_length=10)
     aggregates: list[Measure] = Field(min_length=1, max_length=50)
     having: Annotated[Any, Field(description="CQL2 over the members of the answer")] = None
     agencies: Agencies | None = None

@@ -225,6 +225,17 @@ def test_a_value_beyond_what_the_document_allows_is_refused(
     assert (answer.status_code, answer.json()["code"]) == (422, "validation_failed")
 
 
+@pytest.mark.parametrize("wrong", [0, "false"])
+def test_a_number_is_no_truth_value(gateway: RunningGateway, wrong: object) -> None:
+    answer = gateway.admin.post("/v1/connectors/dinkes-faskes/publish", json={"unchecked": wrong})
+    assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "/unchecked")
+
+
+def test_groups_may_be_null(reader: httpx.Client) -> None:
+    asked = {"aggregates": [{"function": "count", "as": "n"}], "group_by": None}
+    assert reader.post(f"{LIST}/aggregate", json=asked).status_code == 200
+
+
 @pytest.mark.parametrize(
     ("path", "body"),
     [
