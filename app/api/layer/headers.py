@@ -62,14 +62,18 @@ def _policy(limit: int) -> bytes:
 
 def check_headers(scope: Scope, limit_bytes: int) -> None:
     """Raises `HeaderRepeated` or `HeaderTooLarge`."""
-    given = [name for name, _ in scope["headers"] if name in _ONCE]
-    if len(given) != len(set(given)):
-        twice = max(given, key=given.count).decode("ascii")
-        raise HeaderRepeated(f"the header {twice} stands there twice; which one counts is not guessed: send it once")
+    size, once = 0, set()
     for name, value in scope["headers"]:
+        size += len(name) + len(value)
+        if name in _ONCE:
+            if name in once:
+                twice = name.decode("ascii")
+                raise HeaderRepeated(
+                    f"the header {twice} stands there twice; which one counts is not guessed: send it once"
+                )
+            once.add(name)
         most = _LONGEST.get(name)
         if most is not None and len(value) > most:
             raise HeaderTooLarge(f"the header {name.decode('ascii')} has at most {most} bytes", limit_bytes=most)
-    size = sum(len(name) + len(value) for name, value in scope["headers"])
     if size > limit_bytes or len(scope["query_string"]) > limit_bytes:
         raise HeaderTooLarge(f"headers and query have at most {limit_bytes} bytes", limit_bytes=limit_bytes)
