@@ -29,7 +29,7 @@ from app.audit.write.log import ExchangeLog
 from app.children import remove_left
 from app.database import STORE_FILE, Database, check_revision, upgrade
 from app.errors import InstanceMissing
-from app.federation.reading.executor import Runtime
+from app.federation.reading.runtime import Runtime
 from app.gateway.access import Gate
 from app.gateway.admission import Admission
 from app.gateway.exchange import Names

@@ -31,7 +31,8 @@ from app.datasets.mapping.codes import empty_code_book
 from app.datasets.yaml_text import load_all_yaml
 from app.federation.question.query import DatasetRef, Grant, Query
 from app.federation.reading.breaker import Guards
-from app.federation.reading.executor import Runtime, execute
+from app.federation.reading.page import read_page
+from app.federation.reading.runtime import Runtime
 from app.schemas import registry
 from tests.fixtures.postgres import fresh_database, shared_cluster, stop_shared_cluster
 
@@ -136,7 +137,7 @@ async def pages(folder: Path, url: str) -> float:
     try:
         for _ in range(PAGES):
             started = time.perf_counter()
-            answer = await execute(Query(schema, limit=50), refs, runtime)
+            answer = await read_page(Query(schema, limit=50), refs, runtime)
             taken.append((time.perf_counter() - started) * 1000)
             if not answer.complete:
                 raise SystemExit(f"a source did not answer: {answer.sources}")

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from app.errors import KeyMalformed
-from app.federation.reading.bulk import Part
+from app.federation.reading.batches import Batch
 from app.filters.tree import Filter, In, Property
 from app.filters.tree import Literal as Value
 from app.schemas.registry import SchemaDef
@@ -55,15 +55,15 @@ class Matching:
         for place in range(0, len(asked), KEYS_A_READ):
             yield In(Property(first), tuple(Value(value) for value in asked[place : place + KEYS_A_READ]))
 
-    def take(self, part: Part) -> None:
+    def take(self, batch: Batch) -> None:
         """Keeps the granted fields of the records that were asked for."""
-        keys = part.batch.column("_id").to_pylist()
+        keys = batch.columns.column("_id").to_pylist()
         places = [place for place, key in enumerate(keys) if key in self._known]
         if not places:
             return
-        names = [name for name in self._fields if name in part.fields]
-        rows = part.batch.select(names).take(places).to_pylist()
-        source = {"agency": part.agency, "dataset": part.dataset, "as_of": wire_value(part.as_of)}
+        names = [name for name in self._fields if name in batch.fields]
+        rows = batch.columns.select(names).take(places).to_pylist()
+        source = {"agency": batch.agency, "dataset": batch.dataset, "as_of": wire_value(batch.as_of)}
         for place, row in zip(places, rows, strict=True):
             key = str(keys[place])
             shown = {name: wire_value(value) for name, value in row.items()}

@@ -17,7 +17,8 @@ import pyarrow as pa
 
 from app.children import passing_folder
 from app.federation.exports.expressions import quoted
-from app.federation.reading.bulk import BulkRead, Part
+from app.federation.reading.batches import Batch
+from app.federation.reading.whole import WholeRead
 
 _MEMORY = "256MB"
 SPILL_BYTES = 4 << 30
@@ -25,24 +26,24 @@ SPILL_BYTES = 4 << 30
 _BATCH_ROWS = 16_384
 
 
-async def sorted_parts(read: BulkRead, root: Path) -> AsyncGenerator[Part]:
-    """The parts of a reading in the order of its question. A part holds records of one dataset. What is spilled stands in `root`."""
+async def sorted_batches(read: WholeRead, root: Path) -> AsyncGenerator[Batch]:
+    """The batches of a reading in the order of its question. A batch holds records of one dataset. What is spilled stands in `root`."""
     with passing_folder(root, "sort") as folder:
         engine = await asyncio.to_thread(_engine, folder)
         try:
             moments: dict[str, tuple[str, datetime, tuple[str, ...]]] = {}
             made = False
-            async with aclosing(read.parts()) as parts:
-                async for part in parts:
-                    moments[part.dataset] = (part.agency, part.as_of, part.fields)
-                    await asyncio.to_thread(_insert, engine, part, made)
+            async with aclosing(read.batches()) as batches:
+                async for batch in batches:
+                    moments[batch.dataset] = (batch.agency, batch.as_of, batch.fields)
+                    await asyncio.to_thread(_insert, engine, batch, made)
                     made = True
             if not made:
                 return
             reader = await asyncio.to_thread(_ordered, engine, read)
-            while (batch := await asyncio.to_thread(_next, reader)) is not None:
-                for part in _runs(batch, moments):
-                    yield part
+            while (rows := await asyncio.to_thread(_next, reader)) is not None:
+                for run in _runs(rows, moments):
+                    yield run
         finally:
             await asyncio.to_thread(engine.close)
 
@@ -56,17 +57,17 @@ def _engine(folder: Path) -> duckdb.DuckDBPyConnection:
     return engine
 
 
-def _insert(engine: duckdb.DuckDBPyConnection, part: Part, made: bool) -> None:
-    batch = part.batch
-    names = pa.array([part.dataset] * batch.num_rows, pa.string())
-    agencies = pa.array([part.agency] * batch.num_rows, pa.string())
-    table = pa.Table.from_batches([batch]).append_column("_dataset", names).append_column("_agency", agencies)
+def _insert(engine: duckdb.DuckDBPyConnection, batch: Batch, made: bool) -> None:
+    rows = batch.columns.num_rows
+    names = pa.repeat(pa.scalar(batch.dataset, pa.string()), rows)
+    agencies = pa.repeat(pa.scalar(batch.agency, pa.string()), rows)
+    table = pa.Table.from_batches([batch.columns]).append_column("_dataset", names).append_column("_agency", agencies)
     engine.register("part", table)
     engine.execute("INSERT INTO whole SELECT * FROM part" if made else "CREATE TABLE whole AS SELECT * FROM part")
     engine.unregister("part")
 
 
-def _ordered(engine: duckdb.DuckDBPyConnection, read: BulkRead) -> pa.RecordBatchReader:
+def _ordered(engine: duckdb.DuckDBPyConnection, read: WholeRead) -> pa.RecordBatchReader:
     keys = [f"{quoted(key.field)} {'DESC' if key.descending else 'ASC'} NULLS LAST" for key in read.query.sort]
     order = ", ".join([*keys, "_agency", "_dataset", "_id"])
     found = engine.sql(f"SELECT * FROM whole ORDER BY {order}")  # noqa: S608 - names are quoted
@@ -81,7 +82,7 @@ def _next(reader: pa.RecordBatchReader) -> pa.RecordBatch | None:
         return None
 
 
-def _runs(batch: pa.RecordBatch, moments: dict[str, tuple[str, datetime, tuple[str, ...]]]) -> list[Part]:
+def _runs(batch: pa.RecordBatch, moments: dict[str, tuple[str, datetime, tuple[str, ...]]]) -> list[Batch]:
     """Runs of records of one dataset, in order."""
     datasets: list[Any] = batch.column("_dataset").to_pylist()
     columns = [column for column in batch.schema.names if column not in {"_dataset", "_agency"}]
@@ -91,6 +92,6 @@ def _runs(batch: pa.RecordBatch, moments: dict[str, tuple[str, datetime, tuple[s
     for place in range(1, len(datasets) + 1):
         if place == len(datasets) or datasets[place] != datasets[first]:
             agency, as_of, fields = moments[datasets[first]]
-            found.append(Part(plain.slice(first, place - first), agency, datasets[first], as_of, fields))
+            found.append(Batch(plain.slice(first, place - first), agency, datasets[first], as_of, fields))
             first = place
     return found

@@ -5,14 +5,14 @@ A field that an agency does not grant is absent in its records. All other format
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
 import orjson
 
 from app.federation.question.aggregation import Overlap, overlap_of
-from app.federation.question.query import Answer, AnswerRecord
-from app.federation.reading.executor import source_documents
+from app.federation.question.query import Answer, AnswerRecord, SourceStatus
 from app.federation.survivorship import MergedAnswer
 from app.schemas.arrow import decimal_text
 from app.schemas.base import SharedPart
@@ -20,6 +20,25 @@ from app.schemas.definition import SchemaDef
 from app.schemas.wire import wire_values
 
 _OPTIONS = orjson.OPT_UTC_Z
+
+
+def source_documents(statuses: Sequence[SourceStatus]) -> list[dict[str, object]]:
+    """`sources[]` as it goes on the wire. Details of a source's fault name no secret and no value (contract of the kinds)."""
+    return [
+        {
+            "agency": status.agency,
+            "dataset": status.dataset,
+            "status": status.status,
+            "rows": status.rows,
+            "rejected_rows": status.rejected_rows,
+            "elapsed_ms": status.elapsed_ms,
+            "as_of": status.as_of,
+            "pushed": status.pushed,
+            **({"withheld": status.withheld} if status.withheld else {}),
+            "problem": {"code": status.problem.code, "detail": status.problem.detail} if status.problem else None,
+        }
+        for status in statuses
+    ]
 
 
 def write_json(answer: Answer, *, next_cursor: str | None) -> bytes:

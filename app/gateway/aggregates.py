@@ -15,7 +15,6 @@ from app.federation.question.aggregate_binder import shape_of
 from app.federation.question.aggregation import Aggregation, Overlap, aggregate, overlap_of, refuse_overlap
 from app.federation.question.binder import RawQuery
 from app.federation.question.query import Answer, AnswerRecord, SourceStatus
-from app.federation.reading.executor import source_documents
 from app.federation.survivorship import grouped, merge_records
 from app.filters.evaluation import compile_predicate
 from app.gateway import records
@@ -94,7 +93,7 @@ def _whole(answer: Answer, *, strict: bool) -> None:
     if strict and not answer.complete:
         missing = ", ".join(sorted({status.agency for status in answer.sources if status.problem is not None}))
         detail = f"{missing} cannot be counted in; send Prefer: partial=allow to go on without"
-        error = PartialAnswerRefused(detail, sources=source_documents(answer.sources))
+        error = PartialAnswerRefused(detail, sources=answer.sources)
         error.legs = answer.sources
         raise error
 

@@ -12,7 +12,7 @@ from app.errors import LookupOnly, SimpulError, SourceTimeout
 from app.federation.planning.plan import Scan
 from app.federation.question.binder import RawQuery
 from app.federation.question.query import Query, SourceStatus
-from app.federation.reading.executor import request_of
+from app.federation.reading.leg import request_of
 from app.gateway import records
 from app.gateway.exchange import Exchange, ReadOutcome
 from app.gateway.services import Services

@@ -10,9 +10,10 @@ from app.errors import NotAcceptable, SimpulError
 from app.federation.exports import Columns, Summary, Writer, writer_of
 from app.federation.question.binder import RawQuery
 from app.federation.question.query import Answer, DatasetRef, Query
-from app.federation.reading.bulk import BulkRead, Part, parts_of
-from app.federation.reading.executor import source_documents
-from app.federation.sorting import sorted_parts
+from app.federation.reading.batches import Batch, batches_of
+from app.federation.reading.whole import WholeRead
+from app.federation.sorting import sorted_batches
+from app.federation.writers import source_documents
 from app.gateway import records
 from app.gateway.answers import AnswerForm, FinishedAnswer
 from app.gateway.exchange import Exchange, ReadOutcome
@@ -45,7 +46,7 @@ async def write_page(exchange: Exchange, answer: Answer, wanted: AnswerForm, spo
     """A page in a format that is not the page's own."""
     columns = Columns.of(answer.schema, answer.fields)
     writer = writer_of(wanted.form, columns, spool, indonesian=wanted.indonesian)
-    parts = parts_of(answer)
+    batches = batches_of(answer)
     summary = Summary(
         sources=source_documents(answer.sources),
         complete=answer.complete,
@@ -56,8 +57,8 @@ async def write_page(exchange: Exchange, answer: Answer, wanted: AnswerForm, spo
 
     def write() -> None:
         try:
-            for part in parts:
-                writer.take(part)
+            for batch in batches:
+                writer.take(batch)
             writer.finish(summary)
         finally:
             writer.close()
@@ -75,17 +76,17 @@ async def write_whole(
     spool: Spool,
     *,
     seconds: float,
-    progress: Callable[[BulkRead], None] | None = None,
+    progress: Callable[[WholeRead], None] | None = None,
 ) -> FinishedAnswer:
     """Every record of the question. Intent first; what came of it is noted in the exchange also when it is an error."""
-    read = BulkRead(query, refs, state.runtime.until(time.monotonic() + seconds, exchange.principal.client_id))
+    read = WholeRead(query, refs, state.runtime.until(time.monotonic() + seconds, exchange.principal.client_id))
     columns = Columns.of(query.schema, read.fields)
     if wanted.form == "geojson" and not columns.located:
         raise NotAcceptable(f"{query.schema.name} has no position or geometry that you may see; choose another format")
     await exchange.intend(state.log)
     writer = await in_bulk(writer_of, wanted.form, columns, spool, indonesian=wanted.indonesian)
     try:
-        source = sorted_parts(read, state.spool) if query.sort else read.parts()
+        source = sorted_batches(read, state.spool) if query.sort else read.batches()
         await _write(read, source, writer, exchange, progress)
     except SimpulError as error:
         note_read(exchange, read)
@@ -100,15 +101,15 @@ async def write_whole(
 
 
 async def _write(
-    read: BulkRead,
-    source: AsyncGenerator[Part],
+    read: WholeRead,
+    source: AsyncGenerator[Batch],
     writer: Writer,
     exchange: Exchange,
-    progress: Callable[[BulkRead], None] | None,
+    progress: Callable[[WholeRead], None] | None,
 ) -> None:
-    async with aclosing(source) as parts:
-        async for part in parts:
-            await in_bulk(writer.take, part)
+    async with aclosing(source) as batches:
+        async for batch in batches:
+            await in_bulk(writer.take, batch)
             if progress is not None:
                 progress(read)
     read.finish()
@@ -122,6 +123,6 @@ async def _write(
     await in_bulk(writer.finish, summary)
 
 
-def note_read(exchange: Exchange, read: BulkRead) -> None:
+def note_read(exchange: Exchange, read: WholeRead) -> None:
     """Counts and legs of a bulk reading, for the closing entry."""
     exchange.answered(ReadOutcome(read.rows, read.fields, read.complete, read.statuses))

@@ -38,8 +38,8 @@ from app.errors import (
     StateConflict,
 )
 from app.federation.question.query import SourceStatus
-from app.federation.reading.executor import source_documents
 from app.federation.reading.shares import FairPlaces
+from app.federation.writers import source_documents
 from app.gateway.access import Gate
 from app.gateway.answers import FinishedAnswer
 from app.gateway.exchange import Authority, Exchange, ReadOutcome

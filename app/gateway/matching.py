@@ -14,9 +14,10 @@ from app.errors import FieldForbidden, SimpulError
 from app.federation.match import Matching, MatchKey
 from app.federation.question.binder import RawQuery
 from app.federation.question.query import DatasetRef, Partial, SourceStatus
-from app.federation.reading.bulk import BulkRead
-from app.federation.reading.executor import Runtime, source_documents
+from app.federation.reading.runtime import Runtime
+from app.federation.reading.whole import WholeRead
 from app.federation.sql.loading import merged_statuses
+from app.federation.writers import source_documents
 from app.filters.tree import all_of
 from app.gateway import records
 from app.gateway.answers import AnswerForm, FinishedAnswer
@@ -80,14 +81,14 @@ async def match(
     spool: Spool,
     *,
     seconds: float,
-    progress: Callable[[Sequence[BulkRead]], None] = lambda _: None,
+    progress: Callable[[Sequence[WholeRead]], None] = lambda _: None,
 ) -> FinishedAnswer:
     """The finished answer, key by key in the order of the question; `progress` is told after each part."""
     schema = asked.query.schema
     await exchange.intend(state.log)
     matching = await in_bulk(Matching, schema, keys.wanted, (*keys.fields, *keys.compared))
     runtime = state.runtime.until(time.monotonic() + seconds, exchange.principal.client_id)
-    reads: list[BulkRead] = []
+    reads: list[WholeRead] = []
     try:
         await _read(asked, matching, runtime, reads, progress)
     except SimpulError as error:
@@ -107,15 +108,15 @@ async def _read(
     asked: records.Authorised,
     matching: Matching,
     runtime: Runtime,
-    reads: list[BulkRead],
-    progress: Callable[[Sequence[BulkRead]], None],
+    reads: list[WholeRead],
+    progress: Callable[[Sequence[WholeRead]], None],
 ) -> None:
     for wanted in await in_bulk(lambda: list(matching.filters())):
-        read = BulkRead(replace(asked.query, filter=all_of(wanted, asked.query.filter)), asked.refs, runtime)
+        read = WholeRead(replace(asked.query, filter=all_of(wanted, asked.query.filter)), asked.refs, runtime)
         reads.append(read)
-        async with aclosing(read.parts()) as parts:
-            async for part in parts:
-                await in_bulk(matching.take, part)
+        async with aclosing(read.batches()) as batches:
+            async for batch in batches:
+                await in_bulk(matching.take, batch)
                 progress(reads)
         read.finish()
 

@@ -18,8 +18,8 @@ from app.audit.entry.record import DatasetUse
 from app.errors import OverlapRefused, SimpulError
 from app.federation.exports import Columns, Summary, writer_of
 from app.federation.question.query import DatasetRef, Partial
-from app.federation.reading.bulk import BulkRead, Part
-from app.federation.reading.executor import source_documents
+from app.federation.reading.batches import Batch
+from app.federation.reading.whole import WholeRead
 from app.federation.sql.engine import MOST_ROWS, SECONDS, SqlWorker
 from app.federation.sql.guard import guarded
 from app.federation.sql.loading import Loader, merged_statuses
@@ -27,6 +27,7 @@ from app.federation.sql.refusals import SqlRowsExceeded, SqlTablePersonal
 from app.federation.sql.regenerate import Bound, TableUse, bound, schemas_of
 from app.federation.sql.results import Settled, settled
 from app.federation.sql.shape import shape_of
+from app.federation.writers import source_documents
 from app.gateway import records
 from app.gateway.access import dataset_ref, note_decisions, refusal_of
 from app.gateway.answers import AnswerForm, FinishedAnswer
@@ -157,7 +158,7 @@ def _write(found: Settled, summary: Summary, wanted: AnswerForm, spool: Spool) -
     try:
         for batch in found.batches:
             if batch.num_rows:
-                writer.take(Part(batch, "", "", summary.moment, tuple(columns.names)))
+                writer.take(Batch(batch, "", "", summary.moment, tuple(columns.names)))
         writer.finish(summary)
     finally:
         writer.close()
@@ -197,7 +198,7 @@ def _refs(state: Services, exchange: Exchange, table: TableUse) -> tuple[Dataset
     return tuple(dataset_ref(opened, decision) for opened, decision in zip(datasets, decisions, strict=True))
 
 
-def _note(exchange: Exchange, bound: Bound, reads: Sequence[BulkRead], rows: int) -> None:
+def _note(exchange: Exchange, bound: Bound, reads: Sequence[WholeRead], rows: int) -> None:
     only_checked = {(table.schema.name, name) for table in bound.tables for name in table.also}
     fields = dict.fromkeys(
         name for read in reads for name in read.fields if (read.query.schema.name, name) not in only_checked

@@ -21,7 +21,7 @@ from app.datasets.mapping import compile_mapping
 from app.datasets.mapping.codes import empty_code_book
 from app.errors import StoreUnavailable
 from app.federation.question.query import DatasetRef, Grant, Query
-from app.federation.reading.executor import execute
+from app.federation.reading.page import read_page
 from app.gateway.services import Services
 from app.schemas import registry
 
@@ -79,7 +79,7 @@ async def internal_query(state: Services) -> None:
     """Raises `StoreUnavailable` when the one record does not come out."""
     schema = registry.get("wilayah")
     ref = DatasetRef("internal", "internal-ready", 1, _dataset(), Grant(frozenset(schema.fields)))
-    answer = await execute(
+    answer = await read_page(
         Query(schema=schema, limit=1), [ref], state.runtime.until(time.monotonic() + 5.0, "readiness")
     )
     if [found.record.key for found in answer.records] != ["33.20"]:

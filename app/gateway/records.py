@@ -16,7 +16,7 @@ from app.errors import FieldError, LookupOnly, SimpulError, ValidationFailed
 from app.federation.question import cursor
 from app.federation.question.binder import RawQuery, bind, query_hash, query_shape
 from app.federation.question.query import Answer, DatasetRef, Query, SourceStatus
-from app.federation.reading.executor import execute
+from app.federation.reading.page import read_page
 from app.filters.tree import properties
 from app.gateway.access import dataset_ref, note_decisions, refusal_of
 from app.gateway.exchange import Exchange, ReadOutcome
@@ -93,7 +93,7 @@ async def run(state: Services, exchange: Exchange, query: Query, refs: Sequence[
     await exchange.intend(state.log)
     deadline = time.monotonic() + state.settings.request_seconds
     try:
-        answer = await execute(query, refs, state.runtime.until(deadline, exchange.principal.client_id))
+        answer = await read_page(query, refs, state.runtime.until(deadline, exchange.principal.client_id))
     except SimpulError as error:
         legs = _legs(error)
         exchange.answered(ReadOutcome(sources=legs))

@@ -19,7 +19,7 @@ from app.catalog.snapshot import CatalogSnapshot
 from app.database import Database
 from app.datasets.mapping.codes import InMemoryCodeBook
 from app.errors import AgencyUnknown, StoreUnavailable
-from app.federation.reading.executor import Runtime
+from app.federation.reading.runtime import Runtime
 from app.gateway.access import Gate
 from app.gateway.admission import Admission
 from app.gateway.exchange import Names

@@ -25,7 +25,7 @@ from app.errors import (
     ValidationFailed,
 )
 from app.federation.question.query import Query
-from app.federation.reading.executor import execute
+from app.federation.reading.page import read_page
 from app.gateway.access import dataset_ref, note_decisions
 from app.gateway.exchange import Exchange, ReadOutcome
 from app.gateway.records import note_answer, note_datasets, note_sources
@@ -108,7 +108,7 @@ async def verify(
     query = Query(schema=schema, key=schema.key_of({subject: number}), operation="verify", partial="never", limit=2)
     deadline = time.monotonic() + state.settings.request_seconds
     try:
-        answer = await execute(query, refs, state.runtime.until(deadline, exchange.principal.client_id))
+        answer = await read_page(query, refs, state.runtime.until(deadline, exchange.principal.client_id))
     except RecordNotFound:
         exchange.answered(ReadOutcome(0))
         state.verifications.missed(agreement, exchange.principal.client_id)

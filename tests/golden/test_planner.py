@@ -14,7 +14,7 @@ from app.errors import AgreementMissing
 from app.federation.planning.planner import Planner
 from app.federation.question.binder import RawQuery, bind
 from app.federation.question.query import DatasetRef, Grant
-from app.federation.reading.executor import request_of
+from app.federation.reading.leg import request_of
 from app.filters.cql2.parse import parse_filter
 from tests.support.memory import FACILITIES, MemorySource
 
@@ -32,7 +32,6 @@ CASES: dict[str, tuple[RawQuery, list[Grant | None]]] = {
     ),
     "masks": (RawQuery(fields=("nama", "alamat")), [Grant(ALL, masks={"nama": "hash", "alamat": "hide"})]),
     "masked-key": (RawQuery(), [Grant(ALL, masks={"kode_faskes": "hash"})]),
-    "grant-of-few-rows": (RawQuery(limit=50, sort=("jenis", "-nama")), [Grant(ALL, limit_rows=20)]),
     "look-up": (RawQuery(key="P1"), [Grant(OPEN), Grant(ALL, row_filter=parse_filter("jenis = 'klinik'"))]),
 }
 

@@ -13,8 +13,9 @@ import pytest
 from app.datasets.records import RecordWarning
 from app.federation.question.query import Query, SortKey
 from app.federation.reading.breaker import Guards
-from app.federation.reading.bulk import BulkRead
-from app.federation.reading.executor import Runtime, execute
+from app.federation.reading.page import read_page
+from app.federation.reading.runtime import Runtime
+from app.federation.reading.whole import WholeRead
 from app.federation.survivorship import MergeRules, merge_records
 from app.federation.writers import write_json
 from tests.integration.api.conftest import agree, facility_manifest, gateway, services
@@ -82,12 +83,12 @@ async def test_hostile_41_findings_of_what_is_not_granted_are_not_told() -> None
     )
     for fields, told_of in ((OPEN, {"lat", "nama"}), (OPEN - {"lng"}, {"nama"})):
         refs = [ref_of("dinkes", source, fields=fields)]
-        answer = await execute(Query(FACILITIES), refs, runtime())
+        answer = await read_page(Query(FACILITIES), refs, runtime())
         assert {warning.field for warning in answer.records[0].record.warnings} == told_of
         assert answer.records[0].record.values.keys() <= fields
         assert b"email_kontak" not in write_json(answer, next_cursor=None).split(b'"sources"')[0]
-        read = BulkRead(Query(FACILITIES), refs, runtime())
-        rows = [row async for part in read.parts() for row in part.batch.to_pylist()]
+        read = WholeRead(Query(FACILITIES), refs, runtime())
+        rows = [row async for batch in read.batches() for row in batch.columns.to_pylist()]
         assert [name in rows[0]["_warnings"] for name in ("email_kontak", "nulled")] == [False, False]
 
 
@@ -102,7 +103,7 @@ async def test_hostile_42_an_ungranted_freshness_field_chooses_nothing() -> None
             ref_of("dinkes", older, fields=fields),
             ref_of("rsud", newer, fields=fields),
         ]
-        answer = await execute(Query(FACILITIES, sort=(SortKey("kode_faskes"),)), refs, runtime())
+        answer = await read_page(Query(FACILITIES, sort=(SortKey("kode_faskes"),)), refs, runtime())
         merged[fields] = merge_records(FACILITIES, answer.records, rules)
     assert merged[frozenset(FACILITIES.fields)].provenance["nama"][1] == "most_recent"
     assert merged[frozenset(FACILITIES.fields)].values["nama"] == "Baru"
@@ -155,8 +156,8 @@ def test_hostile_44_what_exists_of_others_is_not_told(gateway: RunningGateway) -
         for name in (there, "tidak-ada-sama-sekali"):
             answer = stranger.request(method, path.format(name), json=body)
             problem = answer.json()
-            for part in ("instance", "exchange_id", "trace_id"):
-                problem.pop(part, None)
+            for batch in ("instance", "exchange_id", "trace_id"):
+                problem.pop(batch, None)
             answers.append((answer.status_code, str(problem).replace(name, "NAME")))
         assert answers[0] == answers[1]
         assert answers[0][0] == 404, answers

@@ -18,8 +18,9 @@ import pytest
 from app.errors import AllSourcesTimedOut, ServerOverloaded, SimpulError
 from app.federation.question.query import Query
 from app.federation.reading.breaker import Guards
-from app.federation.reading.bulk import BulkRead
-from app.federation.reading.executor import Runtime, execute
+from app.federation.reading.page import read_page
+from app.federation.reading.runtime import Runtime
+from app.federation.reading.whole import WholeRead
 from tests.integration.api.conftest import facility_manifest
 from tests.support.children import workers_of
 from tests.support.gateway import RunningGateway
@@ -43,7 +44,7 @@ async def test_hostile_55_waiting_in_our_queue_is_not_the_sources_fault() -> Non
     async def ask(client: str, key: str | None = None) -> str:
         asking = shared.until(time.monotonic() + 0.9, client)
         try:
-            answer = await execute(Query(FACILITIES, key=key), [ref_of("dinkes", source)], asking)
+            answer = await read_page(Query(FACILITIES, key=key), [ref_of("dinkes", source)], asking)
         except SimpulError as error:
             return error.code
         return answer.sources[0].status
@@ -67,11 +68,11 @@ async def test_hostile_55_a_read_that_had_no_time_left_says_nothing_of_its_sourc
     shared = Runtime(Guards(failures_to_open=1, rest_seconds=60.0, concurrency=4))
     query = replace(Query(FACILITIES), partial="never")
     with pytest.raises(AllSourcesTimedOut):
-        await execute(query, [ref_of("dinkes", source)], shared.until(time.monotonic() + 0.3, "one"))
+        await read_page(query, [ref_of("dinkes", source)], shared.until(time.monotonic() + 0.3, "one"))
     assert shared.circuit("dinkes-set") == "closed"
     source.fault = TimeoutError()
-    read = BulkRead(query, [ref_of("dinkes", source)], shared.until(time.monotonic() + 0.3, "one"))
-    assert [part async for part in read.parts()] == []
+    read = WholeRead(query, [ref_of("dinkes", source)], shared.until(time.monotonic() + 0.3, "one"))
+    assert [batch async for batch in read.batches()] == []
     assert read.statuses[0].status == "timeout"
     assert shared.circuit("dinkes-set") == "closed"
 

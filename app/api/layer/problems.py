@@ -10,6 +10,7 @@ import orjson
 
 from app.api.layer.problem_types import PROBLEMS, ProblemType
 from app.errors import FieldError, SimpulError
+from app.federation.writers import source_documents
 
 __all__ = ["PROBLEMS", "ProblemType", "problem_body", "problem_headers", "problem_of"]
 
@@ -50,6 +51,8 @@ def problem_body(
         if len(error.errors) > _LISTED_ERRORS:
             members["errors_total"] = len(error.errors)
     members.update({name: value for name, value in error.facts.items() if name not in _RESERVED and value is not None})
+    if "sources" in members:
+        members["sources"] = source_documents(members["sources"])
     return kind.status, orjson.dumps(members, default=str, option=orjson.OPT_UTC_Z)
 
 

@@ -13,8 +13,7 @@ from app.api.records.wire import AggregateBody, GroupsAnswer
 from app.errors import FieldError, ValidationFailed
 from app.federation.question.aggregate_binder import bind_aggregation
 from app.federation.question.binder import RawQuery
-from app.federation.reading.executor import source_documents
-from app.federation.writers import overlap_document, write_document
+from app.federation.writers import overlap_document, source_documents, write_document
 from app.gateway.aggregates import AggregateQuestion, add_up
 from app.schemas.registry import SchemaDef, all_schemas
 

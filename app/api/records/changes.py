@@ -14,8 +14,7 @@ from app.api.records import examples as docs
 from app.api.records.examples import AGENCIES
 from app.api.records.wire import ChangesAnswer
 from app.federation.question.binder import RawQuery
-from app.federation.reading.executor import source_documents
-from app.federation.writers import record_document, write_document
+from app.federation.writers import record_document, source_documents, write_document
 from app.gateway.changes import Change, feed
 from app.schemas.registry import SchemaDef, all_schemas
 

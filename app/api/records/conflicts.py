@@ -12,8 +12,7 @@ from app.api.records import examples as docs
 from app.api.records.examples import AGENCIES
 from app.api.records.wire import ConflictsAnswer
 from app.federation.question.binder import RawQuery
-from app.federation.reading.executor import source_documents
-from app.federation.writers import write_document
+from app.federation.writers import source_documents, write_document
 from app.gateway.views import conflicts
 from app.schemas.registry import SchemaDef, all_schemas
 

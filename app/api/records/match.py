@@ -22,7 +22,7 @@ from app.api.records.wire import MatchAnswer
 from app.errors import FieldError, ValidationFailed
 from app.federation.match import MatchKey
 from app.federation.question.binder import unknown_field
-from app.federation.reading.bulk import BulkRead
+from app.federation.reading.whole import WholeRead
 from app.federation.sql.loading import merged_statuses
 from app.gateway import exports, matching
 from app.gateway.answers import FinishedAnswer
@@ -76,7 +76,7 @@ def match_routes(routes: Resource, schema: SchemaDef) -> None:
         if prefers(request, "respond-async"):
 
             async def run(own: Exchange, kept: Spool, progress: Progress) -> FinishedAnswer:
-                def note(reads: Sequence[BulkRead]) -> None:
+                def note(reads: Sequence[WholeRead]) -> None:
                     progress.rows = sum(read.rows for read in reads)
                     progress.sources = list(merged_statuses(reads))
 

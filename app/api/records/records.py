@@ -20,7 +20,7 @@ from app.api.records.wire import FeatureCollection, SearchBody
 from app.errors import FieldError, LookupOnly, NotAcceptable, ParameterUnknown, SchemaUnknown, ValidationFailed
 from app.federation.question.binder import RawQuery
 from app.federation.question.query import Answer
-from app.federation.reading.bulk import BulkRead
+from app.federation.reading.whole import WholeRead
 from app.federation.survivorship import MergedAnswer
 from app.federation.writers import write_json, write_merged
 from app.gateway import exports, records, views
@@ -68,7 +68,7 @@ def _run_of(request: Request, asked: records.Authorised, chosen: str) -> Run:
     state, wanted = services(request), _wanted(request, chosen)
 
     async def run(own: Exchange, spool: Spool, progress: Progress) -> FinishedAnswer:
-        def note(read: BulkRead) -> None:
+        def note(read: WholeRead) -> None:
             progress.rows, progress.sources = read.rows, read.statuses
 
         return await exports.write_whole(

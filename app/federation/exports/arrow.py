@@ -9,17 +9,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from app.federation.exports.writer import Columns, Sink, Summary, Writer
-from app.federation.reading.bulk import Part
+from app.federation.reading.batches import Batch
 
 _ROWS_A_GROUP = 65_536
 
 
-def typed(columns: Columns, part: Part, schema: pa.Schema) -> pa.RecordBatch:
-    """The part's columns in the answer's order."""
-    rows = part.batch.num_rows
-    made = [part.batch.column(column.name) for column in columns.schema]
+def typed(columns: Columns, batch: Batch, schema: pa.Schema) -> pa.RecordBatch:
+    """The batch's columns in the answer's order."""
+    rows = batch.columns.num_rows
+    made = [batch.columns.column(column.name) for column in columns.schema]
     if columns.sourced:
-        for text in (part.agency, part.dataset):
+        for text in (batch.agency, batch.dataset):
             made.append(pa.repeat(pa.scalar(text, pa.string()), rows))
     return pa.RecordBatch.from_arrays(made, schema=schema)
 
@@ -43,10 +43,10 @@ class ParquetWriter(Writer):
         self._waiting: list[pa.RecordBatch] = []
         self._rows = 0
 
-    def take(self, part: Part) -> None:
+    def take(self, batch: Batch) -> None:
         """Waits until a row group is full."""
-        self._waiting.append(typed(self.columns, part, self._schema))
-        self._rows += part.batch.num_rows
+        self._waiting.append(typed(self.columns, batch, self._schema))
+        self._rows += batch.columns.num_rows
         if self._rows >= _ROWS_A_GROUP:
             self._write()
 
@@ -73,9 +73,9 @@ class ArrowWriter(Writer):
         target: Any = sink
         self._stream = pa.ipc.new_stream(target, self._schema)
 
-    def take(self, part: Part) -> None:
+    def take(self, batch: Batch) -> None:
         """One batch."""
-        self._stream.write_batch(typed(self.columns, part, self._schema))
+        self._stream.write_batch(typed(self.columns, batch, self._schema))
 
     def finish(self, summary: Summary) -> None:
         """The end mark of the stream."""

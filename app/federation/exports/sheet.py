@@ -15,7 +15,7 @@ import pyarrow as pa
 from app.errors import AnswerTooLarge
 from app.federation.exports.expressions import DANGEROUS, DANGEROUS_SQL, plain_text, quoted
 from app.federation.exports.writer import Columns, Sink, Summary, Writer, chosen, literal
-from app.federation.reading.bulk import Part
+from app.federation.reading.batches import Batch
 
 MOST_ROWS = 1_048_576
 MOST_CHARACTERS = 32_767
@@ -90,14 +90,14 @@ class SheetWriter(Writer):
         names = [*columns.names, *(("_agency", "_dataset") if columns.sourced else ())]
         self._sheet.write((_OPEN + _row(names, style=3)).encode())
 
-    def take(self, part: Part) -> None:
-        """The rows of a part."""
-        self._rows += part.batch.num_rows
+    def take(self, batch: Batch) -> None:
+        """The rows of a batch."""
+        self._rows += batch.columns.num_rows
         if self._rows > MOST_ROWS:
             detail = f"a sheet holds {MOST_ROWS - 1} records; narrow the question, or ask for CSV or Parquet"
             raise AnswerTooLarge(detail, limit_rows=MOST_ROWS - 1)
-        self._check(part)
-        given = dict(chosen(self.columns, part, lambda sql, _: sql))
+        self._check(batch)
+        given = dict(chosen(self.columns, batch, lambda sql, _: sql))
         cells = [
             _cell(given[column.name], column.type, json=column.name in self.columns.json)
             if column.name in given
@@ -105,8 +105,8 @@ class SheetWriter(Writer):
             for column in self.columns.schema
         ]
         if self.columns.sourced:
-            cells += [_text(literal(part.agency)), _text(literal(part.dataset))]
-        self._sheet.write(self.engine.render(part.batch, f"'<row>' || {' || '.join(cells)} || '</row>'"))
+            cells += [_text(literal(batch.agency)), _text(literal(batch.dataset))]
+        self._sheet.write(self.engine.render(batch.columns, f"'<row>' || {' || '.join(cells)} || '</row>'"))
 
     def finish(self, summary: Summary) -> None:
         """The sheet *Keterangan*, and the directory of the archive."""
@@ -146,14 +146,14 @@ class SheetWriter(Writer):
         self._zip.close()
         super().close()
 
-    def _check(self, part: Part) -> None:
+    def _check(self, batch: Batch) -> None:
         """Every cell that is text, lists and nested values too, in the units that a sheet counts (UTF-16)."""
         named = {
             column.name: plain_text(quoted(column.name), column.type, json=column.name in self.columns.json)
             for column in self.columns.schema
-            if column.name in part.batch.schema.names and not _short(column.type)
+            if column.name in batch.columns.schema.names and not _short(column.type)
         }
-        for name, longest in self.engine.longest(part.batch, named).items():
+        for name, longest in self.engine.longest(batch.columns, named).items():
             if longest > MOST_CHARACTERS:
                 detail = f"a cell holds {MOST_CHARACTERS} characters and {name} has {longest}; leave the field out, or ask for CSV"
                 raise AnswerTooLarge(detail, limit_characters=MOST_CHARACTERS, field=name)

@@ -8,17 +8,17 @@ import orjson
 
 from app.federation.exports.expressions import csv_cell, csv_head, json_value, quoted
 from app.federation.exports.writer import Columns, Sink, Summary, Writer, chosen, literal
-from app.federation.reading.bulk import Part
+from app.federation.reading.batches import Batch
 
 _UTC = orjson.OPT_UTC_Z
 
 
-def record_json(columns: Columns, part: Part) -> str:
+def record_json(columns: Columns, batch: Batch) -> str:
     """The expression of a record as JSON text: fields, `_source`, and `_warnings` where there are any."""
-    members = _members(columns, part, set())
+    members = _members(columns, batch, set())
     if not columns.sourced:
         return f"CAST(to_json({{{', '.join(members)}}}) AS VARCHAR)"
-    members.append(f"'_source': {_source(part)}")
+    members.append(f"'_source': {_source(batch)}")
     whole = f"CAST(to_json({{{', '.join(members)}}}) AS VARCHAR)"
     noted = f"""left({whole}, -1) || ',"_warnings":' || _warnings || '}}'"""
     return f"CASE WHEN _warnings IS NULL THEN {whole} ELSE {noted} END"
@@ -27,9 +27,9 @@ def record_json(columns: Columns, part: Part) -> str:
 class NdjsonWriter(Writer):
     """One record a line."""
 
-    def take(self, part: Part) -> None:
-        """The lines of a part."""
-        self.sink.write(self.engine.render(part.batch, f"{record_json(self.columns, part)} || chr(10)"))
+    def take(self, batch: Batch) -> None:
+        """The lines of a batch."""
+        self.sink.write(self.engine.render(batch.columns, f"{record_json(self.columns, batch)} || chr(10)"))
 
     def finish(self, summary: Summary) -> None:
         """A line file has no end mark."""
@@ -44,9 +44,9 @@ class JsonWriter(Writer):
         kinds = [{"name": name, "type": kind} for name, kind in zip(columns.names, columns.types, strict=False)]
         sink.write(b"{" + (b"" if columns.sourced else b'"columns":' + orjson.dumps(kinds) + b",") + b'"items":[')
 
-    def take(self, part: Part) -> None:
-        """The items of a part."""
-        made = self.engine.render(part.batch, f"',' || {record_json(self.columns, part)}")
+    def take(self, batch: Batch) -> None:
+        """The items of a batch."""
+        made = self.engine.render(batch.columns, f"',' || {record_json(self.columns, batch)}")
         self.sink.write(made if self._begun else made[1:])
         self._begun = True
 
@@ -64,8 +64,8 @@ class GeoJsonWriter(Writer):
         super().__init__(columns, sink)
         self._begun = False
 
-    def take(self, part: Part) -> None:
-        """The features of a part."""
+    def take(self, batch: Batch) -> None:
+        """The features of a batch."""
         columns = self.columns
         geometry = "NULL"
         if columns.geometry is not None:
@@ -74,10 +74,10 @@ class GeoJsonWriter(Writer):
             lng, lat = (quoted(name) for name in columns.point)
             point = f"{{'type': 'Point', 'coordinates': [{lng}, {lat}]}}"
             geometry = f"CASE WHEN {lng} IS NULL OR {lat} IS NULL THEN NULL ELSE {point} END"
-        properties = _members(columns, part, {columns.geometry or ""})
-        properties.append(f"'_source': {_source(part)}")
+        properties = _members(columns, batch, {columns.geometry or ""})
+        properties.append(f"'_source': {_source(batch)}")
         feature = f"{{'type': 'Feature', 'id': _id, 'geometry': {geometry}, 'properties': {{{', '.join(properties)}}}}}"
-        made = self.engine.render(part.batch, f"',' || CAST(to_json({feature}) AS VARCHAR)")
+        made = self.engine.render(batch.columns, f"',' || CAST(to_json({feature}) AS VARCHAR)")
         self.sink.write(made if self._begun else b'{"type":"FeatureCollection","features":[' + made[1:])
         self._begun = True
 
@@ -100,10 +100,10 @@ class CsvWriter(Writer):
         head = self._separator.join(csv_head(name, self._separator) for name in names)
         sink.write((b"\xef\xbb\xbf" if indonesian else b"") + head.encode() + b"\r\n")
 
-    def take(self, part: Part) -> None:
-        """The rows of a part."""
+    def take(self, batch: Batch) -> None:
+        """The rows of a batch."""
         columns, separator = self.columns, self._separator
-        given = dict(chosen(columns, part, lambda sql, _: sql))
+        given = dict(chosen(columns, batch, lambda sql, _: sql))
         cells = []
         for column in columns.schema:
             cell = "''"
@@ -112,25 +112,25 @@ class CsvWriter(Writer):
                 cell = csv_cell(given[column.name], column.type, json=is_json, comma=self._comma, separator=separator)
             cells.append(cell)
         if columns.sourced:
-            cells += [literal(part.agency), literal(part.dataset)]
+            cells += [literal(batch.agency), literal(batch.dataset)]
         if len(cells) == 1:  # an empty line is no row to most readers
             cells = [f"""CASE WHEN {cells[0]} = '' THEN '""' ELSE {cells[0]} END"""]
         between = f" || '{separator}' || "
-        self.sink.write(self.engine.render(part.batch, f"{between.join(cells)} || chr(13) || chr(10)"))
+        self.sink.write(self.engine.render(batch.columns, f"{between.join(cells)} || chr(13) || chr(10)"))
 
     def finish(self, summary: Summary) -> None:
         """A CSV file has no end mark."""
 
 
-def _members(columns: Columns, part: Part, without: set[str]) -> list[str]:
+def _members(columns: Columns, batch: Batch, without: set[str]) -> list[str]:
     members = []
-    for name, sql in chosen(columns, part, json_value):
+    for name, sql in chosen(columns, batch, json_value):
         if name not in without:
             members.append(f"{literal(name)}: " + (f"CAST({sql} AS JSON)" if name in columns.json else sql))
     return members
 
 
-def _source(part: Part) -> str:
-    moment = orjson.loads(orjson.dumps(part.as_of, option=_UTC))
-    named = f"'agency': {literal(part.agency)}, 'dataset': {literal(part.dataset)}"
+def _source(batch: Batch) -> str:
+    moment = orjson.loads(orjson.dumps(batch.as_of, option=_UTC))
+    named = f"'agency': {literal(batch.agency)}, 'dataset': {literal(batch.dataset)}"
     return f"{{{named}, 'id': _id, 'as_of': {literal(moment)}}}"

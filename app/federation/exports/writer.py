@@ -13,7 +13,7 @@ import duckdb
 import pyarrow as pa
 
 from app.federation.exports.expressions import quoted
-from app.federation.reading.bulk import Part
+from app.federation.reading.batches import Batch
 from app.schemas.registry import SchemaDef
 
 _SURELY_SHORT = 32_767
@@ -91,7 +91,7 @@ class Writer(ABC):
         return RowText()
 
     @abstractmethod
-    def take(self, part: Part) -> None:
+    def take(self, batch: Batch) -> None:
         """Writes some records."""
 
     @abstractmethod
@@ -174,9 +174,9 @@ def literal(text: str) -> str:
 Expression = Callable[[str, pa.DataType], str]
 
 
-def chosen(columns: Columns, part: Part, make: Expression) -> list[tuple[str, str]]:
-    """Name and expression of each field that this part grants."""
-    granted = set(part.fields) if columns.sourced else set(columns.names)
+def chosen(columns: Columns, batch: Batch, make: Expression) -> list[tuple[str, str]]:
+    """Name and expression of each field that this batch grants."""
+    granted = set(batch.fields) if columns.sourced else set(columns.names)
     return [
         (column.name, make(quoted(column.name), column.type)) for column in columns.schema if column.name in granted
     ]

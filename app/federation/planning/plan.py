@@ -23,12 +23,14 @@ class Shape:
     needed: frozenset[str]
     sort: tuple[SortKey, ...]
     by_key: bool
-    limit: int
+    limit: int | None
+    """None: every record is wanted."""
 
     @classmethod
-    def of(cls, query: Query, needed: frozenset[str]) -> Shape:
+    def of(cls, query: Query, needed: frozenset[str], *, whole: bool = False) -> Shape:
         """The shape of a question whose filter and sort need these fields."""
-        return cls(query.schema, query.fields, needed, query.sort, query.key is not None, query.limit)
+        limit = None if whole else query.limit
+        return cls(query.schema, query.fields, needed, query.sort, query.key is not None, limit)
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,14 +23,14 @@ class Planner:
     def __init__(self) -> None:
         self._kept: OrderedDict[tuple[object, ...], tuple[Scan, ...]] = OrderedDict()
 
-    def plan(self, query: Query, datasets: Sequence[DatasetRef]) -> tuple[Scan, ...]:
-        """One scan a dataset, in the order of the datasets."""
+    def plan(self, query: Query, datasets: Sequence[DatasetRef], *, whole: bool = False) -> tuple[Scan, ...]:
+        """One scan a dataset, in the order of the datasets. `whole`: every record, not a page."""
         needed = properties(query.filter) if query.filter is not TRUE else frozenset[str]()
         if query.also_needed:
             needed |= query.also_needed
         if query.sort:
             needed |= {key.field for key in query.sort}
-        shape = Shape.of(query, needed)
+        shape = Shape.of(query, needed, whole=whole)
         mark = (shape, *[_mark(ref) for ref in datasets])
         kept = self._kept.get(mark)
         if kept is None:
@@ -60,4 +60,4 @@ def _mark(ref: DatasetRef) -> tuple[object, ...]:
     if grant is None:
         return (ref.dataset, ref.revision, None)
     masks = tuple(sorted(grant.masks.items())) if grant.masks else ()
-    return (ref.dataset, ref.revision, grant.fields, grant.row_filter, masks, grant.limit_rows, grant.agreement)
+    return (ref.dataset, ref.revision, grant.fields, grant.row_filter, masks, grant.agreement)

@@ -64,7 +64,6 @@ class Grant:
     fields: frozenset[str]
     row_filter: Filter | None = None
     masks: Mapping[str, str] = field(default_factory=dict)
-    limit_rows: int | None = None
     agreement: str | None = None
     basis: str | None = None
 

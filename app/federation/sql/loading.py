@@ -11,8 +11,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from app.federation.question.query import DatasetRef, Partial, Query, SourceStatus
-from app.federation.reading.bulk import BulkRead, Part
-from app.federation.reading.executor import Runtime
+from app.federation.reading.batches import Batch
+from app.federation.reading.runtime import Runtime
+from app.federation.reading.whole import WholeRead
 from app.federation.sql.engine import SqlWorker
 from app.federation.sql.refusals import SqlInputExceeded
 from app.federation.sql.regenerate import Bound, TableUse
@@ -35,14 +36,14 @@ class Loader:
         runtime: Runtime,
         progress: Callable[[Loader], None] | None = None,
     ) -> None:
-        self.reads: list[BulkRead] = []
+        self.reads: list[WholeRead] = []
         self.rows = 0
         self._progress = progress
         self._bound, self._refs, self._partial, self._runtime = bound, refs, partial, runtime
         self._narrowed: dict[str, tuple[str, list[str]]] = {}
 
     async def fill(self, worker: SqlWorker) -> None:
-        """Reads every table into the worker; raises as `BulkRead.finish` does, and `SqlInputExceeded`."""
+        """Reads every table into the worker; raises as `WholeRead.finish` does, and `SqlInputExceeded`."""
         waiting = list(self._bound.tables)
         while waiting:
             ready = [table for table in waiting if self._selective(table)]
@@ -61,14 +62,14 @@ class Loader:
         await worker.add(name, _empty(table, fields))
         for wanted in self._filters(table):
             query = Query(schema=table.schema, fields=fields, filter=wanted, partial=self._partial)
-            read = BulkRead(query, self._refs[name], self._runtime)
+            read = WholeRead(query, self._refs[name], self._runtime)
             self.reads.append(read)
             self._show()
-            async with aclosing(read.parts()) as parts:
-                async for part in parts:
-                    self._count(part)
-                    _collect(keys, part)
-                    await worker.add(name, _rows(part, fields))
+            async with aclosing(read.batches()) as batches:
+                async for batch in batches:
+                    self._count(batch)
+                    _collect(keys, batch)
+                    await worker.add(name, _rows(batch, fields))
             read.finish()
         for link in links:
             found = keys.get(link.field)
@@ -91,15 +92,15 @@ class Loader:
         if self._progress is not None:
             self._progress(self)
 
-    def _count(self, part: Part) -> None:
-        self.rows += part.batch.num_rows
+    def _count(self, batch: Batch) -> None:
+        self.rows += batch.columns.num_rows
         self._show()
         if self.rows > MOST_INPUT_ROWS:
             detail = f"the statement would read more than {MOST_INPUT_ROWS} records; filter its tables more narrowly"
             raise SqlInputExceeded(detail, limit_rows=MOST_INPUT_ROWS)
 
 
-def merged_statuses(reads: Sequence[BulkRead]) -> list[SourceStatus]:
+def merged_statuses(reads: Sequence[WholeRead]) -> list[SourceStatus]:
     """One status a dataset: counts added, the first fault kept."""
     found: dict[tuple[str, str], SourceStatus] = {}
     for read in reads:
@@ -116,22 +117,22 @@ def merged_statuses(reads: Sequence[BulkRead]) -> list[SourceStatus]:
     return list(found.values())
 
 
-def _collect(keys: dict[str, set[str] | None], part: Part) -> None:
+def _collect(keys: dict[str, set[str] | None], batch: Batch) -> None:
     """The values that the other side is asked for; too many of them and it is read whole."""
     for field, known in keys.items():
         if known is None:
             continue
-        column: Any = part.batch.column(field)
+        column: Any = batch.columns.column(field)
         known.update(value for value in pc.unique(column).to_pylist() if value is not None)
         if len(known) > MOST_KEYS:
             keys[field] = None
 
 
-def _rows(part: Part, fields: Sequence[str]) -> pa.RecordBatch:
+def _rows(batch: Batch, fields: Sequence[str]) -> pa.RecordBatch:
     """The granted fields and who gave them."""
-    rows = part.batch.num_rows
-    columns = [part.batch.column(name) for name in fields]
-    columns += [pa.repeat(pa.scalar(text, pa.string()), rows) for text in (part.agency, part.dataset)]
+    rows = batch.columns.num_rows
+    columns = [batch.columns.column(name) for name in fields]
+    columns += [pa.repeat(pa.scalar(text, pa.string()), rows) for text in (batch.agency, batch.dataset)]
     return pa.RecordBatch.from_arrays(columns, names=[*fields, *SOURCE_COLUMNS])
 
 

@@ -11,7 +11,8 @@ import pytest
 
 from app.errors import SourceAuthFailed
 from app.federation.question.query import DatasetRef, Grant, Query
-from app.federation.reading.executor import Runtime, execute
+from app.federation.reading.page import read_page
+from app.federation.reading.runtime import Runtime
 from app.schemas import registry
 from app.settings import Settings
 from tests.contract.connectors.suite import SECRET, opened
@@ -37,11 +38,11 @@ async def test_a_column_that_went_away_stops_its_source_alone(postgres_url: str,
     ]
     runtime = Runtime.from_settings(Settings()).until(time.monotonic() + 10, "uji")
     try:
-        whole = await execute(Query(schema=schema), refs, runtime)
+        whole = await read_page(Query(schema=schema), refs, runtime)
         await session.execute("ALTER TABLE geser RENAME COLUMN siswa TO jumlah")
-        partial = await execute(Query(schema=schema), refs, runtime)
+        partial = await read_page(Query(schema=schema), refs, runtime)
         await session.execute("ALTER TABLE geser RENAME COLUMN jumlah TO siswa")
-        again = await execute(Query(schema=schema), refs, runtime)
+        again = await read_page(Query(schema=schema), refs, runtime)
     finally:
         for ref in refs:
             await ref.source.close()

@@ -21,8 +21,9 @@ from app.datasets.mapping import compile_mapping
 from app.datasets.mapping.codes import empty_code_book
 from app.federation.question.query import DatasetRef, Grant, Query, SortKey
 from app.federation.reading.breaker import Guards
-from app.federation.reading.executor import Runtime, execute
 from app.federation.reading.merge import order_of
+from app.federation.reading.page import read_page
+from app.federation.reading.runtime import Runtime
 from app.filters.tree import Compare, Literal, Property
 from tests.contract.connectors.suite import opened
 from tests.support.memory import FACILITIES
@@ -96,7 +97,7 @@ async def refs(tmp_path: Path, postgres_url: str, service: SourceServer) -> Any:
 
 
 async def whole(query: Query, refs: list[DatasetRef], runtime: Runtime) -> list[tuple[str, str]]:
-    answer = await execute(replace(query, limit=1000), refs, runtime)
+    answer = await read_page(replace(query, limit=1000), refs, runtime)
     ordered = sorted(answer.records, key=order_of(query.sort))
     return [(one.agency, one.record.key) for one in ordered]
 
@@ -114,7 +115,7 @@ async def test_pages_are_the_union_cut_whatever_each_source_can_do(
     expected = await whole(query, refs, runtime)
     chance, seen, asked = random.Random(str(sort)), [], query
     while True:
-        answer = await execute(replace(asked, limit=chance.randint(1, 40)), refs, runtime)
+        answer = await read_page(replace(asked, limit=chance.randint(1, 40)), refs, runtime)
         assert answer.complete, answer.sources
         seen += [(one.agency, one.record.key) for one in answer.records]
         if answer.after is None:
@@ -140,7 +141,7 @@ async def test_rows_that_come_and_go_between_pages_disturb_no_other(
     kept, seen, page = service.routes["/faskes"], [], 0
     while True:
         service.routes["/faskes"] = kept if page % 3 else (lambda _query, _headers: (503, "text/plain", b"out"))
-        answer = await execute(query, refs, runtime)
+        answer = await read_page(query, refs, runtime)
         assert answer.complete is bool(page % 3)
         page += 1
         if answer.after is None and answer.complete:

@@ -23,7 +23,8 @@ from app.errors import (
 )
 from app.federation.question.query import Answer, DatasetRef, Query, SortKey
 from app.federation.reading.breaker import Guards
-from app.federation.reading.executor import Runtime, execute
+from app.federation.reading.page import read_page
+from app.federation.reading.runtime import Runtime
 from app.filters.tree import Compare, Literal, Property
 from tests.support.memory import FACILITIES, MemorySource, ref_of
 
@@ -54,7 +55,7 @@ def hospital() -> MemorySource:
 
 
 async def test_union_holds_both_sides_of_a_disagreement(health: MemorySource, hospital: MemorySource) -> None:
-    answer = await execute(
+    answer = await read_page(
         Query(FACILITIES, sort=(SortKey("kode_faskes"),)),
         [ref_of("dinkes", health), ref_of("rsud", hospital)],
         runtime(),
@@ -84,7 +85,7 @@ async def test_fault_stays_in_its_leg(
     health: MemorySource, hospital: MemorySource, fault: Exception, status: str
 ) -> None:
     hospital.fault = fault
-    answer = await execute(Query(FACILITIES), [ref_of("dinkes", health), ref_of("rsud", hospital)], runtime())
+    answer = await read_page(Query(FACILITIES), [ref_of("dinkes", health), ref_of("rsud", hospital)], runtime())
 
     assert [one.record.key for one in answer.records] == ["P1", "P2"]
     assert statuses(answer) == {"dinkes": "ok", "rsud": status}
@@ -94,7 +95,7 @@ async def test_fault_stays_in_its_leg(
 async def test_slow_source_costs_its_budget_and_no_more(health: MemorySource, hospital: MemorySource) -> None:
     hospital.delay_seconds, hospital.deadline_seconds = 30.0, 0.2
     started = time.perf_counter()
-    answer = await execute(Query(FACILITIES), [ref_of("dinkes", health), ref_of("rsud", hospital)], runtime())
+    answer = await read_page(Query(FACILITIES), [ref_of("dinkes", health), ref_of("rsud", hospital)], runtime())
 
     assert time.perf_counter() - started < 5
     assert statuses(answer) == {"dinkes": "ok", "rsud": "timeout"}
@@ -104,7 +105,7 @@ async def test_slow_source_costs_its_budget_and_no_more(health: MemorySource, ho
 async def test_deadline_of_the_request_bounds_every_source(health: MemorySource) -> None:
     health.delay_seconds = 30.0
     with pytest.raises(AllSourcesTimedOut) as caught:
-        await execute(Query(FACILITIES), [ref_of("dinkes", health)], runtime(deadline=time.monotonic() + 0.4))
+        await read_page(Query(FACILITIES), [ref_of("dinkes", health)], runtime(deadline=time.monotonic() + 0.4))
 
     assert statuses(caught.value) == {"dinkes": "timeout"}
 
@@ -112,7 +113,7 @@ async def test_deadline_of_the_request_bounds_every_source(health: MemorySource)
 async def test_all_failed_is_no_empty_answer(health: MemorySource, hospital: MemorySource) -> None:
     health.fault, hospital.fault = SourceFailed("x"), SourceTimeout("x")
     with pytest.raises(AllSourcesFailed) as caught:
-        await execute(Query(FACILITIES), [ref_of("dinkes", health), ref_of("rsud", hospital)], runtime())
+        await read_page(Query(FACILITIES), [ref_of("dinkes", health), ref_of("rsud", hospital)], runtime())
 
     assert statuses(caught.value) == {"dinkes": "unavailable", "rsud": "timeout"}
 
@@ -120,7 +121,7 @@ async def test_all_failed_is_no_empty_answer(health: MemorySource, hospital: Mem
 async def test_caller_may_refuse_a_partial_answer(health: MemorySource, hospital: MemorySource) -> None:
     hospital.fault = SourceFailed("x")
     with pytest.raises(PartialAnswerRefused) as caught:
-        await execute(
+        await read_page(
             Query(FACILITIES, partial="never"), [ref_of("dinkes", health), ref_of("rsud", hospital)], runtime()
         )
 
@@ -130,11 +131,11 @@ async def test_caller_may_refuse_a_partial_answer(health: MemorySource, hospital
 async def test_look_up_says_not_found_only_when_all_answered(health: MemorySource, hospital: MemorySource) -> None:
     refs = [ref_of("dinkes", health), ref_of("rsud", hospital)]
     with pytest.raises(RecordNotFound):
-        await execute(Query(FACILITIES, key="NONE"), refs, runtime())
+        await read_page(Query(FACILITIES, key="NONE"), refs, runtime())
     hospital.fault = SourceFailed("x")
     with pytest.raises(PartialAnswerRefused):
-        await execute(Query(FACILITIES, key="NONE"), refs, runtime())
-    found = await execute(Query(FACILITIES, key="P2"), refs, runtime())
+        await read_page(Query(FACILITIES, key="NONE"), refs, runtime())
+    found = await read_page(Query(FACILITIES, key="P2"), refs, runtime())
 
     assert [one.agency for one in found.records] == ["dinkes"]
     assert not found.complete
@@ -144,8 +145,8 @@ async def test_circuit_opens_and_the_source_is_left_alone(health: MemorySource, 
     hospital.fault, shared = SourceFailed("x"), runtime()
     refs = [ref_of("dinkes", health), ref_of("rsud", hospital)]
     for _ in range(2):
-        await execute(Query(FACILITIES), refs, shared)
-    answer = await execute(Query(FACILITIES), refs, shared)
+        await read_page(Query(FACILITIES), refs, shared)
+    answer = await read_page(Query(FACILITIES), refs, shared)
 
     assert statuses(answer)["rsud"] == "open_circuit"
     assert len(hospital.asked) == 2
@@ -156,7 +157,7 @@ async def test_refusals_do_not_open_a_circuit(hospital: MemorySource) -> None:
     hospital.fault, shared = SourceRejected("x"), runtime()
     for _ in range(4):
         with pytest.raises(AllSourcesFailed):
-            await execute(Query(FACILITIES), [ref_of("rsud", hospital)], shared)
+            await read_page(Query(FACILITIES), [ref_of("rsud", hospital)], shared)
 
     assert shared.circuit("rsud-set") == "closed"
 
@@ -164,7 +165,7 @@ async def test_refusals_do_not_open_a_circuit(hospital: MemorySource) -> None:
 async def test_unreachable_source_is_tried_once_more(health: MemorySource) -> None:
     health.fault = SourceUnreachable("x")
     with pytest.raises(AllSourcesFailed):
-        await execute(Query(FACILITIES), [ref_of("dinkes", health)], runtime())
+        await read_page(Query(FACILITIES), [ref_of("dinkes", health)], runtime())
 
     assert len(health.asked) == 2
 
@@ -173,14 +174,14 @@ async def test_denied_agency_is_said_and_makes_the_answer_incomplete_only_when_n
     denied = DatasetRef("rsud", "rsud-set", 1, MemorySource(), None, AgreementMissing("no agreement"))
     refs = [ref_of("dinkes", health), denied]
 
-    assert (await execute(Query(FACILITIES), refs, runtime())).complete
-    named = await execute(Query(FACILITIES, agencies=("dinkes", "rsud")), refs, runtime())
+    assert (await read_page(Query(FACILITIES), refs, runtime())).complete
+    named = await read_page(Query(FACILITIES, agencies=("dinkes", "rsud")), refs, runtime())
     assert not named.complete
     assert statuses(named)["rsud"] == "denied"
 
 
 async def test_named_agency_without_dataset_is_said(health: MemorySource) -> None:
-    answer = await execute(Query(FACILITIES, agencies=("dinkes", "bps")), [ref_of("dinkes", health)], runtime())
+    answer = await read_page(Query(FACILITIES, agencies=("dinkes", "bps")), [ref_of("dinkes", health)], runtime())
 
     assert statuses(answer) == {"dinkes": "ok", "bps": "skipped"}
     assert not answer.complete
@@ -193,27 +194,29 @@ async def test_field_not_granted_leaves_the_agency_out_of_a_filter_and_is_absent
     refs = [ref_of("dinkes", health), narrow]
     wanted = Compare("=", Property("jenis"), Literal("puskesmas"))
 
-    answer = await execute(Query(FACILITIES, filter=wanted), refs, runtime())
+    answer = await read_page(Query(FACILITIES, filter=wanted), refs, runtime())
     assert statuses(answer) == {"dinkes": "ok", "rsud": "skipped"}
     assert hospital.asked == []
-    listed = await execute(Query(FACILITIES), refs, runtime())
+    listed = await read_page(Query(FACILITIES), refs, runtime())
     assert {one.agency: "jenis" in one.fields for one in listed.records} == {"dinkes": True, "rsud": False}
     assert "jenis" in next(leg.withheld for leg in listed.sources if leg.agency == "rsud")
 
 
 async def test_row_filter_of_the_grant_is_part_of_every_read(hospital: MemorySource) -> None:
     only = Compare("=", Property("jenis"), Literal("rs_umum"))
-    answer = await execute(Query(FACILITIES), [ref_of("rsud", hospital, row_filter=only)], runtime())
+    answer = await read_page(Query(FACILITIES), [ref_of("rsud", hospital, row_filter=only)], runtime())
 
     assert [one.record.key for one in answer.records] == ["R1"]
     with pytest.raises(RecordNotFound):
-        await execute(Query(FACILITIES, key="P2"), [ref_of("rsud", hospital, row_filter=only)], runtime())
+        await read_page(Query(FACILITIES, key="P2"), [ref_of("rsud", hospital, row_filter=only)], runtime())
 
 
 async def test_leaving_caller_cancels_every_source(health: MemorySource, hospital: MemorySource) -> None:
     health.delay_seconds = hospital.delay_seconds = 30.0
     shared = runtime()
-    task = asyncio.create_task(execute(Query(FACILITIES), [ref_of("dinkes", health), ref_of("rsud", hospital)], shared))
+    task = asyncio.create_task(
+        read_page(Query(FACILITIES), [ref_of("dinkes", health), ref_of("rsud", hospital)], shared)
+    )
     await asyncio.sleep(0.05)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -241,6 +244,6 @@ async def test_bulkhead_bounds_the_reads_of_one_source_at_once(health: MemorySou
 
     counted = Counted([row("P1")])
     counted.delay_seconds = 0.02
-    await asyncio.gather(*[execute(Query(FACILITIES), [ref_of("dinkes", counted)], shared) for _ in range(6)])
+    await asyncio.gather(*[read_page(Query(FACILITIES), [ref_of("dinkes", counted)], shared) for _ in range(6)])
 
     assert most == 2  # of four one is for look-ups alone, and one for the lists of others

@@ -19,7 +19,7 @@ import pytest
 from app.datasets.dataset import MappedRecord, RecordWarning
 from app.errors import AnswerTooLarge, NotAcceptable
 from app.federation.exports import Columns, Summary, writer_of
-from app.federation.reading.bulk import Part, part_batch
+from app.federation.reading.batches import Batch, columns_of
 from app.schemas import registry
 
 MOMENT = datetime(2026, 11, 20, 3, 15, tzinfo=UTC)
@@ -64,7 +64,7 @@ def made(form: str, rows: list[dict[str, Any]], name: str = "fasilitas_kesehatan
     try:
         for few in (records[:half], records[half:]):
             if few:
-                writer.take(Part(part_batch(schema, few, fields), "dinkes", "dinkes-faskes", MOMENT, fields))
+                writer.take(Batch(columns_of(schema, few, fields), "dinkes", "dinkes-faskes", MOMENT, fields))
         writer.finish(SUMMARY)
     finally:
         writer.close()

@@ -11,9 +11,10 @@ from app.datasets.records import MappedRecord, RecordWarning
 from app.errors import FieldForbidden
 from app.federation.question.query import Grant, Query, SortKey
 from app.federation.reading.breaker import Guards
-from app.federation.reading.bulk import BulkRead
-from app.federation.reading.executor import Runtime, execute
 from app.federation.reading.masks import Cut, mask_fault
+from app.federation.reading.page import read_page
+from app.federation.reading.runtime import Runtime
+from app.federation.reading.whole import WholeRead
 from app.federation.writers import write_json
 from app.filters.tree import Compare, Literal, Property
 from app.schemas import registry
@@ -106,7 +107,7 @@ def source() -> MemorySource:
 async def test_no_format_shows_a_true_value(source: MemorySource) -> None:
     runtime = Runtime(Guards(2, 60.0, 2), mask_key=b"k" * 32)
     for query in (Query(FACILITIES), Query(FACILITIES, key="P1")):
-        answer = await execute(query, [ref_of("dinkes", source, masks=ALL, agreement="pks-1")], runtime)
+        answer = await read_page(query, [ref_of("dinkes", source, masks=ALL, agreement="pks-1")], runtime)
         text = write_json(answer, next_cursor=None)
         for secret in (b"Rahasia", b"Tersembunyi", b"33.20.10", b"orang@"):
             assert secret not in text
@@ -123,14 +124,14 @@ async def test_filter_and_sort_on_masked_fields_are_refused_before_the_source(so
     wanted = Compare("=", Property(field), Literal("Puskesmas Rahasia"))
     for query in (Query(FACILITIES, filter=wanted), Query(FACILITIES, sort=(SortKey(field),))):
         with pytest.raises(FieldForbidden):
-            await execute(query, [ref_of("dinkes", source, masks=ALL)], Runtime(Guards(2, 60.0, 2)))
+            await read_page(query, [ref_of("dinkes", source, masks=ALL)], Runtime(Guards(2, 60.0, 2)))
     assert source.asked == []
 
 
 @pytest.mark.anyio
 async def test_row_filter_sees_the_true_value(source: MemorySource) -> None:
     only = Compare("=", Property("nama"), Literal("Puskesmas Rahasia"))
-    answer = await execute(
+    answer = await read_page(
         Query(FACILITIES), [ref_of("dinkes", source, masks=ALL, row_filter=only)], Runtime(Guards(2, 60.0, 2))
     )
 
@@ -140,7 +141,7 @@ async def test_row_filter_sees_the_true_value(source: MemorySource) -> None:
 @pytest.mark.anyio
 async def test_masked_key_gives_nothing(source: MemorySource) -> None:
     with pytest.raises(FieldForbidden):
-        await execute(
+        await read_page(
             Query(FACILITIES), [ref_of("dinkes", source, masks={"kode_faskes": "hash"})], Runtime(Guards(2, 60.0, 2))
         )
     assert source.asked == []
@@ -149,8 +150,8 @@ async def test_masked_key_gives_nothing(source: MemorySource) -> None:
 @pytest.mark.anyio
 async def test_what_goes_into_exports_sql_and_matches_is_masked_before(source: MemorySource) -> None:
     runtime = Runtime(Guards(2, 60.0, 2), mask_key=b"k" * 32)
-    read = BulkRead(Query(FACILITIES), [ref_of("dinkes", source, masks=ALL, agreement="pks-1")], runtime)
-    rows = [row async for part in read.parts() for row in part.batch.to_pylist()]
+    read = WholeRead(Query(FACILITIES), [ref_of("dinkes", source, masks=ALL, agreement="pks-1")], runtime)
+    rows = [row async for batch in read.batches() for row in batch.columns.to_pylist()]
     assert rows
     for secret in ("Rahasia", "Tersembunyi", "33.20.10", "orang@"):
         assert secret not in str(rows)
@@ -166,6 +167,6 @@ async def test_a_masked_field_cannot_be_filtered_by_in_bulk_and_a_masked_key_giv
     runtime = Runtime(Guards(2, 60.0, 2), mask_key=b"k" * 32)
     asked = Query(FACILITIES, filter=Compare("=", Property("nama"), Literal("x")))
     for query, masks, status in ((asked, ALL, "skipped"), (Query(FACILITIES), {"kode_faskes": "hash"}, "denied")):
-        read = BulkRead(query, [ref_of("dinkes", source, masks=masks, agreement="pks-1")], runtime)
-        assert [part async for part in read.parts()] == []
+        read = WholeRead(query, [ref_of("dinkes", source, masks=masks, agreement="pks-1")], runtime)
+        assert [batch async for batch in read.batches()] == []
         assert read.statuses[0].status == status

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from app.errors import SourceFailed
 from app.federation.question.query import Query, SortKey
 from app.federation.reading.breaker import Guards
-from app.federation.reading.executor import Runtime, execute
+from app.federation.reading.page import read_page
+from app.federation.reading.runtime import Runtime
 from tests.support.memory import FACILITIES, MemorySource, ref_of
 
 AGENCIES = ("bappeda", "dinkes", "dpmptsp", "rsud")
@@ -55,7 +56,7 @@ def test_what_stands_all_the_time_is_given_once_and_nothing_twice(
         down = outages[page] if page < len(outages) else set()
         for name, source in sources.items():
             source.fault = SourceFailed("out for now") if name in down else None
-        answer = asyncio.run(execute(replace(query, limit=limits[page % len(limits)]), refs, runtime))
+        answer = asyncio.run(read_page(replace(query, limit=limits[page % len(limits)]), refs, runtime))
         seen += [(one.agency, one.record.key) for one in answer.records]
         assert answer.complete is not bool(down)
         page += 1
@@ -88,7 +89,7 @@ def test_returning_source_gives_first_what_it_owes() -> None:
     for down in ("", "a", "", "", "", "", ""):
         for name, source in sources.items():
             source.fault = SourceFailed("out for now") if name == down else None
-        answer = asyncio.run(execute(query, refs, runtime))
+        answer = asyncio.run(read_page(query, refs, runtime))
         pages.append([one.record.key for one in answer.records])
         if answer.after is None:
             break

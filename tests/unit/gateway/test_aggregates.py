@@ -31,7 +31,7 @@ def test_a_count_without_one_agency_is_refused_and_says_who_is_missing():
         _whole(answer(), strict=True)
 
     assert caught.value.legs == [SOUND, LATE]
-    assert [source["agency"] for source in caught.value.facts["sources"]] == ["dinkes", "rsud"]  # type: ignore[attr-defined]
+    assert [source.agency for source in caught.value.facts["sources"]] == ["dinkes", "rsud"]  # type: ignore[attr-defined]
 
 
 def test_a_caller_who_takes_a_part_gets_it():

@@ -8,7 +8,7 @@ import pytest
 
 from app.errors import StoreUnavailable
 from app.federation.reading.breaker import Guards
-from app.federation.reading.executor import Runtime
+from app.federation.reading.runtime import Runtime
 from app.gateway import readiness
 from app.gateway.readiness import internal_query
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from app.federation.planning.plan import Scan, Shape
-from app.federation.planning.rules.budget import bound_rows
 from app.federation.planning.rules.columns import choose_columns
 from app.federation.planning.rules.grants import leave_out_denied
 from app.federation.planning.rules.keys import read_by_key
@@ -28,5 +27,4 @@ RULES: tuple[Rule, ...] = (
     choose_columns,
     order_all,
     read_by_key,
-    bound_rows,
 )

@@ -8,6 +8,8 @@ from app.federation.planning.plan import Scan, Shape
 
 
 def order_all(shape: Shape, scan: Scan) -> Scan:
-    """One record more than fits tells whether there is another page."""
+    """One record more than fits tells whether there is another page. A whole answer is read in the source's own order."""
+    if shape.limit is None:
+        return scan
     order = tuple((key.field, key.descending) for key in shape.sort)
     return replace(scan, order=order, limit=shape.limit + 1)

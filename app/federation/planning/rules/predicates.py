@@ -17,6 +17,6 @@ def leave_out_hidden(shape: Shape, scan: Scan) -> Scan:
     if not hidden:
         return scan
     problem = FieldForbidden(
-        f"{scan.ref.agency} does not let you filter or sort by {', '.join(hidden)}", rule="field_not_granted"
+        f"{scan.ref.agency} does not let you filter, sort or compare by {', '.join(hidden)}", rule="field_not_granted"
     )
     return replace(scan, left_out="skipped", problem=problem)

@@ -1,0 +1,77 @@
+"""The unit of a whole answer: some records of one dataset as columns, with their keys and findings. Made from records; pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import orjson
+import pyarrow as pa
+
+from app.datasets.dataset import MappedRecord
+from app.federation.question.query import Answer
+from app.schemas.arrow import batch_of
+from app.schemas.base import SharedPart
+from app.schemas.registry import SchemaDef
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Some records of one dataset: the schema's Arrow columns, then `_id` and `_warnings` (JSON text or null).
+
+    `fields` are those of the answer that this agency grants; all other columns are null.
+    """
+
+    columns: pa.RecordBatch
+    agency: str
+    dataset: str
+    as_of: datetime
+    fields: tuple[str, ...]
+
+
+def columns_of(schema: SchemaDef, records: Sequence[MappedRecord], fields: Sequence[str]) -> pa.RecordBatch:
+    """Records as columns: only these fields have values."""
+    rows = [{name: record.values.get(name) for name in fields} for record in records]
+    for name in fields:
+        spec = schema.fields[name]
+        if spec.kind == "object" or spec.item_kind == "object":
+            for row in rows:
+                row[name] = _plain(row[name])
+    batch = batch_of(schema, rows)
+    ids = pa.array([record.key for record in records], pa.string())
+    notes = pa.array([_warnings(record) for record in records], pa.string())
+    return pa.RecordBatch.from_arrays(
+        [*batch.columns, ids, notes],
+        schema=batch.schema.append(pa.field("_id", pa.string())).append(pa.field("_warnings", pa.string())),
+    )
+
+
+def batches_of(answer: Answer) -> list[Batch]:
+    """A page as batches, in its order: one a run of records of one dataset."""
+    found: list[Batch] = []
+    first = 0
+    records = answer.records
+    for end in range(1, len(records) + 1):
+        head = records[first]
+        if end < len(records) and records[end].dataset == head.dataset:
+            continue
+        columns = columns_of(answer.schema, [one.record for one in records[first:end]], head.fields)
+        found.append(Batch(columns, head.agency, head.dataset, head.as_of, head.fields))
+        first = end
+    return found
+
+
+def _plain(value: Any) -> Any:
+    """Nested objects as dicts, which Arrow takes."""
+    if isinstance(value, SharedPart):
+        return {name: _plain(part) for name, part in value.__dict__.items()}
+    return [_plain(item) for item in value] if isinstance(value, list) else value
+
+
+def _warnings(record: MappedRecord) -> str | None:
+    if not record.warnings:
+        return None
+    found = [{"field": note.field, "code": note.code, "detail": note.detail_en} for note in record.warnings]
+    return orjson.dumps(found).decode()

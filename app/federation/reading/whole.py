@@ -1,0 +1,64 @@
+"""Every record of a question, dataset after dataset, batch after batch: for exports, SQL, matches and all that adds up.
+
+Nothing is kept and nothing is cut. What a leg gave before it failed is counted there, and the answer is not called complete.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+
+import pyarrow as pa
+
+from app.datasets.dataset import MappedRecord, ReadResult
+from app.federation.question.query import DatasetRef, Query
+from app.federation.reading.batches import Batch, columns_of
+from app.federation.reading.leg import Leg, fields_of, legs_of, stream
+from app.federation.reading.runtime import Runtime
+from app.federation.reading.verdict import is_complete, judge
+from app.lanes import in_bulk
+
+
+class WholeRead:
+    """One reading. `batches()` gives the records; `finish()` says whether the answer may stand."""
+
+    def __init__(self, query: Query, refs: Sequence[DatasetRef], runtime: Runtime) -> None:
+        self.query = query
+        self._legs = legs_of(query, refs, runtime, whole=True)
+        self._runtime = runtime
+        self.fields = fields_of(query, self._legs)
+        self.statuses = [leg.status for leg in self._legs]
+        self.rows = 0
+
+    @property
+    def complete(self) -> bool:
+        """Whether every source that this caller may ask answered to its end."""
+        return is_complete(self.statuses, self.query.agencies)
+
+    async def batches(self) -> AsyncGenerator[Batch]:
+        """The records of one dataset after the other, by agency and dataset. Closing stops the work at the source."""
+        for leg in self._legs:
+            if leg.runs:
+                async with aclosing(stream(leg, self.query, self._runtime)) as results:
+                    async for result in results:
+                        batch = await self._batch(leg, result)
+                        if batch.columns.num_rows:
+                            self.rows += batch.columns.num_rows
+                            yield batch
+
+    def finish(self) -> None:
+        """Raises as `verdict.judge` does."""
+        judge(self.query, self.statuses, self.rows)
+
+    async def _batch(self, leg: Leg, result: ReadResult) -> Batch:
+        leg.status.rows += len(result.records)
+        if result.stale:
+            leg.status.status = "stale"
+        columns = await in_bulk(self._columns, leg, result.records)
+        return Batch(columns, leg.ref.agency, leg.ref.dataset, result.as_of, leg.scan.fields)
+
+    def _columns(self, leg: Leg, records: Sequence[MappedRecord]) -> pa.RecordBatch:
+        schema, grant = self.query.schema, leg.ref.grant
+        if grant is not None:
+            records = self._runtime.cut(schema, grant).records(records)
+        return columns_of(schema, records, leg.scan.fields)
