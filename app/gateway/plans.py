@@ -32,13 +32,13 @@ class Plan:
     providers: tuple[str, ...]
     uses: tuple[DatasetUse, ...]
     authority: Authority
-    shape: str | None
+    structure: str | None
 
     def note(self, exchange: Exchange) -> None:
         """Writes the decision and the datasets into the exchange, as `records.authorise` does."""
         exchange.authorised(self.authority)
         exchange.touches(self.providers, self.uses)
-        exchange.asks(shape=self.shape)
+        exchange.asks(structure=self.structure)
 
 
 class PlanCache:

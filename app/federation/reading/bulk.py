@@ -37,7 +37,7 @@ from app.federation.reading.executor import (
     admitted,
     mark_of,
     source_documents,
-    wait_for_place,
+    wait_for_slot,
 )
 from app.federation.reading.masks import visible
 from app.filters.tree import all_of, properties
@@ -124,10 +124,10 @@ class BulkRead:
             status.status, status.problem = "open_circuit", breaker.refusal()
             return
         deadline, placed, began = self._runtime.deadline, False, time.monotonic()
-        places, client = self._runtime.guards.bulkhead(ref.dataset), self._runtime.client
+        bulkhead, client = self._runtime.guards.bulkhead(ref.dataset), self._runtime.client
         try:
-            if not places.enter(client, bulk=True):
-                await wait_for_place(places, client, ref.agency, deadline, bulk=True)
+            if not bulkhead.enter(client, bulk=True):
+                await wait_for_slot(bulkhead, client, ref.agency, deadline, bulk=True)
             placed, began = True, time.monotonic()
             async with aclosing(ref.source.stream(self._request(ref))) as read:
                 async for result in read:
@@ -154,7 +154,7 @@ class BulkRead:
             breaker.succeed()
         finally:
             if placed:
-                places.leave(client, bulk=True)
+                bulkhead.leave(client, bulk=True)
         status.elapsed_ms = round((time.perf_counter() - started) * 1000, 1)
 
     def _request(self, ref: DatasetRef) -> ReadRequest:
@@ -200,13 +200,13 @@ def parts_of(answer: Answer) -> list[Part]:
     parts: list[Part] = []
     first = 0
     records = answer.records
-    for place in range(1, len(records) + 1):
+    for index in range(1, len(records) + 1):
         head = records[first]
-        if place < len(records) and records[place].dataset == head.dataset:
+        if index < len(records) and records[index].dataset == head.dataset:
             continue
-        batch = part_batch(answer.schema, [found.record for found in records[first:place]], head.fields)
+        batch = part_batch(answer.schema, [found.record for found in records[first:index]], head.fields)
         parts.append(Part(batch, head.agency, head.dataset, head.as_of, head.fields))
-        first = place
+        first = index
     return parts
 
 

@@ -37,10 +37,10 @@ from app.federation.planning.plan import Scan
 from app.federation.planning.planner import Planner
 from app.federation.question.query import Answer, AnswerRecord, DatasetRef, Grant, Query, SourceStatus, Status
 from app.federation.reading.breaker import Breaker, CircuitState, Guards, Mark
+from app.federation.reading.bulkhead import Bulkhead
 from app.federation.reading.masks import Cut
 from app.federation.reading.merge import merge
 from app.federation.reading.paging import Part, next_position, start_of
-from app.federation.reading.shares import FairPlaces
 from app.filters.tree import all_of
 from app.lanes import in_bulk
 from app.schemas.registry import SchemaDef
@@ -68,10 +68,10 @@ class Runtime:
     deadline: float | None = None
     planner: Planner = field(default_factory=Planner)
     mask_key: bytes = b""
-    workers: FairPlaces = field(default_factory=lambda: FairPlaces(SQL_WORKERS))
+    workers: Bulkhead = field(default_factory=lambda: Bulkhead(SQL_WORKERS))
     """Processes for callers' SQL at once."""
     client: str = ""
-    """Who asks: places at sources are shared by clients."""
+    """Who asks: slots at sources are shared by clients."""
     cuts: dict[int, tuple[Grant, Cut]] = field(default_factory=dict)
     """What grants leave of records, by the grant's identity: a look-up's grants are kept with its plan."""
 
@@ -79,7 +79,7 @@ class Runtime:
     def from_settings(cls, settings: Settings, mask_key: bytes = b"") -> Runtime:
         """The runtime of a process."""
         guards = Guards(settings.breaker_failures, settings.breaker_seconds, settings.source_concurrency)
-        return cls(guards, mask_key=mask_key, workers=FairPlaces(settings.sql_workers))
+        return cls(guards, mask_key=mask_key, workers=Bulkhead(settings.sql_workers))
 
     def until(self, deadline: float, client: str) -> Runtime:
         """The same for one request of a client."""
@@ -196,12 +196,12 @@ async def admitted(breaker: Breaker, ref: DatasetRef) -> bool:
 
 
 async def _read(query: Query, scan: Scan, runtime: Runtime) -> ReadResult:
-    """One read within the leg's budget, which begins when it has its place; one retry where nothing was read yet."""
+    """One read within the leg's budget, which begins when it has its slot; one retry where nothing was read yet."""
     ref, bulk = scan.ref, query.key is None
     ends = None if runtime.deadline is None else runtime.deadline - _RESERVE_SECONDS
-    places, client = runtime.guards.bulkhead(ref.dataset), runtime.client
-    if not places.enter(client, bulk=bulk):
-        await wait_for_place(places, client, ref.agency, ends, bulk=bulk)
+    bulkhead, client = runtime.guards.bulkhead(ref.dataset), runtime.client
+    if not bulkhead.enter(client, bulk=bulk):
+        await wait_for_slot(bulkhead, client, ref.agency, ends, bulk=bulk)
     try:
         whole = ref.source.deadline_seconds
         budget = whole if ends is None else min(whole, ends - time.monotonic())
@@ -220,16 +220,16 @@ async def _read(query: Query, scan: Scan, runtime: Runtime) -> ReadResult:
             # Less than its own deadline was left of the request: that says nothing about the source.
             raise SourceTimeout(detail, limit_seconds=round(budget, 3), cut_short=budget < whole) from None
     finally:
-        places.leave(client, bulk=bulk)
+        bulkhead.leave(client, bulk=bulk)
 
 
-async def wait_for_place(places: FairPlaces, client: str, agency: str, ends: float | None, *, bulk: bool) -> None:
-    """A place at a source, shared with other clients. `SourceBusy` when there is none in time: it was not asked."""
+async def wait_for_slot(bulkhead: Bulkhead, client: str, agency: str, ends: float | None, *, bulk: bool) -> None:
+    """A slot at a source, shared with other clients. `SourceBusy` when there is none in time: it was not asked."""
     try:
-        await places.wait(client, bulk=bulk, until=ends)
+        await bulkhead.wait(client, bulk=bulk, until=ends)
     except ServerOverloaded:
-        detail = f"{places.places} reads of {agency} are under way, and none ended in time; it was not asked"
-        raise SourceBusy(detail, limit=places.places) from None
+        detail = f"{bulkhead.slots} reads of {agency} are under way, and none ended in time; it was not asked"
+        raise SourceBusy(detail, limit=bulkhead.slots) from None
 
 
 def request_of(query: Query, scan: Scan, deadline: float | None) -> ReadRequest:

@@ -295,7 +295,7 @@ async def _(at: At) -> None:
 
 @effect("sql_workers", 3)
 async def _(at: At) -> None:
-    assert at.state.runtime.workers.places == 3
+    assert at.state.runtime.workers.slots == 3
 
 
 @effect("answer_memory_bytes", 1024)
@@ -348,7 +348,7 @@ async def _(at: At) -> None:
 
 @effect("source_concurrency", 1)
 async def _(at: At) -> None:
-    assert at.state.runtime.guards.bulkhead("any").places == 1
+    assert at.state.runtime.guards.bulkhead("any").slots == 1
     await at.provide()
     assert limits_of(at).concurrency == 1
 
@@ -585,7 +585,7 @@ async def test_every_metric_moves(tmp_path: Path, template: Path, monkeypatch: p
     moved: set[str] = set()
 
     async def quoting(request: Request) -> Response:
-        request.state.exchange.shape = "nama = 'Siti'"
+        request.state.exchange.structure = "nama = 'Siti'"
         return Response(b"never released")
 
     async with serving(tmp_path / "instance", template) as at:

@@ -65,10 +65,10 @@ def test_the_oldest_plan_goes_when_too_many_are_kept(monkeypatch: pytest.MonkeyP
     assert found == ["b", "c", "d"]
 
 
-def test_a_plan_notes_decision_datasets_and_shape_in_the_exchange():
+def test_a_plan_notes_decision_datasets_and_structure_in_the_exchange():
     exchange = make_exchange(op="lookup")
     PLAN.note(exchange)
 
     assert exchange.authority == AUTHORITY
     assert (exchange.providers, exchange.datasets) == (("dinkes",), (DatasetUse("dinkes-set", 1),))
-    assert exchange.shape == "key=?"
+    assert exchange.structure == "key=?"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from app.federation.planning.plan import Scan, Shape
+from app.federation.planning.plan import QueryStructure, Scan
 
 
-def bound_rows(_: Shape, scan: Scan) -> Scan:
+def bound_rows(_: QueryStructure, scan: Scan) -> Scan:
     """The grant's own bound, where it has one and it is the smaller."""
     grant = scan.ref.grant
     if grant is None or grant.limit_rows is None or scan.limit is None or grant.limit_rows >= scan.limit:
