@@ -60,7 +60,8 @@ class SecretVerifier:
     not remembered.
     """
 
-    def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, *, waiting: int = WAITING, clock: Callable[[], float] = time.monotonic) -> None:
+        self._most_waiting = waiting
         self._clock = clock
         self._key = secrets.token_bytes(32)
         self._right_until: OrderedDict[bytes, float] = OrderedDict()
@@ -73,7 +74,7 @@ class SecretVerifier:
         digest = self._digest(holder.credential, secret) if holder else b""
         if holder and self._right_until.get(digest, 0.0) > self._clock():
             return True
-        if self._waiting >= WAITING:
+        if self._waiting >= self._most_waiting:
             raise ServerOverloaded("Too many clients ask for tokens at once; try again.", retry_after_seconds=1)
         self._waiting += 1
         try:

@@ -48,9 +48,17 @@ class AccessToken:
 class TokenIssuer:
     """Issues and verifies the tokens of one instance. `install` gives it keys and clients, before the first use."""
 
-    def __init__(self, base_url: str, *, token_seconds: int = 900, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        token_seconds: int = 900,
+        remembered_tokens: int = REMEMBERED_TOKENS,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         self.issuer = base_url.rstrip("/")
         self._token_seconds = min(token_seconds, LONGEST_SECONDS)
+        self._remembered_tokens = remembered_tokens
         self._clock = clock
         self._keys = KeySet(())
         self._clients: Mapping[str, Client] = {}
@@ -92,7 +100,7 @@ class TokenIssuer:
             return seen[1]
         ends_at, principal = self._check(token)
         self._seen[digest] = (ends_at, principal)
-        if len(self._seen) > REMEMBERED_TOKENS:
+        if len(self._seen) > self._remembered_tokens:
             self._seen.popitem(last=False)
         return principal
 

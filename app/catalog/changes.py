@@ -25,7 +25,7 @@ _PIECE_ROWS = 2_000
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Position:
     """How far a reader is: all steps up to `base` were given; of the later ones those up to (`seq`, `key`)."""
 
     base: int = 0
@@ -70,13 +70,13 @@ async def remember(
 
 
 async def moved_since(
-    connection: AsyncConnection, connector: str, scope: str, place: Place, most: int
+    connection: AsyncConnection, connector: str, scope: str, position: Position, most: int
 ) -> Sequence[Moved]:
-    """The records that moved behind a place, by step and key; at most `most`."""
+    """The records that moved behind a position, by step and key; at most `most`."""
     table = tables.change_mark
-    behind = or_(table.c.seq > place.seq, and_(table.c.seq == place.seq, table.c.key > place.key))
+    behind = or_(table.c.seq > position.seq, and_(table.c.seq == position.seq, table.c.key > position.key))
     columns = (table.c.key, table.c.seq, table.c.present, table.c.new_key)
-    asked: Select[Any] = select(*columns).where(_mine(connector, scope), behind, table.c.seq > place.base)
+    asked: Select[Any] = select(*columns).where(_mine(connector, scope), behind, table.c.seq > position.base)
     found = await connection.execute(asked.order_by(table.c.seq, table.c.key).limit(most))
     return [Moved(row.key, row.seq, row.present, row.new_key) for row in found]
 

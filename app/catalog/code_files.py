@@ -43,12 +43,12 @@ class CodeFile:
     ignored: tuple[str, ...] = ()
 
 
-def read_code_file(path: Path) -> CodeFile:
-    """The rows of a file of at most 64 MiB; `ValidationFailed` when it is missing, too large or not understood."""
+def read_code_file(path: Path, *, most_bytes: int = FILE_BYTES) -> CodeFile:
+    """The rows of a file; `ValidationFailed` when it is missing, too large or not understood."""
     try:
         size_bytes = path.stat().st_size
-        if size_bytes > FILE_BYTES:
-            raise _refused(path.name, f"the file has {size_bytes} bytes, the most is {FILE_BYTES}: split it")
+        if size_bytes > most_bytes:
+            raise _refused(path.name, f"the file has {size_bytes} bytes, the most is {most_bytes}: split it")
         return parse_code_file(path.name, path.read_bytes())
     except OSError as error:
         raise _refused(path.name, f"the file cannot be read: {error.strerror}") from None

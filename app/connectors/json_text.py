@@ -50,13 +50,17 @@ def decode_json_bytes(raw: bytes) -> str:
 
 def parse_json(text: str) -> Any:
     """The value of one JSON text (RFC 8259) as dict, list, str, int, Decimal, bool or None."""
+    held = _parse_quickly(text)
+    return _parse_slowly(text) if held is None else held[0]
+
+
+def _parse_quickly(text: str) -> list[Any] | None:
+    """The value, in a list of its own; None for what the other reader has to look at."""
     try:
         held = [jiter.from_json(text.encode(), allow_inf_nan=False, float_mode="decimal", catch_duplicate_keys=True)]
-        if _bounded(held):
-            return held[0]
     except ValueError:  # a text that is no UTF-8 too
-        pass
-    return _parse_slowly(text)
+        return None
+    return held if _bounded(held) else None
 
 
 def _parse_slowly(text: str) -> Any:

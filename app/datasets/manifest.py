@@ -9,7 +9,7 @@ import difflib
 import hashlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Annotated, Any, get_args
 
@@ -24,6 +24,8 @@ from app.errors import FieldError, ManifestInvalid, SchemaUnknown
 from app.schemas import registry
 from app.schemas.numbers import NumberBeyond, exact_number
 from app.schemas.registry import SchemaDef
+
+SchemaCalled = Callable[[str], SchemaDef]
 
 MANIFEST_BYTES = 262_144
 _DEPTH = 24
@@ -90,11 +92,13 @@ class Manifest(_Part):
     )
 
 
-def parse_manifest(document: str | Mapping[str, Any], *, draft: bool = False) -> Manifest:
+def parse_manifest(
+    document: str | Mapping[str, Any], *, draft: bool = False, schema_called: SchemaCalled = registry.get
+) -> Manifest:
     """The manifest of a YAML or JSON text, or of a parsed document.
 
     Raises `ManifestInvalid` with one place a fault: unknown key with the nearest known one, wrong type, unknown schema.
-    `draft`: a source alone is enough.
+    `draft`: a source alone is enough. `schema_called`: the schema of a name, or `SchemaUnknown`.
     """
     written = load_manifest(document) if isinstance(document, str) else dict(document)
     given, moved = _with_record_path(written)
@@ -110,7 +114,7 @@ def parse_manifest(document: str | Mapping[str, Any], *, draft: bool = False) ->
     except ValidationError as error:
         faults += _places(error, Manifest)
     if manifest is not None:
-        faults += _check_schema(manifest, draft=draft)
+        faults += _check_schema(manifest, schema_called, draft=draft)
     faults = list(dict.fromkeys(faults))
     if faults or manifest is None:
         raise ManifestInvalid(
@@ -247,14 +251,14 @@ def _model_at(model: type[BaseModel], path: list[str]) -> type[BaseModel]:
     return model
 
 
-def _check_schema(manifest: Manifest, *, draft: bool) -> list[FieldError]:
+def _check_schema(manifest: Manifest, schema_called: SchemaCalled, *, draft: bool) -> list[FieldError]:
     if manifest.schema_ref is None or not manifest.fields:
         if draft:
             return []
         missing = "/schema" if manifest.schema_ref is None else "/fields"
         return [FieldError(missing, "missing", f"a manifest that is to be published needs {missing[1:]}")]
     try:
-        schema = registry.get(manifest.schema_ref)
+        schema = schema_called(manifest.schema_ref)
     except SchemaUnknown as error:
         return [FieldError("/schema", "schema_unknown", error.detail)]
     if manifest.schema_ref != schema.meta.ref:

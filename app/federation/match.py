@@ -1,4 +1,4 @@
-"""Matching (*pemadanan*): which of many keys are known, and whether other values agree. Pure; the reading is `bulk.py`'s.
+"""Matching (*pemadanan*): which of many keys are known, and whether other values agree. Pure; the reading is `reading/whole.py`'s.
 
 A key is matched (one record), ambiguous (several), unmatched, unknown (nobody has it, and somebody did not answer), or invalid;
 with a reason for all but the first.
@@ -52,20 +52,20 @@ class Matching:
         first = self._schema.meta.key[0]
         values = list(dict.fromkeys(self._schema.key_values(key)[first] for key in self._keys.values()))
         asked = [value for value in values if value is not None]
-        for place in range(0, len(asked), KEYS_A_READ):
-            yield In(Property(first), tuple(Value(value) for value in asked[place : place + KEYS_A_READ]))
+        for start in range(0, len(asked), KEYS_A_READ):
+            yield In(Property(first), tuple(Value(value) for value in asked[start : start + KEYS_A_READ]))
 
     def take(self, batch: Batch) -> None:
         """Keeps the granted fields of the records that were asked for."""
         keys = batch.columns.column("_id").to_pylist()
-        places = [place for place, key in enumerate(keys) if key in self._known]
-        if not places:
+        indexes = [index for index, key in enumerate(keys) if key in self._known]
+        if not indexes:
             return
         names = [name for name in self._fields if name in batch.fields]
-        rows = batch.columns.select(names).take(places).to_pylist()
+        rows = batch.columns.select(names).take(indexes).to_pylist()
         source = {"agency": batch.agency, "dataset": batch.dataset, "as_of": wire_value(batch.as_of)}
-        for place, row in zip(places, rows, strict=True):
-            key = str(keys[place])
+        for index, row in zip(indexes, rows, strict=True):
+            key = str(keys[index])
             shown = {name: wire_value(value) for name, value in row.items()}
             self._found.setdefault(key, []).append({**shown, "_source": {**source, "id": key}})
 
@@ -103,11 +103,11 @@ class Matching:
         if not found:
             return _said(item, "unmatched", "not_found") if nobody is None else _said(item, "unknown", nobody)
         compared = [{name: _agreement(value, row.get(name)) for name, value in item.values.items()} for row in found]
-        fitting = [place for place, each in enumerate(compared) if not {"different", "absent"} & set(each.values())]
+        fitting = [index for index, each in enumerate(compared) if not {"different", "absent"} & set(each.values())]
         if not fitting:
             return {**_said(item, "unmatched", "fields_differ"), "compared": compared[0]}
         records = [
-            {name: value for name, value in found[place].items() if name in (*shown, "_source")} for place in fitting
+            {name: value for name, value in found[index].items() if name in (*shown, "_source")} for index in fitting
         ]
         status: Status = "matched" if len(fitting) == 1 else "ambiguous"
         reason = None if status == "matched" else f"{len(fitting)} records have this key"

@@ -89,9 +89,9 @@ def _runs(batch: pa.RecordBatch, moments: dict[str, tuple[str, datetime, tuple[s
     plain = batch.select(columns)
     found = []
     first = 0
-    for place in range(1, len(datasets) + 1):
-        if place == len(datasets) or datasets[place] != datasets[first]:
+    for index in range(1, len(datasets) + 1):
+        if index == len(datasets) or datasets[index] != datasets[first]:
             agency, as_of, fields = moments[datasets[first]]
-            found.append(Batch(plain.slice(first, place - first), agency, datasets[first], as_of, fields))
-            first = place
+            found.append(Batch(plain.slice(first, index - first), agency, datasets[first], as_of, fields))
+            first = index
     return found

@@ -21,8 +21,8 @@ from app.filters.tree import (
 )
 
 
-def filter_shape(node: Filter) -> str:
-    """The shape of a filter. No value of the caller stands in it."""
+def filter_structure(node: Filter) -> str:
+    """The structure of a filter. No value of the caller stands in it."""
     match node:
         case Compare(op, left, right):
             return f"{_operand(left)} {op} {_operand(right)}"
@@ -35,11 +35,11 @@ def filter_shape(node: Filter) -> str:
         case Intersects(place, _):
             return f"s_intersects({', '.join(prop.name for prop in place)}, ?)"
         case And(parts):
-            return "(" + " and ".join(filter_shape(part) for part in parts) + ")"
+            return "(" + " and ".join(filter_structure(part) for part in parts) + ")"
         case Or(parts):
-            return "(" + " or ".join(filter_shape(part) for part in parts) + ")"
+            return "(" + " or ".join(filter_structure(part) for part in parts) + ")"
         case Not(part):
-            return f"not ({filter_shape(part)})"
+            return f"not ({filter_structure(part)})"
 
 
 def _operand(operand: Operand) -> str:

@@ -1,6 +1,6 @@
-"""Who may come in: places of the process, counted by address before somebody is known and by client afterwards.
+"""Who may come in: slots of the process, counted by address before somebody is known and by client afterwards.
 
-A request that is still being read holds no place of work, so a silent connection keeps nobody out.
+A request that is still being read holds no slot of work, so a silent connection keeps nobody out.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from app.errors import ServerOverloaded
-from app.federation.reading.shares import FairPlaces
+from app.federation.reading.bulkhead import Bulkhead
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,20 +17,20 @@ class Admission:
     `uploads`: files on their way, which may take an hour.
     """
 
-    strangers: FairPlaces
-    reading: FairPlaces
-    working: FairPlaces
-    uploads: FairPlaces = field(default_factory=lambda: FairPlaces(16))
+    strangers: Bulkhead
+    reading: Bulkhead
+    working: Bulkhead
+    uploads: Bulkhead = field(default_factory=lambda: Bulkhead(16))
 
     @classmethod
-    def of(cls, places: int) -> Admission:
+    def of(cls, slots: int) -> Admission:
         """For so many requests at once."""
-        return cls(FairPlaces(places), FairPlaces(places), FairPlaces(places), FairPlaces(max(2, min(places // 4, 32))))
+        return cls(Bulkhead(slots), Bulkhead(slots), Bulkhead(slots), Bulkhead(max(2, min(slots // 4, 32))))
 
 
-def enter(places: FairPlaces, who: str) -> None:
-    """Takes a place at once; `ServerOverloaded` when there is none for this one. Ends with `places.leave`."""
-    if not places.enter(who):
+def enter(bulkhead: Bulkhead, who: str) -> None:
+    """Takes a slot at once; `ServerOverloaded` when there is none for this one. Ends with `bulkhead.leave`."""
+    if not bulkhead.enter(who):
         raise ServerOverloaded(
             "all places, or your share of them, are taken; try again in a moment", retry_after_seconds=1
         )

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from app.datasets.records import MappedRecord
 from app.errors import AggregateTooLarge, PartialAnswerRefused
-from app.federation.question.aggregate_binder import shape_of
+from app.federation.question.aggregate_binder import aggregation_structure
 from app.federation.question.aggregation import Aggregation, Overlap, aggregate, overlap_of, refuse_overlap
 from app.federation.question.binder import RawQuery
 from app.federation.question.query import Answer, AnswerRecord, SourceStatus
@@ -62,7 +62,7 @@ async def add_up(
     allowed = records.authorise(state, exchange, schema, "aggregate", raw_of)
     asked = read[0]
     merged = asked.raw.view == "merged"
-    exchange.asks(shape=f"{exchange.shape} {shape_of(asked.aggregation)}")
+    exchange.asks(structure=f"{exchange.structure} {aggregation_structure(asked.aggregation)}")
     query = replace(allowed.query, limit=MOST_RECORDS)
     ahead, behind = split_by_key(schema, query.filter)
     if merged:

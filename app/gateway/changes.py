@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from app.catalog import changes
-from app.catalog.changes import Moved, Place
+from app.catalog.changes import Moved, Position
 from app.errors import AggregateTooLarge, CursorInvalid
 from app.federation.question import cursor
 from app.federation.question.binder import RawQuery, query_hash
@@ -51,7 +51,7 @@ async def feed(state: Services, exchange: Exchange, schema: SchemaDef, raw_of: C
     """What moved since the cursor of `raw`; without one everything that is there."""
     asked = records.authorise(state, exchange, schema, "changes", raw_of)
     bound = query_hash(asked.query, records.policy_of(asked.decisions))
-    places = _places(state, asked.raw.cursor, bound)
+    positions = _positions(state, asked.raw.cursor, bound)
     whole = replace(asked.query, limit=MOST_RECORDS, sort=(), fields=None)
     answer = await records.run(state, exchange, whole, asked.refs)
     if answer.after is not None:
@@ -64,15 +64,15 @@ async def feed(state: Services, exchange: Exchange, schema: SchemaDef, raw_of: C
     items, more, secret = list[Change](), False, hmac.digest(state.cursor_key, b"changes", "sha256")
     for ref in asked.refs:
         if ref.grant is None or ref.dataset not in answered:
-            continue  # its place stays: what it owes comes when it is back
+            continue  # its position stays: what it owes comes when it is back
         room, mine = asked.query.limit - len(items), held.get(ref.dataset, {})
-        given, places[ref.dataset], left = await _of_dataset(
-            state, ref, ref.grant, mine, places.get(ref.dataset, Place()), room, secret
+        given, positions[ref.dataset], left = await _of_dataset(
+            state, ref, ref.grant, mine, positions.get(ref.dataset, Position()), room, secret
         )
         items += given
         more = more or left
     since = cursor.make_token(
-        state.cursor_key, "changes", bound, [[name, at.base, at.seq, at.key] for name, at in places.items()]
+        state.cursor_key, "changes", bound, [[name, at.base, at.seq, at.key] for name, at in positions.items()]
     )
     exchange.answered(ReadOutcome(len(items)))
     return Feed(items, since, more, answer)
@@ -83,11 +83,11 @@ async def _of_dataset(
     ref: DatasetRef,
     grant: Grant,
     held: Mapping[str, AnswerRecord],
-    place: Place,
+    position: Position,
     room: int,
     secret: bytes,
-) -> tuple[list[Change], Place, bool]:
-    """The visible changes of one dataset, the place behind them, and whether there are more."""
+) -> tuple[list[Change], Position, bool]:
+    """The visible changes of one dataset, the position behind them, and whether there are more."""
     schema = ref.source.schema
     scope, values = _scope(schema, grant), {key: found.record.values for key, found in held.items()}
     key_fields = schema.meta.key
@@ -95,17 +95,17 @@ async def _of_dataset(
     async with state.database.begin() as connection:
         last = await changes.remember(connection, ref.dataset, scope, values, key_fields=key_fields, secret=secret)
         while True:
-            found = await changes.moved_since(connection, ref.dataset, scope, place, changes.BATCH_ROWS)
+            found = await changes.moved_since(connection, ref.dataset, scope, position, changes.BATCH_ROWS)
             for moved in found:
-                if not moved.present and place.base == 0:  # who starts now never had it
-                    place = replace(place, seq=moved.seq, key=moved.key)
+                if not moved.present and position.base == 0:  # who starts now never had it
+                    position = replace(position, seq=moved.seq, key=moved.key)
                     continue
                 if len(items) >= room:
-                    return items, place, True
+                    return items, position, True
                 items.append(Change(ref.agency, ref.dataset, moved, held.get(moved.key) if moved.present else None))
-                place = replace(place, seq=moved.seq, key=moved.key)
+                position = replace(position, seq=moved.seq, key=moved.key)
             if len(found) < changes.BATCH_ROWS:
-                return items, Place(last, last, ""), False
+                return items, Position(last, last, ""), False
 
 
 def _scope(schema: SchemaDef, grant: Grant) -> str:
@@ -117,11 +117,11 @@ def _scope(schema: SchemaDef, grant: Grant) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
-def _places(state: Services, token: str | None, bound: str) -> dict[str, Place]:
+def _positions(state: Services, token: str | None, bound: str) -> dict[str, Position]:
     if token is None:
         return {}
     found: list[Any] = cursor.open_token(state.cursor_key, "changes", bound, token)
     try:
-        return {name: Place(base, seq, key) for name, base, seq, key in found}
+        return {name: Position(base, seq, key) for name, base, seq, key in found}
     except (TypeError, ValueError):
         raise CursorInvalid("this is no `since` of a change feed; start again without one") from None

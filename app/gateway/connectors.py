@@ -66,8 +66,8 @@ async def put(
     """Registers a manifest as a new revision (or finds that the latest says the same). One without `fields` is a draft."""
     manifest = await in_bulk(_manifest, document)
     if manifest.connector != connector:
-        place = FieldError("/connector", "differs_from_path", f"the path says {connector}")
-        raise ManifestInvalid("the manifest names another connector than the path", errors=[place])
+        fault = FieldError("/connector", "differs_from_path", f"the path says {connector}")
+        raise ManifestInvalid("the manifest names another connector than the path", errors=[fault])
     require_agency(exchange.principal, manifest.agency)
     if manifest.schema_ref is not None and manifest.fields:
         await in_bulk(compile_mapping, manifest, registry.get(manifest.schema_ref), state.codes)
@@ -167,10 +167,8 @@ def _verdict(trial: Trial, accepted: float | None, asked_above: float) -> Mappin
 
 def _most_frequent(trial: Trial) -> str:
     worst = max(trial.rejects.values(), key=lambda found: found.records)
-    place = f" at {worst.places[0]}" if worst.places else ""
-    return (
-        f"Most often {worst.field or 'the row'}: {worst.rule} ({worst.records} records, first{place}: {worst.detail})."
-    )
+    location = f" at {worst.places[0]}" if worst.places else ""
+    return f"Most often {worst.field or 'the row'}: {worst.rule} ({worst.records} records, first{location}: {worst.detail})."
 
 
 def _rounded_up(share: float) -> float:

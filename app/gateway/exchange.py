@@ -104,7 +104,7 @@ class ExchangeFacts:
     basis: str | None = None
     allowed: bool | None = None
     rule: str | None = None
-    shape: str | None = None
+    structure: str | None = None
     fields: tuple[str, ...] = ()
     rows: int | None = None
     rejected: int | None = None
@@ -128,14 +128,14 @@ class ExchangeFacts:
         *,
         op: str | None = None,
         schemas: Iterable[str] | None = None,
-        shape: str | None = None,
+        structure: str | None = None,
         question: Mapping[str, Any] | None = None,
         size: int | None = None,
     ) -> None:
         """What is asked, as far as it is known: operation, schemas, closed description, the question for the detail and its bytes."""
         self.op = op or self.op
         self.schemas = self.schemas if schemas is None else tuple(schemas)
-        self.shape = shape or self.shape
+        self.structure = structure or self.structure
         self.question = self.question if question is None else question
         self.asked_bytes = self.asked_bytes if size is None else size
 
@@ -332,7 +332,7 @@ class Exchange(ExchangeFacts):
             "purpose": self.purpose,
             "basis": self.basis,
             "dec": None if self.allowed is None else Verdict("allow" if self.allowed else "deny", self.rule or "none"),
-            "q": self.shape,
+            "q": self.structure,
             "mode": self.mode,
         }
 

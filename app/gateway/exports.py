@@ -51,7 +51,7 @@ async def write_page(exchange: Exchange, answer: Answer, wanted: AnswerForm, spo
         sources=source_documents(answer.sources),
         complete=answer.complete,
         rows=len(answer.records),
-        question=exchange.shape or "",
+        question=exchange.structure or "",
         meta={"schema": answer.schema.meta.ref},
     )
 
@@ -117,7 +117,7 @@ async def _write(
         sources=source_documents(read.statuses),
         complete=read.complete,
         rows=read.rows,
-        question=exchange.shape or "",
+        question=exchange.structure or "",
         meta={"schema": read.query.schema.meta.ref},
     )
     await in_bulk(writer.finish, summary)

@@ -50,12 +50,16 @@ class KeptAnswer:
 
 
 class IdempotencyKeys:
-    """The keys of all clients. `request_seconds`: how long a request can take before it must have ended."""
+    """The keys of all clients."""
 
-    def __init__(self, database: Database, seal: Seal, *, request_seconds: float) -> None:
+    def __init__(
+        self, database: Database, seal: Seal, *, request_seconds: float, keys_a_client: int = KEYS_A_CLIENT
+    ) -> None:
+        """`request_seconds`: how long a request can take before it must have ended."""
         self._database = database
         self._seal = seal
         self._longest = timedelta(seconds=request_seconds + _GRACE_SECONDS)
+        self._keys_a_client = keys_a_client
         self._swept: datetime | None = None
 
     async def reserve(self, client: str, key: str, fingerprint: str, exchange: str) -> KeptAnswer | None:
@@ -75,9 +79,9 @@ class IdempotencyKeys:
         )
         async with self._database.begin() as connection:
             found = await table.reserve(connection, new)
-            if found.exchange == exchange and await table.count(connection, client) > KEYS_A_CLIENT:
-                detail = f"a client has at most {KEYS_A_CLIENT} idempotency keys in {KEPT_HOURS} hours"
-                raise QuotaExceeded(detail, limit=KEYS_A_CLIENT)
+            if found.exchange == exchange and await table.count(connection, client) > self._keys_a_client:
+                detail = f"a client has at most {self._keys_a_client} idempotency keys in {KEPT_HOURS} hours"
+                raise QuotaExceeded(detail, limit=self._keys_a_client)
         if found.exchange == exchange:
             return None
         if found.fingerprint != fingerprint:

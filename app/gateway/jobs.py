@@ -38,7 +38,7 @@ from app.errors import (
     StateConflict,
 )
 from app.federation.question.query import SourceStatus
-from app.federation.reading.shares import FairPlaces
+from app.federation.reading.bulkhead import Bulkhead
 from app.federation.writers import source_documents
 from app.gateway.access import Gate
 from app.gateway.answers import FinishedAnswer
@@ -99,7 +99,7 @@ class JobRunner:
     def __init__(self, means: JobMeans) -> None:
         self._means = means
         self._tasks: dict[str, asyncio.Task[None]] = {}
-        self._turn = FairPlaces(JOBS_AT_ONCE)
+        self._turn = Bulkhead(JOBS_AT_ONCE)
         self._sweeper: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -213,7 +213,7 @@ class JobRunner:
             room=means.storage.room(new.client),
         )
         try:
-            async with self._turn.place(new.client):
+            async with self._turn.slot(new.client):
                 if self._lost(new, exchange):
                     raise AccessDenied(_CHANGED, rule="grants_changed")
                 await self._change(new.id, state="running")

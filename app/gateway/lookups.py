@@ -32,7 +32,7 @@ async def look_up(state: Services, exchange: Exchange, schema: SchemaDef, raw_of
         asked = records.authorise(state, exchange, schema, "lookup", lambda: raw)
         plan = Plan(
             snapshot, datasets, day, asked.query.fields, asked.query.limit, asked.query.agencies, asked.refs, exchange.providers,
-            exchange.datasets, exchange.authority, exchange.shape,
+            exchange.datasets, exchange.authority, exchange.structure,
         )  # fmt: skip
         state.plans.keep(mark, plan)
     else:

@@ -60,7 +60,7 @@ def authorise(
     hidden = sorted({*keys.fields, *keys.compared} - granted)
     if hidden and asked.refs:
         raise FieldForbidden(f"no provider grants you {', '.join(hidden)}", rule="field_not_granted", fields=hidden)
-    exchange.asks(shape=f"{schema.meta.ref} match keys=?x{len(keys.wanted)} compare={','.join(keys.compared)}")
+    exchange.asks(structure=f"{schema.meta.ref} match keys=?x{len(keys.wanted)} compare={','.join(keys.compared)}")
     return asked, keys
 
 

@@ -29,11 +29,19 @@ _MOST_TRIES = 20
 class Notes:
     """Notes of one process."""
 
-    def __init__(self, database: Database, quarantine_rows: int, failed: Callable[[], None]) -> None:
-        """`failed` is called when the store did not take what was noted."""
+    def __init__(
+        self,
+        database: Database,
+        quarantine_rows: int,
+        failed: Callable[[], None],
+        *,
+        flush_seconds: float = FLUSH_SECONDS,
+    ) -> None:
+        """`failed` is called when the store did not take what was noted; `flush_seconds`: between two writes."""
         self._database = database
         self._failed = failed
         self._most = quarantine_rows
+        self._flush_seconds = flush_seconds
         self._rejected: dict[str, Rejected] = {}
         self._health: dict[str, Health] = {}
         self._written: dict[str, tuple[object, float]] = {}
@@ -56,7 +64,7 @@ class Notes:
 
     async def follow(self) -> None:
         """Writes when it is time to; called every now and then."""
-        if time.monotonic() - self._flushed_at >= FLUSH_SECONDS:
+        if time.monotonic() - self._flushed_at >= self._flush_seconds:
             await self.flush()
 
     async def flush(self) -> None:

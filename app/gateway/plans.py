@@ -32,19 +32,20 @@ class Plan:
     providers: tuple[str, ...]
     uses: tuple[DatasetUse, ...]
     authority: Authority
-    shape: str | None
+    structure: str | None
 
     def note(self, exchange: Exchange) -> None:
         """Writes the decision and the datasets into the exchange, as `records.authorise` does."""
         exchange.authorised(self.authority)
         exchange.touches(self.providers, self.uses)
-        exchange.asks(shape=self.shape)
+        exchange.asks(structure=self.structure)
 
 
 class PlanCache:
     """Plans of allowed look-ups by caller and question. Bounded; the oldest goes first."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, most: int = PLANS_KEPT) -> None:
+        self._most = most
         self._plans: OrderedDict[tuple[object, ...], Plan] = OrderedDict()
 
     def find(
@@ -60,5 +61,5 @@ class PlanCache:
         """Keeps a plan that was allowed: its words are all known ones."""
         self._plans[mark] = plan
         self._plans.move_to_end(mark)
-        if len(self._plans) > PLANS_KEPT:
+        if len(self._plans) > self._most:
             self._plans.popitem(last=False)

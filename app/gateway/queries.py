@@ -26,7 +26,7 @@ from app.federation.sql.loading import Loader, merged_statuses
 from app.federation.sql.refusals import SqlRowsExceeded, SqlTablePersonal
 from app.federation.sql.regenerate import Bound, TableUse, bound, schemas_of
 from app.federation.sql.results import Settled, settled
-from app.federation.sql.shape import shape_of
+from app.federation.sql.structure import statement_structure
 from app.federation.writers import source_documents
 from app.gateway import records
 from app.gateway.access import dataset_ref, note_decisions, refusal_of
@@ -56,8 +56,8 @@ async def authorise(
 ) -> Statement:
     """Checks the statement, decides for every schema in it, and notes all of it in the exchange."""
     exchange.asks(op="sql")
-    tree, schemas, shape = await in_bulk(_read, text)
-    exchange.asks(schemas=schemas, shape=shape)
+    tree, schemas, structure = await in_bulk(_read, text)
+    exchange.asks(schemas=schemas, structure=structure)
     closed = [name for name, schema in schemas.items() if schema.meta.lookup_only]
     if closed:
         slug = schemas[closed[0]].meta.slug
@@ -71,10 +71,10 @@ async def authorise(
 
 
 def _read(text: str) -> tuple[exp.Query, dict[str, SchemaDef], str]:
-    """The checked statement, its schemas, and its shape for the log."""
+    """The checked statement, its schemas, and its structure for the log."""
     tree = guarded(text, frozenset(schema.name for schema in registry.all_schemas()))
     schemas = {name: registry.get(name) for name in schemas_of(tree)}
-    return tree, schemas, shape_of(tree, schemas)
+    return tree, schemas, statement_structure(tree, schemas)
 
 
 async def answer(
@@ -94,7 +94,7 @@ async def answer(
     client = exchange.principal.client_id
     loader = Loader(statement.bound, statement.refs, statement.partial, state.runtime.until(ends, client), progress)
     try:
-        async with state.runtime.workers.place(client, until=ends), SqlWorker(state.spool) as worker:
+        async with state.runtime.workers.slot(client, until=ends), SqlWorker(state.spool) as worker:
             await loader.fill(worker)
             overlap = await _overlap(worker, statement, ends)
             batches = await _rows(worker, statement.bound, limit, ends)
@@ -112,7 +112,7 @@ async def answer(
         sources=source_documents(exchange.sources),
         complete=bool(exchange.complete),
         rows=count,
-        question=exchange.shape or "",
+        question=exchange.structure or "",
         meta={"has_more": result.more, **overlap},
     )
     await in_bulk(_write, found, summary, wanted, spool)

@@ -33,7 +33,8 @@ _MANIFEST = {
     "source": {"kind": "file", "location": "inbox/none.csv"},
     "fields": {"kode": "kode", "nama": "nama", "tingkat": {"const": "kabupaten"}},
 }
-_ROW = ("33.20", "Jepara")
+_Row = tuple[str | None, ...]
+_ROW: _Row = ("33.20", "Jepara")
 _SCHEMA = pa.schema([("kode", pa.string()), ("nama", pa.string())])
 
 
@@ -41,6 +42,9 @@ class _OneRow(Connector):
     """A source of one row in memory."""
 
     kind: ClassVar[str] = "internal"
+
+    def __init__(self, row: _Row) -> None:
+        self._row = row
 
     @property
     def capabilities(self) -> Capabilities:
@@ -59,26 +63,26 @@ class _OneRow(Connector):
     async def scan(self, request: ScanRequest) -> AsyncIterator[RawBatch]:
         """The one row."""
         del request
-        yield RawBatch(_SCHEMA, rows=[_ROW])
+        yield RawBatch(_SCHEMA, rows=[self._row])
 
     async def close(self) -> None:
         """Nothing is open."""
 
 
 @lru_cache(maxsize=1)
-def _dataset() -> MappedSource:
+def _dataset(row: _Row) -> MappedSource:
     manifest = parse_manifest(_MANIFEST)
     schema = registry.get("wilayah")
     mapping = compile_mapping(manifest, schema, empty_code_book())
     return MappedSource(
-        manifest=manifest, revision=1, schema=schema, connector=_OneRow(), mapping=mapping, limits=Limits()
+        manifest=manifest, revision=1, schema=schema, connector=_OneRow(row), mapping=mapping, limits=Limits()
     )
 
 
-async def internal_query(state: Services) -> None:
+async def internal_query(state: Services, row: _Row = _ROW) -> None:
     """Raises `StoreUnavailable` when the one record does not come out."""
     schema = registry.get("wilayah")
-    ref = DatasetRef("internal", "internal-ready", 1, _dataset(), Grant(frozenset(schema.fields)))
+    ref = DatasetRef("internal", "internal-ready", 1, _dataset(row), Grant(frozenset(schema.fields)))
     answer = await read_page(
         Query(schema=schema, limit=1), [ref], state.runtime.until(time.monotonic() + 5.0, "readiness")
     )

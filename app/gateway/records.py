@@ -14,7 +14,7 @@ from app.access.decisions import Decision, Operation
 from app.audit.entry.record import DatasetUse
 from app.errors import FieldError, LookupOnly, SimpulError, ValidationFailed
 from app.federation.question import cursor
-from app.federation.question.binder import RawQuery, bind, query_hash, query_shape
+from app.federation.question.binder import RawQuery, bind, query_hash, query_structure
 from app.federation.question.query import Answer, DatasetRef, Query, SourceStatus
 from app.federation.reading.page import read_page
 from app.filters.tree import properties
@@ -65,7 +65,7 @@ def authorise(
     raw = raw_of()
     query = bind(schema, raw, state.settings.page_rows)
     known_agencies(state, query.agencies or ())
-    exchange.asks(shape=query_shape(query), question=raw.told())
+    exchange.asks(structure=query_structure(query), question=raw.told())
     chosen = datasets
     if query.agencies is not None:
         chosen = tuple(found for found in datasets if found.agency in query.agencies)
@@ -80,12 +80,12 @@ def authorise(
 
 def known_agencies(state: Services, names: Sequence[str]) -> None:
     """Raises `ValidationFailed` for a name that no agency has: nothing is recorded of an agency that does not exist."""
-    for place, name in enumerate(names):
+    for index, name in enumerate(names):
         if name not in state.catalog.agencies:
             near = difflib.get_close_matches(name, state.catalog.agencies, n=3)
             hint = f"did you mean {', '.join(near)}?" if near else "GET /v1/agencies lists them"
             detail = f"no agency has the id {name}; {hint}"
-            raise ValidationFailed(detail, errors=[FieldError(f"agencies/{place}", "agency_unknown", detail)])
+            raise ValidationFailed(detail, errors=[FieldError(f"agencies/{index}", "agency_unknown", detail)])
 
 
 async def run(state: Services, exchange: Exchange, query: Query, refs: Sequence[DatasetRef]) -> Answer:

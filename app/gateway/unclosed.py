@@ -18,7 +18,8 @@ _CLOSED = f"SELECT 1 FROM log_entry WHERE xid = $1 AND kind IN ({', '.join(repr(
 class Unclosed:
     """Those of one process. What is too many to remember is closed by the next start."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, most: int = _MOST) -> None:
+        self._most = most
         self._waiting: list[Exchange] = []
 
     def __len__(self) -> int:
@@ -26,7 +27,7 @@ class Unclosed:
 
     def add(self, exchange: Exchange) -> None:
         """One whose intent stands and whose outcome could not be written."""
-        if exchange.intended and not exchange.closed and len(self._waiting) < _MOST:
+        if exchange.intended and not exchange.closed and len(self._waiting) < self._most:
             self._waiting.append(exchange)
 
     async def close(self, written: ExchangeLog) -> None:

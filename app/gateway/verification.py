@@ -102,7 +102,7 @@ async def verify(
     await state.verifications.admit(state.log, agreement, subject, number)
     refs = [dataset_ref(opened, decision) for opened in datasets]
     note_datasets(exchange, refs)
-    exchange.asks(shape=f"{subject} = ?" + "".join(f" and {name} ~ ?" for name in given))
+    exchange.asks(structure=f"{subject} = ?" + "".join(f" and {name} ~ ?" for name in given))
     exchange.concerns(Subject(subject, number, "asked"))
     await exchange.intend(state.log)
     query = Query(schema=schema, key=schema.key_of({subject: number}), operation="verify", partial="never", limit=2)
@@ -127,8 +127,8 @@ def check_subject(schema: SchemaDef, asserted: Mapping[str, Any]) -> None:
     _, failures = validate_row(schema, {subject: asserted.get(subject)})
     wrong = [failure for failure in failures if failure.field == subject]
     if wrong:
-        places = [FieldError(f"/{subject}", failure.rule, failure.detail) for failure in wrong]
-        raise ValidationFailed(f"{subject}: {wrong[0].detail}", errors=places)
+        faults = [FieldError(f"/{subject}", failure.rule, failure.detail) for failure in wrong]
+        raise ValidationFailed(f"{subject}: {wrong[0].detail}", errors=faults)
 
 
 def _compared(record: MappedRecord, given: Mapping[str, Any], decision: Decision) -> Verification:

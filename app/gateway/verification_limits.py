@@ -42,13 +42,28 @@ class _Day:
 class VerificationLimits:
     """Counts of one process by agreement."""
 
-    def __init__(self, *, requests: int, people: int, burst: int, zone: str, metrics: Metrics) -> None:
-        """`requests`, `people`: a day; `burst`: persons not found within ten minutes that are an alarm."""
+    def __init__(
+        self,
+        *,
+        requests: int,
+        people: int,
+        burst: int,
+        zone: str,
+        metrics: Metrics,
+        look_seconds: float = _LOOK_SECONDS,
+        agreements: int = _AGREEMENTS,
+    ) -> None:
+        """`requests`, `people`: a day; `burst`: persons not found within ten minutes that are an alarm.
+
+        `look_seconds`: how old what the log said may be; `agreements`: most that are remembered.
+        """
         self._requests = requests
         self._people = people
         self._burst = burst
         self._zone = ZoneInfo(zone)
         self._metrics = metrics
+        self._look_seconds = look_seconds
+        self._agreements = agreements
         self._days: OrderedDict[str, _Day] = OrderedDict()
         self._missed: OrderedDict[str, deque[float]] = OrderedDict()
 
@@ -60,9 +75,9 @@ class VerificationLimits:
         if counted is None or counted.day != today:
             counted = self._days[agreement] = _Day(today)
         self._days.move_to_end(agreement)
-        if len(self._days) > _AGREEMENTS:
+        if len(self._days) > self._agreements:
             self._days.popitem(last=False)
-        if time.monotonic() - counted.looked_at > _LOOK_SECONDS:
+        if time.monotonic() - counted.looked_at > self._look_seconds:
             await self._look(written, agreement, counted)
         ((tag, _, _),) = written.subject_keys.tags((Subject(id_type, number, "asked"),), now.year)
         people = len(counted.people | {tag})
@@ -81,7 +96,7 @@ class VerificationLimits:
         """A person was not found. Whoever tries numbers misses often: told once for each burst."""
         times = self._missed.setdefault(agreement, deque())
         self._missed.move_to_end(agreement)
-        if len(self._missed) > _AGREEMENTS:
+        if len(self._missed) > self._agreements:
             self._missed.popitem(last=False)
         now = time.monotonic()
         times.append(now)

@@ -176,8 +176,8 @@ def _following(state: Services, query: Query, last: AnswerRecord | None, bound: 
     if last is None:
         return None
     values: Sequence[Any] = [last.record.values.get(key.field) for key in query.sort]
-    place = [*values, LAST_KEY, "", LAST_KEY]
-    return cursor.make_token(state.cursor_key, "records", bound, [place])
+    position = [*values, LAST_KEY, "", LAST_KEY]
+    return cursor.make_token(state.cursor_key, "records", bound, [position])
 
 
 def _note(exchange: Exchange, rows: int, seen: _Seen, fields: tuple[str, ...] | None = None) -> None:

@@ -86,7 +86,7 @@ def services() -> Iterator[SourceServer]:
 
 @pytest.fixture(scope="module")
 def narrow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
-    """A gateway with six places."""
+    """A gateway with six slots."""
     folder = tmp_path_factory.mktemp("narrow")
     running = RunningGateway(
         folder / "instance", {"SIMPUL_CONCURRENT_REQUESTS": "6", "SIMPUL_READ_SECONDS": "2", "SIMPUL_SQL_WORKERS": "2"}

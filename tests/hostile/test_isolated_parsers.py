@@ -14,11 +14,11 @@ from collections.abc import AsyncIterator
 from contextlib import aclosing
 from pathlib import Path
 
+import jiter
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from app.connectors.file import json_reader
 from app.connectors.isolation.calls import NURSERY, Isolated
 from app.errors import SourceFailed, SourceTimeout, SourceTooLarge
 from tests.support.isolated_probe import Probe
@@ -153,7 +153,7 @@ async def test_hostile_70_sqlite_and_parquet_are_read_in_other_processes(
     def refuse(*_: object, **__: object) -> None:
         raise AssertionError("in the process of the gateway")
 
-    for module, name in ((sqlite3, "connect"), (pq, "ParquetFile"), (json_reader, "parse_json")):
+    for module, name in ((sqlite3, "connect"), (pq, "ParquetFile"), (jiter, "from_json")):
         monkeypatch.setattr(module, name, refuse)
     fields = {"kode_faskes": "kode", "nama": "nama"}
     for source in (

@@ -119,7 +119,7 @@ async def summarise_exchanges(request: Request) -> Response:
         raise LimitOutOfRange(f"top is between 1 and {_MOST_VALUES}", limit_rows=_MOST_VALUES)
     wanted, scope, zone = exchange_filter(state, given), scope_of(request, state), state.settings.zone
     under_way.decide(allow=True, rule="auditor_scope" if scope.agency else "supervisor")
-    under_way.asks(shape="&".join(f"{name}=?" for name in sorted(given)) or None)
+    under_way.asks(structure="&".join(f"{name}=?" for name in sorted(given)) or None)
     under_way.tells(filter=given)
     offset = _offset_us(given, zone) + (_WEEK_BEGINS_US if width == _WIDTHS["week"] else 0)
     found = await summarise(

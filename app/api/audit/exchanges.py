@@ -60,7 +60,7 @@ async def list_exchanges(request: Request) -> Response:
     position = signed.open_token(state.cursor_key, _SUBJECT, bound, token) if token else None
     cursor = Cursor(*position) if position else None
     under_way.decide(allow=True, rule="auditor_scope" if scope.agency else "supervisor")
-    under_way.asks(shape="&".join(f"{name}=?" for name in sorted(given)) or None)
+    under_way.asks(structure="&".join(f"{name}=?" for name in sorted(given)) or None)
     under_way.tells(filter=given)
     page = await ExchangeSearch(state.log, state.log.reader).search(wanted, scope, limit=limit, cursor=cursor)
     under_way.answered(ReadOutcome(len(page.entries)))

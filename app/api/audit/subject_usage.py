@@ -133,7 +133,7 @@ async def find_usage(request: Request) -> Response:
     scope, zone = scope_of(request, state), state.settings.zone
     tags = subject_tags(state, body.subject.id_type, body.subject.value)
     under_way.decide(allow=True, rule="auditor_scope" if scope.agency else "supervisor")
-    under_way.asks(shape=f"{body.subject.id_type} = ?")
+    under_way.asks(structure=f"{body.subject.id_type} = ?")
     under_way.concerns(Subject(body.subject.id_type, body.subject.value, "asked"))
     wanted = ExchangeFilter(
         from_us=moment(body.from_, "from", zone) if body.from_ else None,

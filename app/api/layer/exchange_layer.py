@@ -42,7 +42,7 @@ from app.telemetry import TraceContext, trace_by
 
 if TYPE_CHECKING:
     from app.access.rates import Allowance
-    from app.federation.reading.shares import FairPlaces
+    from app.federation.reading.bulkhead import Bulkhead
     from app.gateway.services import Services
 
 log = structlog.get_logger("simpul.api")
@@ -108,13 +108,13 @@ class ExchangeLayer:
         found = self.rules.find(scope["method"], scope["path"])
         rule = found.rule if found is not None else None
         if rule is not None and rule.upload:
-            places = admission.uploads
+            bulkhead = admission.uploads
         else:  # what has no body is here already
-            places = admission.working if scope["method"] in _BODILESS else admission.reading
-        if not places.enter(client):
+            bulkhead = admission.working if scope["method"] in _BODILESS else admission.reading
+        if not bulkhead.enter(client):
             await call.refuse(ServerOverloaded(_FULL, retry_after_seconds=1))
             return
-        call.held.append(places)
+        call.held.append(bulkhead)
         try:
             if rule is None and not scope["path"].startswith(self.rules.recorded_prefixes):
                 await call.refuse(no_route(scope, self.rules))
@@ -133,14 +133,14 @@ class ExchangeLayer:
         if scope["path"] == _LIVE:
             await call.plain(self.app)
             return
-        address, places = (scope.get("client") or ("",))[0], services.admission.strangers
-        if not places.enter(address):
+        address, bulkhead = (scope.get("client") or ("",))[0], services.admission.strangers
+        if not bulkhead.enter(address):
             await call.refuse(ServerOverloaded(_FULL, retry_after_seconds=1))
             return
         try:
             await call.plain(self.app)
         finally:
-            places.leave(address)
+            bulkhead.leave(address)
 
 
 class _Call:
@@ -155,7 +155,7 @@ class _Call:
         self.send = send
         self.headers = headers
         self.exchange: Exchange | None = None
-        self.held: list[FairPlaces] = []
+        self.held: list[Bulkhead] = []
         """Places of the process that this request holds."""
         self.template = ""
         self.allowance: Allowance | None = None
@@ -367,7 +367,7 @@ class _Call:
         return piece
 
     def _work(self) -> None:
-        """The request is here: from now on it holds a place of work and no longer one of reading."""
+        """The request is here: from now on it holds a slot of work and no longer one of reading."""
         principal, admission = self.scope["state"].get("principal"), self.services.admission
         if principal is not None and admission.working not in self.held:
             enter(admission.working, principal.client_id)

@@ -92,13 +92,13 @@ async def selected(reader: LogReader, order: Order, after: int, *, held: bool, l
     return [int(row[0]) for row in rows]
 
 
-async def carry_out(log: ExchangeLog, order: Order) -> ErasureOutcome:
+async def carry_out(log: ExchangeLog, order: Order, *, batch_entries: int = BATCH_ENTRIES) -> ErasureOutcome:
     """Erase what is selected and not held. Each batch is an entry first, then it goes; a crash between leaves the entry.
 
     Done again after a crash it goes on where it stopped.
     """
     went, after = ErasureOutcome(), 0
-    while indexes := await selected(log.reader, order, after, held=False, limit=BATCH_ENTRIES):
+    while indexes := await selected(log.reader, order, after, held=False, limit=batch_entries):
         went.receivers |= await receivers(log.reader, indexes)
         spans = spans_of(indexes)
         entry = Entry(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from app.audit.keys.subjects import SubjectKeys
@@ -14,11 +15,8 @@ from app.audit.read.filters import CASE_TYPE, ExchangeFilter, Scope
 from app.audit.store.contract import LogReader
 from app.errors import EntryInvalid
 
-_LOOK_BACK = 4096
-_FEW_FACETS = 200
 _FACETS_A_STATEMENT = 50
 _TEXT_TERMS = 1000
-_FACETS_LISTED = 1000
 _FACETS_A_LOOK_UP = 500
 _SCAN_MOST = 32_768
 """Entries that are looked at one by one where many facets fit, before each facet is asked for its own."""
@@ -31,6 +29,21 @@ _TERMS_OF = """WITH RECURSIVE found(term) AS (
 """Distinct terms of a dimension, by leaps through the index."""
 
 
+@dataclass(frozen=True, slots=True)
+class SearchBounds:
+    """How a search goes about it; what it finds is the same under any bounds."""
+
+    look_back: int = 4096
+    """Entries that are looked at in one step."""
+    few_facets: int = 200
+    """So many facets are asked for their own entries at once; of more, the newest entries are looked at first."""
+    facets_listed: int = 1000
+    """More facets than these are not listed."""
+
+
+USUAL_BOUNDS = SearchBounds()
+
+
 class Candidates(Protocol):
     """A source of indexes."""
 
@@ -39,23 +52,27 @@ class Candidates(Protocol):
         ...
 
 
-async def candidates(reader: LogReader, keys: SubjectKeys, wanted: ExchangeFilter, scope: Scope) -> Candidates:
+async def candidates(
+    reader: LogReader, keys: SubjectKeys, wanted: ExchangeFilter, scope: Scope, bounds: SearchBounds
+) -> Candidates:
     """Where to look for what is wanted. Everything it gives has the wanted terms, tags and exchange."""
     terms = wanted.terms(scope)
     if wanted.only_terms and terms:
-        few = await facets_of(reader, terms, most=_FACETS_LISTED + 1)
-        return _Facets(reader, few) if len(few) <= _FACETS_LISTED else _ManyFacets(reader, terms)
+        few = await facets_of(reader, terms, most=bounds.facets_listed + 1)
+        listed = len(few) <= bounds.facets_listed
+        return _Facets(reader, few, bounds) if listed else _ManyFacets(reader, terms, bounds)
     facets = await facets_of(reader, terms) if terms else None
     if wanted.xid is not None:
         return _OfExchange(reader, wanted.xid, facets)
     if wanted.tags is not None:
-        return _Tagged(reader, wanted.tags, facets)
+        return _Tagged(reader, wanted.tags, facets, bounds)
     if wanted.case is not None:
-        return _Tagged(reader, case_tags(keys, wanted.case), facets)
+        return _Tagged(reader, case_tags(keys, wanted.case), facets, bounds)
     if wanted.text is not None:
         spoken = await text_terms(reader, wanted.text)
         named = await facets_of(reader, [*terms, tuple(spoken)]) if spoken else frozenset()
-        return _Either((_Facets(reader, named), _Tagged(reader, case_tags(keys, wanted.text), facets)))
+        tagged = _Tagged(reader, case_tags(keys, wanted.text), facets, bounds)
+        return _Either((_Facets(reader, named, bounds), tagged))
     return _All()
 
 
@@ -111,12 +128,14 @@ class _OfExchange:
 
 
 class _Tagged:
-    def __init__(self, reader: LogReader, tags: Sequence[bytes], facets: Collection[int] | None) -> None:
-        self._reader, self._tags, self._facets = reader, tags, facets
+    def __init__(
+        self, reader: LogReader, tags: Sequence[bytes], facets: Collection[int] | None, bounds: SearchBounds
+    ) -> None:
+        self._reader, self._tags, self._facets, self._bounds = reader, tags, facets, bounds
 
     async def below(self, before: int, after: int, count: int) -> list[int]:
         found: list[int] = []
-        step = max(count, _LOOK_BACK // 8)
+        step = max(count, self._bounds.look_back // 8)
         while self._tags and len(found) < count:
             statement = (
                 "SELECT DISTINCT s.idx, e.facet FROM exchange_subject s JOIN log_entry e ON e.idx = s.idx"
@@ -136,22 +155,22 @@ class _Facets:
     and as many more as their share promises.
     """
 
-    def __init__(self, reader: LogReader, facets: Collection[int]) -> None:
-        self._reader, self._facets = reader, facets
+    def __init__(self, reader: LogReader, facets: Collection[int], bounds: SearchBounds) -> None:
+        self._reader, self._facets, self._bounds = reader, facets, bounds
 
     async def below(self, before: int, after: int, count: int) -> list[int]:
         if not self._facets:
             return []
         best: list[int] = []
-        window = _LOOK_BACK
-        while len(self._facets) > _FEW_FACETS and window <= _SCAN_MOST and len(best) < count and before > after:
+        many, window = len(self._facets) > self._bounds.few_facets, self._bounds.look_back
+        while many and window <= _SCAN_MOST and len(best) < count and before > after:
             floor = max(after, before - window)
             statement = "SELECT idx, facet FROM log_entry WHERE idx < $1 AND idx >= $2 ORDER BY idx DESC"
             rows = await self._reader.fetch(statement, before, floor)
             best += [int(idx) for idx, facet in rows if facet in self._facets][: count - len(best)]
             before = floor
             window = window * (count - len(best)) // len(best) if best else _SCAN_MOST + 1
-            window = max(window, _LOOK_BACK)
+            window = max(window, self._bounds.look_back)
         return best if len(best) == count else await self._by_facet(best, before, after, count)
 
     async def _by_facet(self, best: list[int], before: int, after: int, count: int) -> list[int]:
@@ -174,13 +193,14 @@ class _Facets:
 class _ManyFacets:
     """More facets fit than are worth listing: of the newest entries, those are looked up that occur."""
 
-    def __init__(self, reader: LogReader, terms: Sequence[tuple[str, ...]]) -> None:
-        self._reader, self._terms = reader, terms
+    def __init__(self, reader: LogReader, terms: Sequence[tuple[str, ...]], bounds: SearchBounds) -> None:
+        self._reader, self._terms, self._bounds = reader, terms, bounds
         self._fits: dict[int, bool] = {}
 
     async def below(self, before: int, after: int, count: int) -> list[int]:
         best: list[int] = []
-        window, floor = max(count * 4, _LOOK_BACK // 4), max(after, before - _LOOK_BACK)
+        look_back = self._bounds.look_back
+        window, floor = max(count * 4, look_back // 4), max(after, before - look_back)
         while len(best) < count and before > floor:
             start = max(floor, before - window)
             statement = "SELECT idx, facet FROM log_entry WHERE idx < $1 AND idx >= $2 ORDER BY idx DESC"
@@ -190,7 +210,7 @@ class _ManyFacets:
             before = start
         if len(best) == count or before <= after:
             return best
-        everything = _Facets(self._reader, await facets_of(self._reader, self._terms))
+        everything = _Facets(self._reader, await facets_of(self._reader, self._terms), self._bounds)
         return best + await everything.below(before, after, count - len(best))
 
     async def _look_up(self, facets: Collection[int]) -> None:

@@ -15,7 +15,7 @@ from app.audit.entry.facets import has_moved
 from app.audit.entry.record import member_columns
 from app.audit.keys.details import DetailKeys
 from app.audit.keys.subjects import SubjectKeys
-from app.audit.read.candidates import candidates, placeholders
+from app.audit.read.candidates import USUAL_BOUNDS, SearchBounds, candidates, placeholders
 from app.audit.read.filters import ExchangeFilter, Scope
 from app.audit.store.contract import COLUMN_NAMES, LogReader, StoredEntry
 from app.audit.store.stored_hashes import stored_hashes
@@ -84,10 +84,11 @@ class SearchedLog(Protocol):
 class ExchangeSearch:
     """Searches one log. Holds no state; one instance serves all requests."""
 
-    def __init__(self, log: SearchedLog, reader: LogReader) -> None:
+    def __init__(self, log: SearchedLog, reader: LogReader, *, bounds: SearchBounds = USUAL_BOUNDS) -> None:
         """`reader`: the log's store (`log.reader`)."""
         self._log = log
         self._reader = reader
+        self._bounds = bounds
 
     async def search(
         self, wanted: ExchangeFilter, scope: Scope, *, limit: int = 100, cursor: Cursor | None = None
@@ -102,7 +103,7 @@ class ExchangeSearch:
         found: list[StoredEntry] = []
         after, end = await self.bounds(wanted, tree_size)
         before = min(before, end)
-        source = await candidates(self._reader, self._log.subject_keys, wanted, scope)
+        source = await candidates(self._reader, self._log.subject_keys, wanted, scope, self._bounds)
         while before > after and len(found) <= limit:
             indexes = await source.below(before, after, limit + 1)
             if not indexes:

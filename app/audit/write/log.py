@@ -14,7 +14,7 @@ from app.audit.keys.subjects import SubjectKeys
 from app.audit.store.contract import Committed, DetailEraser, LogReader, LogStore
 from app.audit.tlog.checkpoint import Checkpoint
 from app.audit.write.prepare import prepare
-from app.audit.write.presence import Presence
+from app.audit.write.presence import BEAT_SECONDS, Presence
 from app.audit.write.publisher import Publisher
 from app.audit.write.recovery import check_extension, close_orphans, last_signed
 from app.audit.write.standing_details import seal_standing
@@ -58,6 +58,7 @@ class ExchangeLog:
         batch_entries: int = 256,
         queue_entries: int = 4096,
         checkpoint_seconds: float = 1.0,
+        beat_seconds: float = BEAT_SECONDS,
         witnesses: WitnessRules | None = None,
         metrics: Metrics | None = None,
     ) -> ExchangeLog:
@@ -88,7 +89,12 @@ class ExchangeLog:
             )
             publisher.attach(writer)
             writer.start((await store.head()).size)
-            presence = Presence(store.replicas, writer, lambda: close_orphans(store, log.append_many, gateway, seals))
+            presence = Presence(
+                store.replicas,
+                writer,
+                lambda: close_orphans(store, log.append_many, gateway, seals),
+                beat_seconds=beat_seconds,
+            )
             log = cls(store, writer, publisher, presence, keys, seals)
             await close_orphans(store, log.append_many, gateway, seals)
             await publisher.publish()

@@ -26,11 +26,14 @@ class Presence:
         replicas: Replicas,
         writer: GroupWriter,
         close_orphans: Callable[[], Awaitable[int]],
+        *,
+        beat_seconds: float = BEAT_SECONDS,
     ) -> None:
-        """`close_orphans` closes the intents of stopped replicas."""
+        """`close_orphans` closes the intents of stopped replicas; `beat_seconds`: between two rounds."""
         self._replicas = replicas
         self._writer = writer
         self._close_orphans = close_orphans
+        self._beat_seconds = beat_seconds
         self._stopping = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -47,7 +50,7 @@ class Presence:
     async def _run(self) -> None:
         while True:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._stopping.wait(), BEAT_SECONDS)
+                await asyncio.wait_for(self._stopping.wait(), self._beat_seconds)
             if self._stopping.is_set():
                 return
             try:

@@ -58,7 +58,7 @@ class JsonWriter(Writer):
 
 
 class GeoJsonWriter(Writer):
-    """A FeatureCollection (RFC 7946). A record without a place has the geometry null."""
+    """A FeatureCollection (RFC 7946). A record without a location has the geometry null."""
 
     def __init__(self, columns: Columns, sink: Sink) -> None:
         super().__init__(columns, sink)

@@ -1,6 +1,6 @@
-"""What will run: one `Scan` a dataset, made by the rules (`rules/`) from the question's shape and the caller's grant.
+"""What will run: one `Scan` a dataset, made by the rules (`rules/`) from the question's structure and the caller's grant.
 
-A scan holds no literal of the question, so that it can be kept for every question of the same shape.
+A scan holds no literal of the question, so that it can be kept for every question of the same structure.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from app.schemas.registry import SchemaDef
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
+class QueryStructure:
     """A question without its literals: what the rules may look at."""
 
     schema: SchemaDef
@@ -27,8 +27,8 @@ class Shape:
     """None: every record is wanted."""
 
     @classmethod
-    def of(cls, query: Query, needed: frozenset[str], *, whole: bool = False) -> Shape:
-        """The shape of a question whose filter and sort need these fields."""
+    def of(cls, query: Query, needed: frozenset[str], *, whole: bool = False) -> QueryStructure:
+        """The structure of a question whose filter and sort need these fields."""
         limit = None if whole else query.limit
         return cls(query.schema, query.fields, needed, query.sort, query.key is not None, limit)
 

@@ -1,6 +1,6 @@
-"""From a question's shape and the caller's grants to scans: the rules one after the other, kept by shape.
+"""From a question's structure and the caller's grants to scans: the rules one after the other, kept by structure.
 
-A kept plan is found again only for the very same shape, connector revisions and grants.
+A kept plan is found again only for the very same structure, connector revisions and grants.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import replace
 
-from app.federation.planning.plan import Scan, Shape
+from app.federation.planning.plan import QueryStructure, Scan
 from app.federation.planning.rules import RULES
 from app.federation.question.query import DatasetRef, Query
 from app.filters.tree import TRUE, properties
@@ -30,11 +30,11 @@ class Planner:
             needed |= query.also_needed
         if query.sort:
             needed |= {key.field for key in query.sort}
-        shape = Shape.of(query, needed, whole=whole)
-        mark = (shape, *[_mark(ref) for ref in datasets])
+        structure = QueryStructure.of(query, needed, whole=whole)
+        mark = (structure, *[_mark(ref) for ref in datasets])
         kept = self._kept.get(mark)
         if kept is None:
-            kept = tuple(scan_of(shape, ref) for ref in datasets)
+            kept = tuple(scan_of(structure, ref) for ref in datasets)
             self._kept[mark] = kept
             if len(self._kept) > PLANS_KEPT:
                 self._kept.popitem(last=False)
@@ -47,11 +47,11 @@ class Planner:
         )
 
 
-def scan_of(shape: Shape, ref: DatasetRef) -> Scan:
+def scan_of(structure: QueryStructure, ref: DatasetRef) -> Scan:
     """The scan that the rules make."""
     scan = Scan(ref)
     for rule in RULES:
-        scan = rule(shape, scan)
+        scan = rule(structure, scan)
     return scan
 
 

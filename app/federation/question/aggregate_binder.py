@@ -1,4 +1,4 @@
-"""From an aggregate as it was written to an `Aggregation`: names, functions, types, each fault with its place."""
+"""From an aggregate as it was written to an `Aggregation`: names, functions, types, each fault with its pointer."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def bind_aggregation(schema: SchemaDef, group_by: Any, measures: Any, having: An
     groups = _groups(schema, group_by)
     if not isinstance(measures, list) or not 0 < len(measures) <= MOST_MEASURES:
         raise _fault("/aggregates", "count", f"a list of 1 to {MOST_MEASURES} aggregates")
-    bound = tuple(_measure(schema, given, f"/aggregates/{place}") for place, given in enumerate(measures))
+    bound = tuple(_measure(schema, given, f"/aggregates/{index}") for index, given in enumerate(measures))
     names = [*groups, *(found.name for found in bound)]
     for name in names:
         if names.count(name) > 1:
@@ -34,7 +34,7 @@ def bind_aggregation(schema: SchemaDef, group_by: Any, measures: Any, having: An
     return Aggregation(bound, groups, _having(having, names))
 
 
-def shape_of(asked: Aggregation) -> str:
+def aggregation_structure(asked: Aggregation) -> str:
     """The aggregation for the log; it holds names only."""
     measures = ",".join(f"{found.function}({found.field or '*'})" for found in asked.measures)
     parts = [f"aggregate={measures}"]
@@ -48,12 +48,12 @@ def _groups(schema: SchemaDef, given: Any) -> tuple[str, ...]:
         return ()
     if not isinstance(given, list) or len(given) > MOST_GROUP_FIELDS or not all(isinstance(one, str) for one in given):
         raise _fault("/group_by", "type", f"a list of at most {MOST_GROUP_FIELDS} fields")
-    for place, name in enumerate(given):
+    for index, name in enumerate(given):
         spec = schema.fields.get(name)
         if spec is None:
-            raise unknown_field(schema, name, f"/group_by/{place}")
+            raise unknown_field(schema, name, f"/group_by/{index}")
         if spec.kind in _NO_VALUES:
-            raise _fault(f"/group_by/{place}", "kind", f"{name} is a {spec.kind}: records cannot be grouped by it")
+            raise _fault(f"/group_by/{index}", "kind", f"{name} is a {spec.kind}: records cannot be grouped by it")
     return tuple(dict.fromkeys(given))
 
 

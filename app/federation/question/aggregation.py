@@ -97,10 +97,10 @@ def aggregate(schema: SchemaDef, records: Sequence[AnswerRecord], asked: Aggrega
             _one_level(schema, rows)
             _one_unit(schema, rows)
     items = []
-    for place in sorted(groups, key=lambda found: [comparable(value, descending=False) for value in found]):
-        item = dict(zip(asked.group_by, place, strict=True))
+    for group in sorted(groups, key=lambda found: [comparable(value, descending=False) for value in found]):
+        item = dict(zip(asked.group_by, group, strict=True))
         for measure in asked.measures:
-            item[measure.name] = _measured(schema, measure, groups[place])
+            item[measure.name] = _measured(schema, measure, groups[group])
         items.append(item)
     if asked.having is not None:
         holds = compile_predicate(asked.having)

@@ -12,7 +12,7 @@ from typing import Any
 from app.errors import FieldError, FieldUnknown, LimitOutOfRange, OperatorUnsupported, ValidationFailed
 from app.federation.question.query import Partial, Query, SortKey
 from app.filters.cql2.parse import parse_json, parse_text
-from app.filters.redaction import filter_shape
+from app.filters.redaction import filter_structure
 from app.filters.tree import (
     And,
     Compare,
@@ -69,7 +69,7 @@ class RawQuery:
 def bind(schema: SchemaDef, raw: RawQuery, most_rows: int = MOST_ROWS) -> Query:
     """The bound question, without its cursor; a page holds at most `most_rows` records.
 
-    Raises the leaf of `RequestError` that fits, with the place of each fault.
+    Raises the leaf of `RequestError` that fits, with the pointer of each fault.
     """
     limit = _limit(raw.limit, most_rows)
     fields = _fields(schema, raw.fields)
@@ -92,13 +92,13 @@ def bind(schema: SchemaDef, raw: RawQuery, most_rows: int = MOST_ROWS) -> Query:
     )
 
 
-def query_shape(query: Query) -> str:
+def query_structure(query: Query) -> str:
     """The question as text with every literal replaced by `?`: what stands in the log."""
     parts = [query.schema.meta.ref]
     if query.key is not None:
         parts.append("key=?")
     if query.filter != And(()):
-        parts.append(f"filter={filter_shape(query.filter)}")
+        parts.append(f"filter={filter_structure(query.filter)}")
     if query.fields is not None:
         parts.append(f"fields={','.join(query.fields)}")
     if query.sort:
@@ -136,9 +136,9 @@ def _fields(schema: SchemaDef, names: tuple[str, ...] | None) -> tuple[str, ...]
     if names is None:
         return None
     _few(names, "fields")
-    for place, name in enumerate(names):
+    for index, name in enumerate(names):
         if name not in schema.fields:
-            raise unknown_field(schema, name, f"fields/{place}")
+            raise unknown_field(schema, name, f"fields/{index}")
     wanted = set(names)
     return tuple(name for name in schema.fields if name in wanted)
 
@@ -148,11 +148,11 @@ def _sort(schema: SchemaDef, names: tuple[str, ...] | None) -> tuple[SortKey, ..
         return ()
     _few(names, "sort")
     keys: list[SortKey] = []
-    for place, text in enumerate(names):
+    for index, text in enumerate(names):
         name = text[1:] if text[:1] in {"-", "+"} else text
         spec = schema.fields.get(name)
         if spec is None:
-            raise unknown_field(schema, name, f"sort/{place}")
+            raise unknown_field(schema, name, f"sort/{index}")
         if spec.kind in _NOT_SORTABLE:
             raise OperatorUnsupported(f"{name} is a {spec.kind}: records cannot be sorted by it", field=name)
         if name not in {key.field for key in keys}:
@@ -165,12 +165,12 @@ def _agencies(names: tuple[str, ...] | None) -> tuple[str, ...] | None:
     if names is None:
         return None
     _few(names, "agencies")
-    for place, name in enumerate(names):
+    for index, name in enumerate(names):
         if not _AGENCY.fullmatch(name):
             detail = "an agency's id: 2 to 63 of a-z, 0-9 and -, separated by commas" if name else "an empty name"
             raise ValidationFailed(
                 f"agencies: {name[:63]!r} is no id of an agency; GET /v1/agencies lists them",
-                errors=[FieldError(f"agencies/{place}", "agency_id", detail)],
+                errors=[FieldError(f"agencies/{index}", "agency_id", detail)],
             )
     return tuple(dict.fromkeys(names))
 
@@ -204,17 +204,17 @@ def _equality(schema: SchemaDef, name: str, value: str) -> Filter:
     return Compare("=", Property(name), Literal(_from_text(spec, value, name)))
 
 
-def _from_text(spec: FieldSpec, text: str, place: str) -> Any:
+def _from_text(spec: FieldSpec, text: str, pointer: str) -> Any:
     """The value of a `field=value` parameter."""
     if spec.kind in {"integer", "decimal", "number"}:
         try:
             number = exact_number(text)
         except NumberBeyond:
-            mismatch(spec, "a number with a decimal point, without a long exponent", place)
+            mismatch(spec, "a number with a decimal point, without a long exponent", pointer)
         if spec.kind == "integer":
             whole = isinstance(number, int) and abs(number) <= _WIDEST
-            return number if whole else mismatch(spec, f"a whole number between -{_WIDEST} and {_WIDEST}", place)
+            return number if whole else mismatch(spec, f"a whole number between -{_WIDEST} and {_WIDEST}", pointer)
         return Decimal(number)
     if spec.kind == "boolean":
-        return _TRUE_WORDS[text] if text in _TRUE_WORDS else mismatch(spec, "true or false", place)
+        return _TRUE_WORDS[text] if text in _TRUE_WORDS else mismatch(spec, "true or false", pointer)
     return typed_value(spec, text)

@@ -1,6 +1,6 @@
-"""Sealed cursors: the place of the last record given, bound to the question and the policy. Never an offset, and nothing to read.
+"""Sealed cursors: the position of the last record given, bound to the question and the policy. Never an offset, and nothing to read.
 
-AES-256-GCM under a key of its own. The nonce is a keyed digest of the place, so that one page has one cursor, the same each time.
+AES-256-GCM under a key of its own. The nonce is a keyed digest of the position, so that one page has one cursor, the same each time.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ _IDENTITY = 3
 """Behind the sort values stand agency, dataset, key."""
 
 
-def make_token(key: bytes, purpose: str, bound: str, place: list[Any]) -> str:
-    """A token of `[A-Za-z0-9_-]` that holds the place and fits only this purpose and question."""
-    payload = json.dumps([_packed(value) for value in place], separators=(",", ":"), ensure_ascii=False).encode(
+def make_token(key: bytes, purpose: str, bound: str, position: list[Any]) -> str:
+    """A token of `[A-Za-z0-9_-]` that holds the position and fits only this purpose and question."""
+    payload = json.dumps([_packed(value) for value in position], separators=(",", ":"), ensure_ascii=False).encode(
         "utf-8", "surrogatepass"
     )
     bound_to = f"{purpose}\0{bound}\0".encode()
@@ -38,7 +38,7 @@ def make_token(key: bytes, purpose: str, bound: str, place: list[Any]) -> str:
 
 
 def open_token(key: bytes, purpose: str, bound: str, token: str) -> list[Any]:
-    """The place in a token; raises `CursorInvalid` for anything that this gateway did not make for this question."""
+    """The position in a token; raises `CursorInvalid` for anything that this gateway did not make for this question."""
     try:
         if len(token) > _MOST_CHARACTERS:
             raise ValueError
@@ -52,13 +52,13 @@ def open_token(key: bytes, purpose: str, bound: str, token: str) -> list[Any]:
 
 
 def resume(key: bytes, token: str | None, query: Query, bound: str) -> Query:
-    """The query continued behind the cursor's place."""
+    """The query continued behind the cursor's position."""
     if token is None:
         return query
-    place, *owed = open_token(key, "records", bound, token)
-    if len(place) != len(query.sort) + _IDENTITY:
+    position, *owed = open_token(key, "records", bound, token)
+    if len(position) != len(query.sort) + _IDENTITY:
         raise CursorInvalid("this cursor does not belong to this sort order; start again at the first page")
-    return replace(query, after=tuple(place), owed={name: None if at is None else tuple(at) for name, at in owed})
+    return replace(query, after=tuple(position), owed={name: None if at is None else tuple(at) for name, at in owed})
 
 
 def following(key: bytes, answer: Answer, bound: str) -> str | None:

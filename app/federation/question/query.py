@@ -1,6 +1,6 @@
 """What was asked and what it may touch: frozen `Query`, `Grant`, `DatasetRef`, and what comes back: `Answer`.
 
-Pure values. Built by `binder.py` (names and types) and `gateway/` (grants, datasets); run by `executor.py`.
+Pure values. Built by `binder.py` (names and types) and `gateway/` (grants, datasets); run by `reading/`.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ class SortKey:
 class Query:
     """A bound question: every name exists in the schema, every literal has the field's type.
 
-    `sort` holds the caller's keys only; the total order is always (sort keys, agency, dataset, key). `after` is the place
+    `sort` holds the caller's keys only; the total order is always (sort keys, agency, dataset, key). `after` is the position
     of the last record already given (values of `sort`, then agency, dataset, key), None on the first page; `owed` are the
-    places of datasets that could not be asked for an earlier page (`paging.py`).
+    positions of datasets that could not be asked for an earlier page (`paging.py`).
     """
 
     schema: SchemaDef

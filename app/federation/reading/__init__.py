@@ -1,1 +1,1 @@
-"""Running a plan: sources, places, merging, pages, whole answers."""
+"""Running a plan: sources, bulkheads, merging, pages, whole answers."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from app.errors import SimpulError, SourceCircuitOpen
-from app.federation.reading.shares import FairPlaces
+from app.federation.reading.bulkhead import Bulkhead
 
 CircuitState = Literal["closed", "open", "half_open"]
 Mark = tuple[int, str | None]
@@ -90,7 +90,7 @@ class Guards:
     rest_seconds: float
     concurrency: int
     breakers: dict[str, Breaker] = field(default_factory=dict)
-    bulkheads: dict[str, FairPlaces] = field(default_factory=dict)
+    bulkheads: dict[str, Bulkhead] = field(default_factory=dict)
 
     def breaker(self, connector: str) -> Breaker:
         """The connector's circuit."""
@@ -99,9 +99,9 @@ class Guards:
             found = self.breakers[connector] = Breaker(self.failures_to_open, self.rest_seconds)
         return found
 
-    def bulkhead(self, connector: str) -> FairPlaces:
-        """The connector's places for scans at once, shared by clients."""
+    def bulkhead(self, connector: str) -> Bulkhead:
+        """The connector's slots for scans at once, shared by clients."""
         found = self.bulkheads.get(connector)
         if found is None:
-            found = self.bulkheads[connector] = FairPlaces(self.concurrency, quick_shares=False)
+            found = self.bulkheads[connector] = Bulkhead(self.concurrency, quick_shares=False)
         return found

@@ -1,6 +1,6 @@
 """One dataset's part in an answer: the plan, the guards, what came of it. Pages and whole answers read through here alone.
 
-Guards: the connector's circuit, a place at the source shared with other clients, the source's own deadline and that of the
+Guards: the connector's circuit, a slot at the source shared with other clients, the source's own deadline and that of the
 request, one more try where nothing was read yet. A fault ends the leg and stands in its status; it never reaches the other legs.
 """
 
@@ -154,32 +154,32 @@ async def stream(leg: Leg, query: Query, runtime: Runtime) -> AsyncGenerator[Rea
 class _Guards:
     """Around one read. What the read raises is taken into the leg's status; only cancellation goes on."""
 
-    __slots__ = ("_asked", "_breaker", "_bulk", "_leg", "_placed", "_places", "_runtime", "_started", "ends")
+    __slots__ = ("_asked", "_breaker", "_bulk", "_bulkhead", "_held", "_leg", "_runtime", "_started", "ends")
 
     def __init__(self, leg: Leg, runtime: Runtime, *, bulk: bool) -> None:
         self._leg, self._runtime, self._bulk = leg, runtime, bulk
         self._breaker = runtime.guards.breaker(leg.ref.dataset)
-        self._places = runtime.guards.bulkhead(leg.ref.dataset)
-        self._asked = self._placed = False
+        self._bulkhead = runtime.guards.bulkhead(leg.ref.dataset)
+        self._asked = self._held = False
         self._started = 0.0
         self.ends = None if runtime.deadline is None else runtime.deadline - _RESERVE_SECONDS
         """Until when the source may work for this request (monotonic seconds)."""
 
     async def enter(self) -> None:
-        """Through the circuit, then to a place. `SourceCircuitOpen`; `SourceBusy` when there is no place in time: it was not asked."""
+        """Through the circuit, then to a slot. `SourceCircuitOpen`; `SourceBusy` when there is no slot in time: it was not asked."""
         self._started = time.perf_counter()
         if not (self._breaker.allow() or self._breaker.renew(await self._mark())):
             raise self._breaker.refusal()
         self._asked = True
-        client, places = self._runtime.client, self._places
-        if not places.enter(client, bulk=self._bulk):
+        client, bulkhead = self._runtime.client, self._bulkhead
+        if not bulkhead.enter(client, bulk=self._bulk):
             try:
-                await places.wait(client, bulk=self._bulk, until=self.ends)
+                await bulkhead.wait(client, bulk=self._bulk, until=self.ends)
             except ServerOverloaded:
                 agency = self._leg.ref.agency
-                detail = f"{places.places} reads of {agency} are under way, and none ended in time; it was not asked"
-                raise SourceBusy(detail, limit=places.places) from None
-        self._placed = True
+                detail = f"{bulkhead.slots} reads of {agency} are under way, and none ended in time; it was not asked"
+                raise SourceBusy(detail, limit=bulkhead.slots) from None
+        self._held = True
 
     def left(self) -> float:
         """Seconds for the next wait: the source's own deadline, or what is left of the request."""
@@ -204,8 +204,8 @@ class _Guards:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool:
-        if self._placed:
-            self._places.leave(self._runtime.client, bulk=self._bulk)
+        if self._held:
+            self._bulkhead.leave(self._runtime.client, bulk=self._bulk)
         if error is None:
             self._breaker.succeed()
         elif isinstance(error, Exception):

@@ -17,10 +17,10 @@ SortTuple = tuple[Any, ...]
 
 
 def order_of(sort: Sequence[SortKey]) -> Callable[[AnswerRecord], SortTuple]:
-    """The function that gives a record's place in the total order."""
+    """The function that gives a record's position in the total order."""
     keys = [(key.field, key.descending) for key in sort]
 
-    def place(found: AnswerRecord) -> SortTuple:
+    def position(found: AnswerRecord) -> SortTuple:
         values = found.record.values
         return (
             *[comparable(values.get(name), descending=descending) for name, descending in keys],
@@ -29,7 +29,7 @@ def order_of(sort: Sequence[SortKey]) -> Callable[[AnswerRecord], SortTuple]:
             found.record.key,
         )
 
-    return place
+    return position
 
 
 def merge(pages: Sequence[Sequence[AnswerRecord]], sort: Sequence[SortKey], limit: int) -> list[AnswerRecord]:
@@ -40,14 +40,14 @@ def merge(pages: Sequence[Sequence[AnswerRecord]], sort: Sequence[SortKey], limi
     return list(islice(heapq.merge(*filled, key=order_of(sort)), limit))
 
 
-def place_of(found: AnswerRecord, sort: Sequence[SortKey]) -> SortTuple:
+def position_of(found: AnswerRecord, sort: Sequence[SortKey]) -> SortTuple:
     """What a cursor holds of the last record given."""
     values = found.record.values
     return (*[values.get(key.field) for key in sort], found.agency, found.dataset, found.record.key)
 
 
 def leg_after(after: SortTuple | None, sorts: int, agency: str, dataset: str) -> SortTuple | None:
-    """The place behind which one dataset goes on: (sort values, key). Ties go to agency, then dataset, then key."""
+    """The position behind which one dataset goes on: (sort values, key). Ties go to agency, then dataset, then key."""
     if after is None:
         return None
     values, (last_agency, last_dataset, last_key) = after[:sorts], after[sorts:]

@@ -12,7 +12,7 @@ from typing import Any
 
 from app.datasets.selection import comparable
 from app.federation.question.query import AnswerRecord, Query, SortKey
-from app.federation.reading.merge import SortTuple, leg_after, place_of
+from app.federation.reading.merge import SortTuple, leg_after, position_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,14 +26,14 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """The place of the last record given, and the places of the datasets that owe records before it."""
+    """The position of the last record given, and the positions of the datasets that owe records before it."""
 
     after: SortTuple
     owed: Mapping[str, SortTuple | None] = field(default_factory=dict)
 
 
 def start_of(query: Query, agency: str, dataset: str) -> SortTuple | None:
-    """The place behind which this dataset goes on: (sort values, key)."""
+    """The position behind which this dataset goes on: (sort values, key)."""
     if dataset in query.owed:
         return query.owed[dataset]
     return leg_after(query.after, len(query.sort), agency, dataset)
@@ -41,22 +41,25 @@ def start_of(query: Query, agency: str, dataset: str) -> SortTuple | None:
 
 def next_position(query: Query, given: Sequence[AnswerRecord], parts: Sequence[Part]) -> Position:
     """The position behind a page that holds at least one record."""
-    last = place_of(given[-1], query.sort)
+    last = position_of(given[-1], query.sort)
     owed = {part.dataset: start_of(query, part.agency, part.dataset) for part in parts if part.records is None}
     if query.after is None or not _order(last, query.sort) < _order(query.after, query.sort):
         return Position(last, owed)
     for part in parts:  # the page was filled by records that were owed: the others have not moved
         if part.records is not None and part.dataset in query.owed:
             mine = [found for found in given if found.dataset == part.dataset]
-            owed[part.dataset] = _leg_place(mine[-1], query.sort) if mine else query.owed[part.dataset]
+            owed[part.dataset] = _leg_position(mine[-1], query.sort) if mine else query.owed[part.dataset]
     return Position(query.after, owed)
 
 
-def _leg_place(found: AnswerRecord, sort: Sequence[SortKey]) -> SortTuple:
-    *values, _, _, key = place_of(found, sort)
+def _leg_position(found: AnswerRecord, sort: Sequence[SortKey]) -> SortTuple:
+    *values, _, _, key = position_of(found, sort)
     return (*values, key)
 
 
-def _order(place: SortTuple, sort: Sequence[SortKey]) -> tuple[Any, ...]:
-    values = zip(place, sort, strict=False)
-    return (*[comparable(value, descending=key.descending) for value, key in values], *place[len(sort) : len(sort) + 2])
+def _order(position: SortTuple, sort: Sequence[SortKey]) -> tuple[Any, ...]:
+    values = zip(position, sort, strict=False)
+    return (
+        *[comparable(value, descending=key.descending) for value, key in values],
+        *position[len(sort) : len(sort) + 2],
+    )

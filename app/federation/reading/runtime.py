@@ -8,8 +8,8 @@ from app.errors import SimpulError
 from app.federation.planning.planner import Planner
 from app.federation.question.query import Grant
 from app.federation.reading.breaker import CircuitState, Guards, Mark
+from app.federation.reading.bulkhead import Bulkhead
 from app.federation.reading.masks import Cut
-from app.federation.reading.shares import FairPlaces
 from app.schemas.registry import SchemaDef
 from app.settings import Settings
 
@@ -25,10 +25,10 @@ class Runtime:
     deadline: float | None = None
     planner: Planner = field(default_factory=Planner)
     mask_key: bytes = b""
-    workers: FairPlaces = field(default_factory=lambda: FairPlaces(SQL_WORKERS))
+    workers: Bulkhead = field(default_factory=lambda: Bulkhead(SQL_WORKERS))
     """Processes for callers' SQL at once."""
     client: str = ""
-    """Who asks: places at sources are shared by clients."""
+    """Who asks: slots at sources are shared by clients."""
     cuts: dict[int, tuple[Grant, Cut]] = field(default_factory=dict)
     """What grants leave of records, by the grant's identity: a look-up's grants are kept with its plan."""
 
@@ -36,7 +36,7 @@ class Runtime:
     def from_settings(cls, settings: Settings, mask_key: bytes = b"") -> Runtime:
         """The runtime of a process."""
         guards = Guards(settings.breaker_failures, settings.breaker_seconds, settings.source_concurrency)
-        return cls(guards, mask_key=mask_key, workers=FairPlaces(settings.sql_workers))
+        return cls(guards, mask_key=mask_key, workers=Bulkhead(settings.sql_workers))
 
     def until(self, deadline: float, client: str) -> Runtime:
         """The same for one request of a client."""

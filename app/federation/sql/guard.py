@@ -102,9 +102,9 @@ def _parsed(text: str) -> exp.Query:
     except RecursionError:
         raise SqlTooComplex(f"the statement is nested deeper than {DEEPEST}", limit_depth=DEEPEST) from None
     except SqlglotError as error:
-        place: dict[str, Any] = next(iter(getattr(error, "errors", ())), {})
-        where = f"line {place.get('line')}, column {place.get('col')}" if place else "somewhere"
-        what = without_classes(str(place.get("description") or "the statement cannot be read"))[:200]
+        fault: dict[str, Any] = next(iter(getattr(error, "errors", ())), {})
+        where = f"line {fault.get('line')}, column {fault.get('col')}" if fault else "somewhere"
+        what = without_classes(str(fault.get("description") or "the statement cannot be read"))[:200]
         raise SqlMalformed(f"{where}: {what}", errors=[FieldError("/sql", "sql_malformed", where)]) from None
     if len(found) != 1:
         raise SqlSeveralStatements("send one statement")
@@ -224,7 +224,7 @@ def _visible(node: exp.Expr, name: str) -> bool:
             inside = part
         elif isinstance(part, exp.Query):
             written = part.ctes
-            before = written[: next((place for place, one in enumerate(written) if one is inside), len(written))]
+            before = written[: next((index for index, one in enumerate(written) if one is inside), len(written))]
             if any(one.alias.lower() == name for one in before):
                 return True
         part = part.parent

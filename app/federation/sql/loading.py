@@ -17,7 +17,7 @@ from app.federation.reading.whole import WholeRead
 from app.federation.sql.engine import SqlWorker
 from app.federation.sql.refusals import SqlInputExceeded
 from app.federation.sql.regenerate import Bound, TableUse
-from app.federation.sql.shape import SOURCE_COLUMNS
+from app.federation.sql.structure import SOURCE_COLUMNS
 from app.filters.tree import TRUE, Filter, In, Literal, Property, all_of
 
 MOST_INPUT_ROWS: Final = 3_000_000

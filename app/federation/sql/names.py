@@ -45,8 +45,8 @@ def output_names(whole: exp.Query, scopes: Sequence[Scope]) -> tuple[str, ...]:
     """The distinct names of the columns of a statement whose names are resolved."""
     by_query = {id(scope.expression): scope for scope in scopes}
     first = _first_select(whole)
-    found = [_spelling(first, place, by_query) for place in range(len(first.expressions))]
-    return distinct([name if len(name) <= LONGEST_NAME else f"_col_{place}" for place, name in enumerate(found)])
+    found = [_spelling(first, index, by_query) for index in range(len(first.expressions))]
+    return distinct([name if len(name) <= LONGEST_NAME else f"_col_{index}" for index, name in enumerate(found)])
 
 
 def _first_select(query: Any) -> Any:
@@ -56,9 +56,9 @@ def _first_select(query: Any) -> Any:
     return query
 
 
-def _spelling(select: Any, place: int, by_query: dict[int, Scope]) -> str:
+def _spelling(select: Any, index: int, by_query: dict[int, Scope]) -> str:
     """As it was written there or, where `*` stood, as the subquery behind it wrote it."""
-    projection = select.expressions[place]
+    projection = select.expressions[index]
     inner = projection.unalias()
     name = str(projection.alias_or_name)
     said = projection.meta.get(_SAID) or inner.meta.get(_SAID)

@@ -13,7 +13,7 @@ from typing import Any
 from sqlglot import exp
 from sqlglot.optimizer.scope import Scope
 
-from app.federation.sql.shape import SOURCE_COLUMNS
+from app.federation.sql.structure import SOURCE_COLUMNS
 from app.schemas.registry import SchemaDef
 
 _ADDING = (exp.Sum, exp.Avg)

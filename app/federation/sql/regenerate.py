@@ -23,7 +23,7 @@ from app.federation.sql.expansion import check_expansion
 from app.federation.sql.names import note_spelling, output_names
 from app.federation.sql.overlaps import question, table_checks
 from app.federation.sql.refusals import SqlMalformed
-from app.federation.sql.shape import SOURCE_COLUMNS
+from app.federation.sql.structure import SOURCE_COLUMNS
 from app.filters.tree import TRUE, And, Compare, Filter, In, Like, Literal, Or, Property, all_of
 from app.schemas.base import FieldSpec
 from app.schemas.numbers import exact_decimal, whole

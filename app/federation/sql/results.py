@@ -38,8 +38,8 @@ def settled(batches: Sequence[pa.RecordBatch], names: Sequence[str], types: Sequ
     """Raises `SqlValueNotFinite` naming the column. `batches` holds at least one batch, which may be empty."""
     columns: list[list[Any]] = []
     told = []
-    for place, (name, kind) in enumerate(zip(names, types, strict=True)):
-        chunks = [batch.column(place) for batch in batches]
+    for index, (name, kind) in enumerate(zip(names, types, strict=True)):
+        chunks = [batch.column(index) for batch in batches]
         for chunk in chunks:
             _check(name, chunk)
         made, shown = _one_type(chunks, kind)
@@ -47,8 +47,8 @@ def settled(batches: Sequence[pa.RecordBatch], names: Sequence[str], types: Sequ
         told.append(shown)
     schema = pa.schema([pa.field(name, column[0].type) for name, column in zip(names, columns, strict=True)])
     rows = [
-        pa.RecordBatch.from_arrays([column[place] for column in columns], schema=schema)
-        for place in range(len(batches))
+        pa.RecordBatch.from_arrays([column[index] for column in columns], schema=schema)
+        for index in range(len(batches))
     ]
     return Settled(schema, tuple(told), rows)
 

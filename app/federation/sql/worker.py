@@ -126,7 +126,7 @@ def _answer(engine: duckdb.DuckDBPyConnection, question: dict[str, Any], sink: I
         sent_as = [_SENT_AS.get(str(kind)) for kind in found.types]
         kinds = ["VARCHAR" if made == "VARCHAR" else str(kind) for made, kind in zip(sent_as, found.types, strict=True)]
         if any(sent_as):
-            # by place: names may stand twice
+            # by position: names may stand twice
             shown = [f"CAST(#{n} AS {kind})" if kind else f"#{n}" for n, kind in enumerate(sent_as, 1)]
             found = found.project(", ".join(shown))
         reader = found.to_arrow_reader(BATCH_ROWS)

@@ -77,14 +77,13 @@ async def test_a_hold_keeps_what_it_names(instance, exchange):
     assert instance.verify().ok
 
 
-async def test_a_range_goes_in_batches_each_recorded(instance, exchange, monkeypatch):
-    monkeypatch.setattr("app.audit.erasure.carrying_out.BATCH_ENTRIES", 100)
+async def test_a_range_goes_in_batches_each_recorded(instance, exchange):
     async with instance.opened() as log:
         for number in range(150):
             await log.append_many(exchange(nik=f"33209901{number:08d}", agreement=f"PKS-{number % 2}"))
         wanted = order(log, Selection(terms=("agreement:PKS-1",)), op="erasure.range")
-        went = await carry_out(log, wanted)
-        again = await carry_out(log, wanted)
+        went = await carry_out(log, wanted, batch_entries=100)
+        again = await carry_out(log, wanted, batch_entries=100)
         assert (went.details, went.entries, again.entries) == (150, [300, 301], [])
     verified = instance.verify()
     assert (verified.ok, verified.erased_details, verified.erased_by) == (True, 150, (300, 301)), verified.reason

@@ -19,8 +19,8 @@ from app.audit.entry.members import CLOSERS
 from app.audit.entry.record import Entry, Gateway, Record, uuid7
 from app.audit.store.postgres_reading import COMMAND_SECONDS, CONNECT_SECONDS
 from app.audit.store.postgres_replicas import STOPPED_AFTER_SECONDS, lock_key
-from app.audit.write import presence
 from app.audit.write.log import ExchangeLog
+from app.audit.write.presence import BEAT_SECONDS
 from app.audit.write.recovery import check_extension
 from app.audit.write.writer import _RETRY_MOST_SECONDS
 from app.errors import LogError, LogLocked, LogUnavailable
@@ -28,17 +28,14 @@ from app.settings import Settings
 from app.wiring import _replica
 from tests.support.log_instance import Instance
 
+QUICK = {"checkpoint_seconds": 0.02, "beat_seconds": 0.1}
+"""Rounds among the replicas every tenth of a second."""
+
 SOON = 0.6
 """Silence after which a replica is stopped, in tests that wait for it."""
 
 WRITERS_A_REPLICA = 4
 ROOT = Path(__file__).resolve().parents[3]
-
-
-@pytest.fixture(autouse=True)
-def quick_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Rounds among the replicas every tenth of a second."""
-    monkeypatch.setattr(presence, "BEAT_SECONDS", 0.1)
 
 
 def exchange(replica: str) -> tuple[Record, Record]:
@@ -52,7 +49,7 @@ def exchange(replica: str) -> tuple[Record, Record]:
 @contextlib.asynccontextmanager
 async def replica(postgres: Instance, name: str, *, after: float = SOON) -> AsyncIterator[ExchangeLog]:
     store = postgres.store(name, stopped_after_seconds=after)
-    async with postgres.opened(store, gateway=Gateway(name, "b"), checkpoint_seconds=0.02) as log:
+    async with postgres.opened(store, gateway=Gateway(name, "b"), **QUICK) as log:
         yield log
 
 
@@ -129,7 +126,7 @@ async def test_ten_replicas_start_again_and_again_while_three_others_write(postg
 
 async def test_what_must_fit_together_is_read_in_one_snapshot(instance):
     """Between any two statements of the check another process commits and signs: it sees none of it."""
-    async with instance.opened(checkpoint_seconds=60) as log:
+    async with instance.opened(checkpoint_seconds=60, beat_seconds=0.1) as log:
         for record in exchange("gw-1"):
             await log.append(record)
         verifier = log._publisher._signer.verifier
@@ -265,7 +262,7 @@ def test_processes_of_one_host_and_number_have_names_of_their_own(tmp_path):
 
 
 def test_a_replica_connects_again_long_before_it_is_taken_for_stopped():
-    assert STOPPED_AFTER_SECONDS >= _RETRY_MOST_SECONDS + CONNECT_SECONDS + COMMAND_SECONDS + presence.BEAT_SECONDS
+    assert STOPPED_AFTER_SECONDS >= _RETRY_MOST_SECONDS + CONNECT_SECONDS + COMMAND_SECONDS + BEAT_SECONDS
 
 
 # --- who does not --------------------------------------------------------------------------------------------------

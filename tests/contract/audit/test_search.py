@@ -23,6 +23,7 @@ from app.audit.entry.record import (
     uuid7,
 )
 from app.audit.keys.files import load_verifier
+from app.audit.read.candidates import SearchBounds
 from app.audit.read.filters import ExchangeFilter, Scope
 from app.audit.read.search import Cursor, ExchangeSearch
 from app.audit.read.summary import summarise
@@ -147,16 +148,14 @@ async def pages(search: ExchangeSearch, wanted: ExchangeFilter, scope: Scope, li
         cursor = page.next
 
 
-async def test_every_filter_gives_what_a_plain_scan_gives_newest_first(instance, monkeypatch):
+async def test_every_filter_gives_what_a_plain_scan_gives_newest_first(instance):
     rng = random.Random(20261102)
     async with instance.opened() as log:
         await log.append_many([varied(rng, number) for number in range(900)])
-        search = ExchangeSearch(log, log.reader)
         everything = [orjson.loads(bytes(row[0])) for row in instance.rows("SELECT entry FROM log_entry ORDER BY idx")]
         for few_facets, listed in ((200, 1000), (3, 1000), (3, 2)):
-            monkeypatch.setattr("app.audit.read.candidates._FEW_FACETS", few_facets)
-            monkeypatch.setattr("app.audit.read.candidates._FACETS_LISTED", listed)
-            monkeypatch.setattr("app.audit.read.candidates._LOOK_BACK", 50)
+            bounds = SearchBounds(look_back=50, few_facets=few_facets, facets_listed=listed)
+            search = ExchangeSearch(log, log.reader, bounds=bounds)
             for wanted in FILTERS:
                 for scope in (EVERYTHING, Scope(AGENCIES[2])):
                     expected = [

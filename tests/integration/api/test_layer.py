@@ -93,7 +93,7 @@ def exchange_of(request: Request) -> Exchange:
 async def test_facts_that_are_no_entry_close_the_exchange_as_failed(settings: Settings) -> None:
     async def quoting(request: Request) -> Response:
         exchange = exchange_of(request)
-        exchange.shape = "nama = 'Siti'"
+        exchange.structure = "nama = 'Siti'"
         await exchange.intend(request.scope["app"].state.services.log)
         return Response(b"never released")
 
@@ -119,7 +119,7 @@ async def test_the_people_of_an_exchange_that_failed_so_are_found_all_the_same(
     async def quoting(request: Request) -> Response:
         exchange = exchange_of(request)
         exchange.subjects.append(Subject("nik", number, "asked"))
-        exchange.shape = "nik = '3320990101900001'"
+        exchange.structure = "nik = '3320990101900001'"
         return Response(b"never released")
 
     async with opened(settings) as at:

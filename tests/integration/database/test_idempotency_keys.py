@@ -15,7 +15,6 @@ from app.access.sealing import Seal
 from app.catalog.idempotency import idempotency_key
 from app.database import Database, upgrade
 from app.errors import QuotaExceeded
-from app.gateway import idempotency
 from app.gateway.idempotency import (
     IdempotencyInProgress,
     IdempotencyKeyReused,
@@ -119,9 +118,9 @@ async def test_a_day_later_the_key_is_free_and_the_answer_gone(replicas: Any) ->
     assert len(await rows(database)) == 1
 
 
-async def test_keys_of_a_client_are_bounded(replicas: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    one, _, database = replicas
-    monkeypatch.setattr(idempotency, "KEYS_A_CLIENT", 2)
+async def test_keys_of_a_client_are_bounded(replicas: Any) -> None:
+    _, _, database = replicas
+    one = IdempotencyKeys(database, SEAL, request_seconds=30, keys_a_client=2)
     for number in range(2):
         assert await one.reserve("rsud-app", f"k-{number}", "f" * 64, f"x-{number}") is None
     with pytest.raises(QuotaExceeded):

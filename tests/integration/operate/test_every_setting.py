@@ -13,11 +13,13 @@ from typing import Any
 
 import httpx
 import pytest
+from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import Response
 
 from app.access.clients import ClientDraft, create_client, list_clients
-from app.api.layer.resource import RouteRule
+from app.api.layer.exchange_layer import ExchangeLayer
+from app.api.layer.resource import EVERYONE, Resource, Rule, RuleTable
 from app.audit.keys.files import load_verifier
 from app.audit.store.postgres import PostgresLogStore
 from app.audit.write.from_settings import log_store, open_exchange_log
@@ -39,8 +41,9 @@ LIST = "/v1/records/fasilitas-kesehatan"
 class At:
     """A gateway in this process: its settings and services, and a client that is its admin."""
 
-    def __init__(self, settings: Settings, state: Services, client: httpx.AsyncClient, services: SourceServer) -> None:
-        self.settings, self.state, self.client, self.services = settings, state, client, services
+    def __init__(self, settings: Settings, app: FastAPI, client: httpx.AsyncClient, services: SourceServer) -> None:
+        self.settings, self.app, self.client, self.services = settings, app, client, services
+        self.state: Services = app.state.services
 
     async def get(self, path: str, **more: Any) -> httpx.Response:
         return await self.client.get(path, **more)
@@ -114,7 +117,7 @@ async def serving(folder: Path, template: Path, **changed: Any) -> AsyncIterator
             headers = {"authorization": f"Bearer {state.access.issuer.issue(admin).text}"}
             transport = httpx.ASGITransport(app, raise_app_exceptions=False)
             async with httpx.AsyncClient(transport=transport, base_url="http://gateway", headers=headers) as client:
-                yield At(settings, state, client, services)
+                yield At(settings, app, client, services)
     finally:
         services.close()
 
@@ -295,7 +298,7 @@ async def _(at: At) -> None:
 
 @effect("sql_workers", 3)
 async def _(at: At) -> None:
-    assert at.state.runtime.workers.places == 3
+    assert at.state.runtime.workers.slots == 3
 
 
 @effect("answer_memory_bytes", 1024)
@@ -348,7 +351,7 @@ async def _(at: At) -> None:
 
 @effect("source_concurrency", 1)
 async def _(at: At) -> None:
-    assert at.state.runtime.guards.bulkhead("any").places == 1
+    assert at.state.runtime.guards.bulkhead("any").slots == 1
     await at.provide()
     assert limits_of(at).concurrency == 1
 
@@ -585,7 +588,7 @@ async def test_every_metric_moves(tmp_path: Path, template: Path, monkeypatch: p
     moved: set[str] = set()
 
     async def quoting(request: Request) -> Response:
-        request.state.exchange.shape = "nama = 'Siti'"
+        request.state.exchange.structure = "nama = 'Siti'"
         return Response(b"never released")
 
     async with serving(tmp_path / "instance", template) as at:
@@ -605,9 +608,7 @@ async def test_every_metric_moves(tmp_path: Path, template: Path, monkeypatch: p
             await asyncio.sleep(0)
             look()
         await asyncio.wait(asking)
-        with monkeypatch.context() as patched:
-            patched.setattr(RouteRule, "endpoint", property(lambda _: quoting))
-            assert (await at.get(LIST)).status_code == 500
+        assert (await from_layer(at, quoting)).status_code == 500
         with monkeypatch.context() as patched:
             patched.setattr(at.state.database, "begin", unavailable)
             assert (await at.get(LIST)).status_code == 503
@@ -622,6 +623,20 @@ async def test_every_metric_moves(tmp_path: Path, template: Path, monkeypatch: p
         look()
 
     assert moved == set(seen)
+
+
+async def from_layer(at: At, endpoint: Callable[[Request], Awaitable[Response]]) -> httpx.Response:
+    """The answer of a route that no other gateway has, by way of the layer."""
+    resource = Resource("/v1/uji", "records")
+    resource.add("GET", "", Rule("list", EVERYONE, "outcome", direct=True), endpoint)
+    layer = ExchangeLayer(at.app, RuleTable((resource,)))
+
+    async def called(scope: Any, receive: Any, send: Any) -> None:
+        await layer({**scope, "app": at.app}, receive, send)
+
+    transport = httpx.ASGITransport(called)
+    async with httpx.AsyncClient(transport=transport, base_url="http://gateway", headers=at.client.headers) as client:
+        return await client.get("/v1/uji")
 
 
 def unavailable() -> Any:

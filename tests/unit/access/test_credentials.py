@@ -10,7 +10,6 @@ import pytest
 from argon2 import extract_parameters
 from argon2.low_level import Type
 
-from app.access import credentials
 from app.access.clients import Client
 from app.access.credentials import REMEMBERED_SECONDS, SecretVerifier, hash_secret
 from app.errors import ServerOverloaded
@@ -72,9 +71,8 @@ async def test_an_unknown_client_costs_what_a_known_one_costs(client: Client):
     assert unknown > known / 3
 
 
-async def test_the_loop_goes_on_and_the_queue_is_bounded(client: Client, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(credentials, "WAITING", 2)
-    verifier = SecretVerifier()
+async def test_the_loop_goes_on_and_the_queue_is_bounded(client: Client):
+    verifier = SecretVerifier(waiting=2)
     checks = [asyncio.ensure_future(verifier.verify(client, f"wrong-{number}")) for number in range(4)]
     await asyncio.sleep(0)
     assert not any(check.done() and check.exception() is None for check in checks), "no check ran on the loop itself"

@@ -272,8 +272,9 @@ class TestLife:
         issuer.install(KeySet((KEY,)), make_state(clients=(client,), stamp=2))
         refused(issuer, token)
 
-    def test_the_memory_is_bounded(self, issuer: TokenIssuer, monkeypatch: pytest.MonkeyPatch):
-        monkeypatch.setattr("app.access.tokens.REMEMBERED_TOKENS", 3)
+    def test_the_memory_is_bounded(self, clock: Clock):
+        issuer = TokenIssuer(BASE, remembered_tokens=3, clock=clock)
+        issuer.install(KeySet((KEY,)), make_state(clients=(CLIENT,)))
         for _ in range(6):
             issuer.verify(issuer.issue(CLIENT).text)
         assert len(issuer._seen) == 3

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from app.catalog import code_files
 from app.catalog.code_files import parse_code_file, read_code_file
 from app.catalog.crosswalk import CrosswalkEntry
 from app.errors import FieldError, ValidationFailed
@@ -207,15 +206,14 @@ def test_a_file_in_another_encoding_is_told_with_the_line_of_the_first_strange_b
     assert "UTF-8" in found.detail
 
 
-def test_a_file_is_read_by_its_name_and_a_missing_or_large_one_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_file_is_read_by_its_name_and_a_missing_or_large_one_refused(tmp_path: Path):
     path = tmp_path / "a.csv"
     with pytest.raises(ValidationFailed, match=r"a\.csv was not loaded: the file cannot be read"):
         read_code_file(path)
     path.write_bytes(b"kode,nama\n33,Jawa Tengah\n")
     assert [one.kode for one in read_code_file(path).regions] == ["33"]
-    monkeypatch.setattr(code_files, "FILE_BYTES", 10)
     with pytest.raises(ValidationFailed, match="the most is 10: split it"):
-        read_code_file(path)
+        read_code_file(path, most_bytes=10)
 
 
 def test_a_dump_with_keys_and_constraints_is_read_by_its_columns():

@@ -85,6 +85,7 @@ def test_decimals_stay_as_they_were_written() -> None:
     assert type(parse_json("2.50")) is Decimal
 
 
-def test_ordinary_text_is_read_by_the_quick_one_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(json_text, "_parse_slowly", None)
-    assert parse_json('{"items": [{"lat": -6.5, "n": 3, "x": null, "nama": "RSUD \\u00e9"}]}')["items"][0]["n"] == 3
+def test_ordinary_text_is_read_by_the_quick_one_alone() -> None:
+    text = '{"items": [{"lat": -6.5, "n": 3, "x": null, "nama": "RSUD \\u00e9"}]}'
+    assert json_text._parse_quickly(text) == [parse_json(text)]
+    assert parse_json(text)["items"][0]["n"] == 3

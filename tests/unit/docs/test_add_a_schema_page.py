@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import re
 import sys
-from collections.abc import Iterator
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
 import pytest
 
-import app.schemas
 from app.datasets.manifest import parse_manifest
 from app.datasets.mapping.codes import empty_code_book
 from app.datasets.mapping.mapping import compile_mapping
@@ -28,21 +26,26 @@ NAME = "ruang_terbuka_hijau"
 
 
 @pytest.fixture
-def schema(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SchemaDef]:
-    """The page's model, from a folder that counts as part of `app/schemas`, in the registry."""
+def schema(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SchemaDef:
+    """The schema of the page's model, from a file of its name."""
     (code,) = SECTION.blocks("python")
-    (tmp_path / f"{NAME}.py").write_text(code, "utf-8")
-    monkeypatch.setattr(app.schemas, "__path__", [*app.schemas.__path__, str(tmp_path)])
-    made = registry._defined(importlib.import_module(f"app.schemas.{NAME}").RuangTerbukaHijau)
-    monkeypatch.setattr(registry, "_SCHEMAS", {**registry._SCHEMAS, made.name: made})
-    yield made
-    del sys.modules[f"app.schemas.{NAME}"]
+    file, name = tmp_path / f"{NAME}.py", f"app.schemas.{NAME}"
+    file.write_text(code, "utf-8")
+    spec = spec_from_file_location(name, file)
+    assert spec is not None
+    assert spec.loader is not None
+    module = module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, name, module)  # where its annotations are looked up
+    spec.loader.exec_module(module)
+    return registry._defined(module.RuangTerbukaHijau)
 
 
 def test_the_manifest_makes_of_the_raw_record_what_the_page_shows(schema: SchemaDef) -> None:
     (manifest,) = SECTION.blocks("yaml")
     raw, shown = (json.loads(text) for text in re.findall(r"`(\{\"[^`]+)`", SECTION.text))
-    mapping = compile_mapping(parse_manifest(manifest), schema, empty_code_book())
+    mapping = compile_mapping(
+        parse_manifest(manifest, schema_called={schema.meta.ref: schema}.__getitem__), schema, empty_code_book()
+    )
 
     record, rejects = map_record(mapping, schema, raw, "line 2")
 

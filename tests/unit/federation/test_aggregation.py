@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.errors import AggregateTooLarge, FieldUnknown, MixedLevels, MixedUnits, OverlapRefused, ValidationFailed
-from app.federation.question.aggregate_binder import bind_aggregation, shape_of
+from app.federation.question.aggregate_binder import aggregation_structure, bind_aggregation
 from app.federation.question.aggregation import Measure, aggregate, overlap_of, refuse_overlap
 from app.federation.question.query import AnswerRecord
 from app.schemas import registry
@@ -164,7 +164,7 @@ def test_unknown_field_is_told_with_the_closest() -> None:
     assert "jenis" in caught.value.detail
 
 
-def test_shape_holds_no_literal() -> None:
+def test_structure_holds_no_literal() -> None:
     question = asked(FACILITIES, ("count", None), by=["jenis"], having="count > 41")
-    assert shape_of(question) == "aggregate=count(*) group_by=jenis having=?"
+    assert aggregation_structure(question) == "aggregate=count(*) group_by=jenis having=?"
     assert question.measures == (Measure("count", None, "count"),)

@@ -17,7 +17,7 @@ from app.errors import (
     SimpulError,
     TypeMismatch,
 )
-from app.federation.question.binder import RawQuery, bind, query_hash, query_shape
+from app.federation.question.binder import RawQuery, bind, query_hash, query_structure
 from app.federation.question.query import SortKey
 from app.filters.tree import TRUE, Compare, Literal, Property
 from app.schemas import registry
@@ -135,7 +135,7 @@ def test_parameter_that_is_no_value_of_its_field_is_refused(schema: registry.Sch
         bind(schema, RawQuery(equals=((name, text),)))
 
 
-def test_shape_holds_no_literal() -> None:
+def test_structure_holds_no_literal() -> None:
     secret = "Siti-Rahasia"
     raw = RawQuery(
         filter=f"nama = '{secret}' OR (nama LIKE '{secret}%' AND jenis IN ('klinik','posyandu')) AND NOT lat > 1.25",
@@ -145,12 +145,12 @@ def test_shape_holds_no_literal() -> None:
         key=secret,
     )
 
-    shape = query_shape(bind(FACILITIES, raw))
+    structure = query_structure(bind(FACILITIES, raw))
 
-    assert secret not in shape
-    assert "1.25" not in shape
-    assert "klinik" not in shape
-    assert "sort=-nama" in shape
+    assert secret not in structure
+    assert "1.25" not in structure
+    assert "klinik" not in structure
+    assert "sort=-nama" in structure
 
 
 def test_hash_moves_with_question_and_policy_but_not_with_the_page() -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from app.errors import FilterMalformed, OperatorUnsupported, TypeMismatch
 from app.filters.cql2.parse import parse_json, parse_text
 from app.filters.evaluation import compile_predicate
-from app.filters.redaction import filter_shape
+from app.filters.redaction import filter_structure
 from app.filters.typing import typed
 from app.schemas import registry
 from app.schemas.identifiers import level_of
@@ -85,7 +85,7 @@ def test_text_and_json_are_the_same_and_the_log_holds_no_value() -> None:
     text = "INDUK(kode, 'kecamatan') = '33.20.05' AND nama = 'x'"
 
     assert parse_text(text) == parse_json(document)
-    assert "33" not in filter_shape(typed(REGIONS, parse_text(text)))
+    assert "33" not in filter_structure(typed(REGIONS, parse_text(text)))
 
 
 def test_the_field_tingkat_is_still_a_field() -> None:

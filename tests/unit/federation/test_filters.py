@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from app.errors import FilterMalformed, FilterTooComplex, OperatorUnsupported, TypeMismatch
 from app.filters.cql2.parse import parse_json, parse_text
 from app.filters.evaluation import compile_predicate
-from app.filters.redaction import filter_shape
+from app.filters.redaction import filter_structure
 from app.filters.typing import typed
 from app.schemas import registry
 
@@ -345,7 +345,7 @@ CASES = [
 def test_text_and_json_say_the_same_and_find_the_same(schema, text, document, expected) -> None:
     assert parse_text(text) == parse_json(json.dumps(document)) == parse_json(document)
     assert found(schema, parse_text(text)) == expected
-    assert "SD" not in filter_shape(typed(schema, parse_text(text)))
+    assert "SD" not in filter_structure(typed(schema, parse_text(text)))
 
 
 REFUSED = [

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.federation.question.query import AnswerRecord, SortKey
-from app.federation.reading.merge import leg_after, merge, order_of, place_of
+from app.federation.reading.merge import leg_after, merge, order_of, position_of
 from tests.support.memory import FACILITIES, record
 
 NOW = datetime(2026, 11, 20, tzinfo=UTC)
@@ -69,7 +69,7 @@ def test_every_dataset_goes_on_exactly_behind_the_last_record(
     order = order_of(sort)
     rows = sorted((one for page in union for one in page), key=order)
     for last in rows:
-        after = place_of(last, sort)
+        after = position_of(last, sort)
         for one in rows:
             start = leg_after(after, len(sort), one.agency, one.dataset)
             assert start is not None

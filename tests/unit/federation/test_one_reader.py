@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.datasets.dataset import ReadRequest, ReadResult
 from app.errors import (
     AgreementMissing,
     NetworkForbidden,
+    PartialAnswerRefused,
     SimpulError,
     SourceBusy,
     SourceDnsFailed,
@@ -27,10 +31,11 @@ from app.federation.question.query import DatasetRef, Grant, Query, SortKey, Sou
 from app.federation.reading.breaker import Guards
 from app.federation.reading.page import read_page
 from app.federation.reading.runtime import Runtime
+from app.federation.reading.verdict import judge
 from app.federation.reading.whole import WholeRead
 from app.filters.cql2.parse import parse_filter
 from app.filters.tree import TRUE, Filter
-from tests.support.memory import FACILITIES, MemorySource
+from tests.support.memory import FACILITIES, MemorySource, ref_of
 
 AGENCIES = ("bappeda", "dinkes", "dpmptsp", "rsud")
 ALL = frozenset(FACILITIES.fields)
@@ -168,3 +173,79 @@ def test_page_read_to_its_end_is_the_whole(
     query = Query(FACILITIES, fields=fields, filter=wanted, sort=sort, agencies=named, partial=partial)
 
     assert asyncio.run(by_pages(query, refs)) == asyncio.run(by_whole(query, refs))
+
+
+class SlowSource(MemorySource):
+    """Gives its records in two batches, and takes its time for the second."""
+
+    pause_seconds = 0.0
+    late_fault: Exception | None = None
+
+    async def stream(self, request: ReadRequest) -> AsyncGenerator[ReadResult]:
+        """The first record; after the delay all others."""
+        whole = await super().read(request)
+        yield replace(whole, records=whole.records[:1])
+        await asyncio.sleep(self.pause_seconds)
+        if self.late_fault is not None:
+            raise self.late_fault
+        yield replace(whole, records=whole.records[1:])
+
+
+async def whole_of(source: MemorySource, shared: Runtime, **question: Any) -> tuple[WholeRead, int]:
+    read = WholeRead(Query(FACILITIES, **question), [ref_of("dinkes", source)], shared)
+    return read, sum([batch.columns.num_rows async for batch in read.batches()])
+
+
+@pytest.mark.anyio
+async def test_whole_answer_keeps_each_wait_to_the_deadline_of_the_source_not_their_sum() -> None:
+    source = SlowSource(values(one) for one in range(4))
+    source.deadline_seconds, source.pause_seconds = 0.2, 0.15
+    source.delay_seconds = 0.15
+    _, rows = await whole_of(source, runtime())
+    assert rows == 4
+
+    source.pause_seconds = 5.0
+    shared = runtime()
+    read, rows = await whole_of(source, shared)
+    assert (rows, read.statuses[0].status, read.statuses[0].rows, read.complete) == (1, "timeout", 1, False)
+    assert failures(shared) == {"dinkes-set": 1}
+
+
+@pytest.mark.anyio
+async def test_what_a_leg_gave_before_it_failed_is_counted_and_never_called_complete() -> None:
+    source = SlowSource(values(one) for one in range(4))
+    source.late_fault = SourceUnreachable("the line was cut")
+    read, rows = await whole_of(source, runtime())
+    assert (rows, read.statuses[0].rows, read.statuses[0].status, read.complete) == (1, 1, "unavailable", False)
+    assert len(source.asked) == 1  # what was given cannot be taken back: it is not tried again
+    read.finish()  # the caller takes what there is
+
+    read, _ = await whole_of(source, runtime(), partial="never")
+    with pytest.raises(PartialAnswerRefused, match="no answer from dinkes"):
+        read.finish()
+
+
+@pytest.mark.anyio
+async def test_whole_answer_tries_once_more_what_was_not_reached() -> None:
+    source = MemorySource([values(1)])
+    source.fault = SourceUnreachable("x")
+    read, _ = await whole_of(source, runtime())
+    assert (len(source.asked), read.statuses[0].status) == (2, "unavailable")
+
+
+@pytest.mark.anyio
+async def test_closed_whole_answer_gives_back_its_slot_and_says_nothing_of_the_source() -> None:
+    source, shared = SlowSource(values(one) for one in range(4)), runtime()
+    read = WholeRead(Query(FACILITIES), [ref_of("dinkes", source)], shared)
+    async with aclosing(read.batches()) as batches:
+        async for _ in batches:
+            break
+    assert failures(shared) == {}
+    assert shared.guards.bulkhead("dinkes-set").free == 4
+
+
+def test_refusal_names_the_dataset_where_another_one_of_the_agency_answered() -> None:
+    query = Query(FACILITIES, partial="never")
+    legs = [SourceStatus("dinkes", "dinkes-a", "ok"), SourceStatus("dinkes", "dinkes-b", "timeout")]
+    with pytest.raises(PartialAnswerRefused, match=r"no answer from dinkes \(dinkes-b\)"):
+        judge(query, legs, 1)

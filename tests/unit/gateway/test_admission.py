@@ -1,4 +1,4 @@
-"""Who may come in: nobody takes every place, and one kind of work does not stand in the way of another."""
+"""Who may come in: nobody takes every slot, and one kind of work does not stand in the way of another."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from app.errors import ServerOverloaded
 from app.gateway.admission import Admission, enter
 
 
-def entered(places: object, who: str, times: int) -> int:
+def entered(bulkhead: object, who: str, times: int) -> int:
     count = 0
     for _ in range(times):
         try:
-            enter(places, who)  # type: ignore[arg-type]
+            enter(bulkhead, who)  # type: ignore[arg-type]
         except ServerOverloaded:
             return count
         count += 1
@@ -26,7 +26,7 @@ def test_one_caller_gets_three_quarters_and_another_the_rest():
     assert entered(working, "b", 20) == 2
 
 
-def test_who_finds_no_place_is_told_to_come_back_and_gets_it_when_one_is_left():
+def test_who_finds_no_slot_is_told_to_come_back_and_gets_it_when_one_is_left():
     working = Admission.of(1).working
     enter(working, "a")
     with pytest.raises(ServerOverloaded) as caught:
@@ -38,7 +38,7 @@ def test_who_finds_no_place_is_told_to_come_back_and_gets_it_when_one_is_left():
     assert working.free == 0
 
 
-def test_bodies_on_their_way_and_strangers_take_no_place_of_work():
+def test_bodies_on_their_way_and_strangers_take_no_slot_of_work():
     admission = Admission.of(4)
     assert entered(admission.reading, "a", 9) == 3
     assert entered(admission.strangers, "192.0.2.1", 9) == 3
@@ -46,6 +46,6 @@ def test_bodies_on_their_way_and_strangers_take_no_place_of_work():
     assert entered(admission.working, "a", 9) == 3
 
 
-@pytest.mark.parametrize(("places", "uploads"), [(1, 2), (8, 2), (40, 10), (1000, 32)])
-def test_uploads_have_a_quarter_of_the_places_within_bounds(places: int, uploads: int):
-    assert Admission.of(places).uploads.places == uploads
+@pytest.mark.parametrize(("slots", "uploads"), [(1, 2), (8, 2), (40, 10), (1000, 32)])
+def test_uploads_have_a_quarter_of_the_slots_within_bounds(slots: int, uploads: int):
+    assert Admission.of(slots).uploads.slots == uploads

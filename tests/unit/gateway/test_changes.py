@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from app.catalog.changes import Place
+from app.catalog.changes import Position
 from app.errors import CursorInvalid
 from app.federation.question import cursor
 from app.federation.question.query import Grant
 from app.filters.tree import Compare, Literal, Property
-from app.gateway.changes import _places, _scope
+from app.gateway.changes import _positions, _scope
 from tests.support.memory import FACILITIES
 
 ALL = frozenset(FACILITIES.fields)
@@ -52,24 +52,24 @@ def test_masked_values_differ_by_agreement_and_so_does_what_is_remembered_of_the
 
 
 def test_without_a_cursor_every_dataset_is_read_from_its_start():
-    assert _places(Keyed(), None, "q") == {}  # type: ignore[arg-type]
+    assert _positions(Keyed(), None, "q") == {}  # type: ignore[arg-type]
 
 
-def test_a_cursor_brings_back_the_place_in_each_dataset():
+def test_a_cursor_brings_back_the_position_in_each_dataset():
     token = cursor.make_token(Keyed.cursor_key, "changes", "q", [["a", 3, 5, "P1"], ["b", 0, 0, ""]])
 
-    assert _places(Keyed(), token, "q") == {"a": Place(3, 5, "P1"), "b": Place()}  # type: ignore[arg-type]
+    assert _positions(Keyed(), token, "q") == {"a": Position(3, 5, "P1"), "b": Position()}  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("place", [[["a", 1]], [1, 2], [["a", 1, 2, "k", "more"]]])
-def test_a_cursor_that_holds_no_places_is_refused(place: list[Any]):
-    token = cursor.make_token(Keyed.cursor_key, "changes", "q", place)
+@pytest.mark.parametrize("position", [[["a", 1]], [1, 2], [["a", 1, 2, "k", "more"]]])
+def test_a_cursor_that_holds_no_positions_is_refused(position: list[Any]):
+    token = cursor.make_token(Keyed.cursor_key, "changes", "q", position)
     with pytest.raises(CursorInvalid):
-        _places(Keyed(), token, "q")  # type: ignore[arg-type]
+        _positions(Keyed(), token, "q")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(("purpose", "bound"), [("records", "q"), ("changes", "another question")])
 def test_a_cursor_of_another_route_or_question_is_refused(purpose: str, bound: str):
     token = cursor.make_token(Keyed.cursor_key, purpose, bound, [["a", 3, 5, "P1"]])
     with pytest.raises(CursorInvalid):
-        _places(Keyed(), token, "q")  # type: ignore[arg-type]
+        _positions(Keyed(), token, "q")  # type: ignore[arg-type]

@@ -18,11 +18,11 @@ def test_an_agency_is_named_by_instance_class_and_id_and_by_gov_where_its_class_
 def test_what_is_asked_is_told_in_pieces_and_no_piece_undoes_another():
     exchange = make_exchange()
     exchange.asks(schemas=["fasilitas_kesehatan"], question={"filter": "kelas = 'B'"})
-    exchange.asks(op="sql", shape="SELECT ?", size=90)
+    exchange.asks(op="sql", structure="SELECT ?", size=90)
     exchange.asks()
 
     assert (exchange.op, exchange.schemas) == ("sql", ("fasilitas_kesehatan",))
-    assert (exchange.shape, exchange.asked_bytes) == ("SELECT ?", 90)
+    assert (exchange.structure, exchange.asked_bytes) == ("SELECT ?", 90)
     assert exchange.question == {"filter": "kelas = 'B'"}
 
 

@@ -22,7 +22,7 @@ SAID: dict[str, Any] = {"status": 200, "size": 5, "commitment": None}
 
 def authorised() -> Exchange:
     exchange = make_exchange()
-    exchange.asks(schemas=["fasilitas_kesehatan"], shape="kelas = ?", question={"filter": "kelas = 'B'"})
+    exchange.asks(schemas=["fasilitas_kesehatan"], structure="kelas = ?", question={"filter": "kelas = 'B'"})
     exchange.authorised(Authority(True, "agreement", "pks-1", "pelayanan_kesehatan", "UU 17/2023"))
     exchange.touches(["dinkes"], [DatasetUse("dinkes-set", 3)])
     return exchange
@@ -179,7 +179,7 @@ async def test_a_log_that_takes_nothing_leaves_the_exchange_open():
 
 async def test_facts_that_are_no_entry_are_closed_bare_and_stand_in_the_detail():
     exchange, log = authorised(), MemoryLog()
-    exchange.asks(shape="nama = 'Siti'")
+    exchange.asks(structure="nama = 'Siti'")
     exchange.tells(path="a.csv")
     with pytest.raises(EntryInvalid) as caught:
         await exchange.close(log, **SAID)
@@ -198,7 +198,7 @@ async def test_facts_that_are_no_entry_are_closed_bare_and_stand_in_the_detail()
 
 async def test_what_a_bare_closing_repeats_of_the_facts_is_bounded():
     exchange, log = make_exchange(), MemoryLog()
-    exchange.asks(shape="x" * 100_000)
+    exchange.asks(structure="x" * 100_000)
     await exchange.close_bare(log, status=500, size=0, commitment=None, fault=EntryInvalid("too long"))
 
     assert len(log.detail()["refused_entry"]["q"]) == 2000

@@ -33,9 +33,9 @@ class ClosedStore:
         yield
 
 
-def noting(store: ClosedStore | None = None, failures: list[int] | None = None) -> Notes:
+def noting(store: ClosedStore | None = None, failures: list[int] | None = None, **options: float) -> Notes:
     told = [] if failures is None else failures
-    return Notes(store or ClosedStore(), 1000, lambda: told.append(1))  # type: ignore[arg-type]
+    return Notes(store or ClosedStore(), 1000, lambda: told.append(1), **options)  # type: ignore[arg-type]
 
 
 def leg(status: str, **members: Any) -> SourceStatus:
@@ -138,15 +138,15 @@ async def test_notes_are_let_go_after_many_tries():
     assert (noted._health, noted._rejected) == ({}, {})
 
 
-async def test_the_store_is_not_asked_again_before_it_is_time(monkeypatch: pytest.MonkeyPatch):
+async def test_the_store_is_not_asked_again_before_it_is_time():
     store = ClosedStore()
-    noted = noting(store)
-    noted.take([leg("ok", as_of=EARLY)])
-    await noted.follow()
+    early, due = noting(store), noting(store, flush_seconds=0.0)
+    for noted in (early, due):
+        noted.take([leg("ok", as_of=EARLY)])
+    await early.follow()
     assert store.asked == 0
-    monkeypatch.setattr(notes, "FLUSH_SECONDS", 0.0)
     with pytest.raises(StoreUnavailable):
-        await noted.follow()
+        await due.follow()
 
     assert store.asked == 1
 

@@ -5,11 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import date
 
-import pytest
-
 from app.access.snapshot import AccessSnapshot
 from app.audit.entry.record import DatasetUse
-from app.gateway import plans
 from app.gateway.exchange import Authority
 from app.gateway.plans import Plan, PlanCache
 from tests.unit.gateway.making import make_exchange, open_dataset
@@ -55,9 +52,8 @@ def test_a_plan_made_anew_replaces_the_one_before():
     assert kept.find(("a",), SNAPSHOT, DATASETS, date(2026, 11, 21)) is later
 
 
-def test_the_oldest_plan_goes_when_too_many_are_kept(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(plans, "PLANS_KEPT", 3)
-    kept = PlanCache()
+def test_the_oldest_plan_goes_when_too_many_are_kept():
+    kept = PlanCache(most=3)
     for mark in "abcd":
         kept.keep((mark,), PLAN)
 
@@ -65,10 +61,10 @@ def test_the_oldest_plan_goes_when_too_many_are_kept(monkeypatch: pytest.MonkeyP
     assert found == ["b", "c", "d"]
 
 
-def test_a_plan_notes_decision_datasets_and_shape_in_the_exchange():
+def test_a_plan_notes_decision_datasets_and_structure_in_the_exchange():
     exchange = make_exchange(op="lookup")
     PLAN.note(exchange)
 
     assert exchange.authority == AUTHORITY
     assert (exchange.providers, exchange.datasets) == (("dinkes",), (DatasetUse("dinkes-set", 1),))
-    assert exchange.shape == "key=?"
+    assert exchange.structure == "key=?"

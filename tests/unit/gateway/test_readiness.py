@@ -9,7 +9,6 @@ import pytest
 from app.errors import StoreUnavailable
 from app.federation.reading.breaker import Guards
 from app.federation.reading.runtime import Runtime
-from app.gateway import readiness
 from app.gateway.readiness import internal_query
 
 pytestmark = pytest.mark.anyio
@@ -32,8 +31,7 @@ async def test_a_sound_process_answers_itself_again_and_again():
 
 @pytest.mark.parametrize("row", [("33.21", "Demak"), ("no code", "Jepara"), ("33.20", None)])
 async def test_a_process_in_which_the_one_record_does_not_come_out_is_not_ready(
-    row: tuple[str | None, ...], monkeypatch: pytest.MonkeyPatch
+    row: tuple[str | None, ...],
 ):
-    monkeypatch.setattr(readiness, "_ROW", row)
     with pytest.raises(StoreUnavailable):
-        await internal_query(Running())  # type: ignore[arg-type]
+        await internal_query(Running(), row)  # type: ignore[arg-type]

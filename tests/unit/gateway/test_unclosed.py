@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from app.errors import LogUnavailable
-from app.gateway import unclosed
 from app.gateway.exchange import Exchange
 from app.gateway.unclosed import Unclosed
 from tests.unit.gateway.making import MemoryLog, make_exchange
@@ -102,9 +101,8 @@ async def test_a_log_that_fails_meanwhile_is_tried_again_later():
     assert log.kinds() == ["intent", "intent", "aborted", "aborted"]
 
 
-async def test_memory_for_what_waits_is_bounded(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(unclosed, "_MOST", 2)
-    log, waiting = WrittenLog(), Unclosed()
+async def test_memory_for_what_waits_is_bounded():
+    log, waiting = WrittenLog(), Unclosed(most=2)
     for _ in range(5):
         waiting.add(await intended(log))
 

@@ -12,7 +12,6 @@ import pytest
 from app.audit.entry.record import Subject
 from app.audit.keys.subjects import subject_tag
 from app.errors import RateLimited
-from app.gateway import verification_limits
 from app.gateway.verification_limits import VerificationLimits
 from app.telemetry import Metrics
 
@@ -105,9 +104,8 @@ async def test_people_whom_the_log_names_and_people_asked_meanwhile_are_counted_
     assert [await passes(counted, log, number) for number in ("1", "2", "3")] == [True, True, False]
 
 
-async def test_what_was_asked_here_and_stands_in_the_log_too_is_not_counted_twice(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(verification_limits, "_LOOK_SECONDS", -1.0)
-    counted, log = limits(requests=3, people=10), AskedLog()
+async def test_what_was_asked_here_and_stands_in_the_log_too_is_not_counted_twice():
+    counted, log = limits(requests=3, people=10, look_seconds=-1.0), AskedLog()
     for _ in range(3):
         assert await passes(counted, log, "1")
         log.rows.append((tag("1"),))
@@ -127,9 +125,8 @@ async def test_the_refusal_says_how_much_may_be_asked_and_when_it_goes_on():
     assert 1 <= (caught.value.retry_after_seconds or 0) <= 86_400
 
 
-async def test_only_so_many_agreements_are_remembered_and_the_quietest_goes_first(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(verification_limits, "_AGREEMENTS", 2)
-    counted, log = limits(requests=1), AskedLog()
+async def test_only_so_many_agreements_are_remembered_and_the_quietest_goes_first():
+    counted, log = limits(requests=1, agreements=2), AskedLog()
     for agreement in ("a", "b"):
         await passes(counted, log, "1", agreement)
     assert not await passes(counted, log, "1", "a")

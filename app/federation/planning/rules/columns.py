@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from app.federation.planning.plan import Scan, Shape
+from app.federation.planning.plan import QueryStructure, Scan
 
 
-def choose_columns(shape: Shape, scan: Scan) -> Scan:
+def choose_columns(structure: QueryStructure, scan: Scan) -> Scan:
     """The fields asked for in the schema's order; a hidden one counts as not granted."""
     grant = scan.ref.grant
     if grant is None:
         return scan
-    asked = shape.fields if shape.fields is not None else tuple(shape.schema.fields)
+    asked = structure.fields if structure.fields is not None else tuple(structure.schema.fields)
     given = grant.fields.difference(name for name, mask in grant.masks.items() if mask == "hide")
     return replace(
         scan,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from app.federation.planning.plan import Scan, Shape
+from app.federation.planning.plan import QueryStructure, Scan
 
 
-def leave_out_denied(_: Shape, scan: Scan) -> Scan:
+def leave_out_denied(_: QueryStructure, scan: Scan) -> Scan:
     """Deny by default."""
     if scan.ref.grant is not None:
         return scan

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from app.federation.planning.plan import Scan, Shape
+from app.federation.planning.plan import QueryStructure, Scan
 
 
-def read_by_key(shape: Shape, scan: Scan) -> Scan:
+def read_by_key(structure: QueryStructure, scan: Scan) -> Scan:
     """The key decides alone."""
-    return replace(scan, order=()) if shape.by_key else scan
+    return replace(scan, order=()) if structure.by_key else scan

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from app.federation.planning.plan import Scan, Shape
+from app.federation.planning.plan import QueryStructure, Scan
 
 
-def order_all(shape: Shape, scan: Scan) -> Scan:
+def order_all(structure: QueryStructure, scan: Scan) -> Scan:
     """One record more than fits tells whether there is another page. A whole answer is read in the source's own order."""
-    if shape.limit is None:
+    if structure.limit is None:
         return scan
-    order = tuple((key.field, key.descending) for key in shape.sort)
-    return replace(scan, order=order, limit=shape.limit + 1)
+    order = tuple((key.field, key.descending) for key in structure.sort)
+    return replace(scan, order=order, limit=structure.limit + 1)

@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 
 from app.errors import FieldForbidden
-from app.federation.planning.plan import Scan, Shape
+from app.federation.planning.plan import QueryStructure, Scan
 
 
-def leave_out_hidden(shape: Shape, scan: Scan) -> Scan:
+def leave_out_hidden(structure: QueryStructure, scan: Scan) -> Scan:
     """Predicates would have to see the masked value, which no source can compare: they are refused."""
     grant = scan.ref.grant
     if grant is None or scan.left_out is not None:
         return scan
-    hidden = sorted(shape.needed - grant.fields) or sorted(shape.needed & set(grant.masks))
+    hidden = sorted(structure.needed - grant.fields) or sorted(structure.needed & set(grant.masks))
     if not hidden:
         return scan
     problem = FieldForbidden(

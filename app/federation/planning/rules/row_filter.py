@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from app.federation.planning.plan import Scan, Shape
+from app.federation.planning.plan import QueryStructure, Scan
 
 
-def put_row_filter(_: Shape, scan: Scan) -> Scan:
+def put_row_filter(_: QueryStructure, scan: Scan) -> Scan:
     """It sees the true values, whatever is masked for the caller."""
     grant = scan.ref.grant
     return scan if grant is None or grant.row_filter is None else replace(scan, row_filter=grant.row_filter)

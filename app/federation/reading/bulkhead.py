@@ -1,6 +1,6 @@
-"""Places at something that many want, shared fairly: by client, and with some kept for who asks for little.
+"""Slots at something that many want, shared fairly: by client, and with some kept for who asks for little.
 
-In memory of one process. Does not live here: what a place is at (a source, the SQL workers, the jobs, the gateway itself).
+In memory of one process. Does not live here: what a slot is at (a source, the SQL workers, the jobs, the gateway itself).
 """
 
 from __future__ import annotations
@@ -14,22 +14,22 @@ from contextlib import asynccontextmanager
 from app.errors import ServerOverloaded
 
 
-class FairPlaces:
-    """A number of places. The next free one goes to the waiting client that holds the fewest; nobody holds all of them.
+class Bulkhead:
+    """A number of slots. The next free one goes to the waiting client that holds the fewest; nobody holds all of them.
 
     `bulk` work (lists, exports, statements) has three quarters of them, so that a look-up finds one beside it.
     """
 
-    def __init__(self, places: int, *, quick_shares: bool = True) -> None:
+    def __init__(self, slots: int, *, quick_shares: bool = True) -> None:
         """`quick_shares`: whether what is no bulk work is held to a share too; at a source look-ups take what is free."""
-        kept = places // 4 if places > 2 else places - 1 if places == 2 else 0
-        self.places = places
-        self.share = places - kept if quick_shares else places
-        """Most places of one client."""
-        self.bulk = places - kept
-        """Most places of all bulk work; of one client one less, where there are several."""
+        kept = slots // 4 if slots > 2 else slots - 1 if slots == 2 else 0
+        self.slots = slots
+        self.share = slots - kept if quick_shares else slots
+        """Most slots of one client."""
+        self.bulk = slots - kept
+        """Most slots of all bulk work; of one client one less, where there are several."""
         self._bulk_share = self.share if quick_shares else max(self.bulk - 1, 1)
-        self._free = places
+        self._free = slots
         self._bulk_free = self.bulk
         self._held: dict[str, int] = {}
         self._held_bulk: dict[str, int] = {}
@@ -37,7 +37,7 @@ class FairPlaces:
 
     @property
     def free(self) -> int:
-        """Places that nobody holds."""
+        """Slots that nobody holds."""
         return self._free
 
     @property
@@ -46,8 +46,8 @@ class FairPlaces:
         return sum(len(line) for line in self._waiting.values())
 
     @asynccontextmanager
-    async def place(self, client: str, *, bulk: bool = False, until: float | None = None) -> AsyncGenerator[None]:
-        """A place while the context lasts. `ServerOverloaded` when there is none until `until` (monotonic seconds)."""
+    async def slot(self, client: str, *, bulk: bool = False, until: float | None = None) -> AsyncGenerator[None]:
+        """A slot while the context lasts. `ServerOverloaded` when there is none until `until` (monotonic seconds)."""
         if not self.enter(client, bulk=bulk):
             await self.wait(client, bulk=bulk, until=until)
         try:
@@ -56,18 +56,18 @@ class FairPlaces:
             self.leave(client, bulk=bulk)
 
     def enter(self, client: str, *, bulk: bool = False) -> bool:
-        """A place at once, without waiting; False when there is none for this client. Ends with `leave`."""
+        """A slot at once, without waiting; False when there is none for this client. Ends with `leave`."""
         if client in self._waiting or not self._may(client, bulk):
             return False
         self._hold(client, bulk)
         return True
 
     def leave(self, client: str, *, bulk: bool = False) -> None:
-        """Gives back a place; the next one that waits gets it."""
+        """Gives back a slot; the next one that waits gets it."""
         self._give(client, bulk)
 
     async def wait(self, client: str, *, bulk: bool = False, until: float | None = None) -> None:
-        """Waits for a place that `enter` did not give. Errors as for `place`; ends with `leave`."""
+        """Waits for a slot that `enter` did not give. Errors as for `slot`; ends with `leave`."""
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(client, deque()).append((turn, bulk))
         try:
@@ -79,7 +79,7 @@ class FairPlaces:
             else:
                 self._forget(client, turn, bulk)
             if isinstance(error, TimeoutError):
-                detail = f"all {self.places} places are taken; nothing was asked: try again in a moment"
+                detail = f"all {self.slots} places are taken; nothing was asked: try again in a moment"
                 raise ServerOverloaded(detail, retry_after_seconds=1) from None
             raise
 
@@ -105,7 +105,7 @@ class FairPlaces:
             pass
 
     def _next(self) -> bool:
-        """Gives one free place to who holds the fewest and has waited longest."""
+        """Gives one free slot to who holds the fewest and has waited longest."""
         for client in sorted(self._waiting, key=lambda one: self._held.get(one, 0)):
             for turn, bulk in self._waiting[client]:
                 if not turn.done() and self._may(client, bulk):

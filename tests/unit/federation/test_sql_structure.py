@@ -1,4 +1,4 @@
-"""The shape of a statement in the log: whatever the caller writes, an entry takes it and no word of the caller stands in it."""
+"""The structure of a statement in the log: whatever the caller writes, an entry takes it and no word of the caller stands in it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from app.audit.entry.members import MEMBERS
 from app.federation.sql.guard import guarded
 from app.federation.sql.regenerate import schemas_of
-from app.federation.sql.shape import MOST_CHARACTERS, shape_of
+from app.federation.sql.structure import MOST_CHARACTERS, statement_structure
 from app.schemas import registry
 
 SCHEMAS = frozenset(schema.name for schema in registry.all_schemas())
@@ -17,9 +17,9 @@ MARK = "Zqx"
 """Stands in every literal and every name that the caller makes up."""
 
 
-def shape(sql: str) -> str:
+def structure(sql: str) -> str:
     tree = guarded(sql, SCHEMAS)
-    return shape_of(tree, {name: registry.get(name) for name in schemas_of(tree)})
+    return statement_structure(tree, {name: registry.get(name) for name in schemas_of(tree)})
 
 
 @pytest.mark.parametrize(
@@ -44,11 +44,11 @@ def shape(sql: str) -> str:
     ],
 )  # fmt: skip
 def test_values_and_made_up_names_are_replaced(sql: str, expected: str) -> None:
-    assert shape(sql) == expected
+    assert structure(sql) == expected
 
 
-def test_a_long_shape_is_cut() -> None:
-    found = shape("SELECT " + ", ".join(f"kode AS k{number}" for number in range(400)) + " FROM wilayah")
+def test_a_long_structure_is_cut() -> None:
+    found = structure("SELECT " + ", ".join(f"kode AS k{number}" for number in range(400)) + " FROM wilayah")
 
     assert found.startswith("SELECT kode AS c1, kode AS c2")
     assert found.endswith("characters, whole in the detail)")
@@ -106,8 +106,8 @@ def statements(draw: st.DrawFn) -> str:
 
 @settings(max_examples=400, deadline=None)
 @given(statements())
-def test_an_entry_takes_the_shape_of_every_statement(sql: str) -> None:
-    found = shape(sql)
+def test_an_entry_takes_the_structure_of_every_statement(sql: str) -> None:
+    found = structure(sql)
 
     assert MEMBERS["q"](found), found
     assert len(found) <= MOST_CHARACTERS + 60

@@ -1,4 +1,4 @@
-"""Places shared by clients: the one that holds fewest is next, nobody holds all, look-ups find one beside bulk work."""
+"""Slots shared by clients: the one that holds fewest is next, nobody holds all, look-ups find one beside bulk work."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ import time
 import pytest
 
 from app.errors import ServerOverloaded
-from app.federation.reading.shares import FairPlaces
+from app.federation.reading.bulkhead import Bulkhead
 
 
-@pytest.mark.parametrize(("places", "share"), [(1, 1), (2, 1), (3, 3), (4, 3), (8, 6), (1000, 750)])
-def test_one_client_never_holds_all(places: int, share: int) -> None:
-    shared = FairPlaces(places)
-    got = [shared.enter("a") for _ in range(places + 1)]
-    assert (got.count(True), shared.share, shared.free) == (share, share, places - share)
-    if places > share:
+@pytest.mark.parametrize(("slots", "share"), [(1, 1), (2, 1), (3, 3), (4, 3), (8, 6), (1000, 750)])
+def test_one_client_never_holds_all(slots: int, share: int) -> None:
+    shared = Bulkhead(slots)
+    got = [shared.enter("a") for _ in range(slots + 1)]
+    assert (got.count(True), shared.share, shared.free) == (share, share, slots - share)
+    if slots > share:
         assert shared.enter("b")
 
 
 def test_at_a_source_look_ups_take_what_is_free_and_lists_leave_some() -> None:
-    shared = FairPlaces(8, quick_shares=False)
+    shared = Bulkhead(8, quick_shares=False)
     assert [shared.enter("a", bulk=True) for _ in range(6)].count(True) == 5
     assert [shared.enter("b", bulk=True) for _ in range(2)].count(True) == 1
     assert [shared.enter("a") for _ in range(3)].count(True) == 2
@@ -30,11 +30,11 @@ def test_at_a_source_look_ups_take_what_is_free_and_lists_leave_some() -> None:
 
 
 @pytest.mark.anyio
-async def test_the_next_place_goes_to_who_holds_the_fewest() -> None:
-    shared, order = FairPlaces(2), list[str]()
+async def test_the_next_slot_goes_to_who_holds_the_fewest() -> None:
+    shared, order = Bulkhead(2), list[str]()
 
     async def work(client: str) -> None:
-        async with shared.place(client):
+        async with shared.slot(client):
             order.append(client)
             await asyncio.sleep(0.01)
 
@@ -49,8 +49,8 @@ async def test_the_next_place_goes_to_who_holds_the_fewest() -> None:
 
 
 @pytest.mark.anyio
-async def test_bulk_work_leaves_places_for_look_ups() -> None:
-    shared = FairPlaces(4)
+async def test_bulk_work_leaves_slots_for_look_ups() -> None:
+    shared = Bulkhead(4)
     assert [shared.enter(client, bulk=True) for client in ("a", "b", "c", "d")] == [True, True, True, False]
     assert shared.enter("d")
     with pytest.raises(ServerOverloaded):
@@ -65,12 +65,12 @@ async def test_bulk_work_leaves_places_for_look_ups() -> None:
 
 @pytest.mark.anyio
 async def test_whoever_leaves_while_waiting_loses_nothing_of_others() -> None:
-    shared = FairPlaces(1)
+    shared = Bulkhead(1)
     assert shared.enter("a")
     waiting = [asyncio.create_task(shared.wait(client)) for client in ("b", "c")]
     await asyncio.sleep(0)
     waiting[0].cancel()
-    shared.leave("a")  # the place may have been given to the one that leaves just now
+    shared.leave("a")  # the slot may have been given to the one that leaves just now
     await asyncio.wait_for(waiting[1], 1)
     shared.leave("c")
     assert (shared.free, shared.waiting) == (1, 0)

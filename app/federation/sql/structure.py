@@ -1,4 +1,4 @@
-"""The shape of a statement for the log: made from the parsed tree, with `?` for every value and neutral names for the caller's.
+"""The structure of a statement for the log: made from the parsed tree, with `?` for every value and neutral names for the caller's.
 
 What stays are words of the grammar, functions of the list, schemas and their fields. Nothing that the caller made up gets
 in, however it is written: aliases, names of WITH queries and unknown columns become a1, a2 (tables) and c1, c2 (columns).
@@ -19,8 +19,8 @@ SOURCE_COLUMNS: Final = ("_agency", "_dataset")
 _VALUES = (exp.Literal, exp.Boolean, exp.Var, exp.DataTypeParam, exp.Parameter, exp.Placeholder)
 
 
-def shape_of(tree: exp.Query, schemas: Mapping[str, SchemaDef]) -> str:
-    """The statement's shape, cut at `MOST_CHARACTERS`: the whole statement stands in the entry's detail."""
+def statement_structure(tree: exp.Query, schemas: Mapping[str, SchemaDef]) -> str:
+    """The statement's structure, cut at `MOST_CHARACTERS`: the whole statement stands in the entry's detail."""
     copy = tree.copy()
     names = _Names(schemas)
     for node in list(copy.dfs()):
@@ -43,7 +43,7 @@ def _call(name: str, node: exp.Expr) -> exp.Anonymous:
 
 
 class _Names:
-    """Which name of the statement stands under which name in its shape."""
+    """Which name of the statement stands under which name in its structure."""
 
     def __init__(self, schemas: Mapping[str, SchemaDef]) -> None:
         self._tables = {name: name for name in schemas}
@@ -51,10 +51,10 @@ class _Names:
         self._made = {"a": 0, "c": 0}
 
     def of(self, node: exp.Identifier) -> str:
-        """The name in the shape; the same one for the same name."""
-        parent, place = node.parent, node.arg_key
-        table = isinstance(parent, exp.Table | exp.TableAlias) and place == "this"
-        table = table or (isinstance(parent, exp.Column | exp.Star) and place == "table")
+        """The name in the structure; the same one for the same name."""
+        parent, role = node.parent, node.arg_key
+        table = isinstance(parent, exp.Table | exp.TableAlias) and role == "this"
+        table = table or (isinstance(parent, exp.Column | exp.Star) and role == "table")
         known, letter = (self._tables, "a") if table else (self._columns, "c")
         name = node.name.lower()
         if name not in known:
@@ -63,8 +63,8 @@ class _Names:
         return known[name]
 
 
-def _short(shape: str) -> str:
+def _short(structure: str) -> str:
     """An entry holds little; the whole statement stands in the detail."""
-    if len(shape) <= MOST_CHARACTERS:
-        return shape
-    return f"{shape[:MOST_CHARACTERS]} ... ({len(shape)} characters, whole in the detail)"
+    if len(structure) <= MOST_CHARACTERS:
+        return structure
+    return f"{structure[:MOST_CHARACTERS]} ... ({len(structure)} characters, whole in the detail)"
