@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.catalog import tables
 from app.database import storable, upsert
-from app.datasets.dataset import Reject
+from app.datasets.records import Reject
 
 
 @dataclass(frozen=True, slots=True)

@@ -184,9 +184,10 @@ class Selection:
         return self._cut
 
     @property
-    def found(self) -> int:
-        """How many wanted records are held."""
-        return len(self._records)
+    def beyond(self) -> bool:
+        """Whether more wanted records than the limit were met."""
+        limit = self._request.limit
+        return self._cut or (limit is not None and len(self._records) > limit)
 
     async def take(self, mapping: CompiledMapping, batch: RawBatch) -> None:
         """Goes through a batch."""

@@ -21,10 +21,10 @@ from app.catalog import agencies, connectors, reports
 from app.catalog.connectors import ConnectorRecord, PutOutcome, Revision, Submission
 from app.conditions import Precondition
 from app.connectors.contract import CheckStep, Connector, Discovery
-from app.datasets.dataset import PreviewRow
 from app.datasets.manifest import Manifest, canonical_manifest, load_manifest, manifest_digest, parse_manifest
 from app.datasets.mapping import compile_mapping
 from app.datasets.mapping.skeleton import suggest_skeleton
+from app.datasets.records import PreviewRow
 from app.datasets.trial import Trial
 from app.errors import (
     FieldError,

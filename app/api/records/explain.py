@@ -105,7 +105,7 @@ def _names(body: dict[str, Any], name: str) -> tuple[str, ...] | None:
 def _document(found: Explained, caller: Principal) -> dict[str, Any]:
     scan, shown, problem = found.scan, found.outline, found.problem
     steward = caller.role == "admin" or (caller.role == "steward" and caller.agency == scan.ref.agency)
-    hidden = found.own_text and not steward
+    hidden = shown is not None and shown.own_text and not steward
     why = [*scan.why, *(shown.why if shown is not None else ())]
     if hidden:
         why.append(f"the text stands on a SELECT of {scan.ref.agency}, which its stewards see")

@@ -18,7 +18,7 @@ from app.audit.entry.record import DatasetUse
 from app.catalog import connectors, quarantine, reports
 from app.catalog.connectors import ConnectorRecord, Revision
 from app.conditions import tag_of_bytes
-from app.datasets.dataset import PreviewRow
+from app.datasets.records import PreviewRow
 from app.errors import LimitOutOfRange, ManifestInvalid, UnsupportedMediaType
 from app.gateway import connectors as work
 from app.gateway.exchange import ReadOutcome

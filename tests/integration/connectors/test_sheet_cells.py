@@ -14,7 +14,7 @@ import xlsxwriter
 
 from app.connectors.cells import ErrorCell, LongNumber, Percent
 from app.connectors.requests import ScanRequest
-from app.datasets.dataset import ReadResult
+from app.datasets.records import ReadResult
 from app.errors import SourceFormatError, SourceMissing
 from tests.support import workbooks
 from tests.support.reading import dataset, read

@@ -17,7 +17,7 @@ from app.federation.reading.masks import Cut, mask_fault
 from app.federation.writers import write_json
 from app.filters.tree import Compare, Literal, Property
 from app.schemas import registry
-from tests.support.memory import FACILITIES, MemorySource, ref_of
+from tests.support.memory import FACILITIES, MemoryDataset, ref_of
 
 PEOPLE = registry.get("penduduk_verifikasi")
 ALL = {"nama": "last4", "kode_wilayah": "region-only", "alamat": "hash", "email_kontak": "hide"}
@@ -88,8 +88,8 @@ def test_mask_must_fit_its_field(field: str, mask: str, *, fits: bool) -> None:
 
 
 @pytest.fixture
-def source() -> MemorySource:
-    return MemorySource(
+def source() -> MemoryDataset:
+    return MemoryDataset(
         [
             {
                 "kode_faskes": "P1",
@@ -103,7 +103,7 @@ def source() -> MemorySource:
 
 
 @pytest.mark.anyio
-async def test_no_format_shows_a_true_value(source: MemorySource) -> None:
+async def test_no_format_shows_a_true_value(source: MemoryDataset) -> None:
     runtime = Runtime(Guards(2, 60.0, 2), mask_key=b"k" * 32)
     for query in (Query(FACILITIES), Query(FACILITIES, key="P1")):
         answer = await execute(query, [ref_of("dinkes", source, masks=ALL, agreement="pks-1")], runtime)
@@ -119,7 +119,9 @@ async def test_no_format_shows_a_true_value(source: MemorySource) -> None:
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("field", ["nama", "alamat", "email_kontak"])
-async def test_filter_and_sort_on_masked_fields_are_refused_before_the_source(source: MemorySource, field: str) -> None:
+async def test_filter_and_sort_on_masked_fields_are_refused_before_the_source(
+    source: MemoryDataset, field: str
+) -> None:
     wanted = Compare("=", Property(field), Literal("Puskesmas Rahasia"))
     for query in (Query(FACILITIES, filter=wanted), Query(FACILITIES, sort=(SortKey(field),))):
         with pytest.raises(FieldForbidden):
@@ -128,7 +130,7 @@ async def test_filter_and_sort_on_masked_fields_are_refused_before_the_source(so
 
 
 @pytest.mark.anyio
-async def test_row_filter_sees_the_true_value(source: MemorySource) -> None:
+async def test_row_filter_sees_the_true_value(source: MemoryDataset) -> None:
     only = Compare("=", Property("nama"), Literal("Puskesmas Rahasia"))
     answer = await execute(
         Query(FACILITIES), [ref_of("dinkes", source, masks=ALL, row_filter=only)], Runtime(Guards(2, 60.0, 2))
@@ -138,7 +140,7 @@ async def test_row_filter_sees_the_true_value(source: MemorySource) -> None:
 
 
 @pytest.mark.anyio
-async def test_masked_key_gives_nothing(source: MemorySource) -> None:
+async def test_masked_key_gives_nothing(source: MemoryDataset) -> None:
     with pytest.raises(FieldForbidden):
         await execute(
             Query(FACILITIES), [ref_of("dinkes", source, masks={"kode_faskes": "hash"})], Runtime(Guards(2, 60.0, 2))
@@ -147,7 +149,7 @@ async def test_masked_key_gives_nothing(source: MemorySource) -> None:
 
 
 @pytest.mark.anyio
-async def test_what_goes_into_exports_sql_and_matches_is_masked_before(source: MemorySource) -> None:
+async def test_what_goes_into_exports_sql_and_matches_is_masked_before(source: MemoryDataset) -> None:
     runtime = Runtime(Guards(2, 60.0, 2), mask_key=b"k" * 32)
     read = BulkRead(Query(FACILITIES), [ref_of("dinkes", source, masks=ALL, agreement="pks-1")], runtime)
     rows = [row async for part in read.parts() for row in part.batch.to_pylist()]
@@ -161,7 +163,7 @@ async def test_what_goes_into_exports_sql_and_matches_is_masked_before(source: M
 
 @pytest.mark.anyio
 async def test_a_masked_field_cannot_be_filtered_by_in_bulk_and_a_masked_key_gives_nothing(
-    source: MemorySource,
+    source: MemoryDataset,
 ) -> None:
     runtime = Runtime(Guards(2, 60.0, 2), mask_key=b"k" * 32)
     asked = Query(FACILITIES, filter=Compare("=", Property("nama"), Literal("x")))
