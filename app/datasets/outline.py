@@ -70,7 +70,7 @@ def _parts(source: MappedSource, wanted: Filter) -> Iterator[Part]:
         computed = sorted(properties(part) - mapping.renames.keys())
         if can.filter_exactness == "none":
             note = "the source cannot filter"
-        elif mapping.shape.unpivot is not None:
+        elif mapping.preparation.unpivot is not None:
             note = "the source's columns become rows here"
         elif computed:
             note = f"{', '.join(computed)} is made by the mapping, not a column of the source"
