@@ -73,7 +73,7 @@ def test_freshness_names_a_mapped_field_of_the_schema() -> None:
         (REST, {"auth": {"kind": "oauth2", "client_id": "a", "client_secret": KEY, "token_url": "nix"}}, "/source/auth/token_url"),
     ],
 )  # fmt: skip
-def test_a_malformed_option_is_refused_at_its_place(
+def test_a_malformed_option_is_refused_at_its_pointer(
     source: dict[str, Any], option: dict[str, Any], pointer: str
 ) -> None:
     assert list(faults({**source, **option})) == [pointer]

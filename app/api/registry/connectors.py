@@ -343,7 +343,7 @@ async def read_quarantine(connector: str, request: Request) -> Response:
         page = await quarantine.read_quarantine(connection, connector, limit=limit, after=after)
     under_way.answered(ReadOutcome(len(page.items)))
     document = {
-        "items": [_with_place(item) for item in page.items],
+        "items": [_as_sent(item) for item in page.items],
         "next_after": page.next_after,
         "rejected_rows": page.rejected_rows,
         "revision": page.revision,
@@ -434,7 +434,7 @@ def _revision(revision: Revision) -> dict[str, Any]:
     return shown
 
 
-def _with_place(found: QuarantinedRecord | Reject) -> dict[str, Any]:
+def _as_sent(found: QuarantinedRecord | Reject) -> dict[str, Any]:
     """As the document has it: its word for where a record stands at the source is `place`."""
     return {"place" if name == "location" else name: value for name, value in asdict(found).items()}
 
@@ -444,6 +444,6 @@ def _preview(row: PreviewRow) -> dict[str, Any]:
         "place": row.location,
         "raw": row.raw,
         "mapped": row.mapped,
-        "rejects": [_with_place(reject) for reject in row.rejects],
+        "rejects": [_as_sent(reject) for reject in row.rejects],
         "warnings": [{"field": found.field, "code": found.code, "detail": found.detail_en} for found in row.warnings],
     }

@@ -85,7 +85,7 @@ class LostPath(Answer):
     """A path of the mapping that no record has."""
 
     pointer: Pointer
-    path: Location
+    path: Annotated[str, Field(max_length=4000)]
 
 
 class TriedMapping(Answer):
