@@ -159,8 +159,8 @@ def _describe_path(operation: dict[str, Any]) -> None:
     for parameter in operation.get("parameters", ()):
         if parameter["in"] == "path" and "description" not in parameter and parameter["name"] in _PATH_PARAMETERS:
             text, most, example = _PATH_PARAMETERS[parameter["name"]]
-            shape = {"type": "string", "minLength": 1, "maxLength": most}
-            parameter |= {"description": text, "schema": shape, "example": example}
+            json_schema = {"type": "string", "minLength": 1, "maxLength": most}
+            parameter |= {"description": text, "schema": json_schema, "example": example}
 
 
 def _tag(rule: Rule | None, method: str) -> tuple[str, ...]:

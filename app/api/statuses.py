@@ -34,7 +34,7 @@ TEXTS: Final = {
 _EVERY: Final = ("400", "431", "500")
 """Headers stand there twice or are too large; a fault of the gateway's own."""
 _WAITING: Final = ("503", "504")
-"""No place among those that are served at once, the store or the log is away, the time is over."""
+"""No slot among those that are served at once, the store or the log is away, the time is over."""
 _GOVERNED: Final = ("401", "422", "429")
 """A token, known parameters, a rate."""
 _PROBES: Final = frozenset({"discover", "preview"})

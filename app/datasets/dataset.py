@@ -1,4 +1,4 @@
-"""One agency's dataset as records of a shared schema: scan, shape, map, validate, residual filter, order.
+"""One agency's dataset as records of a shared schema: scan, prepare, map, validate, residual filter, order.
 
 Sits on a connector and a compiled mapping; knows nothing of callers, grants or other agencies.
 """

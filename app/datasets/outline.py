@@ -94,7 +94,7 @@ def _parts(manifest: Manifest, mapping: CompiledMapping, connector: Connector, w
         computed = sorted(properties(part) - mapping.renames.keys())
         if can.filter_exactness == "none":
             note = "the source cannot filter"
-        elif mapping.shape.unpivot is not None:
+        elif mapping.preparation.unpivot is not None:
             note = "the source's columns become rows here"
         elif computed:
             note = f"{', '.join(computed)} is made by the mapping, not a column of the source"

@@ -167,7 +167,7 @@ def _verdict(trial: Trial, accepted: float | None, asked_above: float) -> Mappin
 
 def _most_frequent(trial: Trial) -> str:
     worst = max(trial.rejects.values(), key=lambda found: found.records)
-    location = f" at {worst.places[0]}" if worst.places else ""
+    location = f" at {worst.locations[0]}" if worst.locations else ""
     return f"Most often {worst.field or 'the row'}: {worst.rule} ({worst.records} records, first{location}: {worst.detail})."
 
 

@@ -40,8 +40,8 @@ CASES: dict[str, tuple[RawQuery, list[Grant | None]]] = {
 def planned(raw: RawQuery, grants: list[Grant | None]) -> str:
     query, source, lines = bind(FACILITIES, raw), MemoryDataset(), []
     refs = [
-        DatasetRef(f"opd-{place}", f"set-{place}", 1, source, grant, None if grant else AgreementMissing("none"))
-        for place, grant in enumerate(grants)
+        DatasetRef(f"opd-{index}", f"set-{index}", 1, source, grant, None if grant else AgreementMissing("none"))
+        for index, grant in enumerate(grants)
     ]
     for scan in Planner().plan(query, refs):
         lines.append(f"{scan.ref.agency}: {scan.left_out or 'asked'}")

@@ -197,7 +197,7 @@ class GroupWriter:
         """Intents that were refused may be stored all the same, when the answer to their commit was lost: they are open."""
         if not self._doubtful:
             return
-        marks = ", ".join(f"${place}" for place in range(1, len(self._doubtful) + 1))
+        marks = ", ".join(f"${number}" for number in range(1, len(self._doubtful) + 1))
         rows = await self._store.fetch(f"SELECT xid, idx FROM log_entry WHERE id IN ({marks})", *self._doubtful)
         found = {**self._open_intents, **{str(xid): int(idx) for xid, idx in rows}}
         self._open_intents = dict(sorted(found.items(), key=lambda item: item[1]))
@@ -211,7 +211,7 @@ class GroupWriter:
         kinds = ", ".join(f"'{kind}'" for kind in sorted(CLOSERS))
         for start in range(0, len(listed), _LOOK_UP_INTENTS):
             part = listed[start : start + _LOOK_UP_INTENTS]
-            marks = ", ".join(f"${place}" for place in range(1, len(part) + 1))
+            marks = ", ".join(f"${number}" for number in range(1, len(part) + 1))
             statement = f"SELECT xid FROM log_entry WHERE xid IN ({marks}) AND kind IN ({kinds})"
             for (xid,) in await self._store.fetch(statement, *part):
                 self._open_intents.pop(str(xid), None)

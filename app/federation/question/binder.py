@@ -187,7 +187,7 @@ def _written(schema: SchemaDef, raw: RawQuery) -> Filter | None:
     if raw.filter is None:
         return None
     tree = parse(raw.filter)
-    for name in sorted(properties(tree) - set(schema.places)):
+    for name in sorted(properties(tree) - set(schema.coordinates)):
         if name not in schema.fields:
             raise unknown_field(schema, name, "filter")
     return typed(schema, tree)

@@ -123,12 +123,12 @@ class BulkRead:
         if not await admitted(breaker, ref):
             status.status, status.problem = "open_circuit", breaker.refusal()
             return
-        deadline, placed, began = self._runtime.deadline, False, time.monotonic()
+        deadline, entered, began = self._runtime.deadline, False, time.monotonic()
         bulkhead, client = self._runtime.guards.bulkhead(ref.dataset), self._runtime.client
         try:
             if not bulkhead.enter(client, bulk=True):
                 await wait_for_slot(bulkhead, client, ref.agency, deadline, bulk=True)
-            placed, began = True, time.monotonic()
+            entered, began = True, time.monotonic()
             async with aclosing(ref.source.stream(self._request(ref))) as read:
                 async for result in read:
                     part = await self._part(ref, status, result)
@@ -153,7 +153,7 @@ class BulkRead:
         else:
             breaker.succeed()
         finally:
-            if placed:
+            if entered:
                 bulkhead.leave(client, bulk=True)
         status.elapsed_ms = round((time.perf_counter() - started) * 1000, 1)
 

@@ -152,7 +152,7 @@ def test_too_many_groups_are_refused_not_cut() -> None:
         (None, [{"function": "count"}], 3, "/having"),
     ],
 )
-def test_fault_is_told_with_its_place(group_by: Any, measures: Any, having: Any, pointer: str) -> None:
+def test_fault_is_told_with_its_pointer(group_by: Any, measures: Any, having: Any, pointer: str) -> None:
     with pytest.raises(ValidationFailed) as caught:
         bind_aggregation(FACILITIES, group_by, measures, having)
     assert caught.value.errors[0].pointer == pointer
