@@ -113,14 +113,6 @@ def purpose_in_body(request: Request) -> None:
         purpose_given(exchange(request), purpose)
 
 
-def purpose_faults(document: dict[str, Any]) -> list[FieldError]:
-    """What keeps the member `purpose` of a body from being one."""
-    purpose = document.get("purpose")
-    if purpose is None or (isinstance(purpose, str) and len(purpose) <= _PURPOSE_CHARACTERS):
-        return []
-    return [FieldError("/purpose", "type", f"a text of at most {_PURPOSE_CHARACTERS} characters")]
-
-
 def purpose_given(under_way: Exchange, purpose: str) -> None:
     """A purpose that stands in the body counts where no header names one."""
     if under_way.assertions.purpose is None:
