@@ -15,6 +15,7 @@ Agencies = Annotated[list[Id], Field(max_length=100, description="Only these age
 Purpose = Annotated[str, Field(max_length=64, description="Instead of Simpul-Purpose")]
 SortKey = Annotated[str, Field(max_length=101)]
 Rows = Annotated[int, Field(ge=1, le=1000)]
+"""Never with a default: a client that sends it would ask for a page where it wants the whole answer, or an aggregate."""
 
 
 class SearchBody(Wire):
@@ -23,7 +24,10 @@ class SearchBody(Wire):
     filter: Condition = None
     fields: list[Name] | None = Field(default=None, max_length=200)
     sort: list[SortKey] | None = Field(default=None, max_length=20)
-    limit: Rows = 100
+    limit: Rows | None = Field(
+        default=None,
+        description="Records on the page, 100 when absent; without it only JSON is paged, all other formats hold the whole answer",
+    )
     cursor: Annotated[str, Field(max_length=8192, pattern="^[A-Za-z0-9_-]+$")] | None = None
     agencies: Agencies | None = None
     view: Literal["records", "merged"] = "records"
@@ -58,7 +62,7 @@ class ExplainBody(Wire):
     filter: Condition = None
     fields: list[Name] | None = Field(default=None, max_length=200)
     sort: list[SortKey] | None = Field(default=None, max_length=20)
-    limit: Rows = 100
+    limit: Rows | None = Field(default=None, description="Records on the page, 100 when absent; an aggregate has none")
     agencies: Agencies | None = None
     group_by: list[Name] | None = Field(default=None, max_length=10)
     aggregates: list[Measure] | None = Field(default=None, max_length=50)
