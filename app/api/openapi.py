@@ -16,7 +16,7 @@ from app.api.layer.problems import PROBLEMS
 from app.api.layer.resource import Resource, Rule
 from app.api.layer.wire import documents
 from app.api.records.examples import record_components
-from app.api.statuses import TEXTS, problems_of
+from app.api.statuses import TEXTS, asks_for_token, problems_of
 from app.schemas.registry import all_schemas
 
 VERSION = "1.0.0"
@@ -175,9 +175,9 @@ def _complete_operation(rule: Rule | None, path: str, method: str, operation: di
         responses.pop("422")
     _describe_path(operation)
     headers = ["API-Version", "Content-Encoding", *_tag(rule, method)]
-    if rule is None:
+    if not asks_for_token(rule, path):
         operation["security"] = []
-    else:
+    if rule is not None:
         headers += ["RateLimit", "RateLimit-Policy"]
         if rule.recording != "none":
             headers += ["Exchange-Id", "Content-Digest", "Link"]

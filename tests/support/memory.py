@@ -12,7 +12,7 @@ from typing import Any
 from app.datasets.keeping import KeptTable
 from app.datasets.outline import Outline, Part
 from app.datasets.records import MappedRecord, ReadRequest, ReadResult, RecordWarning, Reject
-from app.datasets.selection import place_function
+from app.datasets.selection import position_function
 from app.errors import SourceTimeout
 from app.federation.question.query import DatasetRef, Grant
 from app.filters.tree import Compare, Literal, Property, all_of, conjuncts
@@ -57,11 +57,11 @@ class MemoryDataset:
     def offer(self, **values: Any) -> None:
         """Adds a record, or counts a reject where it is none or a record of its key is held."""
         model, failures = validate_row(self.schema, values)
-        place = f"row {len(self.held) + len(self.rejects) + 1}"
+        location = f"row {len(self.held) + len(self.rejects) + 1}"
         if model is None:
-            self.rejects.append([Reject(place, fault.field, fault.rule, fault.detail) for fault in failures])
+            self.rejects.append([Reject(location, fault.field, fault.rule, fault.detail) for fault in failures])
         elif self.schema.key_of(model.__dict__) in self.held:
-            self.rejects.append([Reject(place, self.schema.meta.key[0], "duplicate_key", "the first one stands")])
+            self.rejects.append([Reject(location, self.schema.meta.key[0], "duplicate_key", "the first one stands")])
         else:
             self.put(**values)
 
@@ -85,7 +85,7 @@ class MemoryDataset:
         if request.key is not None:
             parts = self.schema.key_values(request.key)
             wanted = all_of(*[Compare("=", Property(name), Literal(value)) for name, value in parts.items()], wanted)
-        records = sorted(self.held.values(), key=place_function(self.schema, ()))
+        records = sorted(self.held.values(), key=position_function(self.schema, ()))
         rejects = [fault for faults in self.rejects for fault in faults]
         by_rule = Counter((fault.field, fault.rule) for fault in rejects)
         whole = ReadResult(records, len(self.rejects), rejects, (), datetime.now(UTC), by_rule=by_rule)

@@ -186,12 +186,12 @@ def format_parameters(*, on_a_map: bool) -> list[dict[str, Any]]:
 
 def paging_parameters() -> list[dict[str, Any]]:
     """`limit` and `cursor`."""
-    limit = {"type": "integer", "format": "int32", "minimum": 1, "maximum": 1000, "default": 100}
+    limit = {"type": "integer", "format": "int32", "minimum": 1, "maximum": 1000}
     cursor = {"type": "string", "maxLength": 8192, "pattern": "^[A-Za-z0-9_-]+$"}
     return [
         _parameter(
             "limit",
-            "Records on the page; without it only JSON is paged, all other formats hold the whole answer",
+            "Records on the page, 100 when absent; without it only JSON is paged, all other formats hold the whole answer",
             limit,
             10,
         ),

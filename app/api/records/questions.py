@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, TypeVar, get_args
 from fastapi import Request
 from pydantic import BaseModel, ValidationError
 
-from app.api.layer.bodies import places
+from app.api.layer.bodies import field_errors
 from app.api.layer.dependencies import services
 from app.api.records.wire import Measure
 from app.errors import CursorInvalid, FieldError, FilterMalformed, RequestError, ValidationFailed
@@ -81,29 +81,29 @@ def raw_measures(given: Sequence[Measure]) -> list[RawMeasure]:
 
 def _refusal(error: ValidationError, model: type[BaseModel], document: Any, most_rows: int) -> RequestError:
     known = sorted(field.alias or name for name, field in model.model_fields.items())
-    refusals = [_of_place(place, known, most_rows) for place in places(error, document)]
+    refusals = [_refused(fault, known, most_rows) for fault in field_errors(error, document)]
     found = list(dict.fromkeys(fault for one in refusals for fault in one.errors))
     if len(found) == 1:
         return refusals[0]
     return ValidationFailed("the question does not fit", errors=found)
 
 
-def _of_place(place: FieldError, known: Sequence[str], most_rows: int) -> RequestError:
+def _refused(fault: FieldError, known: Sequence[str], most_rows: int) -> RequestError:
     """The error of one finding of Pydantic. Of a list the whole is named, of a measure the member."""
-    member, *inner = place.pointer.split("/")[1:] or [""]
+    member, *inner = fault.pointer.split("/")[1:] or [""]
     if member == "limit":
         return limit_refused(most_rows)
-    if place.pointer == "":
+    if fault.pointer == "":
         return _failed("", _Rule("type", "object"))
     if member not in known:
-        return _failed(place.pointer, _Rule("unknown", f"known: {', '.join(known)}"))
+        return _failed(fault.pointer, _Rule("unknown", f"known: {', '.join(known)}"))
     if member == "aggregates" and inner:
         part = inner[1] if len(inner) > 1 else ""
         rule = _IN_A_MEASURE.get(part, _MEASURE)
         return _failed(f"/aggregates/{inner[0]}" + (f"/{part}" if part in _IN_A_MEASURE else ""), rule)
     if member in _RULES:
         return wrong(member)
-    return _failed(place.pointer, _Rule(place.code, place.detail))
+    return _failed(fault.pointer, _Rule(fault.code, fault.detail))
 
 
 def _failed(pointer: str, rule: _Rule) -> ValidationFailed:

@@ -11,7 +11,7 @@ from app.api.layer.answers import Answer, Complete, Cursor, Free, Id, Meta, Mome
 from app.api.layer.wire import Wire
 from app.federation.question.aggregate_binder import MOST_GROUP_FIELDS, MOST_MEASURES
 from app.federation.question.aggregation import Function
-from app.federation.question.binder import DEFAULT_ROWS, MOST_NAMES, MOST_ROWS
+from app.federation.question.binder import MOST_NAMES, MOST_ROWS
 
 # Bounds that parameters have too are told here (`_told`) and held by the binder, with one code and text for both.
 
@@ -31,6 +31,7 @@ Agencies = Annotated[
     Field(description="Only these agencies", json_schema_extra={"maxItems": MOST_NAMES["agencies"]}),
 ]
 Rows = Annotated[StrictInt, _told(minimum=1, maximum=MOST_ROWS)] | SkipJsonSchema[None]
+"""Never with a default: a client that sends it would ask for a page where it wants the whole answer, or an aggregate."""
 Position = Annotated[str, _told(maxLength=8192, pattern="^[A-Za-z0-9_-]+$")]
 Purpose = Annotated[str, Field(max_length=64, description="Instead of Simpul-Purpose")]
 Groups = Annotated[list[FieldName], Field(max_length=MOST_GROUP_FIELDS)]
@@ -42,7 +43,10 @@ class SearchBody(Wire):
     filter: Condition = None
     fields: Fields | None = None
     sort: SortKeys | None = None
-    limit: Rows = Field(default=None, json_schema_extra={"default": DEFAULT_ROWS})
+    limit: Rows = Field(
+        default=None,
+        description="Records on the page, 100 when absent; without it only JSON is paged, all other formats hold the whole answer",
+    )
     cursor: Position | None = None
     agencies: Agencies | None = None
     view: Literal["records", "merged"] = "records"
@@ -77,7 +81,7 @@ class ExplainBody(Wire):
     filter: Condition = None
     fields: Fields | None = None
     sort: SortKeys | None = None
-    limit: Rows = Field(default=None, json_schema_extra={"default": DEFAULT_ROWS})
+    limit: Rows = Field(default=None, description="Records on the page, 100 when absent; an aggregate has none")
     agencies: Agencies | None = None
     group_by: Groups | None = None
     aggregates: list[Measure] | None = Field(default=None, max_length=MOST_MEASURES)
