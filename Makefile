@@ -59,7 +59,7 @@ test-all: setup servers ## every test
 check: setup ## style, types, floors, sizes, documentation
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
-	$(BIN)/mypy --strict app
+	$(BIN)/mypy --strict app tests/support/memory.py tests/contract/datasets
 	$(BIN)/lint-imports --no-logo
 	$(PYTEST) -q -p no:randomly tests/architecture
 

@@ -13,7 +13,7 @@ from typing import ClassVar
 
 @dataclass(frozen=True, slots=True)
 class FieldError:
-    """One place that is wrong: a JSON pointer (or `file:line`), a rule code and what to do."""
+    """One fault: a JSON pointer (or `file:line`), a rule code and what to do."""
 
     pointer: str
     code: str
@@ -378,7 +378,7 @@ class SourceSuspended(SourceError):
 
 
 class SourceBusy(SourceError):
-    """All places at this source are taken by other questions. It was not asked: nothing is said about its health."""
+    """All slots at this source are taken by other questions. It was not asked: nothing is said about its health."""
 
     code = "source_busy"
     retryable = True

@@ -6,14 +6,16 @@ the record of what was exchanged: these lines may be lost, that one may not.
 
 from __future__ import annotations
 
+import json
 import logging
 import re
 import secrets
 import sys
 from collections.abc import Callable, Mapping, MutableMapping
+from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 import orjson
 import structlog
@@ -79,6 +81,20 @@ def mask_line(_logger: Any, _method: str, line: MutableMapping[str, Any]) -> Map
     return masked
 
 
+# The parser of SQL writes what it does not know into its log: statements hold values, which no log line may.
+logging.getLogger("sqlglot").disabled = True
+
+_SHARED: tuple[Processor, ...] = (
+    structlog.contextvars.merge_contextvars,
+    structlog.stdlib.add_log_level,
+    structlog.processors.TimeStamper(fmt="iso", utc=True),
+)
+_CLOSING: tuple[Processor, ...] = (
+    structlog.processors.ExceptionRenderer(structlog.tracebacks.ExceptionDictTransformer(show_locals=False)),
+    mask_line,
+)
+
+
 def configure_logging(level: str = "INFO") -> None:
     """JSON lines on stdout for this process, ours and those of libraries alike; safe to call again.
 
@@ -88,26 +104,12 @@ def configure_logging(level: str = "INFO") -> None:
     number = logging.getLevelNamesMapping().get(level.upper())
     if number is None:
         raise ValueError(f"log level {level!r} is not one of {', '.join(logging.getLevelNamesMapping())}")
-    shared: list[Processor] = [
-        structlog.contextvars.merge_contextvars,
-        structlog.stdlib.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-    ]
-    closing: list[Processor] = [
-        structlog.processors.ExceptionRenderer(structlog.tracebacks.ExceptionDictTransformer(show_locals=False)),
-        mask_line,
-    ]
-    structlog.configure(
-        processors=[*shared, *closing, structlog.processors.JSONRenderer(serializer=_json_bytes)],
-        wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=structlog.BytesLoggerFactory(),
-        cache_logger_on_first_use=False,
-    )
+    _write_own_lines(number, lambda: sys.stdout.buffer)
     formatter = structlog.stdlib.ProcessorFormatter(
-        foreign_pre_chain=[*shared, structlog.stdlib.add_logger_name],
+        foreign_pre_chain=[*_SHARED, structlog.stdlib.add_logger_name],
         processors=[
             structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-            *closing,
+            *_CLOSING,
             structlog.processors.JSONRenderer(serializer=_json_text),
         ],
     )
@@ -124,6 +126,43 @@ def configure_logging(level: str = "INFO") -> None:
     access = logging.getLogger("uvicorn.access")
     access.handlers = []
     access.propagate = False
+
+
+def configure_command() -> None:
+    """For a command that is no gateway: our own warnings go to stderr, since its answer is on stdout."""
+    _write_own_lines(logging.WARNING, lambda: sys.stderr.buffer)
+
+
+def quiet_server(quiet: Callable[[], bool]) -> None:
+    """The server's own account of a fault is not written while `quiet` says so."""
+    logging.getLogger("uvicorn.error").addFilter(lambda _: not quiet())
+
+
+class _Lines:
+    """Where our lines go. One that cannot be written (disk full, pipe closed) is lost: nobody fails because of it."""
+
+    def __init__(self, file: Callable[[], BinaryIO]) -> None:
+        self._file = file
+
+    def write(self, line: bytes) -> None:
+        """As of a file."""
+        with suppress(OSError, ValueError):
+            self._file().write(line)
+
+    def flush(self) -> None:
+        """As of a file."""
+        with suppress(OSError, ValueError):
+            self._file().flush()
+
+
+def _write_own_lines(level: int, file: Callable[[], BinaryIO]) -> None:
+    """Structlog writes JSON lines of at least this level."""
+    structlog.configure(
+        processors=[*_SHARED, *_CLOSING, structlog.processors.JSONRenderer(serializer=_json_bytes)],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.BytesLoggerFactory(cast("BinaryIO", _Lines(file))),
+        cache_logger_on_first_use=False,
+    )
 
 
 class Metrics:
@@ -245,7 +284,10 @@ def _masked_key(name: str) -> bool:
 
 
 def _json_bytes(line: Any, **_options: Any) -> bytes:
-    return orjson.dumps(line, default=str)
+    try:
+        return orjson.dumps(line, default=str)
+    except orjson.JSONEncodeError:  # half of a surrogate pair, as in the name of a file that is no UTF-8
+        return json.dumps(line, default=str).encode()
 
 
 def _json_text(line: Any, **options: Any) -> str:

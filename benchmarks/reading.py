@@ -24,10 +24,11 @@ import psycopg
 
 from app.connectors.environment import Environment, Limits, NetworkPolicy
 from app.connectors.registry import open_connector
-from app.datasets.dataset import MappedSource, ReadRequest
+from app.datasets.dataset import MappedDataset
 from app.datasets.manifest import parse_manifest
 from app.datasets.mapping import compile_mapping
 from app.datasets.mapping.codes import empty_code_book
+from app.datasets.records import ReadRequest
 from app.datasets.yaml_text import load_all_yaml
 from app.federation.question.query import DatasetRef, Grant, Query
 from app.federation.reading.breaker import Guards
@@ -50,7 +51,7 @@ class NoSecrets:
         return text
 
 
-def opened(folder: Path, document: dict[str, Any]) -> MappedSource:
+def opened(folder: Path, document: dict[str, Any]) -> MappedDataset:
     """The dataset of a manifest, with an empty cache."""
     manifest = parse_manifest({name: part for name, part in document.items() if name != "kind"})
     cache = folder / "cache"
@@ -61,7 +62,7 @@ def opened(folder: Path, document: dict[str, Any]) -> MappedSource:
         "uji", manifest.connector, folder, cache, NoSecrets(), network=allowed, limits=Limits(deadline_seconds=60.0)
     )
     schema = registry.get(manifest.schema_ref or "")
-    return MappedSource(
+    return MappedDataset(
         manifest=manifest,
         revision=1,
         schema=schema,

@@ -93,7 +93,7 @@ def load_seal(folder: Path, key_text: str | None = None) -> Seal:
     return Seal(_parse_keys(file.read_text("ascii", errors="replace"), str(KEY_FILE)))
 
 
-def _parse_keys(text: str, place: str) -> list[bytes]:
+def _parse_keys(text: str, origin: str) -> list[bytes]:
     keys = []
     for number, word in enumerate(text.split(), 1):
         try:
@@ -101,7 +101,7 @@ def _parse_keys(text: str, place: str) -> list[bytes]:
         except (binascii.Error, ValueError):
             key = b""
         if len(key) != KEY_BYTES:
-            raise SettingsInvalid(f"{place}: key {number} is not {KEY_BYTES} bytes as base64url.")
+            raise SettingsInvalid(f"{origin}: key {number} is not {KEY_BYTES} bytes as base64url.")
         keys.append(key)
     return keys
 

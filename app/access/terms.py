@@ -25,7 +25,7 @@ def check_terms(
     *,
     agreement_id: str | None = None,
 ) -> None:
-    """Pass, or `ValidationFailed` with every place that is wrong. `purposes` are the known codes."""
+    """Pass, or `ValidationFailed` with every fault. `purposes` are the known codes."""
     problems = [
         *_check_parties(terms, agreement_id),
         *_check_fields(terms, facts),

@@ -16,7 +16,7 @@ from app.api.layer.problems import PROBLEMS
 from app.api.layer.resource import Resource, Rule
 from app.api.layer.wire import documents
 from app.api.records.examples import record_components
-from app.api.statuses import TEXTS, problems_of
+from app.api.statuses import TEXTS, asks_for_token, problems_of
 from app.schemas.registry import all_schemas
 
 VERSION = "1.0.0"
@@ -159,8 +159,8 @@ def _describe_path(operation: dict[str, Any]) -> None:
     for parameter in operation.get("parameters", ()):
         if parameter["in"] == "path" and "description" not in parameter and parameter["name"] in _PATH_PARAMETERS:
             text, most, example = _PATH_PARAMETERS[parameter["name"]]
-            shape = {"type": "string", "minLength": 1, "maxLength": most}
-            parameter |= {"description": text, "schema": shape, "example": example}
+            json_schema = {"type": "string", "minLength": 1, "maxLength": most}
+            parameter |= {"description": text, "schema": json_schema, "example": example}
 
 
 def _tag(rule: Rule | None, method: str) -> tuple[str, ...]:
@@ -175,9 +175,9 @@ def _complete_operation(rule: Rule | None, path: str, method: str, operation: di
         responses.pop("422")
     _describe_path(operation)
     headers = ["API-Version", "Content-Encoding", *_tag(rule, method)]
-    if rule is None:
+    if not asks_for_token(rule, path):
         operation["security"] = []
-    else:
+    if rule is not None:
         headers += ["RateLimit", "RateLimit-Policy"]
         if rule.recording != "none":
             headers += ["Exchange-Id", "Content-Digest", "Link"]

@@ -34,7 +34,7 @@ TEXTS: Final = {
 _EVERY: Final = ("400", "431", "500")
 """Headers stand there twice or are too large; a fault of the gateway's own."""
 _WAITING: Final = ("503", "504")
-"""No place among those that are served at once, the store or the log is away, the time is over."""
+"""No slot among those that are served at once, the store or the log is away, the time is over."""
 _GOVERNED: Final = ("401", "422", "429")
 """A token, known parameters, a rate."""
 _PROBES: Final = frozenset({"discover", "preview"})
@@ -50,13 +50,18 @@ _NAMES_AGENCY: Final = frozenset({"agreement.propose", "client.create", "explain
 """Their bodies name things that may not be there."""
 
 
+def asks_for_token(rule: Rule | None, path: str) -> bool:
+    """Whether the operation is answered to nobody without a token."""
+    return rule is not None or path == _SELF_GUARDED
+
+
 def problems_of(rule: Rule | None, path: str, method: str, operation: dict[str, Any]) -> list[str]:
     """The statuses beside those of conditions (`conditional.py`)."""
     found = {*_EVERY, *(() if path == "/health/live" else _WAITING)}
     if "{" in path or (rule is not None and rule.op in _NAMES_AGENCY):
         found.add("404")
     if rule is None:
-        return sorted(found | ({"401", "403"} if path == _SELF_GUARDED else set()))
+        return sorted(found | ({"401", "403"} if asks_for_token(rule, path) else set()))
     found.update(_GOVERNED)
     if rule.roles != EVERYONE or (rule.recording == "outcome" and rule.op != "job.cancel"):
         found.add("403")

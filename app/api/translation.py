@@ -63,14 +63,14 @@ def indonesian(document: Mapping[str, Any]) -> dict[str, Any]:
     """A copy of the whole document in Indonesian."""
     copied: dict[str, Any] = deepcopy(dict(document))
     words = dictionary()
-    for holder, name in _places(copied):
+    for holder, name in _texts(copied):
         holder[name] = words.translate(holder[name])
     return copied
 
 
 def texts_of(document: Any) -> Iterator[str]:
     """Every paragraph for people in a document, with repetitions."""
-    for holder, name in _places(document):
+    for holder, name in _texts(document):
         if name != _TITLE:
             yield from paragraphs(holder[name])
 
@@ -104,17 +104,17 @@ def _of_field(spec: FieldSpec) -> Iterable[tuple[str, str]]:
         yield from _of_field(part)
 
 
-def _places(value: Any, *, names: bool = False) -> Iterator[tuple[dict[str, Any], str]]:
-    """Each text's place. `names`: the members of `value` are names of somebody (properties, headers), no words of OpenAPI."""
+def _texts(value: Any, *, names: bool = False) -> Iterator[tuple[dict[str, Any], str]]:
+    """Each text's holder. `names`: the members of `value` are names of somebody (properties, headers), no words of OpenAPI."""
     if isinstance(value, dict):
         for name, member in value.items():
             if not names and (name in _TEXTS or name == _TITLE) and isinstance(member, str):
                 yield value, name
             elif names or (name not in _GIVEN and not name.startswith("x-")):
-                yield from _places(member, names=not names and name in {"properties", "$defs"})
+                yield from _texts(member, names=not names and name in {"properties", "$defs"})
     elif isinstance(value, list):
         for item in value:
-            yield from _places(item)
+            yield from _texts(item)
 
 
 def _plain(text: str) -> str:

@@ -119,7 +119,7 @@ async def open_shard(settings: Settings, last: Checkpoint, kept: int, reason: st
     gateway = Gateway(settings.instance, "restore")
     log = await ExchangeLog.open(SqliteLogStore(folder, origin), folder, origin=origin, gateway=gateway)
     try:
-        root = "_".join(last.root.hex()[place : place + 4] for place in range(0, 64, 4))
+        root = "_".join(last.root.hex()[start : start + 4] for start in range(0, 64, 4))
         gap = f"after {old} size {last.size:_} root {root} kept {kept:_} lost {kept:_}-{last.size - 1:_}"
         entry = Entry(xid=uuid7(), kind="admin", gw=gateway, op=GAP_OP, q=gap)
         await log.append(Record(entry, {"reason": reason, "checkpoint": last.note}))

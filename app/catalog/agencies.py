@@ -67,9 +67,9 @@ def validate_agency(agency: Agency) -> Agency:
         errors.append(_wrong("/id", "slug", "2 to 63 of a-z, 0-9 and -, the first a letter or digit"))
     if agency.member_class not in MEMBER_CLASSES:
         errors.append(_wrong("/member_class", "enum", f"one of {', '.join(MEMBER_CLASSES)}"))
-    for place, entries in (("network_allow", hosts), ("env_allow", agency.env_allow)):
+    for member, entries in (("network_allow", hosts), ("env_allow", agency.env_allow)):
         if len(entries) > ALLOW_ENTRIES:
-            errors.append(_wrong(f"/{place}", "too_many", f"at most {ALLOW_ENTRIES} entries"))
+            errors.append(_wrong(f"/{member}", "too_many", f"at most {ALLOW_ENTRIES} entries"))
     for index, entry in enumerate(hosts):
         network = _network(entry)
         fault = network_fault(network) if network is not None else None

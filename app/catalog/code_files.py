@@ -252,7 +252,7 @@ def _regions(name: str, rows: Iterable[tuple[int, Any, Any]]) -> tuple[RegionEnt
 
 
 class _Errors:
-    """The faults of one file, the first 20 kept, all counted. Places are `file:line` (CSV) or `file:row`."""
+    """The faults of one file, the first 20 kept, all counted. Pointers are `file:line` (CSV) or `file:row`."""
 
     def __init__(self, name: str) -> None:
         self.name, self.count, self.kept = name, 0, list[FieldError]()
@@ -270,5 +270,5 @@ class _Errors:
 
 
 def _refused(name: str, detail: str, line: int | None = None) -> ValidationFailed:
-    place = f"{name}:{line}" if line else name
-    return ValidationFailed(f"{name} was not loaded: {detail}", errors=[FieldError(place, "file", detail)])
+    pointer = f"{name}:{line}" if line else name
+    return ValidationFailed(f"{name} was not loaded: {detail}", errors=[FieldError(pointer, "file", detail)])

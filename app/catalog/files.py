@@ -97,8 +97,8 @@ async def make_room(connection: AsyncConnection, agency: str, fresh: AgencyFile,
         detail = f"the uploads of {agency} would take more than {space.most_bytes} bytes; remove a file, or ask the operator for more"
         raise QuotaExceeded(detail, limit_bytes=space.most_bytes)
     for file in gone:
-        place = (table.c.agency == agency) & (table.c.path == file.path) & (table.c.version == file.version)
-        await connection.execute(update(table).where(place).values(kept=False))
+        version_row = (table.c.agency == agency) & (table.c.path == file.path) & (table.c.version == file.version)
+        await connection.execute(update(table).where(version_row).values(kept=False))
     left = {(file.path, file.sha256) for file in kept if file not in gone}
     return [file for file in gone if (file.path, file.sha256) not in left]
 

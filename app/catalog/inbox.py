@@ -163,7 +163,7 @@ class Inbox:
         return temporary.open("xb", buffering=0)
 
     def _target(self, name: str) -> Path:
-        """The place of the file; refuses what a link or a folder of that name would turn into another place."""
+        """The path of the file; refuses what a link or a folder of that name would turn into another path."""
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o750)
         target = self.folder / PurePosixPath(name)
         inside = target.parent.resolve().is_relative_to(self.folder.resolve())

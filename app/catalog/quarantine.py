@@ -16,16 +16,16 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.catalog import tables
 from app.database import storable, upsert
-from app.datasets.dataset import Reject
+from app.datasets.records import Reject
 
 
 @dataclass(frozen=True, slots=True)
 class QuarantinedRecord:
-    """One rejected record and when it was seen. `seq` is its place in the list; `field` to `masked` are its first fault."""
+    """One rejected record and when it was seen. `seq` is its position in the list; `field` to `masked` are its first fault."""
 
     seq: int
     revision: int
-    place: str
+    location: str
     field: str
     rule: str
     detail: str
@@ -126,21 +126,21 @@ _KEPT = ("revision", "rejected_rows", "at")
 
 
 def _rows(found: Rejected, moment: datetime, limit_rows: int) -> Iterator[dict[str, Any]]:
-    """One row a place, its faults in their order."""
-    by_place: dict[str, list[Reject]] = {}
+    """One row a location, its faults in their order."""
+    by_location: dict[str, list[Reject]] = {}
     for reject in found.sample:
-        if reject.place in by_place or len(by_place) < limit_rows:
-            by_place.setdefault(reject.place, []).append(reject)
-    for place, rejects in by_place.items():
+        if reject.location in by_location or len(by_location) < limit_rows:
+            by_location.setdefault(reject.location, []).append(reject)
+    for location, rejects in by_location.items():
         faults = [
             {name: storable(getattr(reject, name)) for name in ("field", "rule", "detail", "masked")}
             for reject in rejects
         ]
         yield {
             "connector": found.connector,
-            "digest": hashlib.sha256(place.encode("utf-8", "surrogatepass")).hexdigest()[:32],
+            "digest": hashlib.sha256(location.encode("utf-8", "surrogatepass")).hexdigest()[:32],
             "revision": found.revision,
-            "place": storable(place),
+            "place": storable(location),
             **faults[0],
             "faults": faults,
             "first_seen": moment,
@@ -153,8 +153,9 @@ async def read_quarantine(
 ) -> QuarantinePage:
     """The kept records behind `after`, in the order in which they were first met."""
     table = tables.quarantine_reject
-    names = [table.c[name] for name in QuarantinedRecord.__slots__]
-    chosen = select(*names).where(table.c.connector == connector_id, table.c.seq > after)
+    location = table.c.place.label("location")
+    columns = [location if name == "location" else table.c[name] for name in QuarantinedRecord.__slots__]
+    chosen = select(*columns).where(table.c.connector == connector_id, table.c.seq > after)
     rows = (await connection.execute(chosen.order_by(table.c.seq).limit(limit + 1))).mappings().all()
     items = tuple(QuarantinedRecord(**row) for row in rows[:limit])
     totals = tables.quarantine_total

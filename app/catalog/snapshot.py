@@ -62,12 +62,12 @@ async def load_snapshot(connection: AsyncConnection) -> CatalogSnapshot:
             served[connector.schema].append(connector)
         else:
             paused.append(connector)
-    datasets = {schema: tuple(sorted(found, key=_place)) for schema, found in sorted(served.items())}
+    datasets = {schema: tuple(sorted(found, key=_order)) for schema, found in sorted(served.items())}
     retired = tuple(connector for connector in known if connector.state is State.RETIRED)
-    return CatalogSnapshot(stamp, agencies, connectors, datasets, tuple(sorted(paused, key=_place)), retired)
+    return CatalogSnapshot(stamp, agencies, connectors, datasets, tuple(sorted(paused, key=_order)), retired)
 
 
-def _place(connector: ActiveConnector) -> tuple[str, str]:
+def _order(connector: ActiveConnector) -> tuple[str, str]:
     return connector.agency, connector.id
 
 

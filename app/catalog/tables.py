@@ -95,7 +95,9 @@ quarantine_reject = Table(
     metadata,
     Column("seq", BigKey, primary_key=True, autoincrement=True),
     Column("connector", String(63), ForeignKey("connector.id"), nullable=False),
-    Column("digest", String(32), nullable=False),  # of the place: one row a rejected record, also when it is seen again
+    Column(
+        "digest", String(32), nullable=False
+    ),  # of the location: one row a rejected record, also when it is seen again
     Column("revision", Integer, nullable=False),
     Column("place", Text, nullable=False),
     Column("field", Text, nullable=False),

@@ -152,9 +152,9 @@ class Demo:
         samples = examples_folder() / "data"
         for agency, name in _FILES.items():
             admin.call("PUT", f"/v1/agencies/{agency}/files/{name}", content=(samples / name).read_bytes())
-        with tempfile.TemporaryDirectory() as place:
+        with tempfile.TemporaryDirectory() as folder:
             for agency, (source, table, name) in _REGISTERS.items():
-                body = register_database(source, table, Path(place) / name)
+                body = register_database(source, table, Path(folder) / name)
                 admin.call("PUT", f"/v1/agencies/{agency}/files/{name}", content=body)
 
     def _write_credentials(self) -> None:

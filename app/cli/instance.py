@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
-import logging
 import math
 import os
 import secrets
@@ -35,7 +34,7 @@ from app.errors import Conflict, SettingsInvalid
 from app.lanes import let_others_in
 from app.main import build_openapi, create_app
 from app.settings import INSTANCE_FILE, Settings, load_settings
-from app.telemetry import configure_logging
+from app.telemetry import configure_logging, quiet_server
 
 Folder = Annotated[Path | None, typer.Option("--dir", help="Folder of the instance", show_default=".simpul")]
 WALIDATA = "diskominfo"
@@ -132,7 +131,7 @@ def serve(
     config = server_config(settings)
     app: Any = config.app
     # A set-up that is broken is told in one line below: the server's own account of it is a traceback.
-    logging.getLogger("uvicorn.error").addFilter(lambda _: app.state.fault is None)
+    quiet_server(lambda: app.state.fault is not None)
     server = GatewayServer(config)
     try:
         server.run()

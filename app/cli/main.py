@@ -7,6 +7,7 @@ import os
 import typer
 
 from app.cli import apply, backups, demo, instance, logs, remote_commands, witness
+from app.telemetry import configure_command
 
 app = typer.Typer(
     name="simpul",
@@ -56,4 +57,5 @@ for name, group in remote_commands.GROUPS.items():
 def main() -> None:
     """Entry point of the console script. What any command writes is for this user alone."""
     os.umask(0o077)
+    configure_command()
     app()

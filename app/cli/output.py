@@ -39,12 +39,12 @@ def fail(text: str, code: int = BROKEN) -> NoReturn:
 
 @contextmanager
 def faults() -> Iterator[None]:
-    """Errors of the tree end the command with one clear line (and each place), never with a stack trace."""
+    """Errors of the tree end the command with one clear line (and each fault), never with a stack trace."""
     try:
         yield
     except SimpulError as error:
         lines = [f"{error.code}: {error.detail}"]
-        lines += [f"  {place.pointer or '/'}: {place.detail} ({place.code})" for place in error.errors]
+        lines += [f"  {fault.pointer or '/'}: {fault.detail} ({fault.code})" for fault in error.errors]
         fail("\n".join(lines))
     except KeyboardInterrupt:
         sys.exit(130)

@@ -57,7 +57,7 @@ def refusal(answer: httpx.Response) -> str:
         return f"HTTP {answer.status_code}"
     lines = [f"{problem.get('code', answer.status_code)}: {problem.get('detail', '')}"]
     lines += [
-        f"  {place['pointer'] or '/'}: {place['detail']} ({place['code']})" for place in problem.get("errors", [])
+        f"  {fault['pointer'] or '/'}: {fault['detail']} ({fault['code']})" for fault in problem.get("errors", [])
     ]
     return "\n".join(lines)
 

@@ -127,8 +127,8 @@ class Tour:
 
     def _messy(self) -> None:
         steward, samples = self._as("dinkes-steward"), examples_folder() / "data"
-        place = "/v1/agencies/dinkes/files/puskesmas.csv"
-        steward.call("PUT", place, content=(samples / "puskesmas_kotor.csv").read_bytes())
+        path = "/v1/agencies/dinkes/files/puskesmas.csv"
+        steward.call("PUT", path, content=(samples / "puskesmas_kotor.csv").read_bytes())
         try:
             page = self._as("rsud-portal").call("GET", "/v1/records/fasilitas-kesehatan?agencies=dinkes").json()
             rejected = page["sources"][0]["rejected_rows"]
@@ -145,7 +145,7 @@ class Tour:
                 {"ragged_row", "not_a_number", "duplicate_key"} <= rules,
             )
         finally:
-            steward.call("PUT", place, content=(samples / "puskesmas.csv").read_bytes())
+            steward.call("PUT", path, content=(samples / "puskesmas.csv").read_bytes())
 
     def _audited(self) -> None:
         auditor = self._as("rsud-auditor")
@@ -167,8 +167,8 @@ class Tour:
         self._expect("every hash, column, detail and checkpoint fits", found.ok)
 
     def _tampered(self) -> None:
-        with tempfile.TemporaryDirectory() as place:
-            copy = Path(place) / "copy"
+        with tempfile.TemporaryDirectory() as folder:
+            copy = Path(folder) / "copy"
             copy.mkdir()
             for name in ("log.vkey", "instance.json", "log.checkpoint"):
                 if (self._folder / name).exists():

@@ -97,11 +97,11 @@ async def _result(pending: Future[Item], deadline: float | None) -> Item:
     waiting = asyncio.wrap_future(pending)
     if deadline is None:
         return await waiting
+    waiting.add_done_callback(_retrieve)  # whoever waits may be late, or leave
     try:
         async with asyncio.timeout(max(0.0, deadline - time.monotonic())):
             return await asyncio.shield(waiting)
     except TimeoutError:
-        waiting.add_done_callback(_retrieve)
         raise SourceTimeout("The source did not answer before the deadline", step="read") from None
 
 

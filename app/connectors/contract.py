@@ -26,9 +26,9 @@ JSON_COLUMN = {b"simpul": b"json"}
 
 @dataclass(frozen=True, slots=True)
 class RawReject:
-    """A raw record that could not even be read (ragged row, broken JSON line). `place` as in `RawBatch`."""
+    """A raw record that could not even be read (ragged row, broken JSON line). `location` as in `RawBatch`."""
 
-    place: str
+    location: str
     rule: str
     detail: str
 
@@ -37,14 +37,14 @@ class RawReject:
 class RawBatch:
     """Raw records in one of two forms: Python rows (small reads) or an Arrow batch (bulk); each converts to the other.
 
-    `schema` is the raw Arrow schema. CSV and sheet cells are `string`. `place` says where the records stand
-    (`inbox/a.xlsx, sheet Data`); `numbers` counts them there (file line, sheet row), None where the source has no places.
+    `schema` is the raw Arrow schema. CSV and sheet cells are `string`. `location` says where the records stand
+    (`inbox/a.xlsx, sheet Data`); `numbers` counts them there (file line, sheet row), None where the source has no locations.
     """
 
     schema: pa.Schema
     rows: Sequence[tuple[Any, ...]] | None = None
     arrow: pa.RecordBatch | None = None
-    place: str = ""
+    location: str = ""
     numbers: Sequence[int] | None = None
     rejects: list[RawReject] = field(default_factory=list)
     skipped_blank: int = 0

@@ -53,7 +53,7 @@ def records_at(document: Any, path: str) -> list[Any]:
 
 
 def json_batch(
-    records: Sequence[Any], place: str, numbers: Sequence[int] | None = None, rejects: Sequence[RawReject] = ()
+    records: Sequence[Any], location: str, numbers: Sequence[int] | None = None, rejects: Sequence[RawReject] = ()
 ) -> RawBatch:
     """The records as one batch: every member that any of them has is a column, a missing member is null."""
     names: dict[str, None] = {}
@@ -67,7 +67,7 @@ def json_batch(
             kept_numbers.append(number)
             names.update(dict.fromkeys(record))
         else:
-            refused.append(RawReject(f"{place}, record {number}", "not_an_object", "a record is a JSON object"))
+            refused.append(RawReject(f"{location}, record {number}", "not_an_object", "a record is a JSON object"))
     schema = pa.schema([pa.field(name, pa.string(), metadata=JSON_COLUMN) for name in names])
     rows = [tuple(record.get(name) for name in names) for record in kept]
-    return RawBatch(schema, rows=rows, place=place, numbers=kept_numbers, rejects=refused)
+    return RawBatch(schema, rows=rows, location=location, numbers=kept_numbers, rejects=refused)

@@ -105,7 +105,7 @@ def _bounded(held: list[Any]) -> bool:
     for _ in range(MAX_DEPTH + 1):
         inner = []
         for holder in holders:
-            for place, member in holder.items() if type(holder) is dict else enumerate(holder):
+            for key, member in holder.items() if type(holder) is dict else enumerate(holder):
                 kind = type(member)
                 if kind is dict or kind is list:
                     inner.append(member)
@@ -116,7 +116,7 @@ def _bounded(held: list[Any]) -> bool:
                     if not _is_bounded(member):
                         return False
                     if not member:
-                        holder[place] = _ZERO
+                        holder[key] = _ZERO
         if not inner:
             return True
         holders = inner

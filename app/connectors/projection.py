@@ -22,9 +22,9 @@ def project(batch: RawBatch, columns: Sequence[str]) -> RawBatch:
     missing = [name for name in columns if name not in names]
     if missing and not json and (len(batch) or names):
         raise SourceSchemaMismatch(f"the source has no column {', '.join(missing)}", field="/fields", missing=missing)
-    places = [names.index(name) if name in names else None for name in columns]
-    rows = [tuple(None if place is None else row[place] for place in places) for row in batch.rows or ()]
+    indexes = [names.index(name) if name in names else None for name in columns]
+    rows = [tuple(None if index is None else row[index] for index in indexes) for row in batch.rows or ()]
     schema = pa.schema([batch.schema.field(name) if name in names else pa.field(name, pa.string()) for name in columns])
     return RawBatch(
-        schema, rows=rows, place=batch.place, numbers=batch.numbers, rejects=batch.rejects, notes=batch.notes
+        schema, rows=rows, location=batch.location, numbers=batch.numbers, rejects=batch.rejects, notes=batch.notes
     )

@@ -1,4 +1,4 @@
-"""One agency's dataset as records of a shared schema: scan, shape, map, validate, residual filter, order.
+"""One agency's dataset as records of a shared schema: scan, prepare, map, validate, residual filter, order.
 
 Sits on a connector and a compiled mapping; knows nothing of callers, grants or other agencies.
 """
@@ -19,9 +19,10 @@ from app.datasets.keeping import Keeper
 from app.datasets.key_reader import KeyReader
 from app.datasets.manifest import Manifest
 from app.datasets.mapping import CompiledMapping
+from app.datasets.outline import Outline, outline
 from app.datasets.preview import Previewer
 from app.datasets.pushdown import Ordered, ordered_read, scan_request
-from app.datasets.records import MappedRecord, PreviewRow, ReadRequest, ReadResult, RecordWarning, Reject
+from app.datasets.records import MappedRecord, PreviewRow, ReadRequest, ReadResult
 from app.datasets.selection import Selection
 from app.datasets.trial import Trial, Trier
 from app.errors import SourceSchemaMismatch, SourceTooLarge
@@ -29,11 +30,11 @@ from app.filters.tree import TRUE, Compare, Filter, Literal, Property, all_of
 from app.lanes import in_bulk
 from app.schemas.registry import SchemaDef
 
-__all__ = ["MappedRecord", "MappedSource", "PreviewRow", "ReadRequest", "ReadResult", "RecordWarning", "Reject"]
+__all__ = ["MappedDataset", "MappedRecord", "ReadRequest", "ReadResult"]
 
 
-class MappedSource:
-    """The opened dataset of one connector revision.
+class MappedDataset:
+    """The opened dataset of one connector revision: a `Dataset` (`contract.py`) made of a connector and a mapping.
 
     Reads go to the source each time, but for open data that has a freshness mark or a `refresh` time: those are kept mapped,
     in bounded memory, until the mark changes or the time is over.
@@ -62,9 +63,9 @@ class MappedSource:
         self._by_key = KeyReader.of(schema, mapping, connector)
 
     async def read(self, request: ReadRequest) -> ReadResult:
-        """Reads, maps, validates, filters, sorts and cuts. Raises `SourceError` leaves; memory is bounded by the limit.
+        """Reads, maps, validates, filters, sorts and cuts; memory is bounded by the limit.
 
-        Equal questions that are under way at the same time are one read (open data only); results are not to be changed.
+        Equal questions that are under way at the same time are one read (open data only).
         """
         if request.key is not None and self._by_key is not None and not self._kept.possible:
             found = await self._by_key.read(request)
@@ -99,7 +100,10 @@ class MappedSource:
     async def _read_ordered(
         self, request: ReadRequest, wanted: Filter, ordered: Ordered, pushed: tuple[str, ...]
     ) -> ReadResult:
-        """As many rows as are asked for, more only where rejects and residual leave too few."""
+        """As many rows as are asked for and one, more only where rejects and residual leave too few.
+
+        The one behind them tells that there is more.
+        """
         for most in ordered.attempts():
             selection = Selection(self.schema, request, wanted, self.mapping.around)
             exhausted = True
@@ -109,24 +113,16 @@ class MappedSource:
                     rows += len(batch) + len(batch.rejects)
                     await selection.take(self.mapping, batch)
                 exhausted = most is None or rows < most
-                if not exhausted or selection.found >= ordered.limit:
+                if not exhausted or selection.beyond:
                     break
-            if exhausted or selection.found >= ordered.limit:
+            if exhausted or selection.beyond:
                 break
         pushed = (*pushed, "order", *(("limit",) if most is not None else ()))
         return await selection.result(pushed, datetime.now(UTC))
 
-    @property
-    def kept(self) -> bool:
-        """Whether reads may be answered from memory."""
-        return self._kept.possible
-
     async def stream(self, request: ReadRequest) -> AsyncGenerator[ReadResult]:
-        """Every wanted record, batch by batch in the source's own order: nothing is sorted, cut or kept.
-
-        `rejected_rows`, `by_rule` and `rejects` of a batch are those of the read so far; the last one is empty and tells whether
-        every record was read.
-        """
+        """Batch by batch, and an empty part at the end; what is kept is one part."""
+        request = ReadRequest(fields=request.fields, filter=request.filter, deadline=request.deadline)
         kept = await self._kept.table(request.deadline)
         if kept is not None:
             yield await kept.answer(request, request.filter)
@@ -143,6 +139,12 @@ class MappedSource:
         end = await selection.drain(pushed, datetime.now(UTC))
         end.whole, end.version = scan.filter is None, version
         yield end
+
+    async def outline(self, request: ReadRequest) -> Outline:
+        """What goes to the source and what stays here."""
+        return await outline(
+            self.manifest, self.schema, self.mapping, self.connector, request, kept=self._kept.possible
+        )
 
     async def read_all(self, deadline: float | None, most: int) -> ReadResult | None:
         """Every valid record, None when there are more than `most`."""
@@ -192,7 +194,7 @@ class MappedSource:
         return await self.connector.version() if isinstance(self.connector, Freshness) else None
 
     async def close(self) -> None:
-        """Closes the connector underneath."""
+        """Closes the connector underneath and lets go of what is kept."""
         self._kept.forget()
         await self.connector.close()
 

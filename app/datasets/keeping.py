@@ -14,7 +14,7 @@ from typing import Protocol
 from app.connectors.contract import Connector, Freshness
 from app.datasets.manifest import Manifest
 from app.datasets.records import MappedRecord, ReadRequest, ReadResult
-from app.datasets.selection import after_place, place_function
+from app.datasets.selection import after_position, position_function
 from app.errors import SourceError
 from app.filters.evaluation import compile_predicate
 from app.filters.tree import TRUE, Filter
@@ -86,12 +86,12 @@ class KeptTable:
         if wanted != TRUE:
             holds = compile_predicate(wanted)
             candidates = [record for record in candidates if holds(record.values) is True]
-        place = place_function(self._schema, request.order)
+        position = position_function(self._schema, request.order)
         if request.order:
-            candidates = sorted(candidates, key=place)
+            candidates = sorted(candidates, key=position)
         if request.after is not None:
-            last = after_place(self._schema, request) or ()
-            candidates = [record for record in candidates if last < place(record)]
+            last = after_position(self._schema, request) or ()
+            candidates = [record for record in candidates if last < position(record)]
         return candidates
 
 

@@ -10,7 +10,7 @@ import pyarrow as pa
 from app.connectors.contract import Connector, KeyRows, RawBatch
 from app.datasets.mapping import CompiledMapping
 from app.datasets.records import MappedRecord, ReadRequest, ReadResult, RecordWarning, Reject
-from app.datasets.selection import SAMPLE_REJECTS, duplicate_key, map_record, shaped_rows
+from app.datasets.selection import SAMPLE_REJECTS, duplicate_key, map_record, prepared_rows
 from app.errors import SourceSchemaMismatch
 from app.filters.evaluation import compile_predicate
 from app.filters.tree import TRUE
@@ -33,7 +33,7 @@ class KeyReader:
     @classmethod
     def of(cls, schema: SchemaDef, mapping: CompiledMapping, connector: Connector) -> KeyReader | None:
         """The reader, None where the source has no such ability or the key is not made of plain columns."""
-        plain = mapping.shape.unpivot is None and all(name in mapping.renames for name in schema.meta.key)
+        plain = mapping.preparation.unpivot is None and all(name in mapping.renames for name in schema.meta.key)
         can = connector.capabilities
         fits = "=" in can.filter_operators and can.filter_columns is None and can.filter_exactness == "exact"
         return cls(schema, mapping, connector) if plain and fits and isinstance(connector, KeyRows) else None
@@ -57,14 +57,14 @@ class KeyReader:
                 names = ", ".join(missing)
                 raise SourceSchemaMismatch(f"the source has no column {names}", field="/fields", missing=missing)
             self._checked = batch.schema
-        rejects = [[Reject(raw.place, "", raw.rule, raw.detail)] for raw in batch.rejects]
+        rejects = [[Reject(raw.location, "", raw.rule, raw.detail)] for raw in batch.rejects]
         found: MappedRecord | None = None
-        for shaped in shaped_rows(self._mapping, batch):
-            if isinstance(shaped, Reject):
-                rejects.append([shaped])
+        for prepared in prepared_rows(self._mapping, batch):
+            if isinstance(prepared, Reject):
+                rejects.append([prepared])
                 continue
-            place, row = shaped
-            record, faults = map_record(self._mapping, self._schema, row, place, keyed=batch.numbers is None)
+            location, row = prepared
+            record, faults = map_record(self._mapping, self._schema, row, location, keyed=batch.numbers is None)
             if record is None:
                 rejects.append(faults)
             elif record.key == key:
@@ -74,7 +74,9 @@ class KeyReader:
                     rejects.append(
                         [
                             duplicate_key(
-                                self._schema, record, self._mapping.place_of(row, place, keyed=batch.numbers is None)
+                                self._schema,
+                                record,
+                                self._mapping.location_of(row, location, keyed=batch.numbers is None),
                             )
                         ]
                     )

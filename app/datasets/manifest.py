@@ -1,4 +1,4 @@
-"""The manifest: the declarative text that a connector is registered with. Read strictly, every fault with its place.
+"""The manifest: the declarative text that a connector is registered with. Read strictly, every fault with its pointer.
 
 Does not live here: what the steps of a field do (`mapping/`), what a kind's `source:` block may hold (each kind).
 """
@@ -55,8 +55,8 @@ class Unpivot(_Part):
         return made
 
 
-class ReadShape(_Part):
-    """The shape of the raw records before any field is mapped."""
+class ReadBlock(_Part):
+    """What is done to the raw records before any field is mapped."""
 
     record_path: str | None = Field(default=None, max_length=500)
     skip_blank_rows: bool = False
@@ -84,7 +84,7 @@ class Manifest(_Part):
     description: str | None = Field(default=None, max_length=4000)
     licence: str | None = Field(default=None, max_length=200)
     source: SerializeAsAny[SourceBase]
-    read: ReadShape = ReadShape()
+    read: ReadBlock = ReadBlock()
     fields: Mapping[str, Any] = Field(default_factory=dict)
     freshness: Freshness | None = None
     accept_rejects: float | None = Field(
@@ -97,7 +97,7 @@ def parse_manifest(
 ) -> Manifest:
     """The manifest of a YAML or JSON text, or of a parsed document.
 
-    Raises `ManifestInvalid` with one place a fault: unknown key with the nearest known one, wrong type, unknown schema.
+    Raises `ManifestInvalid` with one pointer a fault: unknown key with the nearest known one, wrong type, unknown schema.
     `draft`: a source alone is enough. `schema_called`: the schema of a name, or `SchemaUnknown`.
     """
     written = load_manifest(document) if isinstance(document, str) else dict(document)
@@ -112,7 +112,7 @@ def parse_manifest(
     try:
         manifest = Manifest.model_validate({**given, "source": source or SourceBase(kind="unknown")})
     except ValidationError as error:
-        faults += _places(error, Manifest)
+        faults += _faults(error, Manifest)
     if manifest is not None:
         faults += _check_schema(manifest, schema_called, draft=draft)
     faults = list(dict.fromkeys(faults))
@@ -201,11 +201,11 @@ def _source(given: Any, faults: list[FieldError]) -> SourceBase | None:
     except ManifestInvalid as error:
         faults.append(FieldError("/source/kind", "unknown", error.detail))
     except ValidationError as error:
-        faults += _places(error, model, "/source")
+        faults += _faults(error, model, "/source")
     return None
 
 
-def _places(error: ValidationError, model: type[BaseModel], prefix: str = "") -> list[FieldError]:
+def _faults(error: ValidationError, model: type[BaseModel], prefix: str = "") -> list[FieldError]:
     """Pydantic's findings with pointers; an unknown key is told with the nearest known one.
 
     Of a key that may take several forms only the findings on the form that was written count.

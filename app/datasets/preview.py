@@ -11,7 +11,7 @@ from app.connectors.masking import mask
 from app.connectors.personal import masked_where_personal
 from app.datasets.mapping import CompiledMapping
 from app.datasets.records import PreviewRow, Reject
-from app.datasets.selection import duplicate_key, map_record, shaped_rows
+from app.datasets.selection import duplicate_key, map_record, prepared_rows
 from app.schemas.registry import SchemaDef
 
 _LEAST, _MOST = -(2**63), 2**64 - 1
@@ -32,33 +32,33 @@ class Previewer:
 
     def rows(self, batch: RawBatch) -> Iterator[PreviewRow]:
         """The records of a batch; those that could not even be read stand where their line is."""
-        waiting = [(_number(raw.place), Reject(raw.place, "", raw.rule, raw.detail)) for raw in batch.rejects]
+        waiting = [(_number(raw.location), Reject(raw.location, "", raw.rule, raw.detail)) for raw in batch.rejects]
         keyed = batch.numbers is None
-        for shaped in shaped_rows(self._mapping, batch):
-            if isinstance(shaped, Reject):
-                yield PreviewRow(shaped.place, {}, None, (shaped,), ())
+        for prepared in prepared_rows(self._mapping, batch):
+            if isinstance(prepared, Reject):
+                yield PreviewRow(prepared.location, {}, None, (prepared,), ())
                 continue
-            here = _number(shaped[0])
+            here = _number(prepared[0])
             while waiting and here is not None and (before := waiting[0][0]) is not None and before < here:
                 yield _unread(waiting.pop(0)[1])
-            yield self._row(*shaped, keyed=keyed)
+            yield self._row(*prepared, keyed=keyed)
         for _, reject in waiting:
             yield _unread(reject)
 
-    def _row(self, place: str, raw: Mapping[str, Any], *, keyed: bool) -> PreviewRow:
-        place = self._mapping.place_of(raw, place, keyed=keyed)
-        record, rejects = map_record(self._mapping, self._schema, raw, place)
+    def _row(self, location: str, raw: Mapping[str, Any], *, keyed: bool) -> PreviewRow:
+        location = self._mapping.location_of(raw, location, keyed=keyed)
+        record, rejects = map_record(self._mapping, self._schema, raw, location)
         shown = {
             name: _hidden(value) if name in self._hidden else shown_raw(masked_where_personal(value, name))
             for name, value in raw.items()
         }
         if record is None:
-            return PreviewRow(place, shown, None, tuple(rejects), ())
+            return PreviewRow(location, shown, None, tuple(rejects), ())
         if record.key in self._keys:
-            return PreviewRow(place, shown, None, (duplicate_key(self._schema, record, place),), ())
+            return PreviewRow(location, shown, None, (duplicate_key(self._schema, record, location),), ())
         self._keys.add(record.key)
         mapped = {name: _hidden(value) if name in self._personal else value for name, value in record.values.items()}
-        return PreviewRow(place, shown, mapped, (), record.warnings)
+        return PreviewRow(location, shown, mapped, (), record.warnings)
 
 
 def _hidden(value: Any) -> str | None:
@@ -67,12 +67,12 @@ def _hidden(value: Any) -> str | None:
 
 
 def _unread(reject: Reject) -> PreviewRow:
-    return PreviewRow(reject.place, {}, None, (reject,), ())
+    return PreviewRow(reject.location, {}, None, (reject,), ())
 
 
-def _number(place: str) -> int | None:
-    """The line, row or record that a place ends with."""
-    tail = place.rpartition(" ")[2]
+def _number(location: str) -> int | None:
+    """The line, row or record that a location ends with."""
+    tail = location.rpartition(" ")[2]
     return int(tail) if tail.isdecimal() else None
 
 

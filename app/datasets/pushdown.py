@@ -76,7 +76,7 @@ def pushed_filter(
     The result may let too much through, never too little. `NOT` stays here: what a source that
     answers with a superset negates would be too little.
     """
-    if connector.capabilities.filter_exactness == "none" or mapping.shape.unpivot is not None:
+    if connector.capabilities.filter_exactness == "none" or mapping.preparation.unpivot is not None:
         return None
     wanted = all_of(wanted, *(_around(part) for part in conjuncts(wanted) if isinstance(part, Intersects)))
     parts = [rename(part, mapping.renames.__getitem__) for part in conjuncts(wanted) if _renamed(mapping, part)]
@@ -112,7 +112,7 @@ def ordered_read(
     """
     can = connector.capabilities
     keys = schema.meta.key
-    if request.limit is None or request.key is not None or mapping.shape.unpivot is not None:
+    if request.limit is None or request.key is not None or mapping.preparation.unpivot is not None:
         return None
     if not (can.order and can.limit and can.keyset):
         return None
@@ -180,11 +180,11 @@ def _renamed(mapping: CompiledMapping, node: Filter) -> bool:
 
 def _around(node: Intersects) -> Filter:
     """What every point in a geometry fulfils: the bounds of its longitude and latitude, a hair wider than a double is exact."""
-    if len(node.place) != 2:
+    if len(node.coordinates) != 2:
         return TRUE
-    from app.filters.geometry import bounds  # noqa: PLC0415 - GEOS and numpy are loaded by the first question about places
+    from app.filters.geometry import bounds  # noqa: PLC0415 - GEOS and numpy are loaded by the first question about coordinates
 
-    lng, lat = node.place
+    lng, lat = node.coordinates
     west, south, east, north = (Decimal(repr(edge)) for edge in bounds(node.geometry))
     return And(
         (

@@ -33,7 +33,7 @@ class MappedRecord:
 class Reject:
     """A raw record that is no record of the schema: where it stands, which field broke which rule, a masked value."""
 
-    place: str
+    location: str
     field: str
     rule: str
     detail: str
@@ -81,7 +81,7 @@ class ReadResult:
 class PreviewRow:
     """A raw record beside what the mapping makes of it (personal fields masked), or the reasons why it is rejected."""
 
-    place: str
+    location: str
     raw: Mapping[str, Any]
     mapped: Mapping[str, Any] | None
     rejects: tuple[Reject, ...]

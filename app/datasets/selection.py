@@ -1,4 +1,4 @@
-"""Picks the wanted records out of raw batches: shape, map, validate, filter, order, cut. Bounded memory.
+"""Picks the wanted records out of raw batches: prepare, map, validate, filter, order, cut. Bounded memory.
 
 Small batches run where they are, large ones in a worker thread, so that the event loop goes on.
 """
@@ -32,7 +32,7 @@ _INLINE_ROWS = 200
 _KEPT_AT_LEAST = 2000
 _KEYS_REMEMBERED = 2_000_000
 
-Place = tuple[Any, ...]
+Position = tuple[Any, ...]
 LAST_KEY = "\U0010ffff"
 """Behind every key: keys are percent-encoded ASCII."""
 
@@ -56,7 +56,7 @@ class _Beyond:
         return hash(self.greatest)
 
 
-_BEYOND: Mapping[str, Place] = {"": (_Beyond(greatest=False),), LAST_KEY: (_Beyond(greatest=True),)}
+_BEYOND: Mapping[str, Position] = {"": (_Beyond(greatest=False),), LAST_KEY: (_Beyond(greatest=True),)}
 
 
 class Descending:
@@ -84,59 +84,59 @@ def comparable(value: Any, *, descending: bool) -> tuple[bool, Any]:
     return (False, Descending(value) if descending else value)
 
 
-def place_function(schema: SchemaDef, order: tuple[tuple[str, bool], ...]) -> Callable[[MappedRecord], Place]:
-    """The function that gives a record's place: its order values, then the values of its key (as a source orders them)."""
+def position_function(schema: SchemaDef, order: tuple[tuple[str, bool], ...]) -> Callable[[MappedRecord], Position]:
+    """The function that gives a record's position: its order values, then the values of its key (as a source orders them)."""
     keys = schema.meta.key
     if not order and len(keys) == 1 and schema.fields[keys[0]].required:
         name = keys[0]
         return lambda record: (record.values[name],)
     parts = [*order, *((name, False) for name in keys)]
 
-    def place(record: MappedRecord) -> Place:
+    def position(record: MappedRecord) -> Position:
         values = record.values
         return tuple([comparable(values.get(name), descending=descending) for name, descending in parts])
 
-    return place
+    return position
 
 
 def raw_rows(batch: RawBatch) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """The raw records of a batch with their places."""
+    """The raw records of a batch with their locations."""
     names = batch.schema.names
     rows = batch.rows
     if rows is None:
         rows = list(zip(*_columns(batch), strict=True)) if batch.arrow is not None and batch.arrow.num_columns else []
     numbers = batch.numbers
     for index, row in enumerate(rows):
-        place = batch.place if numbers is None else f"{batch.place}, line {numbers[index]}"
-        yield place, dict(zip(names, row, strict=True))
+        location = batch.location if numbers is None else f"{batch.location}, line {numbers[index]}"
+        yield location, dict(zip(names, row, strict=True))
 
 
-def shaped_rows(mapping: CompiledMapping, batch: RawBatch) -> Iterator[tuple[str, Mapping[str, Any]] | Reject]:
-    """The rows after the manifest's `read:` shape; a reject for one whose `where` has no value (an error cell, a text as number)."""
-    shape = mapping.shape
-    plain = shape.unpivot is None and shape.where is None and not shape.skip_blank_rows
-    for place, row in raw_rows(batch):
+def prepared_rows(mapping: CompiledMapping, batch: RawBatch) -> Iterator[tuple[str, Mapping[str, Any]] | Reject]:
+    """The rows after the manifest's `read:` preparation; a reject for one whose `where` has no value (an error cell, a text as number)."""
+    preparation = mapping.preparation
+    plain = preparation.unpivot is None and preparation.where is None and not preparation.skip_blank_rows
+    for location, row in raw_rows(batch):
         if plain:
-            yield place, row
-        elif not (shape.skip_blank_rows and all(_blank(value) for value in row.values())):
+            yield location, row
+        elif not (preparation.skip_blank_rows and all(_blank(value) for value in row.values())):
             try:
-                yield from shape.rows(row, place)
+                yield from preparation.rows(row, location)
             except StepReject as reject:
-                where = mapping.place_of(row, place, keyed=batch.numbers is None)
+                where = mapping.location_of(row, location, keyed=batch.numbers is None)
                 yield Reject(where, "", reject.rule, f"/read/where: {detail_en(reject.rule)}")
 
 
 def map_record(
-    mapping: CompiledMapping, schema: SchemaDef, raw: Mapping[str, Any], place: str, *, keyed: bool = False
+    mapping: CompiledMapping, schema: SchemaDef, raw: Mapping[str, Any], location: str, *, keyed: bool = False
 ) -> tuple[MappedRecord | None, list[Reject]]:
-    """The record of one shaped row, or every reason why it is none.
+    """The record of one prepared row, or every reason why it is none.
 
     `keyed`: the source has no lines; a rejected row stands at its key.
     """
     mapped = mapping.map_row(raw)
     if mapped.rejects:
-        place = mapping.place_of(raw, place, keyed=keyed)
-        return None, [Reject(place, field, rule, detail, shown) for field, rule, detail, shown in mapped.rejects]
+        location = mapping.location_of(raw, location, keyed=keyed)
+        return None, [Reject(location, field, rule, detail, shown) for field, rule, detail, shown in mapped.rejects]
     for name in mapping.geometries:
         turned = right_handed(mapped.values[name])
         if turned is not None:
@@ -144,9 +144,9 @@ def map_record(
             mapped.warnings.append((name, "geometry_turned", *TEXTS["geometry_turned"]))
     model, failures = validate_row(schema, mapped.values)
     if model is None:
-        place = mapping.place_of(raw, place, keyed=keyed)
+        location = mapping.location_of(raw, location, keyed=keyed)
         return None, [
-            Reject(place, failure.field, failure.rule, failure.detail, mask(mapped.values.get(failure.field)))
+            Reject(location, failure.field, failure.rule, failure.detail, mask(mapped.values.get(failure.field)))
             for failure in failures
         ]
     values = model.__dict__
@@ -154,10 +154,10 @@ def map_record(
     return MappedRecord(schema.key_of(values), values, warnings), []
 
 
-def duplicate_key(schema: SchemaDef, record: MappedRecord, place: str) -> Reject:
+def duplicate_key(schema: SchemaDef, record: MappedRecord, location: str) -> Reject:
     """The reject of a second record of one key."""
     detail = "another record of this source has the same key; the first one stands"
-    return Reject(place, schema.meta.key[0], "duplicate_key", detail, mask(record.key))
+    return Reject(location, schema.meta.key[0], "duplicate_key", detail, mask(record.key))
 
 
 class Selection:
@@ -168,9 +168,9 @@ class Selection:
         self._around = around
         self._request = request
         self._holds = compile_predicate(wanted)
-        self._place = place_function(schema, request.order)
-        self._after = after_place(schema, request)
-        self._records: list[tuple[Place, MappedRecord]] = []
+        self._position = position_function(schema, request.order)
+        self._after = after_position(schema, request)
+        self._records: list[tuple[Position, MappedRecord]] = []
         self._keys: set[int] = set()
         self._cut = False
         self.rejected = 0
@@ -184,9 +184,10 @@ class Selection:
         return self._cut
 
     @property
-    def found(self) -> int:
-        """How many wanted records are held."""
-        return len(self._records)
+    def beyond(self) -> bool:
+        """Whether more wanted records than the limit were met."""
+        limit = self._request.limit
+        return self._cut or (limit is not None and len(self._records) > limit)
 
     async def take(self, mapping: CompiledMapping, batch: RawBatch) -> None:
         """Goes through a batch."""
@@ -234,21 +235,21 @@ class Selection:
     def _take(self, mapping: CompiledMapping, batch: RawBatch) -> None:
         self.blank += batch.skipped_blank
         for raw_reject in batch.rejects:
-            self._reject([Reject(raw_reject.place, "", raw_reject.rule, raw_reject.detail)])
+            self._reject([Reject(raw_reject.location, "", raw_reject.rule, raw_reject.detail)])
         keyed = batch.numbers is None
-        for shaped in shaped_rows(mapping, batch):
-            if isinstance(shaped, Reject):
-                self._reject([shaped])
+        for prepared in prepared_rows(mapping, batch):
+            if isinstance(prepared, Reject):
+                self._reject([prepared])
                 continue
-            place, row = shaped
-            record, rejects = map_record(mapping, self._schema, row, place, keyed=keyed)
+            location, row = prepared
+            record, rejects = map_record(mapping, self._schema, row, location, keyed=keyed)
             if record is None:
                 self._reject(rejects)
             elif self._new(record):
                 self._offer(record)
             else:  # a second record of one key is rejected, not dropped silently
-                place = mapping.place_of(row, place, keyed=keyed)
-                self._reject([duplicate_key(self._schema, record, place)])
+                location = mapping.location_of(row, location, keyed=keyed)
+                self._reject([duplicate_key(self._schema, record, location)])
 
     def _new(self, record: MappedRecord) -> bool:
         """Whether this key was not met before in this read."""
@@ -265,10 +266,10 @@ class Selection:
             return
         if self._holds(record.values) is not True:
             return
-        place = self._place(record)
-        if self._after is not None and not self._after < place:
+        position = self._position(record)
+        if self._after is not None and not self._after < position:
             return
-        self._records.append((place, record))
+        self._records.append((position, record))
         if request.limit is not None and len(self._records) >= max(2 * request.limit, _KEPT_AT_LEAST):
             self._trim()
 
@@ -286,19 +287,19 @@ class Selection:
             self.rejects += rejects
 
 
-def after_place(schema: SchemaDef, request: ReadRequest) -> Place | None:
-    """The place behind which records are wanted. The keys `""` and `LAST_KEY` stand before and behind all keys."""
+def after_position(schema: SchemaDef, request: ReadRequest) -> Position | None:
+    """The position behind which records are wanted. The keys `""` and `LAST_KEY` stand before and behind all keys."""
     if request.after is None:
         return None
     values, key = request.after[:-1], request.after[-1]
     pairs = zip(values, request.order, strict=True)
-    place = [comparable(value, descending=descending) for value, (_, descending) in pairs]
+    position = [comparable(value, descending=descending) for value, (_, descending) in pairs]
     if key in ("", LAST_KEY):
-        return (*place, *_BEYOND[key])
+        return (*position, *_BEYOND[key])
     keys = schema.key_values(key)
     if not request.order and len(keys) == 1 and schema.fields[schema.meta.key[0]].required:
         return tuple(keys.values())
-    return (*place, *(comparable(value, descending=False) for value in keys.values()))
+    return (*position, *(comparable(value, descending=False) for value in keys.values()))
 
 
 def _blank(value: Any) -> bool:
@@ -311,8 +312,8 @@ def _columns(batch: RawBatch) -> list[list[Any]]:
     if arrow is None:
         return []
     found = []
-    for place, field in enumerate(arrow.schema):
-        values = arrow.column(place).to_pylist()
+    for index, field in enumerate(arrow.schema):
+        values = arrow.column(index).to_pylist()
         if field.metadata and field.metadata.get(b"simpul") == JSON_COLUMN[b"simpul"]:
             values = [None if value is None else parse_json(value) for value in values]
         found.append(values)

@@ -1,6 +1,6 @@
 """A manifest tried on the whole source: how many records it gives, which are rejected and why, what it never finds.
 
-The same steps as a read takes (shape, map, validate, one record a key), without filter, order and cut. Bounded by rows and seconds.
+The same steps as a read takes (prepare, map, validate, one record a key), without filter, order and cut. Bounded by rows and seconds.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from app.datasets.manifest import Manifest
 from app.datasets.mapping import CompiledMapping
 from app.datasets.mapping.paths import Path, paths_of
 from app.datasets.records import Reject
-from app.datasets.selection import duplicate_key, map_record, shaped_rows
+from app.datasets.selection import duplicate_key, map_record, prepared_rows
 from app.schemas.registry import SchemaDef
 
-MOST_PLACES = 5
+MOST_LOCATIONS = 5
 _LOOK_EVERY = 1_000
 
 
@@ -33,7 +33,7 @@ class RuleFound:
     rule: str
     detail: str
     records: int = 0
-    places: list[str] = made(default_factory=list)
+    locations: list[str] = made(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -68,7 +68,7 @@ class Trial:
             "skipped_blank": self.skipped_blank,
             "bounded": self.bounded,
             "rejects": [
-                {"field": f.field, "rule": f.rule, "detail": f.detail, "records": f.records, "places": f.places}
+                {"field": f.field, "rule": f.rule, "detail": f.detail, "records": f.records, "places": f.locations}
                 for f in sorted(self.rejects.values(), key=lambda found: (-found.records, found.field, found.rule))
             ],
             "null_share": {name: round(self.nulls[name] / self.mapped, 4) for name in fields} if self.mapped else {},
@@ -102,19 +102,19 @@ class Trier:
         found.skipped_blank += batch.skipped_blank
         found.hints += batch.notes
         for raw in batch.rejects:
-            self._reject([Reject(raw.place, "", raw.rule, raw.detail)], None)
+            self._reject([Reject(raw.location, "", raw.rule, raw.detail)], None)
         keyed = batch.numbers is None
-        for shaped in shaped_rows(self._mapping, batch):
+        for prepared in prepared_rows(self._mapping, batch):
             if found.rows >= self._most_rows:
                 found.bounded = "rows"
                 return False
             if found.rows % _LOOK_EVERY == 0 and time.monotonic() > self._end:
                 found.bounded = "seconds"
                 return False
-            if isinstance(shaped, Reject):
-                self._reject([shaped], None)
+            if isinstance(prepared, Reject):
+                self._reject([prepared], None)
             else:
-                self._row(*shaped, keyed=keyed)
+                self._row(*prepared, keyed=keyed)
         return True
 
     def done(self) -> Trial:
@@ -123,18 +123,18 @@ class Trier:
         self.found.hints += self._dates.hints()
         return self.found
 
-    def _row(self, place: str, row: Mapping[str, Any], *, keyed: bool) -> None:
+    def _row(self, location: str, row: Mapping[str, Any], *, keyed: bool) -> None:
         if self._paths:
             self._paths = [path for path in self._paths if not path.stands_in(row)]
-        record, rejects = map_record(self._mapping, self._schema, row, place, keyed=keyed)
+        record, rejects = map_record(self._mapping, self._schema, row, location, keyed=keyed)
         if record is None:
             self._reject(rejects, row)
             return
         mark = hash(record.key)
         if mark in self._keys:
             self.found.duplicate_keys += 1
-            place = self._mapping.place_of(row, place, keyed=keyed)
-            self._reject([duplicate_key(self._schema, record, place)], None)
+            location = self._mapping.location_of(row, location, keyed=keyed)
+            self._reject([duplicate_key(self._schema, record, location)], None)
             return
         self._keys.add(mark)
         self.found.rows += 1
@@ -154,7 +154,7 @@ class Trier:
                 known = RuleFound(reject.field, reject.rule, reject.detail)
                 self.found.rejects[reject.field, reject.rule] = known
             known.records += 1
-            if len(known.places) < MOST_PLACES:
-                known.places.append(reject.place)
+            if len(known.locations) < MOST_LOCATIONS:
+                known.locations.append(reject.location)
             if row is not None and reject.rule == "not_a_date":
                 self._dates.met(reject.field, row)

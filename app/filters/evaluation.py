@@ -56,8 +56,8 @@ def compile_predicate(node: Filter) -> Predicate:
         case IsNull(prop):
             name = prop.name
             return lambda record: record.get(name) is None
-        case Intersects(place, geometry):
-            return _intersects(place, geometry)
+        case Intersects(coordinates, geometry):
+            return _intersects(coordinates, geometry)
         case And(parts):
             return _and([compile_predicate(part) for part in parts])
         case Or(parts):
@@ -169,20 +169,20 @@ def _like(operand: Operand, pattern: str) -> Predicate:
     return like
 
 
-def _intersects(place: tuple[Property, ...], geometry: str) -> Predicate:
-    from app.filters import geometry as shapes  # noqa: PLC0415 - GEOS and numpy are loaded by the first question about places
+def _intersects(coordinates: tuple[Property, ...], geometry: str) -> Predicate:
+    from app.filters import geometry as geometries  # noqa: PLC0415 - GEOS and numpy are loaded by the first question about coordinates
 
-    if len(place) == 1:
-        name = place[0].name
-        meets = shapes.meets_geometry(geometry)
+    if len(coordinates) == 1:
+        name = coordinates[0].name
+        meets = geometries.meets_geometry(geometry)
 
         def area(record: Mapping[str, Any]) -> bool | None:
             found = record.get(name)
             return None if found is None else meets(found)
 
         return area
-    lng_name, lat_name = (prop.name for prop in place)
-    holds = shapes.meets_point(geometry)
+    lng_name, lat_name = (prop.name for prop in coordinates)
+    holds = geometries.meets_point(geometry)
 
     def point(record: Mapping[str, Any]) -> bool | None:
         lng, lat = record.get(lng_name), record.get(lat_name)

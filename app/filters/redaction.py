@@ -32,8 +32,8 @@ def filter_structure(node: Filter) -> str:
             return f"{_operand(operand)} like ?"
         case IsNull(prop):
             return f"{prop.name} is null"
-        case Intersects(place, _):
-            return f"s_intersects({', '.join(prop.name for prop in place)}, ?)"
+        case Intersects(coordinates, _):
+            return f"s_intersects({', '.join(prop.name for prop in coordinates)}, ?)"
         case And(parts):
             return "(" + " and ".join(filter_structure(part) for part in parts) + ")"
         case Or(parts):

@@ -98,12 +98,12 @@ class IsNull:
 
 @dataclass(frozen=True, slots=True)
 class Intersects:
-    """S_INTERSECTS: the place has a point in common with a GeoJSON geometry (text in canonical form, WGS 84, longitude first).
+    """S_INTERSECTS: the coordinates have a point in common with a GeoJSON geometry (text in canonical form, WGS 84, longitude first).
 
-    The place is one property that holds a geometry, or two that hold longitude and latitude.
+    The coordinates are one property that holds a geometry, or two that hold longitude and latitude.
     """
 
-    place: tuple[Property, ...]
+    coordinates: tuple[Property, ...]
     geometry: str
 
 
@@ -154,7 +154,7 @@ def operands(node: Filter) -> tuple[Operand, ...]:
         return (node.operand,)
     if isinstance(node, IsNull):
         return (node.property,)
-    return node.place if isinstance(node, Intersects) else ()
+    return node.coordinates if isinstance(node, Intersects) else ()
 
 
 def inside(operand: Operand) -> Iterator[Operand]:
@@ -214,8 +214,8 @@ def rename(node: Filter, names: Callable[[str], str]) -> Filter:
             return Like(_rename_operand(operand, names), pattern)
         case IsNull(prop):
             return IsNull(Property(names(prop.name)))
-        case Intersects(place, geometry):
-            return Intersects(tuple(Property(names(prop.name)) for prop in place), geometry)
+        case Intersects(coordinates, geometry):
+            return Intersects(tuple(Property(names(prop.name)) for prop in coordinates), geometry)
         case And(parts):
             return And(tuple(rename(part, names) for part in parts))
         case Or(parts):

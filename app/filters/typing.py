@@ -55,11 +55,11 @@ def typed(schema: SchemaDef, node: Filter) -> Filter:
             if spec is not None and spec.kind != "text":
                 mismatch(spec, "LIKE compares text")
             return Like(operand, pattern)
-        case Intersects(place, geometry):
-            return Intersects(_place(schema, place[0].name), geometry)
+        case Intersects(coordinates, geometry):
+            return Intersects(_coordinates(schema, coordinates[0].name), geometry)
         case IsNull(prop):
             if prop.name not in schema.fields:
-                _no_place(schema, prop.name)
+                _refuse_field(schema, prop.name)
             return node
         case And(parts):
             return And(tuple(typed(schema, part) for part in parts))
@@ -87,10 +87,10 @@ def typed_value(spec: FieldSpec, value: Any, *, listed: bool = True) -> Any:
     return _date(spec, value) if kind == "date" else _moment(spec, value)
 
 
-def mismatch(spec: FieldSpec, rule: str, place: str = "filter") -> NoReturn:
+def mismatch(spec: FieldSpec, rule: str, pointer: str = "filter") -> NoReturn:
     """Refuses a value or operator that does not fit the field."""
     detail = f"{spec.name}: {rule}"
-    raise TypeMismatch(detail, errors=[FieldError(place, "type_mismatch", detail)], field=spec.name)
+    raise TypeMismatch(detail, errors=[FieldError(pointer, "type_mismatch", detail)], field=spec.name)
 
 
 def _type_of(schema: SchemaDef, operands: Iterable[Operand]) -> FieldSpec | None:
@@ -101,7 +101,7 @@ def _type_of(schema: SchemaDef, operands: Iterable[Operand]) -> FieldSpec | None
             if isinstance(part, Property):
                 spec = schema.fields.get(part.name)
                 if spec is None:
-                    _no_place(schema, part.name)
+                    _refuse_field(schema, part.name)
                 if spec.kind in _NOT_COMPARABLE:
                     detail = f"{part.name} is a {spec.kind}: only IS NULL can be asked of it"
                     raise OperatorUnsupported(detail, field=part.name)
@@ -132,18 +132,18 @@ def _no_field() -> NoReturn:
     raise TypeMismatch(detail, errors=[FieldError("filter", "type_mismatch", detail)])
 
 
-def _no_place(schema: SchemaDef, name: str) -> NoReturn:
+def _refuse_field(schema: SchemaDef, name: str) -> NoReturn:
     detail = f"{name} is a place: ask S_INTERSECTS({name}, BBOX(west, south, east, north))"
-    if name not in schema.places:
+    if name not in schema.coordinates:
         detail = f"{schema.name} has no field {name[:100]!r}"
     raise OperatorUnsupported(detail, field=name[:100])
 
 
-def _place(schema: SchemaDef, name: str) -> tuple[Property, ...]:
-    """The fields behind a place, longitude first."""
-    fields = schema.places.get(name)
+def _coordinates(schema: SchemaDef, name: str) -> tuple[Property, ...]:
+    """The fields that hold the coordinates, longitude first."""
+    fields = schema.coordinates.get(name)
     if fields is None:
-        known = ", ".join(schema.places) or "none in this schema"
+        known = ", ".join(schema.coordinates) or "none in this schema"
         detail = f"{name[:100]} is no place; places that S_INTERSECTS can be asked of: {known}"
         raise OperatorUnsupported(
             detail, errors=[FieldError("filter", "operator_unsupported", detail)], field=name[:100]

@@ -21,10 +21,10 @@ from app.catalog import agencies, connectors, reports
 from app.catalog.connectors import ConnectorRecord, PutOutcome, Revision, Submission
 from app.conditions import Precondition
 from app.connectors.contract import CheckStep, Connector, Discovery
-from app.datasets.dataset import PreviewRow
 from app.datasets.manifest import Manifest, canonical_manifest, load_manifest, manifest_digest, parse_manifest
 from app.datasets.mapping import compile_mapping
 from app.datasets.mapping.skeleton import suggest_skeleton
+from app.datasets.records import PreviewRow
 from app.datasets.trial import Trial
 from app.errors import (
     FieldError,
@@ -167,7 +167,7 @@ def _verdict(trial: Trial, accepted: float | None, asked_above: float) -> Mappin
 
 def _most_frequent(trial: Trial) -> str:
     worst = max(trial.rejects.values(), key=lambda found: found.records)
-    location = f" at {worst.places[0]}" if worst.places else ""
+    location = f" at {worst.locations[0]}" if worst.locations else ""
     return f"Most often {worst.field or 'the row'}: {worst.rule} ({worst.records} records, first{location}: {worst.detail})."
 
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from app.datasets.outline import Outline, outline
+from app.datasets.outline import Outline
 from app.errors import LookupOnly, SimpulError, SourceTimeout
 from app.federation.planning.plan import Scan
 from app.federation.question.binder import RawQuery
@@ -21,12 +21,11 @@ from app.schemas.registry import SchemaDef
 
 @dataclass(frozen=True, slots=True)
 class Explained:
-    """One dataset: how it would be read, or why it would not be. `own_text`: the text holds a SELECT of the provider."""
+    """One dataset: how it would be read, or why it would not be."""
 
     scan: Scan
     outline: Outline | None
     problem: SimpulError | None
-    own_text: bool = False
 
 
 async def explain(
@@ -52,11 +51,9 @@ async def _one(query: Query, scan: Scan) -> Explained:
     seconds = scan.ref.source.deadline_seconds
     try:
         async with asyncio.timeout(seconds):
-            shown = await outline(scan.ref.source, request_of(query, scan, time.monotonic() + seconds))
+            shown = await scan.ref.source.outline(request_of(query, scan, time.monotonic() + seconds))
     except TimeoutError:
         return Explained(scan, None, SourceTimeout(f"{scan.ref.agency} did not answer within {seconds:.3g} s"))
     except SimpulError as error:
         return Explained(scan, None, error)
-    return Explained(
-        scan, shown, None, own_text=isinstance(getattr(scan.ref.source.manifest.source, "query", None), str)
-    )
+    return Explained(scan, shown, None)

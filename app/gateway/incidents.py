@@ -13,7 +13,7 @@ from app.audit.keys.subjects import subject_tag
 from app.audit.read import incidents
 from app.audit.read.incidents import Incident, IncidentState
 from app.audit.read.search import ExchangeSearch
-from app.datasets.dataset import ReadRequest
+from app.datasets.records import ReadRequest
 from app.errors import EntryInvalid
 from app.gateway.administration import act
 from app.gateway.erasures import personal_schemas

@@ -141,5 +141,5 @@ def _together(waiting: Rejected, found: Rejected) -> Rejected:
 
 def _signature(found: Rejected) -> object:
     """What two reads of one kind have in common that met the same: nothing has to be written then."""
-    places = tuple((reject.place, reject.field, reject.rule) for reject in found.sample[:20])
-    return found.revision, found.version, found.whole, found.records, tuple(sorted(found.by_rule.items())), places
+    locations = tuple((reject.location, reject.field, reject.rule) for reject in found.sample[:20])
+    return found.revision, found.version, found.whole, found.records, tuple(sorted(found.by_rule.items())), locations

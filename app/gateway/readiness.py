@@ -15,7 +15,7 @@ import pyarrow as pa
 from app.connectors.capabilities import Capabilities
 from app.connectors.contract import CheckStep, Connector, Discovery, RawBatch, ScanRequest
 from app.connectors.environment import Limits
-from app.datasets.dataset import MappedSource
+from app.datasets.dataset import MappedDataset
 from app.datasets.manifest import parse_manifest
 from app.datasets.mapping import compile_mapping
 from app.datasets.mapping.codes import empty_code_book
@@ -70,11 +70,11 @@ class _OneRow(Connector):
 
 
 @lru_cache(maxsize=1)
-def _dataset(row: _Row) -> MappedSource:
+def _dataset(row: _Row) -> MappedDataset:
     manifest = parse_manifest(_MANIFEST)
     schema = registry.get("wilayah")
     mapping = compile_mapping(manifest, schema, empty_code_book())
-    return MappedSource(
+    return MappedDataset(
         manifest=manifest, revision=1, schema=schema, connector=_OneRow(row), mapping=mapping, limits=Limits()
     )
 

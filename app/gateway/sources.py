@@ -1,4 +1,4 @@
-"""The opened datasets of the gateway: one `MappedSource` per published connector revision, opened without I/O.
+"""The opened datasets of the gateway: one per published connector revision, opened without I/O.
 
 A connector that cannot be opened stands here as its error: it answers for itself and affects nobody else.
 """
@@ -9,6 +9,7 @@ import asyncio
 import os
 from collections.abc import AsyncGenerator, Collection, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 import structlog
 
@@ -21,10 +22,13 @@ from app.children import work_folder
 from app.connectors.contract import Connector
 from app.connectors.environment import Environment, Limits
 from app.connectors.registry import open_connector
-from app.datasets.dataset import MappedSource, ReadRequest, ReadResult
+from app.datasets.contract import Dataset
+from app.datasets.dataset import MappedDataset
 from app.datasets.manifest import Manifest, parse_manifest
 from app.datasets.mapping import compile_mapping
 from app.datasets.mapping.codes import CodeBook
+from app.datasets.outline import Outline
+from app.datasets.records import ReadRequest, ReadResult
 from app.errors import SchemaUnknown, SimpulError, SourceSuspended
 from app.schemas import registry
 from app.schemas.registry import SchemaDef
@@ -42,14 +46,14 @@ class OpenDataset:
     dataset: str
     revision: int
     schema: SchemaDef
-    source: MappedSource
+    source: Dataset
     manifest: Manifest | None
     error: SimpulError | None = None
     retired: bool = False
 
 
-class BrokenSource(MappedSource):
-    """Stands for a dataset that could not be opened: every read raises the reason."""
+class BrokenDataset:
+    """A `Dataset` that could not be opened: whatever is asked of its records raises the reason."""
 
     def __init__(self, error: SimpulError, schema: SchemaDef) -> None:
         self.error = error
@@ -64,6 +68,11 @@ class BrokenSource(MappedSource):
     async def stream(self, request: ReadRequest) -> AsyncGenerator[ReadResult]:
         """Raises why the dataset could not be opened."""
         yield await self.read(request)
+
+    async def outline(self, request: ReadRequest) -> Outline:
+        """Raises why the dataset could not be opened."""
+        del request
+        raise self.error
 
     async def version(self) -> str | None:
         """There is nothing to have one."""
@@ -113,11 +122,11 @@ class Opener:
         """The raw source of a manifest, for check and discover."""
         return open_connector(manifest.source, self.environment(manifest, agency))
 
-    def dataset(self, manifest: Manifest, revision: int, agency: Agency, codes: CodeBook) -> MappedSource:
+    def dataset(self, manifest: Manifest, revision: int, agency: Agency, codes: CodeBook) -> MappedDataset:
         """The whole dataset of a manifest that has a schema."""
         environment = self.environment(manifest, agency)
         schema = registry.get(manifest.schema_ref or "")
-        return MappedSource(
+        return MappedDataset(
             manifest=manifest,
             revision=revision,
             schema=schema,
@@ -136,10 +145,17 @@ class PublishedConnector:
     away: bool = False
 
 
+class Opens(Protocol):
+    """What makes the datasets of a pool."""
+
+    def dataset(self, manifest: Manifest, revision: int, agency: Agency, codes: CodeBook) -> Dataset:
+        """The dataset of a manifest that has a schema, opened without I/O."""
+
+
 class SourcePool:
     """All opened datasets by connector id. Replaced as a whole; readers see one consistent set."""
 
-    def __init__(self, opener: Opener) -> None:
+    def __init__(self, opener: Opens) -> None:
         self._opener = opener
         self._opened: Mapping[str, OpenDataset] = {}
         self._by_schema: Mapping[str, tuple[OpenDataset, ...]] = {}
@@ -206,7 +222,7 @@ class SourcePool:
             return None
         manifest: Manifest | None = None
         error: SimpulError | None = None
-        source: MappedSource
+        source: Dataset
         try:
             manifest = parse_manifest(active.manifest)
             if item.away:
@@ -216,7 +232,7 @@ class SourcePool:
         except SimpulError as caught:
             if not item.away:
                 log.warning("connector_not_opened", connector=active.id, code=caught.code)
-            error, source = caught, BrokenSource(caught, schema)
+            error, source = caught, BrokenDataset(caught, schema)
         return OpenDataset(
             item.agency.id, active.id, active.revision, schema, source, manifest, error, active.state is State.RETIRED
         )

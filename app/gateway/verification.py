@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from app.access.decisions import Decision
 from app.audit.entry.record import Subject
-from app.datasets.dataset import MappedRecord
+from app.datasets.records import MappedRecord
 from app.errors import (
     AgreementAmbiguous,
     AgreementMissing,

@@ -186,7 +186,7 @@ def hold_row_rules(part: SharedPart) -> SharedPart:
 
 
 @dataclass(frozen=True, slots=True)
-class _Shape:
+class _FieldType:
     """What an annotation says: nullable or not, its rule, and what lies inside."""
 
     nullable: bool
@@ -205,31 +205,31 @@ def _field_spec(name: str, info: FieldInfo) -> FieldSpec:
     if not isinstance(extra, dict) or "x-simpul" not in extra:
         raise TypeError(f"{name}: declare the field with spec(...)")
     notes: Any = extra["x-simpul"]
-    shape = _shape_of(info.annotation, tuple(info.metadata), name)
-    if shape.nullable is info.is_required():
+    field_type = _field_type(info.annotation, tuple(info.metadata), name)
+    if field_type.nullable is info.is_required():
         raise TypeError(f"{name}: nullable= and the annotation disagree")
     example = info.examples[0] if info.examples else None
-    return _spec_of(name, shape, notes, example)
+    return _spec_of(name, field_type, notes, example)
 
 
-def _spec_of(name: str, shape: _Shape, notes: Mapping[str, Any], example: Any) -> FieldSpec:
-    rule = shape.rule
+def _spec_of(name: str, field_type: _FieldType, notes: Mapping[str, Any], example: Any) -> FieldSpec:
+    rule = field_type.rule
     item = None
-    if shape.item is not None:
-        inner = _shape_of(shape.item, (), name)
+    if field_type.item is not None:
+        inner = _field_type(field_type.item, (), name)
         first = example[0] if isinstance(example, list) and example else None
         item = _spec_of(name, inner, notes, first)
     return FieldSpec(
         name=name,
         semantic=rule.semantic,
         kind=rule.kind,
-        required=not shape.nullable,
+        required=not field_type.nullable,
         example=example,
         item_kind=item.kind if item else None,
         enum=rule.enum if isinstance(rule, TextRule) else None,
         rule=rule,
         item=item,
-        parts=field_specs(shape.part) if shape.part else {},
+        parts=field_specs(field_type.part) if field_type.part else {},
         **notes,
     )
 
@@ -245,7 +245,7 @@ class ObjectRule(TypeRule):
         return {"type": "object", "additionalProperties": False}
 
 
-def _shape_of(annotation: Any, metadata: tuple[Any, ...], name: str) -> _Shape:
+def _field_type(annotation: Any, metadata: tuple[Any, ...], name: str) -> _FieldType:
     nullable = False
     while True:
         origin = get_origin(annotation)
@@ -260,8 +260,8 @@ def _shape_of(annotation: Any, metadata: tuple[Any, ...], name: str) -> _Shape:
         else:
             break
     if isinstance(annotation, type) and issubclass(annotation, SharedPart):
-        return _Shape(nullable, ObjectRule(semantic=annotation.__name__), part=annotation)
+        return _FieldType(nullable, ObjectRule(semantic=annotation.__name__), part=annotation)
     rule = next((found for found in metadata if isinstance(found, TypeRule)), None)
     if rule is None:
         raise TypeError(f"{name}: annotate the field with a semantic type")
-    return _Shape(nullable, rule, item=get_args(annotation)[0] if origin is list else None)
+    return _FieldType(nullable, rule, item=get_args(annotation)[0] if origin is list else None)

@@ -74,10 +74,10 @@ class Checks:
 
     def _column(self, batch: pa.RecordBatch | pa.Table, name: str) -> Any:
         expected = self.schema.arrow.field(name).type
-        place = batch.schema.get_field_index(name)
-        if place < 0:
+        index = batch.schema.get_field_index(name)
+        if index < 0:
             return pa.nulls(batch.num_rows, expected)
-        column = batch.column(place)
+        column = batch.column(index)
         if column.type != expected:
             raise TypeError(f"column {name} is {column.type}; {self.schema.meta.ref} has {expected}")
         return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column

@@ -214,8 +214,8 @@ class DatetimeRule(TypeRule):
 
     def json_schema(self) -> dict[str, Any]:
         """JSON Schema of the value on the wire."""
-        shape = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?(Z|\+00:00)$"
-        return {"type": "string", "format": "date-time", "maxLength": 32, "pattern": shape}
+        pattern = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?(Z|\+00:00)$"
+        return {"type": "string", "format": "date-time", "maxLength": 32, "pattern": pattern}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -248,8 +248,8 @@ class GeometryRule(TypeRule):
     kind: Kind = "geometry"
 
     def __get_pydantic_core_schema__(self, _source: Any, _handler: GetCoreSchemaHandler) -> CoreSchema:
-        shape = core_schema.dict_schema(strict=True)
-        return core_schema.no_info_after_validator_function(_holding(self.check), shape)
+        document = core_schema.dict_schema(strict=True)
+        return core_schema.no_info_after_validator_function(_holding(self.check), document)
 
     def json_schema(self) -> dict[str, Any]:
         """JSON Schema of the value on the wire."""

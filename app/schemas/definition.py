@@ -26,7 +26,7 @@ class SchemaDef:
     arrow: pa.Schema
     queryables: Mapping[str, Any]
     json_schema: Mapping[str, Any]
-    places: Mapping[str, tuple[str, ...]]
+    coordinates: Mapping[str, tuple[str, ...]]
     """What S_INTERSECTS can be asked of: a geometry field, or `posisi` for longitude and latitude."""
 
     @property

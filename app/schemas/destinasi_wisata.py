@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar
 
 from app.schemas.base import SchemaMeta, SharedPart, SharedSchema, SoftRule, spec
 from app.schemas.constraints import ItemsRule
-from app.schemas.places import POSITION_RULES
+from app.schemas.coordinates import POSITION_RULES
 from app.schemas.types import (
     Bujur,
     Istilah,

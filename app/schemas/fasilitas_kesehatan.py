@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar
 
 from app.schemas.base import SchemaMeta, SharedSchema, SoftRule, spec
 from app.schemas.constraints import ItemsRule, TextRule
-from app.schemas.places import POSITION_RULES
+from app.schemas.coordinates import POSITION_RULES
 from app.schemas.types import Benar, Bujur, Email, Istilah, KodeFaskes, KodeWilayah, Lintang, Nama, Teks, Telepon
 
 _KINDS = ("puskesmas", "rumah_sakit", "rs_umum", "rs_khusus", "klinik", "posyandu", "lainnya")

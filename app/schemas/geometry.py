@@ -31,10 +31,10 @@ def geometry_fault(value: Any) -> str | None:
         return "geometry_structure"
     if sum(map(len, rings)) > MOST_POSITIONS:
         return "geometry_size"
-    return next((fault for ring in rings if (fault := _ring_fault(ring))), None) or _shape_fault(value)
+    return next((fault for ring in rings if (fault := _ring_fault(ring))), None) or _validity_fault(value)
 
 
-def _shape_fault(value: dict[str, Any]) -> str | None:
+def _validity_fault(value: dict[str, Any]) -> str | None:
     from shapely.geometry import shape  # noqa: PLC0415 - GEOS and numpy are loaded by the first geometry
 
     return None if shape(value).is_valid else "geometry_invalid"
@@ -52,7 +52,7 @@ def right_handed(value: Any) -> dict[str, Any] | None:
         single = value["type"] == "Polygon"
         polygons = [value["coordinates"]] if single else value["coordinates"]
         turned = [
-            [ring[::-1] if _area(ring) * (-1 if place else 1) < 0 else ring for place, ring in enumerate(polygon)]
+            [ring[::-1] if _area(ring) * (-1 if index else 1) < 0 else ring for index, ring in enumerate(polygon)]
             for polygon in polygons
         ]
     except (TypeError, KeyError, ValueError, IndexError):

@@ -31,7 +31,7 @@ _FACILITY_SCHEMES = {
     "bpjs": re.compile(r"[0-9]{4}[0-9A-Z][0-9]{3}"),
     "satusehat": re.compile(r"[0-9]{6,12}"),
 }
-_ANY_FACILITY_SCHEME = re.compile("|".join(shape.pattern for shape in _FACILITY_SCHEMES.values()))
+_ANY_FACILITY_SCHEME = re.compile("|".join(pattern.pattern for pattern in _FACILITY_SCHEMES.values()))
 
 
 def normalise_identifier(text: str) -> str:
@@ -157,8 +157,8 @@ def npwp_luhn_holds(npwp: str) -> bool:
             return True
         npwp = npwp[1:]
     total = 0
-    for place, digit in enumerate(reversed(npwp[:9])):
-        doubled = int(digit) * (1 + place % 2)
+    for index, digit in enumerate(reversed(npwp[:9])):
+        doubled = int(digit) * (1 + index % 2)
         total += doubled - 9 if doubled > 9 else doubled
     return total % 10 == 0
 
@@ -170,7 +170,7 @@ def nop_sector_usual(nop: str) -> bool:
 
 def facility_schemes(kode: str) -> tuple[str, ...]:
     """Coding schemes that a health facility code could be of; none of them is confirmed by a public list."""
-    return tuple(name for name, shape in _FACILITY_SCHEMES.items() if shape.fullmatch(kode))
+    return tuple(name for name, pattern in _FACILITY_SCHEMES.items() if pattern.fullmatch(kode))
 
 
 def facility_scheme_known(kode: str) -> bool:

@@ -69,16 +69,16 @@ def _value_schema(spec: FieldSpec) -> dict[str, Any]:
     return value
 
 
-def places_of(fields: Mapping[str, FieldSpec]) -> dict[str, tuple[str, ...]]:
-    """The places of a record by name: geometry fields, and `posisi` where there are longitude and latitude."""
-    places = {name: (name,) for name, spec in fields.items() if spec.kind == "geometry"}
-    return places | ({"posisi": ("lng", "lat")} if {"lng", "lat"} <= fields.keys() else {})
+def coordinates_of(fields: Mapping[str, FieldSpec]) -> dict[str, tuple[str, ...]]:
+    """What lies on a map, by the name in a filter: geometry fields, and `posisi` where there are longitude and latitude."""
+    coordinates = {name: (name,) for name, spec in fields.items() if spec.kind == "geometry"}
+    return coordinates | ({"posisi": ("lng", "lat")} if {"lng", "lat"} <= fields.keys() else {})
 
 
 def queryables_of(meta: SchemaMeta, fields: Mapping[str, FieldSpec]) -> dict[str, Any]:
-    """What a filter may name: scalar fields and places; nothing at all for a schema that is only looked up."""
+    """What a filter may name: scalar fields and coordinates; nothing at all for a schema that is only looked up."""
     names = [] if meta.lookup_only else [name for name, spec in fields.items() if spec.kind not in _NOT_QUERYABLE]
-    places = {} if meta.lookup_only else places_of(fields)
+    coordinates = {} if meta.lookup_only else coordinates_of(fields)
     return {
         "$schema": _DIALECT,
         "type": "object",
@@ -86,12 +86,12 @@ def queryables_of(meta: SchemaMeta, fields: Mapping[str, FieldSpec]) -> dict[str
         "description": meta.definition_en,
         "additionalProperties": False,
         "properties": {name: field_schema(fields[name]) for name in names}
-        | {name: _place_schema(parts) for name, parts in places.items()},
+        | {name: _coordinates_schema(parts) for name, parts in coordinates.items()},
     }
 
 
-def _place_schema(parts: tuple[str, ...]) -> dict[str, Any]:
-    """A place, in the words of OGC API Features part 3 (`format: geometry-…`)."""
+def _coordinates_schema(parts: tuple[str, ...]) -> dict[str, Any]:
+    """Coordinates, in the words of OGC API Features part 3 (`format: geometry-…`)."""
     if len(parts) == 1:
         return {"title": "Geometry", "x-judul": "Geometri", "format": "geometry-any"}
     return {"title": "Position", "x-judul": "Posisi", "format": "geometry-point"}

@@ -13,7 +13,7 @@ from app.schemas.definition import SchemaDef
 from app.schemas.destinasi_wisata import DestinasiWisata
 from app.schemas.fasilitas_kesehatan import FasilitasKesehatan
 from app.schemas.harga_komoditas import HargaKomoditas
-from app.schemas.json_schema import places_of, queryables_of, record_schema
+from app.schemas.json_schema import coordinates_of, queryables_of, record_schema
 from app.schemas.kejadian_bencana import KejadianBencana
 from app.schemas.metadata_dataset import MetadataDataset
 from app.schemas.penduduk_verifikasi import PendudukVerifikasi
@@ -53,7 +53,7 @@ def _defined(model: type[SharedSchema]) -> SchemaDef:
         arrow=arrow_schema(meta, fields),
         queryables=queryables_of(meta, fields),
         json_schema=record_schema(meta, fields),
-        places=places_of(fields),
+        coordinates=coordinates_of(fields),
     )
 
 

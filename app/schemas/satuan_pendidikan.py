@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar
 
 from app.schemas.base import SchemaMeta, SharedSchema, SoftRule, spec
 from app.schemas.constraints import TextRule
-from app.schemas.places import POSITION_RULES
+from app.schemas.coordinates import POSITION_RULES
 from app.schemas.types import Bujur, Istilah, Jumlah, KodeWilayah, Lintang, Nama, Npsn, Teks
 
 StatusSekolah = Annotated[str, TextRule(semantic="StatusSekolah", max_length=6, enum=("NEGERI", "SWASTA"))]

@@ -108,7 +108,7 @@ Email = Annotated[
 ]
 Url = Annotated[str, TextRule(semantic="Url", min_length=0, max_length=2000, check=text_fault)]
 
-# --- numbers, times, places -----------------------------------------------------------------------------------------
+# --- numbers, times, coordinates -----------------------------------------------------------------------------------------
 
 Rupiah = Annotated[Decimal, DecimalRule(semantic="Rupiah", scale=2)]
 """Rupiah, signed, two decimals, below 10^18 in size."""

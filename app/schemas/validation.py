@@ -36,7 +36,7 @@ _RULE_OF = {
 
 @dataclass(frozen=True, slots=True)
 class RowFailure:
-    """One rule that one field of a row breaks. For lists, `detail` starts with the place inside (`0.rupiah: …`)."""
+    """One rule that one field of a row breaks. For lists, `detail` starts with the path inside (`0.rupiah: …`)."""
 
     field: str
     rule: str
@@ -56,12 +56,12 @@ def failures_of(fault: ValidationError, field: str = "") -> Iterator[RowFailure]
     """The failures inside a Pydantic error; `field` names the column when the value alone was validated."""
     for error in fault.errors(include_url=False):
         rule = rule_of(error)
-        place = (field, *error["loc"]) if field else error["loc"]
-        if rule == "unknown_field" and (len(place) > 1 or not _NAME.fullmatch(str(place[0]))):
-            place = place[:-1]  # the name of an unknown member is a value of the source
+        path = (field, *error["loc"]) if field else error["loc"]
+        if rule == "unknown_field" and (len(path) > 1 or not _NAME.fullmatch(str(path[0]))):
+            path = path[:-1]  # the name of an unknown member is a value of the source
         own = error.get("ctx", {}).get("field")
-        name = str(place[0]) if place else str(own or "")
-        inside = ".".join(str(step) for step in place[1:])
+        name = str(path[0]) if path else str(own or "")
+        inside = ".".join(str(step) for step in path[1:])
         yield RowFailure(name, rule, f"{inside}: {_detail(rule, error)}" if inside else _detail(rule, error))
 
 

@@ -80,7 +80,7 @@ NOWHERE = Surroundings()
 def soft_warnings(schema: SchemaDef, values: Mapping[str, Any], around: Surroundings = NOWHERE) -> list[Warning]:
     """Findings about the values of a valid record. Null fields have none.
 
-    Without loaded codes only the province is judged, without a box no place is.
+    Without loaded codes only the province is judged, without a box no position is.
     """
     known_regions = around.regions
     found: list[Warning] = []
@@ -96,7 +96,7 @@ def soft_warnings(schema: SchemaDef, values: Mapping[str, Any], around: Surround
     if around.bbox is not None:
         found += [
             Warning(parts[-1], "outside_region", *TEXTS["outside_region"])
-            for parts in schema.places.values()
+            for parts in schema.coordinates.values()
             if not _within(around.bbox, [values.get(part) for part in parts])
         ]
     for rule in schema.model.soft_rules:
@@ -109,18 +109,18 @@ def soft_warnings(schema: SchemaDef, values: Mapping[str, Any], around: Surround
 def fields_judged(schema: SchemaDef) -> Mapping[tuple[str, str], frozenset[str]]:
     """The fields that a finding (field, code) over several of them was judged by: who sees the finding learns of each."""
     found = {(rule.field, rule.code): frozenset({rule.field, *rule.needs}) for rule in schema.model.soft_rules}
-    found |= {(parts[-1], "outside_region"): frozenset(parts) for parts in schema.places.values()}
+    found |= {(parts[-1], "outside_region"): frozenset(parts) for parts in schema.coordinates.values()}
     return found
 
 
-def _within(box: Box, place: Sequence[Any]) -> bool:
+def _within(box: Box, coordinates: Sequence[Any]) -> bool:
     """Whether a point (longitude, latitude) or every position of a geometry lies in the box; true for what is null."""
     west, south, east, north = box
-    if any(part is None for part in place):
+    if any(part is None for part in coordinates):
         return True
-    if len(place) > 1:
-        return bool(west <= place[0] <= east and south <= place[1] <= north)
-    return all(west <= lng <= east and south <= lat <= north for lng, lat in positions(place[0]))
+    if len(coordinates) > 1:
+        return bool(west <= coordinates[0] <= east and south <= coordinates[1] <= north)
+    return all(west <= lng <= east and south <= lat <= north for lng, lat in positions(coordinates[0]))
 
 
 @cache

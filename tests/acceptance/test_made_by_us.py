@@ -13,10 +13,11 @@ import xlsxwriter
 
 from app.connectors.environment import Environment, Limits
 from app.connectors.registry import open_connector
-from app.datasets.dataset import MappedSource, ReadRequest
+from app.datasets.dataset import MappedDataset
 from app.datasets.manifest import parse_manifest
 from app.datasets.mapping import compile_mapping
 from app.datasets.mapping.codes import empty_code_book
+from app.datasets.records import ReadRequest
 from app.schemas import registry
 from tests.support.gateway import RunningGateway
 
@@ -29,7 +30,7 @@ class _NoSecrets:
         return text
 
 
-def dataset(folder: Path, fields: dict[str, object], schema: str, **source: object) -> MappedSource:
+def dataset(folder: Path, fields: dict[str, object], schema: str, **source: object) -> MappedDataset:
     document = {
         "connector": "made",
         "agency": "made",
@@ -42,7 +43,7 @@ def dataset(folder: Path, fields: dict[str, object], schema: str, **source: obje
     limits = Limits(deadline_seconds=300.0)
     (folder / "cache").mkdir(exist_ok=True)
     environment = Environment("made", "made", folder, folder / "cache", _NoSecrets(), limits=limits)
-    return MappedSource(
+    return MappedDataset(
         manifest=manifest,
         revision=1,
         schema=definition,

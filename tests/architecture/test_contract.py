@@ -132,6 +132,34 @@ def test_every_operation_is_described() -> None:
     assert poor == []
 
 
+def test_an_operation_is_open_where_nobody_is_refused_for_want_of_a_token() -> None:
+    document = build_openapi()
+    operations = {
+        (method, path): operation for path, item in document["paths"].items() for method, operation in item.items()
+    }
+    opened = {place for place, operation in operations.items() if operation.get("security") == []}
+    refusing = {place for place, operation in operations.items() if "401" in operation["responses"]}
+
+    assert opened & refusing == {("post", "/oauth/token")}, "it takes the client's own credential"
+    assert opened | refusing == operations.keys()
+
+
+def test_a_limit_that_changes_the_answer_has_no_default() -> None:
+    """Generated clients send the defaults that the document has: a page instead of the whole answer."""
+    document = build_openapi()
+    places = {
+        f"{path} {one['name']}": one["schema"]
+        for path, item in document["paths"].items()
+        for one in item.get("get", {}).get("parameters", [])
+        if path.startswith("/v1/records/")
+    }
+    limits = {place: schema for place, schema in places.items() if place.endswith(" limit")}
+    bodies = [document["components"]["schemas"][name]["properties"]["limit"] for name in ("SearchBody", "ExplainBody")]
+
+    assert len(limits) > 30
+    assert [schema for schema in (*limits.values(), *bodies) if schema.get("default") is not None] == []
+
+
 def test_every_room_stands_in_the_tour_and_every_file_that_it_names_exists() -> None:
     tour = (DOCS / "explanation" / "directory-tour.md").read_text("utf-8")
     rooms = {

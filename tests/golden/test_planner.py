@@ -16,7 +16,7 @@ from app.federation.question.binder import RawQuery, bind
 from app.federation.question.query import DatasetRef, Grant
 from app.federation.reading.leg import request_of
 from app.filters.cql2.parse import parse_filter
-from tests.support.memory import FACILITIES, MemorySource
+from tests.support.memory import FACILITIES, MemoryDataset
 
 FOLDER = Path(__file__).parent / "planner"
 OPEN = frozenset(FACILITIES.open_fields)
@@ -37,10 +37,10 @@ CASES: dict[str, tuple[RawQuery, list[Grant | None]]] = {
 
 
 def planned(raw: RawQuery, grants: list[Grant | None]) -> str:
-    query, source, lines = bind(FACILITIES, raw), MemorySource(), []
+    query, source, lines = bind(FACILITIES, raw), MemoryDataset(), []
     refs = [
-        DatasetRef(f"opd-{place}", f"set-{place}", 1, source, grant, None if grant else AgreementMissing("none"))
-        for place, grant in enumerate(grants)
+        DatasetRef(f"opd-{index}", f"set-{index}", 1, source, grant, None if grant else AgreementMissing("none"))
+        for index, grant in enumerate(grants)
     ]
     for scan in Planner().plan(query, refs):
         lines.append(f"{scan.ref.agency}: {scan.left_out or 'asked'}")
@@ -72,7 +72,7 @@ def test_every_golden_plan_has_its_case() -> None:
 
 
 def test_plan_is_kept_until_revision_or_policy_moves() -> None:
-    planner, source = Planner(), MemorySource()
+    planner, source = Planner(), MemoryDataset()
     first, second = (bind(FACILITIES, RawQuery(filter=f"nama = '{name}'")) for name in "ab")
 
     def scan(query: Any = first, revision: int = 1, **grant: Any) -> Any:

@@ -154,7 +154,7 @@ DOORS = [
     APP / "connectors" / "json_text.py",
 ]
 KNOWN = {
-    "datasets/mapping/steps/places.py:step",  # digits that an expression of at most three and a fraction let through
+    "datasets/mapping/steps/coordinates.py:step",  # digits that an expression of at most three and a fraction let through
     "datasets/mapping/steps/numbers.py:step",  # at most 60 characters of a stated notation, or a number of the source
     "datasets/mapping/fit.py:_decimal",  # a number of the source, bounded at once
     "datasets/mapping/expression/functions.py:convert",  # what `as_number` gave

@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from app.api.layer.in_the_log import fault_told, request_shape
+from app.api.layer.in_the_log import fault_told, request_structure
 from app.audit.entry.record import Entry, Record, uuid7
 from app.audit.keys.details import DetailKeys
 from app.audit.write.standing_details import DONE_FILE
@@ -105,7 +105,7 @@ def test_hostile_46_an_answered_address_is_kept_in_the_detail_alone(
 
 
 def test_hostile_46_names_and_places_are_words_of_the_contract() -> None:
-    assert request_shape("GET", "/v1/x", f"a=1&a=2&{NIK}=1&%33%33200101019=2&b%20c=1") == "GET /v1/x?a&?"
+    assert request_structure("GET", "/v1/x", f"a=1&a=2&{NIK}=1&%33%33200101019=2&b%20c=1") == "GET /v1/x?a&?"
     told = fault_told(FieldUnknown(f"no field {NIK}", errors=[FieldError(f"/{NIK}", "unknown", NIK)]))
     assert told == {"error": "field_unknown", "errors": [{"pointer": "?", "code": "unknown"}]}
     assert fault_told(SourceTimeout("dinkes did not answer"))["error"].endswith("dinkes did not answer")

@@ -21,7 +21,7 @@ from app.federation.writers import write_json
 from tests.integration.api.conftest import agree, facility_manifest, gateway, services
 from tests.integration.api.test_changes import FIRST, ONLY, PATH, Register, follow, register, told
 from tests.support.gateway import RunningGateway
-from tests.support.memory import FACILITIES, MemorySource, ref_of
+from tests.support.memory import FACILITIES, MemoryDataset, ref_of
 
 __all__ = ["gateway", "register", "services"]
 
@@ -75,7 +75,7 @@ def test_hostile_40_no_cursor_can_be_read(gateway: RunningGateway, register: Reg
 
 @pytest.mark.anyio
 async def test_hostile_41_findings_of_what_is_not_granted_are_not_told() -> None:
-    source = MemorySource([{"kode_faskes": "P1", "nama": "Satu", "email_kontak": "a@b.id", "lat": 1.0, "lng": 2.0}])
+    source = MemoryDataset([{"kode_faskes": "P1", "nama": "Satu", "email_kontak": "a@b.id", "lat": 1.0, "lng": 2.0}])
     source.held["P1"].warnings = (
         RecordWarning("email_kontak", "nulled", "x", "x"),
         RecordWarning("lat", "outside_indonesia", "x", "x"),
@@ -94,8 +94,8 @@ async def test_hostile_41_findings_of_what_is_not_granted_are_not_told() -> None
 
 @pytest.mark.anyio
 async def test_hostile_42_an_ungranted_freshness_field_chooses_nothing() -> None:
-    older = MemorySource([{"kode_faskes": "P1", "nama": "Lama", "email_kontak": "a@b.id", "alamat": "Jl. Satu"}])
-    newer = MemorySource([{"kode_faskes": "P1", "nama": "Baru", "email_kontak": "z@b.id"}])
+    older = MemoryDataset([{"kode_faskes": "P1", "nama": "Lama", "email_kontak": "a@b.id", "alamat": "Jl. Satu"}])
+    newer = MemoryDataset([{"kode_faskes": "P1", "nama": "Baru", "email_kontak": "z@b.id"}])
     rules = MergeRules(changed={"dinkes-set": "email_kontak", "rsud-set": "email_kontak"})
     merged = {}
     for fields in (frozenset(FACILITIES.fields), OPEN):

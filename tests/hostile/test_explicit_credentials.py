@@ -18,8 +18,8 @@ import pytest
 from app.children import bare_environment
 from app.connectors.registry import open_connector
 from app.connectors.requests import ScanRequest
-from app.datasets.dataset import ReadRequest
 from app.datasets.manifest import parse_manifest
+from app.datasets.records import ReadRequest
 from app.errors import ManifestInvalid, SimpulError
 from tests.support import workbooks
 from tests.support.mariadb import USER, admin, fresh_database

@@ -24,14 +24,14 @@ from app.federation.reading.whole import WholeRead
 from tests.integration.api.conftest import facility_manifest
 from tests.support.children import workers_of
 from tests.support.gateway import RunningGateway
-from tests.support.memory import FACILITIES, MemorySource, ref_of
+from tests.support.memory import FACILITIES, MemoryDataset, ref_of
 from tests.support.sources import SourceServer
 
 LIST = "/v1/records/fasilitas-kesehatan"
 
 
-def slow_source() -> MemorySource:
-    source = MemorySource([{"kode_faskes": "P1", "nama": "Satu"}])
+def slow_source() -> MemoryDataset:
+    source = MemoryDataset([{"kode_faskes": "P1", "nama": "Satu"}])
     source.delay_seconds, source.deadline_seconds = 0.2, 0.4
     return source
 

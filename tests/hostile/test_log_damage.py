@@ -74,7 +74,7 @@ def test_what_fsck_catches(good, damaged, name):
     assert fsck_accepts(damaged, program) is not table()[name]["fsck"]
 
 
-def test_hostile_20_21_the_finding_names_the_place(good, tmp_path):
+def test_hostile_20_21_the_finding_names_the_index(good, tmp_path):
     from app.audit.verify.static_tiles import check_tiles
 
     places = {

@@ -18,6 +18,7 @@ from app.audit.store.postgres import PostgresLogStore
 from app.audit.store.sqlite import SqliteLogStore
 from app.audit.write.log import ExchangeLog
 from app.errors import LogError, SimpulError
+from app.telemetry import configure_command
 
 ORIGIN = "simpul.jepara.example/log"
 WRITERS = 16
@@ -59,6 +60,7 @@ def run(folder: Path, url: str) -> None:
 
 
 def main() -> None:
+    configure_command()  # stdout is for the words that the parent waits for
     mode, folder, url = sys.argv[1], Path(sys.argv[2]), sys.argv[3]
     if mode == "run":
         run(folder, url)

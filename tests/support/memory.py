@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from collections import Counter
 from collections.abc import AsyncGenerator, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from app.datasets.dataset import MappedRecord, MappedSource, ReadRequest, ReadResult
 from app.datasets.keeping import KeptTable
+from app.datasets.outline import Outline, Part
+from app.datasets.records import MappedRecord, ReadRequest, ReadResult, RecordWarning, Reject
+from app.datasets.selection import position_function
+from app.errors import SourceTimeout
 from app.federation.question.query import DatasetRef, Grant
-from app.filters.tree import Compare, Literal, Property, all_of
+from app.filters.tree import Compare, Literal, Property, all_of, conjuncts
 from app.schemas import registry
 from app.schemas.registry import SchemaDef
 from app.schemas.validation import validate_row
+from app.schemas.warnings import soft_warnings
 
 FACILITIES = registry.get("fasilitas_kesehatan")
 
@@ -22,11 +28,13 @@ def record(schema: SchemaDef, **values: Any) -> MappedRecord:
     """A valid record of these values."""
     model, failures = validate_row(schema, values)
     assert model is not None, failures
-    return MappedRecord(schema.key_of(model.__dict__), dict(model.__dict__))
+    found = soft_warnings(schema, model.__dict__)
+    warnings = tuple(RecordWarning(item.field, item.code, item.detail_id, item.detail_en) for item in found)
+    return MappedRecord(schema.key_of(model.__dict__), dict(model.__dict__), warnings)
 
 
-class MemorySource(MappedSource):
-    """Records by key. `fault` is raised by every read while it is set; `delay_seconds` passes before each."""
+class MemoryDataset:
+    """A `Dataset`: records by key. `fault` is raised by every read while it is set; `delay_seconds` passes before each."""
 
     def __init__(self, rows: Iterable[Mapping[str, Any]] = (), schema: SchemaDef = FACILITIES) -> None:
         self.schema = schema
@@ -36,6 +44,7 @@ class MemorySource(MappedSource):
         self.asked: list[ReadRequest] = []
         self.cancelled = 0
         self.held: dict[str, MappedRecord] = {}
+        self.rejects: list[list[Reject]] = []
         for row in rows:
             self.put(**row)
 
@@ -45,12 +54,23 @@ class MemorySource(MappedSource):
         self.held[found.key] = found
         return found.key
 
+    def offer(self, **values: Any) -> None:
+        """Adds a record, or counts a reject where it is none or a record of its key is held."""
+        model, failures = validate_row(self.schema, values)
+        location = f"row {len(self.held) + len(self.rejects) + 1}"
+        if model is None:
+            self.rejects.append([Reject(location, fault.field, fault.rule, fault.detail) for fault in failures])
+        elif self.schema.key_of(model.__dict__) in self.held:
+            self.rejects.append([Reject(location, self.schema.meta.key[0], "duplicate_key", "the first one stands")])
+        else:
+            self.put(**values)
+
     async def version(self) -> str | None:
         """Memory has no mark of freshness."""
         return None
 
     async def read(self, request: ReadRequest) -> ReadResult:
-        """As `MappedSource.read`."""
+        """As `Dataset.read`."""
         self.asked.append(request)
         try:
             await asyncio.sleep(self.delay_seconds)
@@ -59,23 +79,32 @@ class MemorySource(MappedSource):
             raise
         if self.fault is not None:
             raise self.fault
+        if request.deadline is not None and time.monotonic() > request.deadline:
+            raise SourceTimeout("memory was not read to its end in time")
         wanted = request.filter
         if request.key is not None:
             parts = self.schema.key_values(request.key)
             wanted = all_of(*[Compare("=", Property(name), Literal(value)) for name, value in parts.items()], wanted)
-        records = [self.held[key] for key in sorted(self.held)]
-        whole = ReadResult(records, 0, [], (), datetime.now(UTC))
+        records = sorted(self.held.values(), key=position_function(self.schema, ()))
+        rejects = [fault for faults in self.rejects for fault in faults]
+        by_rule = Counter((fault.field, fault.rule) for fault in rejects)
+        whole = ReadResult(records, len(self.rejects), rejects, (), datetime.now(UTC), by_rule=by_rule)
         return KeptTable(self.schema, whole).select(request, wanted)
 
     async def stream(self, request: ReadRequest) -> AsyncGenerator[ReadResult]:
-        """As `MappedSource.stream`: all of it in one piece."""
-        yield await self.read(request)
+        """As `Dataset.stream`: all of it in one part."""
+        yield await self.read(ReadRequest(fields=request.fields, filter=request.filter, deadline=request.deadline))
+
+    async def outline(self, request: ReadRequest) -> Outline:
+        """Everything is done here."""
+        parts = tuple(Part(part, "none", "memory cannot filter") for part in conjuncts(request.filter))
+        return Outline(("memory",), (), ("filter", "order", "limit"), parts, exact=False, why=())
 
     async def close(self) -> None:
         """Nothing is open."""
 
 
-def ref_of(agency: str, source: MappedSource, schema: SchemaDef = FACILITIES, **grant: Any) -> DatasetRef:
+def ref_of(agency: str, source: MemoryDataset, schema: SchemaDef = FACILITIES, **grant: Any) -> DatasetRef:
     """The dataset `<agency>-set` with a grant of every field, or of what is given."""
     fields = grant.pop("fields", frozenset(schema.fields))
     return DatasetRef(agency, f"{agency}-set", 1, source, Grant(fields=frozenset(fields), **grant))

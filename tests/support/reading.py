@@ -9,10 +9,11 @@ from typing import Any
 from app.connectors.contract import Connector
 from app.connectors.environment import Environment, Limits, NetworkPolicy
 from app.connectors.registry import open_connector
-from app.datasets.dataset import MappedSource, ReadRequest, ReadResult
+from app.datasets.dataset import MappedDataset
 from app.datasets.manifest import parse_manifest
 from app.datasets.mapping import compile_mapping
 from app.datasets.mapping.codes import CROSSWALK_SCHEMA, REGION_SCHEMA, CodeBook, InMemoryCodeBook
+from app.datasets.records import ReadRequest, ReadResult
 from app.schemas import registry
 from app.schemas.warnings import Box
 from tests.support.mariadb import PASSWORD
@@ -42,7 +43,7 @@ def dataset(
     codes: CodeBook | None = None,
     bbox: Box | None = None,
     **more: Any,
-) -> MappedSource:
+) -> MappedDataset:
     ref = schema if "@" in schema else f"{schema}@1"
     document = {"connector": "uji-sumber", "agency": "uji", "schema": ref, "source": source, "fields": fields}
     manifest = parse_manifest({**document, "read": read or {}})
@@ -51,7 +52,7 @@ def dataset(
     around = environment(folder, **more)
     codes = codes or InMemoryCodeBook("1", REGION_SCHEMA.empty_table(), CROSSWALK_SCHEMA.empty_table())
     connector: Connector = open_connector(manifest.source, around)
-    return MappedSource(
+    return MappedDataset(
         manifest=manifest,
         revision=1,
         schema=found,
@@ -61,7 +62,7 @@ def dataset(
     )
 
 
-async def read(source: MappedSource) -> ReadResult:
+async def read(source: MappedDataset) -> ReadResult:
     try:
         return await source.read(ReadRequest(limit=1000))
     finally:

@@ -73,7 +73,7 @@ def test_freshness_names_a_mapped_field_of_the_schema() -> None:
         (REST, {"auth": {"kind": "oauth2", "client_id": "a", "client_secret": KEY, "token_url": "nix"}}, "/source/auth/token_url"),
     ],
 )  # fmt: skip
-def test_a_malformed_option_is_refused_at_its_place(
+def test_a_malformed_option_is_refused_at_its_pointer(
     source: dict[str, Any], option: dict[str, Any], pointer: str
 ) -> None:
     assert list(faults({**source, **option})) == [pointer]
@@ -204,7 +204,7 @@ def test_a_preview_shows_no_value_as_none_also_where_the_field_is_personal() -> 
     manifest = parse_manifest({**document(CSV), "schema": schema.meta.ref, "fields": fields})
     book = InMemoryCodeBook("1", REGION_SCHEMA.empty_table(), CROSSWALK_SCHEMA.empty_table())
     names = pa.schema([(name, pa.string()) for name in fields.values()])
-    batch = RawBatch(names, rows=[("3320990101900001", "Siti", None)], place="a", numbers=[1])
+    batch = RawBatch(names, rows=[("3320990101900001", "Siti", None)], location="a", numbers=[1])
 
     (shown,) = Previewer(schema, compile_mapping(manifest, schema, book)).rows(batch)
 

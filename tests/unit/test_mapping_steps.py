@@ -231,7 +231,7 @@ def test_a_pair_that_may_mean_two_things_or_holds_no_numbers_is_rejected(raw: An
         ("boolean", {"true": "ya", "false": ["T", "ya"]}, "/boolean", "ya stands under true and under false"),
     ],
 )  # fmt: skip
-def test_an_option_that_cannot_be_meant_is_refused_at_its_place(
+def test_an_option_that_cannot_be_meant_is_refused_at_its_pointer(
     step: str, options: Any, pointer: str, detail: str
 ) -> None:
     with pytest.raises(MappingInvalid, match=re.escape(detail)) as caught:

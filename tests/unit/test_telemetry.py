@@ -4,15 +4,26 @@ import io
 import json
 import logging
 import re
+import sys
 from contextlib import contextmanager
 
 import pytest
+import sqlglot
 import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 
 from app.schemas.registry import all_schemas
-from app.telemetry import MASK, PERSONAL_KEYS, Metrics, TraceContext, configure_logging, mask
+from app.telemetry import (
+    MASK,
+    PERSONAL_KEYS,
+    Metrics,
+    TraceContext,
+    configure_command,
+    configure_logging,
+    mask,
+    quiet_server,
+)
 
 NIK = "3320014101900001"
 PARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
@@ -126,6 +137,68 @@ def test_tracebacks_carry_no_local_variables(capfdbinary):
     assert line["exception"][0]["exc_type"] == "ValueError"
     assert NIK not in json.dumps(line)
     assert all("locals" not in frame for frame in line["exception"][0]["frames"])
+
+
+def test_a_command_keeps_its_stdout_for_the_answer(capfdbinary):
+    try:
+        configure_command()
+        structlog.get_logger("simpul.test").warning("left_open_closed", count=3, nik=NIK)
+        structlog.get_logger("simpul.test").info("unheard")
+    finally:
+        structlog.reset_defaults()
+
+    told = capfdbinary.readouterr()
+    (line,) = map(json.loads, told.err.splitlines())
+    assert (told.out, line["event"], line["count"], line["nik"]) == (b"", "left_open_closed", 3, MASK)
+
+
+def test_a_line_that_cannot_be_written_is_lost_and_nobody_fails(monkeypatch: pytest.MonkeyPatch):
+    class Full(io.RawIOBase):
+        def writable(self):
+            return True
+
+        def write(self, _line):
+            raise OSError(28, "No space left on device")
+
+    closed = io.TextIOWrapper(io.BytesIO())
+    closed.buffer.close()
+    with configured():
+        for there in (io.TextIOWrapper(io.BufferedWriter(Full())), closed):
+            monkeypatch.setattr(sys, "stdout", there)
+            for _ in range(2):
+                structlog.get_logger("simpul.test").error("log_not_written", reason="disk full")
+        monkeypatch.undo()
+
+
+def test_a_text_that_is_no_utf_8_is_told_all_the_same(capfdbinary):
+    with configured():
+        structlog.get_logger("simpul.test").error("log_not_written", reason="\udcff.db", size=2**70)
+
+    (line,) = map(json.loads, capfdbinary.readouterr().out.splitlines())
+    assert (line["reason"], line["size"]) == ("\udcff.db", 2**70)
+
+
+def test_the_parser_of_sql_writes_no_statement(capfdbinary):
+    with configured():
+        sqlglot.parse_one(f"ALTER TABLE warga WHAT '{NIK}'", dialect="duckdb")
+        logging.getLogger("sqlglot").error("found %s", NIK)
+
+    assert capfdbinary.readouterr() == (b"", b"")
+
+
+def test_the_server_is_quiet_while_it_is_told_to_be(capfdbinary):
+    server, quiet = logging.getLogger("uvicorn.error"), True
+    before = list(server.filters)
+    with configured():
+        try:
+            quiet_server(lambda: quiet)
+            server.error("first")
+            quiet = False
+            server.error("second")
+        finally:
+            server.filters = before
+
+    assert [json.loads(line)["event"] for line in capfdbinary.readouterr().out.splitlines()] == ["second"]
 
 
 def test_an_unknown_level_is_named():

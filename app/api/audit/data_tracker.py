@@ -1,4 +1,4 @@
-"""The Estonian Data Tracker's shape (`/v2/findUsage`, `/v2/usagePeriod`, `/v2/heartbeat`), where the operator turns it on.
+"""The Estonian Data Tracker's protocol (`/v2/findUsage`, `/v2/usagePeriod`, `/v2/heartbeat`), where the operator turns it on.
 
 The protocol carries the identifier in the URL, so it is off by default and only an auditor's credential may use it.
 """

@@ -53,9 +53,9 @@ FILTER_NAMES = (*sorted({*_TEXTS, "from", "to", "status", "min_rows"}),)
 """Parameters that `exchange_filter` reads."""
 
 
-def parameter(name: str, text: str, shape: dict[str, Any], example: Any = None) -> dict[str, Any]:
+def parameter(name: str, text: str, json_schema: dict[str, Any], example: Any = None) -> dict[str, Any]:
     """A query parameter of the document."""
-    found = {"name": name, "in": "query", "description": text, "schema": shape}
+    found = {"name": name, "in": "query", "description": text, "schema": json_schema}
     return found if example is None else {**found, "example": example}
 
 

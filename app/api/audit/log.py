@@ -46,13 +46,20 @@ def _text(text: str, example: str) -> dict[int | str, dict[str, Any]]:
 
 
 def _binary(text: str) -> dict[int | str, dict[str, Any]]:
-    shape = {"type": "string", "contentMediaType": _BYTES, "maxLength": 16_777_216}
-    return {200: {"description": text, "content": {_BYTES: {"schema": shape}}}}
+    json_schema = {"type": "string", "contentMediaType": _BYTES, "maxLength": 16_777_216}
+    return {200: {"description": text, "content": {_BYTES: {"schema": json_schema}}}}
 
 
 def _path_parameter(text: str, example: str) -> dict[str, Any]:
-    shape = {"type": "string", "maxLength": 64}
-    found = {"name": "path", "in": "path", "required": True, "description": text, "schema": shape, "example": example}
+    json_schema = {"type": "string", "maxLength": 64}
+    found = {
+        "name": "path",
+        "in": "path",
+        "required": True,
+        "description": text,
+        "schema": json_schema,
+        "example": example,
+    }
     return {"parameters": [found]}
 
 

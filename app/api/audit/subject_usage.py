@@ -141,9 +141,9 @@ async def find_usage(request: Request) -> Response:
         tags=tags,
     )
     bound = repr((wanted, scope.agency))
-    place = signed.open_token(state.cursor_key, _SUBJECT, bound, body.cursor) if body.cursor else None
+    position = signed.open_token(state.cursor_key, _SUBJECT, bound, body.cursor) if body.cursor else None
     search = ExchangeSearch(state.log, state.log.reader)
-    page = await search.search(wanted, scope, limit=body.limit, cursor=Cursor(*place) if place else None)
+    page = await search.search(wanted, scope, limit=body.limit, cursor=Cursor(*position) if position else None)
     roles = await search.roles([entry.idx for entry in page.entries], tags)
     under_way.answered(ReadOutcome(len(page.entries)))
     following = None

@@ -60,8 +60,8 @@ def read_json(request: Request) -> Any:
     try:
         document = orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        place = f"line {error.lineno}, column {error.colno}"
-        raise MalformedJson(f"{place}: {error.msg}", errors=[FieldError("", "malformed", place)]) from None
+        position = f"line {error.lineno}, column {error.colno}"
+        raise MalformedJson(f"{position}: {error.msg}", errors=[FieldError("", "malformed", position)]) from None
     limit: int = request.app.state.services.settings.json_depth
     if _deeper_than(document, limit):
         raise MalformedJson(f"the JSON is nested deeper than {limit} levels", limit_depth=limit)
@@ -113,14 +113,6 @@ def purpose_in_body(request: Request) -> None:
         purpose_given(exchange(request), purpose)
 
 
-def purpose_faults(document: dict[str, Any]) -> list[FieldError]:
-    """What keeps the member `purpose` of a body from being one."""
-    purpose = document.get("purpose")
-    if purpose is None or (isinstance(purpose, str) and len(purpose) <= _PURPOSE_CHARACTERS):
-        return []
-    return [FieldError("/purpose", "type", f"a text of at most {_PURPOSE_CHARACTERS} characters")]
-
-
 def purpose_given(under_way: Exchange, purpose: str) -> None:
     """A purpose that stands in the body counts where no header names one."""
     if under_way.assertions.purpose is None:
@@ -165,14 +157,14 @@ def read_model(request: Request, model: type[Model], *parameters: str) -> Model:
 
 
 def validated(model: type[Model], document: Any) -> Model:
-    """The document as this wire model; raises `ValidationFailed` with one place a fault, never with the value."""
+    """The document as this wire model; raises `ValidationFailed` with one pointer a fault, never with the value."""
     try:
         return model.model_validate(document)
     except ValidationError as error:
-        raise ValidationFailed("the body does not fit", errors=places(error, document)) from None
+        raise ValidationFailed("the body does not fit", errors=field_errors(error, document)) from None
 
 
-def places(error: ValidationError, document: Any) -> list[FieldError]:
+def field_errors(error: ValidationError, document: Any) -> list[FieldError]:
     """Pydantic's findings as JSON pointers into the document, and rules. Names of types of the gateway never stand in them."""
     found = []
     for fault in error.errors(include_input=False, include_url=False, include_context=False):
@@ -181,15 +173,15 @@ def places(error: ValidationError, document: Any) -> list[FieldError]:
     return found
 
 
-def _steps(place: tuple[int | str, ...], document: Any) -> list[int | str]:
+def _steps(path: tuple[int | str, ...], document: Any) -> list[int | str]:
     """The steps that lead through the document: Pydantic adds the alternatives of a union, which are none."""
     kept: list[int | str] = []
     here = document
-    for step in place:
+    for step in path:
         if isinstance(here, list) and isinstance(step, int):
             kept.append(step)
             here = here[step] if step < len(here) else None
-        elif isinstance(here, dict) and isinstance(step, str) and (step in here or step == place[-1]):
+        elif isinstance(here, dict) and isinstance(step, str) and (step in here or step == path[-1]):
             kept.append(step)
             here = here.get(step)
     return kept

@@ -120,7 +120,7 @@ class Capture:
             self._sealed = plain.digest(), salted
         return self._sealed
 
-    async def shape(self, asked: Mapping[bytes, bytes], method: str) -> str | None:
+    async def represent(self, asked: Mapping[bytes, bytes], method: str) -> str | None:
         """Settles in which form the answer is sent: 304, a part, a coding; says so in a word, None for the answer as it is.
 
         Raises `PreconditionFailed`, `RangeNotSatisfiable`.
@@ -215,15 +215,15 @@ class Capture:
         if self._coded is not None:
             yield from self._coded.chunks()
             return
-        place, (start, stop) = 0, self._part or (0, self.size)
+        offset, (start, stop) = 0, self._part or (0, self.size)
         for chunk in self._spool.chunks():
             yield (
                 chunk
-                if start <= place and place + len(chunk) <= stop
-                else chunk[max(start - place, 0) : max(stop - place, 0)]
+                if start <= offset and offset + len(chunk) <= stop
+                else chunk[max(start - offset, 0) : max(stop - offset, 0)]
             )
-            place += len(chunk)
-            if place >= stop:
+            offset += len(chunk)
+            if offset >= stop:
                 return
 
 

@@ -21,10 +21,10 @@ from app.api.layer.capture import CHUNK_BYTES, Capture, read_whole
 from app.api.layer.formats import language_of
 from app.api.layer.headers import by_name, check_headers, rate_headers
 from app.api.layer.idempotency import Once, once
-from app.api.layer.in_the_log import fault_told, request_shape
+from app.api.layer.in_the_log import fault_told, request_structure
 from app.api.layer.methods import headers_only, options
 from app.api.layer.problems import problem_body, problem_headers
-from app.api.layer.representation import shaped
+from app.api.layer.representation import represented
 from app.api.layer.resource import GOVERNED, RouteRule, Rule, RuleTable
 from app.api.layer.watch import Watch
 from app.errors import (
@@ -156,7 +156,7 @@ class _Call:
         self.headers = headers
         self.exchange: Exchange | None = None
         self.held: list[Bulkhead] = []
-        """Places of the process that this request holds."""
+        """Slots of the process that this request holds."""
         self.template = ""
         self.allowance: Allowance | None = None
         self.once: Once | None = None
@@ -198,7 +198,7 @@ class _Call:
             if head is not None:
                 status, headers = head["status"], list(head.get("headers", ()))
                 if not message.get("more_body", False):
-                    status, headers, body = await shaped(self.headers, self.scope["method"], status, headers, body)
+                    status, headers, body = await represented(self.headers, self.scope["method"], status, headers, body)
                 started, head = True, None
                 headers += [*self._rates, *_PLAIN_HEADERS]
                 await self.send({"type": "http.response.start", "status": status, "headers": headers})
@@ -233,7 +233,7 @@ class _Call:
         try:
             try:
                 await self._answer(app, found, capture, rules)
-                await self._shape(capture, exchange)
+                await self._represent(capture, exchange)
             except (_ClientGoneError, ConnectionResetError):
                 self._nobody_there(capture, exchange, "client_gone")
             except asyncio.CancelledError:
@@ -274,7 +274,7 @@ class _Call:
             principal=scope["state"]["principal"],
             names=self.services.names,
             address=client[0] if client else "",
-            request=request_shape(
+            request=request_structure(
                 scope.get("simpul.method", scope["method"]), self.template, scope["query_string"].decode("latin-1")
             ),
             assertions=Assertions(
@@ -324,9 +324,9 @@ class _Call:
         if watch.gone:
             raise _ClientGoneError
 
-    async def _shape(self, capture: Capture, exchange: Exchange) -> None:
+    async def _represent(self, capture: Capture, exchange: Exchange) -> None:
         """In which form the answer leaves; the entry tells where it is not the answer as it was made."""
-        form = await capture.shape(self.headers, self.scope["method"])
+        form = await capture.represent(self.headers, self.scope["method"])
         if form is not None:
             exchange.tells(sent_as=form)
 

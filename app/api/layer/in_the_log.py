@@ -14,7 +14,7 @@ _MOST_NAMES = 50
 _MOST_FAULTS = 20
 
 
-def request_shape(method: str, template: str, query: str) -> str:
+def request_structure(method: str, template: str, query: str) -> str:
     """Method, the route's template and the names of the parameters: `GET /v1/records/{schema}?jenis&limit`.
 
     A name that is none (it may be an identifier of a person) is `?`.
@@ -27,11 +27,11 @@ def request_shape(method: str, template: str, query: str) -> str:
 
 
 def fault_told(error: SimpulError) -> dict[str, Any]:
-    """The fault for the detail. The text of a fault in the request repeats what was typed: its code and places stand there alone."""
+    """The fault for the detail. The text of a fault in the request repeats what was typed: its code and pointers stand there alone."""
     if not isinstance(error, RequestError):
         return {"error": f"{error.code}: {error.detail}"}
-    places = [
-        {"pointer": place.pointer if _POINTER.fullmatch(place.pointer) else "?", "code": place.code}
-        for place in error.errors[:_MOST_FAULTS]
+    faults = [
+        {"pointer": fault.pointer if _POINTER.fullmatch(fault.pointer) else "?", "code": fault.code}
+        for fault in error.errors[:_MOST_FAULTS]
     ]
-    return {"error": error.code, **({"errors": places} if places else {})}
+    return {"error": error.code, **({"errors": faults} if faults else {})}

@@ -47,7 +47,7 @@ def problem_body(
         members["exchange_id"] = exchange_id
     members["retryable"] = error.retryable
     if error.errors:
-        members["errors"] = [_place(place) for place in error.errors[:_LISTED_ERRORS]]
+        members["errors"] = [_fault(fault) for fault in error.errors[:_LISTED_ERRORS]]
         if len(error.errors) > _LISTED_ERRORS:
             members["errors_total"] = len(error.errors)
     members.update({name: value for name, value in error.facts.items() if name not in _RESERVED and value is not None})
@@ -85,11 +85,11 @@ def _challenge(error: SimpulError) -> str:
     return 'Bearer realm="simpul"' + ("" if error.code == "token_missing" else ', error="invalid_token"')
 
 
-def _place(place: FieldError) -> dict[str, Any]:
+def _fault(fault: FieldError) -> dict[str, Any]:
     """Where a fault is: an RFC 6901 pointer into the request (a parameter is a member by its name), or a line of its text."""
-    line = _LINE.fullmatch(place.pointer)
+    line = _LINE.fullmatch(fault.pointer)
     if line is not None:
-        return {"pointer": "", "line": int(line[1]), "code": place.code, "detail": place.detail}
-    pointer = place.pointer
+        return {"pointer": "", "line": int(line[1]), "code": fault.code, "detail": fault.detail}
+    pointer = fault.pointer
     rooted = pointer if pointer == "" or pointer.startswith("/") else f"/{pointer}"
-    return {"pointer": rooted, "code": place.code, "detail": place.detail}
+    return {"pointer": rooted, "code": fault.code, "detail": fault.detail}

@@ -163,7 +163,7 @@ def part_of(asked: Mapping[bytes, bytes], tag: str, size: int) -> tuple[int, int
     return start, stop
 
 
-async def shaped(
+async def represented(
     asked: Mapping[bytes, bytes], method: str, status: int, headers: list[Header], body: bytes
 ) -> tuple[int, list[Header], bytes]:
     """An answer in memory as it is sent: status, headers and bytes. Raises `PreconditionFailed`."""

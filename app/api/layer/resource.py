@@ -69,7 +69,7 @@ class Documented(TypedDict, total=False):
 
 @dataclass(frozen=True, slots=True)
 class RouteRule:
-    """A rule at its place."""
+    """A rule at its path."""
 
     method: str
     path: str
@@ -169,8 +169,8 @@ class RuleTable:
         self._by_start: dict[tuple[str, str, str], list[tuple[re.Pattern[str], RouteRule]]] = {}
         for rule in self.rules:
             first, second = _start(rule.path)
-            place = (rule.method, first, "" if second.startswith("{") else second)
-            self._by_start.setdefault(place, []).append((_pattern(rule.path), rule))
+            start = (rule.method, first, "" if second.startswith("{") else second)
+            self._by_start.setdefault(start, []).append((_pattern(rule.path), rule))
         self.recorded_prefixes = tuple(
             sorted({"/".join(rule.path.split("/")[:3]) for rule in self.rules if _exchanges(rule.rule)})
         )
@@ -179,8 +179,8 @@ class RuleTable:
     def find(self, method: str, path: str) -> RouteRule | None:
         """The rule of a request, None when no governed route has this path and method."""
         first, second = _start(path)
-        for place in ((method, first, second), (method, first, "")):
-            for pattern, rule in self._by_start.get(place, ()):
+        for start in ((method, first, second), (method, first, "")):
+            for pattern, rule in self._by_start.get(start, ()):
                 if pattern.match(path):
                     return rule
         return None

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from fastapi import Request, Response
 
-from app.api.layer.bodies import JSON, purpose_faults, purpose_in_body, read_json
+from app.api.layer.bodies import JSON, purpose_in_body, read_json
 from app.api.layer.dependencies import exchange, only_parameters, services
 from app.api.layer.formats import only_json, prefers
 from app.api.layer.resource import EVERYONE, Resource, Rule
 from app.api.records import examples as docs
+from app.api.records.questions import filter_language, names, question, raw_measures
 from app.api.records.wire import AggregateBody, GroupsAnswer
-from app.errors import FieldError, ValidationFailed
 from app.federation.question.aggregate_binder import bind_aggregation
 from app.federation.question.binder import RawQuery
 from app.federation.writers import overlap_document, source_documents, write_document
@@ -19,37 +19,19 @@ from app.schemas.registry import SchemaDef, all_schemas
 
 routes = Resource("/v1/records", "records")
 
-_MEMBERS = frozenset({"filter", "group_by", "aggregates", "having", "agencies", "view", "overlap", "purpose"})
-_CHOICES = {"view": ("records", "merged"), "overlap": ("refuse", "accept")}
-
 
 def _asked(request: Request, schema: SchemaDef) -> AggregateQuestion:
     only_parameters(request, "f")
-    body = read_json(request)
-    if not isinstance(body, dict):
-        raise ValidationFailed("an aggregate is an object", errors=[FieldError("", "type", "object")])
-    known = ", ".join(sorted(_MEMBERS))
-    errors = [FieldError(f"/{name}", "unknown", f"known: {known}") for name in sorted(set(body) - _MEMBERS)]
-    errors += purpose_faults(body)
-    for name, choices in _CHOICES.items():
-        if body.get(name, choices[0]) not in choices:
-            errors.append(FieldError(f"/{name}", "choice", " or ".join(choices)))
-    agencies, wanted = body.get("agencies"), body.get("filter")
-    if agencies is not None and not (isinstance(agencies, list) and all(isinstance(one, str) for one in agencies)):
-        errors.append(FieldError("/agencies", "type", "a list of texts"))
-    if not isinstance(wanted, str | dict | None):
-        errors.append(FieldError("/filter", "type", "CQL2 as text or as a JSON object"))
-    if errors:
-        raise ValidationFailed("the aggregate does not fit", errors=errors)
+    body = question(request, AggregateBody, read_json(request))
     raw = RawQuery(
-        filter=wanted,
-        filter_lang="cql2-json" if isinstance(wanted, dict) else "cql2-text",
-        agencies=tuple(agencies) if agencies else None,
-        view=body.get("view", "records"),
+        filter=body.filter,
+        filter_lang=filter_language(body.filter),
+        agencies=names(body.agencies),
+        view=body.view,
         partial="allow" if prefers(request, "partial=allow") else "never",
     )
-    aggregation = bind_aggregation(schema, body.get("group_by"), body.get("aggregates"), body.get("having"))
-    return AggregateQuestion(raw, aggregation, body.get("overlap", "refuse"))
+    aggregation = bind_aggregation(schema, body.group_by or (), raw_measures(body.aggregates), body.having)
+    return AggregateQuestion(raw, aggregation, body.overlap)
 
 
 def _add_route(schema: SchemaDef) -> None:

@@ -79,11 +79,11 @@ def record_components(schema: SchemaDef) -> dict[str, Any]:
 def _part_components(name: str, properties: dict[str, Any]) -> dict[str, Any]:
     """The objects within a record as components of their own, which its properties then refer to: clients name them so."""
     parts = {}
-    for field, shape in properties.items():
-        if "properties" in shape.get("items", {}):
+    for field, member in properties.items():
+        if "properties" in member.get("items", {}):
             part = f"{name}{_camel(field)}"
-            parts[part] = {"title": part, **shape["items"]}
-            properties[field] = {**shape, "items": {"$ref": f"#/components/schemas/{part}"}}
+            parts[part] = {"title": part, **member["items"]}
+            properties[field] = {**member, "items": {"$ref": f"#/components/schemas/{part}"}}
     return parts
 
 
@@ -138,7 +138,7 @@ def query_parameters(schema: SchemaDef) -> list[dict[str, Any]]:
             {"type": "string", "enum": ["records", "merged"], "default": "records"},
             "records",
         ),
-        *format_parameters(places=True),
+        *format_parameters(on_a_map=True),
     ]
     taken = {parameter["name"] for parameter in general}
     for name, part in schema.queryables["properties"].items():
@@ -148,7 +148,7 @@ def query_parameters(schema: SchemaDef) -> list[dict[str, Any]]:
 
 
 def _equality(part: dict[str, Any]) -> dict[str, Any]:
-    """The shape of `field=value`: the field's own type where it is one of a plain value, else a text.
+    """The schema of `field=value`: the field's own type where it is one of a plain value, else a text.
 
     Values that no record can have may be asked for: none is found.
     """
@@ -174,9 +174,9 @@ def look_up_parameters(schema: SchemaDef) -> list[dict[str, Any]]:
     return [found for found in query_parameters(schema) if found["name"] in {"fields", "agencies", "f", "csv"}]
 
 
-def format_parameters(*, places: bool) -> list[dict[str, Any]]:
-    """`f` and `csv`; `places`: whether the answer can stand on a map."""
-    forms = ["json", "ndjson", "csv", "xlsx", "parquet", "arrow", *(["geojson"] if places else [])]
+def format_parameters(*, on_a_map: bool) -> list[dict[str, Any]]:
+    """`f` and `csv`; `on_a_map`: whether the answer can stand on a map."""
+    forms = ["json", "ndjson", "csv", "xlsx", "parquet", "arrow", *(["geojson"] if on_a_map else [])]
     dialect = "CSV for Excel in Indonesian: BOM, `;`, decimal comma; only where CSV is asked for"
     return [
         _parameter("f", "Format, instead of the Accept header", {"type": "string", "enum": forms}, "json"),
@@ -186,12 +186,12 @@ def format_parameters(*, places: bool) -> list[dict[str, Any]]:
 
 def paging_parameters() -> list[dict[str, Any]]:
     """`limit` and `cursor`."""
-    limit = {"type": "integer", "format": "int32", "minimum": 1, "maximum": 1000, "default": 100}
+    limit = {"type": "integer", "format": "int32", "minimum": 1, "maximum": 1000}
     cursor = {"type": "string", "maxLength": 8192, "pattern": "^[A-Za-z0-9_-]+$"}
     return [
         _parameter(
             "limit",
-            "Records on the page; without it only JSON is paged, all other formats hold the whole answer",
+            "Records on the page, 100 when absent; without it only JSON is paged, all other formats hold the whole answer",
             limit,
             10,
         ),
@@ -211,21 +211,21 @@ def header_parameters(*prefer: Preference, personal: bool = False) -> list[dict[
     """The headers by which a caller says why, under which agreement, and who is behind the call; `prefer`: what may be preferred here."""
     code = {"type": "string", "maxLength": 64}
     headers = [
-        _parameter("Simpul-Purpose", "Purpose code (GET /v1/purposes)", code, "pelayanan_kesehatan", place="header"),
-        _parameter("Simpul-Agreement", "Chooses one of several fitting agreements", code, None, place="header"),
+        _parameter("Simpul-Purpose", "Purpose code (GET /v1/purposes)", code, "pelayanan_kesehatan", within="header"),
+        _parameter("Simpul-Agreement", "Chooses one of several fitting agreements", code, None, within="header"),
     ]
     if prefer:
         text = "; ".join(f"`{name}` {_PREFERENCES[name]}" for name in prefer)
         text += ". `respond-async` that was heeded stands in Preference-Applied" if "respond-async" in prefer else ""
         named = {"type": "string", "maxLength": LONGEST["Prefer"]}
-        headers.append(_parameter("Prefer", text, named, prefer[0], place="header"))
+        headers.append(_parameter("Prefer", text, named, prefer[0], within="header"))
     if personal:
         code = {"type": "string", "minLength": 1, "maxLength": LONGEST["X-Road-Issue"], "pattern": r"\S"}
         headers += [
             _parameter(
-                "X-Road-UserId", "Officer behind the call", code, "ID198609262015051001", place="header", need=True
+                "X-Road-UserId", "Officer behind the call", code, "ID198609262015051001", within="header", need=True
             ),
-            _parameter("X-Road-Issue", "Case number", code, "RM-2026-000123", place="header", need=True),
+            _parameter("X-Road-Issue", "Case number", code, "RM-2026-000123", within="header", need=True),
         ]
     return headers
 
@@ -233,9 +233,9 @@ def header_parameters(*prefer: Preference, personal: bool = False) -> list[dict[
 def key_parameter(schema: SchemaDef) -> dict[str, Any]:
     """The key in the path."""
     expected = "~".join(schema.meta.key)
-    shape = {"type": "string", "minLength": 1, "maxLength": 2000}
+    json_schema = {"type": "string", "minLength": 1, "maxLength": 2000}
     found = _parameter(
-        "key", f"Key of the record: {expected}", shape, example_record(schema)["_source"]["id"], place="path"
+        "key", f"Key of the record: {expected}", json_schema, example_record(schema)["_source"]["id"], within="path"
     )
     return {**found, "required": True}
 
@@ -275,10 +275,10 @@ def page_response(schema: SchemaDef) -> dict[str, Any]:
 
 
 def _parameter(
-    name: str, text: str, shape: dict[str, Any], example: Any, *, place: str = "query", need: bool = False
+    name: str, text: str, json_schema: dict[str, Any], example: Any, *, within: str = "query", need: bool = False
 ) -> dict[str, Any]:
-    found: dict[str, Any] = {"name": name, "in": place, "description": text, "schema": shape}
-    if need or place == "path":
+    found: dict[str, Any] = {"name": name, "in": within, "description": text, "schema": json_schema}
+    if need or within == "path":
         found["required"] = True
     if example is not None:
         found["example"] = example

@@ -7,11 +7,12 @@ from typing import Any
 from fastapi import Request, Response
 
 from app.access.principals import Principal
-from app.api.layer.bodies import answer, purpose_faults, purpose_in_body, read_json
+from app.api.layer.bodies import answer, purpose_in_body, read_json
 from app.api.layer.dependencies import exchange, only_parameters, principal, services
 from app.api.layer.formats import only_json
 from app.api.layer.resource import EVERYONE, Resource, Rule
 from app.api.records import examples as docs
+from app.api.records.questions import filter_language, names, question, raw_measures
 from app.api.records.wire import ExplainBody, Explanation
 from app.errors import FieldError, ValidationFailed
 from app.federation.question.aggregate_binder import bind_aggregation
@@ -23,8 +24,6 @@ from app.schemas.registry import SchemaDef
 
 routes = Resource("/v1", "records")
 
-_LISTS = ("fields", "sort", "agencies", "group_by")
-_MEMBERS = frozenset({"schema", "filter", "limit", "aggregates", "purpose", *_LISTS})
 _EXAMPLE = {"schema": "fasilitas_kesehatan", "filter": "jenis = 'puskesmas'", "sort": ["nama"], "limit": 50}
 _ANSWER = {
     "sources": [
@@ -46,66 +45,56 @@ _ANSWER = {
 }
 
 
-def _body(request: Request) -> dict[str, Any]:
-    body = read_json(request)
-    if not isinstance(body, dict) or not isinstance(body.get("schema"), str):
+def _named(request: Request) -> dict[str, Any]:
+    """The document, of which so much is read before access is decided: that it names a schema."""
+    document = read_json(request)
+    if not isinstance(document, dict) or not isinstance(document.get("schema"), str):
         raise ValidationFailed("name the schema", errors=[FieldError("/schema", "missing", "the name of a schema")])
-    return body
+    return document
 
 
-def _raw(request: Request, body: dict[str, Any], schema: SchemaDef) -> RawQuery:
+def _raw(request: Request, document: dict[str, Any], schema: SchemaDef) -> RawQuery:
     only_parameters(request, "f")
-    if "sql" in body:
+    if "sql" in document:
         rule = "SQL is not explained: it reads whole tables of the granted fields; name the schema, and put its WHERE into filter"
         raise ValidationFailed(rule, errors=[FieldError("/sql", "unsupported", rule)])
-    known = ", ".join(sorted(_MEMBERS))
-    errors = [FieldError(f"/{name}", "unknown", f"known: {known}") for name in sorted(set(body) - _MEMBERS)]
-    errors += purpose_faults(body)
-    for name in _LISTS:
-        value = body.get(name)
-        if value is not None and not (isinstance(value, list) and all(isinstance(one, str) for one in value)):
-            errors.append(FieldError(f"/{name}", "type", "a list of texts"))
-    wanted = body.get("filter")
-    if not isinstance(wanted, str | dict | None):
-        errors.append(FieldError("/filter", "type", "CQL2 as text or as a JSON object"))
-    if errors:
-        raise ValidationFailed("the question does not fit", errors=errors)
+    body = question(request, ExplainBody, document)
     needed: frozenset[str] = frozenset()
-    fields = _names(body, "fields")
-    if body.get("aggregates") is not None or body.get("group_by") is not None:
+    fields = names(body.fields)
+    if _adds_up(document):
         needed, fields = _read_for_groups(body, schema)
     return RawQuery(
-        filter=wanted,
-        filter_lang="cql2-json" if isinstance(wanted, dict) else "cql2-text",
+        filter=body.filter,
+        filter_lang=filter_language(body.filter),
         fields=fields,
-        sort=_names(body, "sort"),
-        limit=body.get("limit"),
-        agencies=_names(body, "agencies"),
+        sort=names(body.sort),
+        limit=body.limit,
+        agencies=names(body.agencies),
         needed=needed,
     )
 
 
-def _read_for_groups(body: dict[str, Any], schema: SchemaDef) -> tuple[frozenset[str], tuple[str, ...]]:
+def _adds_up(document: dict[str, Any]) -> bool:
+    return document.get("aggregates") is not None or document.get("group_by") is not None
+
+
+def _read_for_groups(body: ExplainBody, schema: SchemaDef) -> tuple[frozenset[str], tuple[str, ...]]:
     """What an aggregate reads: its groups and measures with the key, every record; a page's members have no place there."""
     errors = [
         FieldError(f"/{name}", "unsupported", "an aggregate reads every record of its groups and measures")
-        for name in ("fields", "sort", "limit")
-        if body.get(name) is not None
+        for name, given in (("fields", body.fields), ("sort", body.sort), ("limit", body.limit))
+        if given is not None
     ]
     if errors:
         raise ValidationFailed("this is no aggregate", errors=errors)
-    needed = bind_aggregation(schema, body.get("group_by"), body.get("aggregates"), None).fields
+    needed = bind_aggregation(schema, body.group_by or (), raw_measures(body.aggregates or ()), None).fields
     return needed, tuple({*needed, *schema.meta.key})
-
-
-def _names(body: dict[str, Any], name: str) -> tuple[str, ...] | None:
-    return tuple(body[name]) if body.get(name) else None
 
 
 def _document(found: Explained, caller: Principal) -> dict[str, Any]:
     scan, shown, problem = found.scan, found.outline, found.problem
     steward = caller.role == "admin" or (caller.role == "steward" and caller.agency == scan.ref.agency)
-    hidden = found.own_text and not steward
+    hidden = shown is not None and shown.own_text and not steward
     why = [*scan.why, *(shown.why if shown is not None else ())]
     if hidden:
         why.append(f"the text stands on a SELECT of {scan.ref.agency}, which its stewards see")
@@ -142,9 +131,8 @@ async def explain_question(request: Request) -> Response:
     """
     only_json(request)
     purpose_in_body(request)
-    body = _body(request)
-    schema = registry.get(body["schema"])
-    aggregated = body.get("aggregates") is not None or body.get("group_by") is not None
-    rows = MOST_RECORDS if aggregated else None
-    found = await explain(services(request), exchange(request), schema, rows, lambda: _raw(request, body, schema))
+    document = _named(request)
+    schema = registry.get(document["schema"])
+    rows = MOST_RECORDS if _adds_up(document) else None
+    found = await explain(services(request), exchange(request), schema, rows, lambda: _raw(request, document, schema))
     return answer({"sources": [_document(one, principal(request)) for one in found]})

@@ -178,7 +178,7 @@ def _from_csv(text: str, schema: SchemaDef) -> tuple[list[MatchKey], tuple[str, 
     column = "key" if "key" in names else schema.meta.key[0]
     if column not in names or (column != "key" and len(schema.meta.key) > 1):
         raise ValidationFailed("the CSV needs a column `key`", errors=[FieldError("line 1", "missing", "key")])
-    place = names.index(column)
+    index = names.index(column)
     compared = tuple(name for name in names if name != column)
     wanted: list[MatchKey] = []
     for number, row in enumerate(rows, 2):
@@ -192,5 +192,5 @@ def _from_csv(text: str, schema: SchemaDef) -> tuple[list[MatchKey], tuple[str, 
                 f"at most {MOST_KEYS} keys", errors=[FieldError(f"line {number}", "too_long", "keys")]
             )
         values = {name: cell for name, cell in zip(names, row, strict=True) if name != column and cell != ""}
-        wanted.append(MatchKey(row[place].strip(), values))
+        wanted.append(MatchKey(row[index].strip(), values))
     return wanted, compared

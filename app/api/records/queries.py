@@ -82,7 +82,7 @@ _ANSWER: dict[str, Any] = {
     body=QueryBody,
     body_example={"sql": _SQL, "limit": 1000},
     openapi_extra={
-        "parameters": [*format_parameters(places=False), *header_parameters("partial=allow", "respond-async")]
+        "parameters": [*format_parameters(on_a_map=False), *header_parameters("partial=allow", "respond-async")]
     },
 )
 async def query_records(request: Request) -> Response:

@@ -7,17 +7,18 @@ from typing import Any
 from fastapi import Request, Response
 
 from app.access.decisions import Operation
-from app.api.layer.bodies import purpose_faults, purpose_in_body, read_json
+from app.api.layer.bodies import purpose_in_body, read_json
 from app.api.layer.dependencies import exchange, listed, only_parameters, principal, services
 from app.api.layer.formats import VARY, asked_format, next_page, prefers
 from app.api.layer.resource import EVERYONE, Resource, Rule
 from app.api.records import examples as docs
 from app.api.records.jobs import ACCEPTED, accepted
 from app.api.records.match import match_routes
+from app.api.records.questions import VIEWS, filter_language, names, question, wrong
 from app.api.records.spooled import spooled
 from app.api.records.verify import verify_routes
 from app.api.records.wire import FeatureCollection, SearchBody
-from app.errors import FieldError, LookupOnly, NotAcceptable, ParameterUnknown, SchemaUnknown, ValidationFailed
+from app.errors import LookupOnly, NotAcceptable, ParameterUnknown, SchemaUnknown
 from app.federation.question.binder import RawQuery
 from app.federation.question.query import Answer
 from app.federation.reading.whole import WholeRead
@@ -37,9 +38,6 @@ routes = Resource("/v1/records", "records")
 _GENERAL = frozenset({"filter", "filter-lang", "fields", "sort", "limit", "cursor", "agencies", "view"})
 _PRESENTATION = frozenset({"f", "csv"})
 _LOOK_UP = ("agencies", "fields", "f", "csv")
-_VIEWS = ("records", "merged")
-_VIEW_RULE = "records (both sides of a disagreement) or merged"
-_BODY_MEMBERS = frozenset({"filter", "fields", "sort", "limit", "cursor", "agencies", "view", "purpose"})
 
 
 async def _answer(request: Request, result: Answer | MergedAnswer, following: str | None, chosen: str) -> Response:
@@ -109,8 +107,8 @@ def _from_parameters(request: Request) -> RawQuery:
         else:
             general[name] = value
     view = general.get("view", "records")
-    if view not in _VIEWS:
-        raise ValidationFailed("the view is none", errors=[FieldError("/view", "choice", _VIEW_RULE)])
+    if view not in VIEWS:
+        raise wrong("view")
     return RawQuery(
         view=view,
         filter=general.get("filter"),
@@ -140,41 +138,18 @@ def _from_key(request: Request) -> RawQuery:
 def _from_body(request: Request) -> RawQuery:
     """The question in a search body."""
     only_parameters(request, "f", "csv")
-    body = read_json(request)
-    if not isinstance(body, dict):
-        raise ValidationFailed("a search is an object", errors=[FieldError("", "type", "object")])
-    unknown = sorted(set(body) - _BODY_MEMBERS)
-    errors = [FieldError(f"/{name}", "unknown", f"known: {', '.join(sorted(_BODY_MEMBERS))}") for name in unknown]
-    errors += purpose_faults(body)
-    for name in ("fields", "sort", "agencies"):
-        value = body.get(name)
-        if value is not None and (not isinstance(value, list) or not all(isinstance(item, str) for item in value)):
-            errors.append(FieldError(f"/{name}", "type", "a list of texts"))
-    if body.get("view", "records") not in _VIEWS:
-        errors.append(FieldError("/view", "choice", _VIEW_RULE))
-    if not isinstance(body.get("cursor"), str | None):
-        errors.append(FieldError("/cursor", "type", "the text of `next_cursor`"))
-    if not isinstance(body.get("filter"), str | dict | None):
-        errors.append(FieldError("/filter", "type", "CQL2 as text or as a JSON object"))
-    if errors:
-        raise ValidationFailed("the search does not fit", errors=errors)
-    asked = body.get("filter")
+    body = question(request, SearchBody, read_json(request))
     return RawQuery(
-        filter=asked,
-        filter_lang="cql2-json" if isinstance(asked, dict) else "cql2-text",
-        fields=_tuple(body.get("fields")),
-        sort=_tuple(body.get("sort")),
-        limit=body.get("limit"),
-        cursor=body.get("cursor"),
-        agencies=_tuple(body.get("agencies")),
-        view=body.get("view", "records"),
+        filter=body.filter,
+        filter_lang=filter_language(body.filter),
+        fields=names(body.fields),
+        sort=names(body.sort),
+        limit=body.limit,
+        cursor=body.cursor,
+        agencies=names(body.agencies),
+        view=body.view,
         partial="never" if prefers(request, "partial=never") else "allow",
     )
-
-
-def _tuple(value: list[str] | None) -> tuple[str, ...] | None:
-    """An empty list says what an absent one says: some generated clients always send it."""
-    return tuple(value) if value else None
 
 
 async def _read(request: Request, schema: SchemaDef, operation: Operation, raw_of: Any) -> Response:

@@ -4,27 +4,50 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, StrictInt, WithJsonSchema
 from pydantic.json_schema import SkipJsonSchema
 
 from app.api.layer.answers import Answer, Complete, Cursor, Free, Id, Meta, Moment, Name, ProblemBrief, Sources, Whole
 from app.api.layer.wire import Wire
+from app.federation.question.aggregate_binder import MOST_GROUP_FIELDS, MOST_MEASURES
+from app.federation.question.aggregation import Function
+from app.federation.question.binder import MOST_NAMES, MOST_ROWS
 
-Condition = Annotated[Any, Field(description="CQL2 as text, or as a JSON object")]
-Agencies = Annotated[list[Id], Field(max_length=100, description="Only these agencies")]
+# Bounds that parameters have too are told here (`_told`) and held by the binder, with one code and text for both.
+
+
+def _told(**bounds: Any) -> Any:
+    return Field(json_schema_extra=bounds)
+
+
+_Written = str | dict[str, Any] | None
+Condition = Annotated[_Written, WithJsonSchema({"description": "CQL2 as text, or as a JSON object"})]
+Having = Annotated[_Written, WithJsonSchema({"description": "CQL2 over the members of the answer"})]
+FieldName = Annotated[str, _told(maxLength=100)]
+Fields = Annotated[list[FieldName], _told(maxItems=MOST_NAMES["fields"])]
+SortKeys = Annotated[list[Annotated[str, _told(maxLength=101)]], _told(maxItems=MOST_NAMES["sort"])]
+Agencies = Annotated[
+    list[Annotated[str, _told(maxLength=64)]],
+    Field(description="Only these agencies", json_schema_extra={"maxItems": MOST_NAMES["agencies"]}),
+]
+Rows = Annotated[StrictInt, _told(minimum=1, maximum=MOST_ROWS)] | SkipJsonSchema[None]
+"""Never with a default: a client that sends it would ask for a page where it wants the whole answer, or an aggregate."""
+Position = Annotated[str, _told(maxLength=8192, pattern="^[A-Za-z0-9_-]+$")]
 Purpose = Annotated[str, Field(max_length=64, description="Instead of Simpul-Purpose")]
-SortKey = Annotated[str, Field(max_length=101)]
-Rows = Annotated[int, Field(ge=1, le=1000)]
+Groups = Annotated[list[FieldName], Field(max_length=MOST_GROUP_FIELDS)]
 
 
 class SearchBody(Wire):
     """The question of a list."""
 
     filter: Condition = None
-    fields: list[Name] | None = Field(default=None, max_length=200)
-    sort: list[SortKey] | None = Field(default=None, max_length=20)
-    limit: Rows = 100
-    cursor: Annotated[str, Field(max_length=8192, pattern="^[A-Za-z0-9_-]+$")] | None = None
+    fields: Fields | None = None
+    sort: SortKeys | None = None
+    limit: Rows = Field(
+        default=None,
+        description="Records on the page, 100 when absent; without it only JSON is paged, all other formats hold the whole answer",
+    )
+    cursor: Position | None = None
     agencies: Agencies | None = None
     view: Literal["records", "merged"] = "records"
     purpose: Purpose | None = None
@@ -33,8 +56,8 @@ class SearchBody(Wire):
 class Measure(Wire):
     """One number of a group."""
 
-    function: Literal["count", "sum", "min", "max", "avg", "count_distinct"]
-    field: Name | None = None
+    function: Function
+    field: FieldName | None = None
     as_: Annotated[str, Field(max_length=63, pattern="^[a-z][a-z0-9_]{0,62}$")] | None = Field(default=None, alias="as")
 
 
@@ -42,9 +65,9 @@ class AggregateBody(Wire):
     """Groups and their numbers."""
 
     filter: Condition = None
-    group_by: list[Name] | None = Field(default=None, max_length=10)
-    aggregates: list[Measure] = Field(min_length=1, max_length=50)
-    having: Annotated[Any, Field(description="CQL2 over the members of the answer")] = None
+    group_by: Groups | None = None
+    aggregates: list[Measure] = Field(min_length=1, max_length=MOST_MEASURES)
+    having: Having = None
     agencies: Agencies | None = None
     view: Literal["records", "merged"] = "records"
     overlap: Literal["refuse", "accept"] = "refuse"
@@ -56,12 +79,12 @@ class ExplainBody(Wire):
 
     schema_name: Name = Field(alias="schema")
     filter: Condition = None
-    fields: list[Name] | None = Field(default=None, max_length=200)
-    sort: list[SortKey] | None = Field(default=None, max_length=20)
-    limit: Rows = 100
+    fields: Fields | None = None
+    sort: SortKeys | None = None
+    limit: Rows = Field(default=None, description="Records on the page, 100 when absent; an aggregate has none")
     agencies: Agencies | None = None
-    group_by: list[Name] | None = Field(default=None, max_length=10)
-    aggregates: list[Measure] | None = Field(default=None, max_length=50)
+    group_by: Groups | None = None
+    aggregates: list[Measure] | None = Field(default=None, max_length=MOST_MEASURES)
     purpose: Purpose | None = None
 
 

@@ -17,8 +17,9 @@ from app.api.registry.manifest_wire import MANIFEST, ManifestBody
 from app.audit.entry.record import DatasetUse
 from app.catalog import connectors, quarantine, reports
 from app.catalog.connectors import ConnectorRecord, Revision
+from app.catalog.quarantine import QuarantinedRecord
 from app.conditions import tag_of_bytes
-from app.datasets.dataset import PreviewRow
+from app.datasets.records import PreviewRow, Reject
 from app.errors import LimitOutOfRange, ManifestInvalid, UnsupportedMediaType
 from app.gateway import connectors as work
 from app.gateway.exchange import ReadOutcome
@@ -342,7 +343,7 @@ async def read_quarantine(connector: str, request: Request) -> Response:
         page = await quarantine.read_quarantine(connection, connector, limit=limit, after=after)
     under_way.answered(ReadOutcome(len(page.items)))
     document = {
-        "items": [asdict(item) for item in page.items],
+        "items": [_as_sent(item) for item in page.items],
         "next_after": page.next_after,
         "rejected_rows": page.rejected_rows,
         "revision": page.revision,
@@ -433,11 +434,16 @@ def _revision(revision: Revision) -> dict[str, Any]:
     return shown
 
 
+def _as_sent(found: QuarantinedRecord | Reject) -> dict[str, Any]:
+    """As the document has it: its word for where a record stands at the source is `place`."""
+    return {"place" if name == "location" else name: value for name, value in asdict(found).items()}
+
+
 def _preview(row: PreviewRow) -> dict[str, Any]:
     return {
-        "place": row.place,
+        "place": row.location,
         "raw": row.raw,
         "mapped": row.mapped,
-        "rejects": [asdict(reject) for reject in row.rejects],
+        "rejects": [_as_sent(reject) for reject in row.rejects],
         "warnings": [{"field": found.field, "code": found.code, "detail": found.detail_en} for found in row.warnings],
     }

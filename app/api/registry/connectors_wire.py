@@ -11,7 +11,7 @@ from app.api.registry.manifest_wire import MANIFEST, Column, Line
 from app.catalog.states import State
 from app.federation.reading.breaker import CircuitState
 
-Place = Annotated[str, Field(max_length=4000)]
+Location = Annotated[str, Field(max_length=4000)]
 Text = Annotated[str, Field(max_length=4000)]
 Pointer = Annotated[str, Field(max_length=500, description="JSON pointer into the manifest")]
 Rule = Annotated[str, Field(max_length=100)]
@@ -70,7 +70,7 @@ class TriedRule(Answer):
     rule: Rule
     detail: Text
     records: Whole
-    places: list[Place] = Field(max_length=5)
+    places: list[Location] = Field(max_length=5)
 
 
 class NulledValue(Answer):
@@ -85,7 +85,7 @@ class LostPath(Answer):
     """A path of the mapping that no record has."""
 
     pointer: Pointer
-    path: Place
+    path: Annotated[str, Field(max_length=4000)]
 
 
 class TriedMapping(Answer):
@@ -185,7 +185,7 @@ class DiscoverAnswer(Answer):
 class RejectReason(Answer):
     """Which field broke which rule."""
 
-    place: Place
+    place: Location
     field: Name
     rule: Rule
     detail: Text
@@ -195,7 +195,7 @@ class RejectReason(Answer):
 class PreviewItem(Answer):
     """A raw record beside what the mapping makes of it; null where it is rejected."""
 
-    place: Place
+    place: Location
     raw: Free
     mapped: Free | None
     rejects: list[RejectReason] = Field(max_length=1000)
@@ -260,7 +260,7 @@ class QuarantineItem(RejectFault):
 
     seq: Whole
     revision: Numbered
-    place: Place
+    place: Location
     faults: list[RejectFault] = Field(max_length=1000)
     first_seen: Moment
     last_seen: Moment

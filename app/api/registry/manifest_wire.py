@@ -1,4 +1,4 @@
-"""The manifest as the document shows it. It is read by `app/datasets/manifest.py`, which tells every fault with its place."""
+"""The manifest as the document shows it. It is read by `app/datasets/manifest.py`, which tells every fault with its pointer."""
 
 from __future__ import annotations
 

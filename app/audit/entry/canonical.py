@@ -30,22 +30,22 @@ def dumps(value: object) -> bytes:
         raise EntryInvalid(f"not canonical JSON: {error}") from None
 
 
-def _refuse(value: object, place: str) -> None:
+def _refuse(value: object, pointer: str) -> None:
     if value is None or isinstance(value, (str, bool)):
         return  # lone surrogates are refused by orjson itself
     if isinstance(value, int):
         if not -INTEGER_LIMIT < value < INTEGER_LIMIT:
-            raise EntryInvalid(f"{place or '/'}: integers of an entry are below 2^53; write it as a string")
+            raise EntryInvalid(f"{pointer or '/'}: integers of an entry are below 2^53; write it as a string")
     elif isinstance(value, dict):
         for key, member in value.items():
             if not isinstance(key, str) or not key.isascii():
-                raise EntryInvalid(f"{place}/{key!r}: member names of an entry are ASCII")
-            _refuse(member, f"{place}/{key}")
+                raise EntryInvalid(f"{pointer}/{key!r}: member names of an entry are ASCII")
+            _refuse(member, f"{pointer}/{key}")
     elif isinstance(value, (list, tuple)):
         for position, member in enumerate(value):
-            _refuse(member, f"{place}/{position}")
+            _refuse(member, f"{pointer}/{position}")
     else:
-        raise EntryInvalid(f"{place or '/'}: {type(value).__name__} has no place in an entry; no floats, no objects")
+        raise EntryInvalid(f"{pointer or '/'}: {type(value).__name__} has no place in an entry; no floats, no objects")
 
 
 def tame(value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""The shape of a log entry, version 1: every member, its rule, and which members each kind must have.
+"""The members of a log entry, version 1: every member, its rule, and which members each kind must have.
 
 Pure. Used when an entry is written (a wrong one cannot be) and when one is read back by the verifier.
 """
@@ -84,7 +84,7 @@ def _object(required: Mapping[str, Check], optional: Mapping[str, Check] | None 
 
 
 def _query(value: Any) -> bool:
-    """The shape of a query: literals are `?`. Quoted text or eight digits in a row: a literal slipped in."""
+    """The structure of a query: literals are `?`. Quoted text or eight digits in a row: a literal slipped in."""
     return (type(value) is str and len(value) > 0 and _LITERAL.search(value) is None) or _moved(value)
 
 

@@ -118,7 +118,7 @@ class Entry:
     """One entry, version 1. Members that are None or empty are left out of the bytes.
 
     The log fills in `subj_n` and `detail_c` when it stores the record. Agencies stand as `INSTANCE/CLASS/agency`.
-    `q` is the shape of the query with every literal replaced by `?`. `body_c` is hex (`commitments.BodyCommitment`).
+    `q` is the structure of the query with every literal replaced by `?`. `body_c` is hex (`commitments.BodyCommitment`).
     """
 
     xid: str

@@ -69,7 +69,7 @@ class Erased:
 
     def by(self, index: int) -> int | None:
         """Index of the erasure entry that covers an entry; None when there is none."""
-        place = bisect_right(self._spans, (index, 2**63, 0)) - 1
-        if place < 0 or self._spans[place][1] < index:
+        at = bisect_right(self._spans, (index, 2**63, 0)) - 1
+        if at < 0 or self._spans[at][1] < index:
             return None
-        return self._spans[place][2]
+        return self._spans[at][2]

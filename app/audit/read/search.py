@@ -1,6 +1,6 @@
 """Auditors' reads of the log: pages of entries, one exchange with its proofs. Every row returned is checked first.
 
-Does not live here: who may ask (`gateway`), signing of cursors and wire shapes (`api`), recording that somebody read.
+Does not live here: who may ask (`gateway`), signing of cursors and wire models (`api`), recording that somebody read.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Counting the log: how many entries, exchanges and records, by time bucket and by the values of one dimension.
 
 One grouped pass over the facet index, which holds time and rows too; no entry is read. Does not live here: the entries
-themselves (`search.py`), wire shapes (`api`).
+themselves (`search.py`), wire models (`api`).
 """
 
 from __future__ import annotations
@@ -121,8 +121,8 @@ def _slices(after: int, end: int, facets: frozenset[int]) -> Iterator[tuple[int,
         return
     listed = sorted(facets)
     for start in range(after, end, _INDEXED_A_STATEMENT):
-        for place in range(0, len(listed), _FACETS_A_STATEMENT):
-            yield start, min(start + _INDEXED_A_STATEMENT, end), listed[place : place + _FACETS_A_STATEMENT]
+        for first in range(0, len(listed), _FACETS_A_STATEMENT):
+            yield start, min(start + _INDEXED_A_STATEMENT, end), listed[first : first + _FACETS_A_STATEMENT]
 
 
 def _where(wanted: ExchangeFilter, tags: Tags) -> tuple[str, list[Any]]:

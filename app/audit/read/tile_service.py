@@ -52,9 +52,9 @@ async def served_tile(reader: LogReader, tile: Tile | None) -> bytes:
     end = tile.first + tile.width
     if tile.level is None:
         rows = await reader.fetch(_ENTRIES, tile.first, end)
-        for place, (stored, entry) in enumerate(rows):
+        for offset, (stored, entry) in enumerate(rows):
             if leaf_hash(bytes(entry)) != bytes(stored):
-                index = tile.first + place
+                index = tile.first + offset
                 raise LogBroken(f"entry {index}: its bytes are not those that were logged", first_broken_index=index)
         parts = [bytes(entry) for _, entry in rows]
     elif tile.level == 0 and tile.width == TILE_WIDTH:

@@ -21,7 +21,7 @@ _HEAD_VALUES = 11
 
 
 def _arrays(types: Sequence[str], start: int) -> str:
-    return ", ".join(f"${start + place}::{kind}[]" for place, kind in enumerate(types))
+    return ", ".join(f"${start + offset}::{kind}[]" for offset, kind in enumerate(types))
 
 
 _ENTRIES = _HEAD_VALUES + 1
@@ -77,9 +77,9 @@ def append_values(
 ) -> list[Any]:
     """The values of `APPEND`: a column of each table as one array."""
     first = known.size
-    rows = [(first + place, e.leaf_hash, e.entry, *e.columns) for place, e in enumerate(batch)]
-    details = [(first + place, e.salt, e.detail) for place, e in enumerate(batch) if e.salt is not None]
-    tags = [(first + place, *tag) for place, e in enumerate(batch) for tag in e.tags]
+    rows = [(first + offset, e.leaf_hash, e.entry, *e.columns) for offset, e in enumerate(batch)]
+    details = [(first + offset, e.salt, e.detail) for offset, e in enumerate(batch) if e.salt is not None]
+    tags = [(first + offset, *tag) for offset, e in enumerate(batch) for tag in e.tags]
     spans = [(n.level, n.n, n.hash, n.leaves, *_span(n, first, batch)) for n in nodes]
     return [
         origin,

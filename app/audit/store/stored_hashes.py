@@ -17,7 +17,7 @@ Hashes = dict[tuple[int, int], bytes]
 
 
 async def stored_hashes(reader: LogReader, ranges: Iterable[tuple[int, int]]) -> Hashes:
-    """Stored hashes that give the roots of the leaf ranges. LogBroken, naming the place, when one is missing."""
+    """Stored hashes that give the roots of the leaf ranges. LogBroken, naming the index, when one is missing."""
     found: Hashes = {}
     tiles: dict[int, bytes] = {}
     for level, first, count in _joined(ranges_needed(ranges)):
@@ -45,8 +45,8 @@ async def _leaves(reader: LogReader, first: int, count: int, tiles: dict[int, by
         if len(leaves) == TILE_WIDTH * HASH_BYTES:
             start = (first - tile * TILE_WIDTH) * HASH_BYTES
             return [
-                (first + place, leaves[start + place * HASH_BYTES : start + (place + 1) * HASH_BYTES])
-                for place in range(count)
+                (first + offset, leaves[start + offset * HASH_BYTES : start + (offset + 1) * HASH_BYTES])
+                for offset in range(count)
             ]
     return await reader.fetch(_LEAVES, first, first + count)
 

@@ -147,14 +147,14 @@ def _nothing_else(folder: Path, size: int) -> None:
 def _entries(content: bytes, tile: Tile, first: int) -> list[bytes]:
     """The entries of a bundle: exactly as many as the tile has, and not a byte more."""
     found: list[bytes] = []
-    place = 0
-    while place < len(content):
-        length = int.from_bytes(content[place : place + _LENGTH_BYTES])
-        entry = content[place + _LENGTH_BYTES : place + _LENGTH_BYTES + length]
-        if len(entry) != length or place + _LENGTH_BYTES > len(content):
+    offset = 0
+    while offset < len(content):
+        length = int.from_bytes(content[offset : offset + _LENGTH_BYTES])
+        entry = content[offset + _LENGTH_BYTES : offset + _LENGTH_BYTES + length]
+        if len(entry) != length or offset + _LENGTH_BYTES > len(content):
             raise Finding(first + len(found), f"{tile.path()} ends inside of an entry")
         found.append(entry)
-        place += _LENGTH_BYTES + length
+        offset += _LENGTH_BYTES + length
     if len(found) != tile.width:
         raise Finding(
             first + min(len(found), tile.width), f"{tile.path()} holds {len(found)} entries, not {tile.width}"

@@ -194,8 +194,8 @@ class _Check:
                 self.walk.erased = Erased(self._erasures())
         terms = self._terms({row.columns[-1] for row in rows} - self._facets)
         for row in rows:
-            place = (row.idx - first) * HASH_BYTES
-            for computed in self.walk.row(row, leaves[place : place + HASH_BYTES] or None):
+            offset = (row.idx - first) * HASH_BYTES
+            for computed in self.walk.row(row, leaves[offset : offset + HASH_BYTES] or None):
                 stored = node if computed[0] == TILE_BITS else self._node(computed[0], computed[1])
                 self.walk.node(computed, stored)
             if row.columns[-1] in terms and row.columns[-1] not in self._facets:
@@ -238,7 +238,7 @@ class _Check:
         """The first entry of each kind of these exchanges: by the index of exchanges, whatever the log's size."""
         if not xids:
             return {}
-        marks = ", ".join(f"${place}" for place in range(2, 2 + len(xids)))
+        marks = ", ".join(f"${number}" for number in range(2, 2 + len(xids)))
         statement = f"SELECT xid, kind, min(idx) FROM log_entry WHERE idx < $1 AND xid IN ({marks}) GROUP BY xid, kind"
         return {(str(xid), str(kind)): int(idx) for xid, kind, idx in self._fetch(statement, end, *xids)}
 
@@ -247,7 +247,7 @@ class _Check:
         if not facets:
             return {}
         found: dict[int, set[str]] = {facet: set() for facet in facets}
-        marks = ", ".join(f"${place}" for place in range(1, len(facets) + 1))
+        marks = ", ".join(f"${number}" for number in range(1, len(facets) + 1))
         statement = f"SELECT facet, term FROM log_facet WHERE facet IN ({marks})"
         for facet, term in self._fetch(statement, *facets):
             found[int(facet)].add(str(term))

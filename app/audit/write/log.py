@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Sequence
 from pathlib import Path
+
+import structlog
 
 from app.audit.entry.record import Gateway, Record
 from app.audit.keys.details import DetailKeys
@@ -23,7 +24,7 @@ from app.audit.write.writer import GroupWriter
 from app.errors import LogError, LogUnavailable
 from app.telemetry import Metrics
 
-_logger = logging.getLogger(__name__)
+_logger = structlog.get_logger("simpul.log")
 
 
 class ExchangeLog:
@@ -120,7 +121,7 @@ class ExchangeLog:
             if self._writer.error is None and not self._writer.has_open_intents:
                 await self._store.replicas.leave(nothing_open=True)
         except LogUnavailable:
-            _logger.warning("the exchange log was closed without a last word; the next start looks for open intents")
+            _logger.warning("log_closed_without_last_word")  # the next start looks for open intents
         finally:
             await self._store.close()
 
@@ -131,7 +132,7 @@ class ExchangeLog:
             try:
                 await seal_standing(self._store, self._store.eraser, self._seals, folder, self.size())
             except LogError as error:
-                _logger.exception("details of an older version are not all sealed yet: %s", error.detail)
+                _logger.exception("details_not_sealed", code=error.code, reason=error.detail)
 
         self._sealing = asyncio.create_task(work(), name="exchange-log-sealing")
 

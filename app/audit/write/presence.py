@@ -6,16 +6,17 @@ A replica that is started anew has another name, so nobody else would ever close
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+
+import structlog
 
 from app.audit.store.contract import Replicas
 from app.audit.write.writer import GroupWriter
 from app.errors import LogError, LogUnavailable
 
 BEAT_SECONDS = 2.0
-_logger = logging.getLogger(__name__)
+_logger = structlog.get_logger("simpul.log")
 
 
 class Presence:
@@ -56,9 +57,9 @@ class Presence:
             try:
                 await self._round()
             except LogError as error:
-                _logger.warning("other replicas do not hear this one: %s", error.detail)
-            except Exception:  # the rounds last as long as the process; the next one tries again
-                _logger.exception("a round among the replicas failed")
+                _logger.warning("replica_not_heard", code=error.code, reason=error.detail)
+            except Exception as error:  # the rounds last as long as the process; the next one tries again
+                _logger.exception("replica_round_failed", kind=type(error).__name__)
 
     async def _round(self) -> None:
         if not await self._replicas.beat():

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
+
+import structlog
 
 from app.audit.keys.durable_files import replace_file
 from app.audit.keys.files import CHECKPOINT_FILE
@@ -20,7 +21,7 @@ from app.errors import LogBroken, LogError, LogUnavailable
 
 _NEWEST = "SELECT note FROM log_checkpoint ORDER BY size DESC LIMIT 1"
 _PATIENCE_ROUNDS = 4
-_logger = logging.getLogger(__name__)
+_logger = structlog.get_logger("simpul.log")
 
 
 class Publisher:
@@ -86,15 +87,15 @@ class Publisher:
                 await work()
             except LogBroken as error:
                 self.error = error
-                _logger.critical("exchange log is not signed: %s", error.detail)
+                _logger.critical("log_not_signed", code=error.code, reason=error.detail)
                 if self._writer is not None:
                     self._writer.block(error)
             except LogError as error:
                 self.error = error
-                _logger.exception("no checkpoint could be published")
+                _logger.exception("checkpoint_not_published", code=error.code, reason=error.detail)
             except Exception as error:  # the publisher lives as long as the process; the next round tries again
                 self.error = LogUnavailable(f"no checkpoint could be published: {type(error).__name__}")
-                _logger.exception("no checkpoint could be published")
+                _logger.exception("checkpoint_not_published", kind=type(error).__name__)
             if self._stopping.is_set():
                 return
 
@@ -138,7 +139,7 @@ class Publisher:
             await self._witnessing.judge()
         error = self._witnessing.error
         if error is not None and self._writer is not None and self._writer.error is None:
-            _logger.critical("exchange log stops: %s", error.detail)
+            _logger.critical("log_stopped", code=error.code, reason=error.detail)
             self._writer.block(error)
 
     async def publish(self) -> Checkpoint:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import orjson
+import structlog
 
 from app.audit.entry.members import CLOSERS
 from app.audit.entry.record import Caller, DatasetUse, Entry, Gateway, Record, Verdict
@@ -18,7 +18,7 @@ from app.audit.store.stored_hashes import root_at, stored_head
 from app.audit.tlog.checkpoint import Checkpoint, NoteError, Verifier
 from app.errors import LogBroken
 
-_logger = logging.getLogger(__name__)
+_logger = structlog.get_logger("simpul.log")
 _SPAN_ENTRIES = 10_000
 _BATCH_ENTRIES = 256
 _UNANSWERED = f"""SELECT e.idx, e.entry, e.id, d.detail FROM log_entry e LEFT JOIN exchange_detail d ON d.idx = e.idx
@@ -91,7 +91,7 @@ async def close_orphans(store: LogStore, append: Append, gateway: Gateway, seals
             closed += len(await append(orphans[first : first + _BATCH_ENTRIES]))
     await store.replicas.retire(list(stopped))
     if closed:
-        _logger.warning("closed %d exchanges that a stopped gateway left open", closed)
+        _logger.warning("left_open_closed", count=closed)
     return closed
 
 

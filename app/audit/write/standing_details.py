@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
+
+import structlog
 
 from app.audit.keys.details import DetailKeys, sealed_year
 from app.audit.keys.durable_files import replace_file
 from app.audit.store.contract import DetailEraser, LogReader
 
-_logger = logging.getLogger(__name__)
+_logger = structlog.get_logger("simpul.log")
 
 DONE_FILE: Final = "log.sealed"
 """Says that no detail of an older version stands plain any more."""
@@ -45,5 +46,5 @@ async def seal_standing(reader: LogReader, eraser: DetailEraser, keys: DetailKey
             await asyncio.sleep(0)
     await asyncio.to_thread(replace_file, folder / DONE_FILE, b"1\n", 0o600)
     if count:
-        _logger.warning("sealed %d details that an older version had stored plain", count)
+        _logger.warning("standing_details_sealed", count=count)
     return count

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import logging
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
+import structlog
 
 from app.audit.store.contract import LogStore
 from app.audit.store.stored_hashes import stored_hashes
@@ -24,7 +24,7 @@ from app.audit.tlog.proofs import consistency_ranges, proof_hashes
 from app.errors import LogBroken, LogError, LogUnavailable
 from app.tls import verified
 
-_logger = logging.getLogger(__name__)
+_logger = structlog.get_logger("simpul.log")
 _ANSWER_BYTES = 65_536
 _SIZE_TYPE = "text/x.tlog.size"
 _PAUSE_SECONDS = 5.0
@@ -128,7 +128,7 @@ class Witnessing:
         self.error = None
         late = waited > _WARN_SHARE * self._failure_seconds
         if late and not self._warned:
-            _logger.warning("no quorum of witnesses for %.0f s; releases stop at %.0f s", waited, self._failure_seconds)
+            _logger.warning("witness_quorum_late", waited_seconds=round(waited), stop_seconds=self._failure_seconds)
         self._warned = late
 
     def require(self) -> None:
@@ -158,15 +158,15 @@ class Witnessing:
             state.fault = None
             return state.cosigned
         except LogBroken as error:
-            _logger.critical("witness %s: %s", state.witness.name, error.detail)
+            _logger.critical("witness_objects", witness=state.witness.name, code=error.code, reason=error.detail)
             self.error = error
             state.fault, pause_seconds = str(error.detail), _ALARM_PAUSE_SECONDS
         except _NotCosignedError as error:
             state.fault, pause_seconds = str(error), error.pause_seconds
-            _logger.warning("witness %s gave no cosignature: %s", state.witness.name, error)
+            _logger.warning("witness_gave_no_cosignature", witness=state.witness.name, reason=state.fault)
         except (httpx.HTTPError, OSError) as error:
             state.fault, pause_seconds = f"cannot be reached ({type(error).__name__})", _PAUSE_SECONDS
-            _logger.warning("witness %s %s", state.witness.name, state.fault)
+            _logger.warning("witness_not_reached", witness=state.witness.name, kind=type(error).__name__)
         state.next_try = time.monotonic() + pause_seconds
         return None
 

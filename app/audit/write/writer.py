@@ -6,18 +6,19 @@ Does not live here: preparing entries (`prepare.py`), the transaction itself (th
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
+
+import structlog
 
 from app.audit.entry.members import CLOSERS
 from app.audit.store.contract import Committed, LogStore, OpenMark, Prepared
 from app.errors import LogBroken, LogError, LogOverloaded, LogUnavailable
 from app.telemetry import Metrics
 
-_logger = logging.getLogger(__name__)
+_logger = structlog.get_logger("simpul.log")
 _RETRY_FIRST_SECONDS = 0.1
 _RETRY_MOST_SECONDS = 5.0
 _LOOK_UP_INTENTS = 500
@@ -150,7 +151,7 @@ class GroupWriter:
         self.error = reason
         self.failed_batches += 1
         self._doubtful += [entry.id for group, _, _ in taken for entry in group if entry.kind == "intent"]
-        _logger.error("exchange log cannot be written: %s", reason.detail, exc_info=error)
+        _logger.error("log_not_written", code=reason.code, reason=reason.detail, exc_info=error)
         self._waiting.extendleft(reversed(taken))
         self._fail_waiting(
             LogUnavailable(f"the exchange log cannot be written: {reason.detail}", retry_after_seconds=2)
@@ -183,20 +184,20 @@ class GroupWriter:
             await self._find_closed()
         except LogError as error:
             if isinstance(error, LogBroken):
-                _logger.critical("exchange log is broken: %s", error.detail)
+                _logger.critical("log_broken", code=error.code, reason=error.detail)
             return error
         except Exception as error:  # a store that fails in an unknown way stays closed
-            _logger.exception("exchange log cannot be opened again")
+            _logger.exception("log_not_opened_again", kind=type(error).__name__)
             return LogUnavailable(type(error).__name__)
         self.error = None
-        _logger.warning("exchange log is written again, at size %d", self.size)
+        _logger.warning("log_written_again", size=self.size)
         return None
 
     async def _find_doubtful(self) -> None:
         """Intents that were refused may be stored all the same, when the answer to their commit was lost: they are open."""
         if not self._doubtful:
             return
-        marks = ", ".join(f"${place}" for place in range(1, len(self._doubtful) + 1))
+        marks = ", ".join(f"${number}" for number in range(1, len(self._doubtful) + 1))
         rows = await self._store.fetch(f"SELECT xid, idx FROM log_entry WHERE id IN ({marks})", *self._doubtful)
         found = {**self._open_intents, **{str(xid): int(idx) for xid, idx in rows}}
         self._open_intents = dict(sorted(found.items(), key=lambda item: item[1]))
@@ -210,7 +211,7 @@ class GroupWriter:
         kinds = ", ".join(f"'{kind}'" for kind in sorted(CLOSERS))
         for start in range(0, len(listed), _LOOK_UP_INTENTS):
             part = listed[start : start + _LOOK_UP_INTENTS]
-            marks = ", ".join(f"${place}" for place in range(1, len(part) + 1))
+            marks = ", ".join(f"${number}" for number in range(1, len(part) + 1))
             statement = f"SELECT xid FROM log_entry WHERE xid IN ({marks}) AND kind IN ({kinds})"
             for (xid,) in await self._store.fetch(statement, *part):
                 self._open_intents.pop(str(xid), None)

@@ -92,8 +92,8 @@ class FileConnector(Connector, Freshness):
                 break
         except SimpulError as caught:
             wrong = caught
-        place = str(wrong.facts.get("field", "/source")) if wrong is not None else "/source"
-        steps.append(CheckStep("read", milliseconds_since(started), wrong, place))
+        pointer = str(wrong.facts.get("field", "/source")) if wrong is not None else "/source"
+        steps.append(CheckStep("read", milliseconds_since(started), wrong, pointer))
         return steps
 
     async def discover(self, sample_rows: int = 20) -> Discovery:
@@ -103,8 +103,8 @@ class FileConnector(Connector, Freshness):
             names = batch.schema.names
             rows = list(batch.rows or ())[:sample_rows]
             columns = tuple(
-                RawColumn(field.name, self._shown(field, batch, place), field.type)
-                for place, field in enumerate(batch.schema)
+                RawColumn(field.name, self._shown(field, batch, index), field.type)
+                for index, field in enumerate(batch.schema)
             )
             sample: tuple[dict[str, Any], ...] = tuple(dict(zip(names, row, strict=True)) for row in rows)
             return Discovery(tables, columns, sample, (*notes, *_clashes(self._source, names)))
@@ -132,10 +132,10 @@ class FileConnector(Connector, Freshness):
             )
         return tuple(name for name, _ in sheets), tuple(notes)
 
-    def _shown(self, field: pa.Field[Any], batch: RawBatch, place: int) -> str:
+    def _shown(self, field: pa.Field[Any], batch: RawBatch, index: int) -> str:
         """The type of a column as people know it; of a sheet the kinds of its cells in the first batch."""
         if field.metadata == CELL_COLUMN:
-            kinds = dict.fromkeys(cell_kind(row[place]) for row in batch.rows or ())
+            kinds = dict.fromkeys(cell_kind(row[index]) for row in batch.rows or ())
             return ", ".join(kind for kind in kinds if kind != "empty") or "empty"
         if field.metadata is not None:
             return "json"

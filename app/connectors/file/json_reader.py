@@ -16,22 +16,24 @@ MOST_BYTES = 134_217_728
 BATCH_ROWS = 1_000
 
 
-def read_json(path: Path, source: FileSource, place: str) -> Iterator[RawBatch]:
+def read_json(path: Path, source: FileSource, location: str) -> Iterator[RawBatch]:
     """The records of the file."""
     if source.kind_of_file == "ndjson":
-        yield from _lines(path, place)
+        yield from _lines(path, location)
         return
     if path.stat().st_size > MOST_BYTES:
-        raise SourceTooLarge(f"{place}: a JSON file has at most {MOST_BYTES} bytes; use NDJSON", limit_bytes=MOST_BYTES)
+        raise SourceTooLarge(
+            f"{location}: a JSON file has at most {MOST_BYTES} bytes; use NDJSON", limit_bytes=MOST_BYTES
+        )
     try:
         document = parse_json(decode_json_bytes(path.read_bytes()))
     except JsonFlaw as flaw:
-        raise SourceFormatError(f"{place}: {flaw.detail}", field="/source", line=flaw.line, rule=flaw.rule) from None
+        raise SourceFormatError(f"{location}: {flaw.detail}", field="/source", line=flaw.line, rule=flaw.rule) from None
     default = "$.features[*]" if source.kind_of_file == "geojson" else "$"
     records = records_at(document, source.record_path or default)
     if source.kind_of_file == "geojson":
         records = _features(records)
-    yield json_batch(records, place)
+    yield json_batch(records, location)
 
 
 def _features(records: list[Any]) -> list[Any]:
@@ -55,7 +57,7 @@ def _feature(record: Any, names: Mapping[str, str]) -> Any:
     return {**(properties or {}), **{names[member]: record.get(member) for member in ("geometry", "id")}}
 
 
-def _lines(path: Path, place: str) -> Iterator[RawBatch]:
+def _lines(path: Path, location: str) -> Iterator[RawBatch]:
     records: list[Any] = []
     numbers: list[int] = []
     rejects: list[RawReject] = []
@@ -67,8 +69,8 @@ def _lines(path: Path, place: str) -> Iterator[RawBatch]:
                 records.append(parse_json(decode_json_bytes(line)))
                 numbers.append(number)
             except JsonFlaw as flaw:
-                rejects.append(RawReject(f"{place}, line {number}", flaw.rule, flaw.detail))
+                rejects.append(RawReject(f"{location}, line {number}", flaw.rule, flaw.detail))
             if len(records) >= BATCH_ROWS:
-                yield json_batch(records, place, numbers, rejects)
+                yield json_batch(records, location, numbers, rejects)
                 records, numbers, rejects = [], [], []
-    yield json_batch(records, place, numbers, rejects)
+    yield json_batch(records, location, numbers, rejects)

@@ -27,15 +27,15 @@ _NANO_MICROS = 2**63 // 1000
 """Microseconds from 1970 within which nanoseconds are counted in 64 bits."""
 
 
-def read_parquet(path: Path, place: str, columns: Sequence[str] | None, limits: Limits) -> Iterator[RawBatch]:
+def read_parquet(path: Path, location: str, columns: Sequence[str] | None, limits: Limits) -> Iterator[RawBatch]:
     """The records of the file. Row numbers count from 1."""
     try:
         with pq.ParquetFile(path, thrift_string_size_limit=_THRIFT_BYTES, pre_buffer=False) as file:
-            _check_size(file, place, limits)
-            names = _chosen(file.schema_arrow, columns, place)
+            _check_size(file, location, limits)
+            names = _chosen(file.schema_arrow, columns, location)
             old = _int96(file)
             if not old:
-                yield from _batches(file, names, place)
+                yield from _batches(file, names, location)
                 return
             # As nanoseconds, the default, INT96 times before 1678 and behind 2261 become others; as microseconds finer digits are cut.
             with pq.ParquetFile(
@@ -44,32 +44,32 @@ def read_parquet(path: Path, place: str, columns: Sequence[str] | None, limits: 
                 yield from _batches(
                     coarse,
                     names,
-                    place,
+                    location,
                     fine=file.iter_batches(batch_size=BATCH_ROWS, columns=[name for name in names if name in old]),
                 )
     except (pa.ArrowException, OSError) as error:
         if isinstance(error, PermissionError):
             raise
         raise SourceFormatError(
-            f"{place}: the file cannot be read as Parquet, or it is damaged", field="/source/format"
+            f"{location}: the file cannot be read as Parquet, or it is damaged", field="/source/format"
         ) from None
 
 
-def _check_size(file: pq.ParquetFile, place: str, limits: Limits) -> None:
+def _check_size(file: pq.ParquetFile, location: str, limits: Limits) -> None:
     """What the footer says is believed only to refuse."""
     shown = file.metadata
     size = sum(shown.row_group(number).total_byte_size for number in range(shown.num_row_groups))
     if shown.num_rows > limits.rows or size > limits.bytes or len(file.schema_arrow.names) > MOST_COLUMNS:
-        detail = f"{place}: {shown.num_rows} rows, {size} bytes unpacked, {len(file.schema_arrow.names)} columns"
+        detail = f"{location}: {shown.num_rows} rows, {size} bytes unpacked, {len(file.schema_arrow.names)} columns"
         raise SourceTooLarge(detail, field="/source/location", limit_rows=limits.rows, limit_bytes=limits.bytes)
 
 
-def _chosen(schema: pa.Schema, columns: Sequence[str] | None, place: str) -> list[str]:
+def _chosen(schema: pa.Schema, columns: Sequence[str] | None, location: str) -> list[str]:
     names = schema.names
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise SourceFormatError(
-            f"{place}: the column {twice[0]!r} stands twice", field="/source/location", columns=twice
+            f"{location}: the column {twice[0]!r} stands twice", field="/source/location", columns=twice
         )
     if columns is None:
         return list(names)
@@ -81,12 +81,12 @@ def _chosen(schema: pa.Schema, columns: Sequence[str] | None, place: str) -> lis
 
 def _int96(file: pq.ParquetFile) -> frozenset[str]:
     """The columns whose times are in the old form of 96 bits."""
-    columns = (file.schema.column(place) for place in range(len(file.schema)))
+    columns = (file.schema.column(index) for index in range(len(file.schema)))
     return frozenset(column.path for column in columns if column.physical_type == "INT96")
 
 
 def _batches(
-    file: pq.ParquetFile, names: list[str], place: str, fine: Iterator[pa.RecordBatch] | None = None
+    file: pq.ParquetFile, names: list[str], location: str, fine: Iterator[pa.RecordBatch] | None = None
 ) -> Iterator[RawBatch]:
     """`fine`: the same batches with the INT96 columns alone, in nanoseconds."""
     kinds = [_kind(file.schema_arrow.field(name).type) for name in names]
@@ -104,16 +104,16 @@ def _batches(
                 batch.column(name),
                 kind,
                 name,
-                place,
+                location,
                 finer.column(name) if finer and name in finer.schema.names else None,
             )
             for name, kind in zip(names, kinds, strict=True)
         ]
         rows = list(zip(*cells, strict=True)) if cells else []
-        yield _checked(RawBatch(schema, rows=rows, place=place, numbers=range(first, first + len(rows))))
+        yield _checked(RawBatch(schema, rows=rows, location=location, numbers=range(first, first + len(rows))))
         first += len(rows)
     if first == 1:
-        yield RawBatch(schema, rows=[], place=place, numbers=[])
+        yield RawBatch(schema, rows=[], location=location, numbers=[])
 
 
 def _kind(found: pa.DataType) -> pa.DataType | None:
@@ -137,7 +137,7 @@ def _kind(found: pa.DataType) -> pa.DataType | None:
     return next((kind for holds, kind in rules if holds(found)), pa.string())
 
 
-def _cells(column: Any, kind: pa.DataType | None, name: str, place: str, fine: Any = None) -> list[Any]:
+def _cells(column: Any, kind: pa.DataType | None, name: str, location: str, fine: Any = None) -> list[Any]:
     """The values of a column; `Unreadable` stands for what no Python value holds exactly."""
     if kind is None:
         return _listed(column)
@@ -155,7 +155,8 @@ def _cells(column: Any, kind: pa.DataType | None, name: str, place: str, fine: A
         values = _listed(pc.cast(column, kind, safe=True))
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
         raise SourceFormatError(
-            f"{place}: the column {name!r} ({column.type}) cannot be read exactly as {kind}", field="/source/location"
+            f"{location}: the column {name!r} ({column.type}) cannot be read exactly as {kind}",
+            field="/source/location",
         ) from None
     if pa.types.is_floating(kind) and not pc.all(pc.is_finite(column)).as_py():
         return [NOT_FINITE if value is not None and not isfinite(value) else value for value in values]
@@ -183,7 +184,7 @@ def _listed(column: Any) -> list[Any]:
     try:
         return list(column.to_pylist())
     except (OverflowError, ValueError):
-        return [_value(column[place]) for place in range(len(column))]
+        return [_value(column[index]) for index in range(len(column))]
 
 
 def _value(cell: Any) -> Any:
@@ -206,7 +207,7 @@ def _checked(batch: RawBatch) -> RawBatch:
             pair for pair in zip(batch.schema.names, rows[index], strict=True) if type(pair[1]) is Unreadable
         )
         batch.rejects.append(
-            RawReject(f"{batch.place}, line {numbers[index]}", flaw.rule, f"column {name!r}: {flaw.detail}")
+            RawReject(f"{batch.location}, line {numbers[index]}", flaw.rule, f"column {name!r}: {flaw.detail}")
         )
     batch.rows = [row for index, row in enumerate(rows) if index not in wrong]
     batch.numbers = [number for index, number in enumerate(numbers) if index not in wrong]

@@ -10,14 +10,14 @@ from app.errors import SourceFormatError
 MOST_COLUMNS = 2_000
 
 
-def header_names(source: FileSource, rows: Iterator[tuple[int, Sequence[str]]], place: str) -> list[str]:
+def header_names(source: FileSource, rows: Iterator[tuple[int, Sequence[str]]], location: str) -> list[str]:
     """The column names; takes the header rows off `rows`."""
     if source.header is False:
         if not source.columns:
             raise SourceFormatError(
-                f"{place}: header is false, so columns must name the columns", field="/source/columns"
+                f"{location}: header is false, so columns must name the columns", field="/source/columns"
             )
-        return _distinct(list(source.columns), place)
+        return _distinct(list(source.columns), location)
     wanted = source.header.rows if isinstance(source.header, HeaderRows) else None
     found: list[Sequence[str]] = []
     for number, row in rows:
@@ -29,24 +29,24 @@ def header_names(source: FileSource, rows: Iterator[tuple[int, Sequence[str]]], 
         if number >= max(wanted):
             break
     if not found:
-        raise SourceFormatError(f"{place}: there is no header row; the file is empty", field="/source/header")
+        raise SourceFormatError(f"{location}: there is no header row; the file is empty", field="/source/header")
     width = max(len(row) for row in found)
     if width > MOST_COLUMNS:
         raise SourceFormatError(
-            f"{place}: more than {MOST_COLUMNS} columns", field="/source", limit_columns=MOST_COLUMNS
+            f"{location}: more than {MOST_COLUMNS} columns", field="/source", limit_columns=MOST_COLUMNS
         )
     names = []
     for column in range(width):
         parts = [str(row[column]).strip() for row in found if column < len(row)]
         names.append(" ".join(dict.fromkeys(part for part in parts if part)))
-    return _distinct(names, place)
+    return _distinct(names, location)
 
 
-def filled_columns(source: FileSource, names: Sequence[str], place: str) -> list[int]:
+def filled_columns(source: FileSource, names: Sequence[str], location: str) -> list[int]:
     """Where the columns of `fill_down` stand. Raises `SourceFormatError` naming those that the file does not have."""
     missing = [name for name in source.fill_down if name not in names]
     if missing:
-        detail = f"{place}: there is no column {', '.join(map(repr, missing))} for fill_down"
+        detail = f"{location}: there is no column {', '.join(map(repr, missing))} for fill_down"
         raise SourceFormatError(detail, field="/source/fill_down", missing=missing)
     return [names.index(name) for name in source.fill_down]
 
@@ -59,12 +59,12 @@ def _carried(row: Sequence[str]) -> list[str]:
     return carried
 
 
-def _distinct(names: list[str], place: str) -> list[str]:
+def _distinct(names: list[str], location: str) -> list[str]:
     """An unnamed column is called `column_N`; two of one name are an error, since one of them would be lost."""
-    named = [name or f"column_{place_number}" for place_number, name in enumerate(names, 1)]
+    named = [name or f"column_{number}" for number, name in enumerate(names, 1)]
     twice = sorted({name for name in named if named.count(name) > 1})
     if twice:
-        detail = f"{place}: the column {twice[0]!r} stands twice; give names with header: false and columns"
+        detail = f"{location}: the column {twice[0]!r} stands twice; give names with header: false and columns"
         raise SourceFormatError(detail, field="/source/header", columns=twice)
     return named
 
@@ -72,14 +72,14 @@ def _distinct(names: list[str], place: str) -> list[str]:
 class Ending:
     """Where a table ends: the row that holds the stated mark. A mark that is never met is told."""
 
-    def __init__(self, source: FileSource, names: Sequence[str], place: str) -> None:
+    def __init__(self, source: FileSource, names: Sequence[str], location: str) -> None:
         self._mark = source.stop_at
         self._column: int | None = None
-        self._place = place
+        self._location = location
         self.met = False
         if isinstance(self._mark, StopAt):
             if self._mark.column not in names:
-                detail = f"{place}: there is no column {self._mark.column!r} for stop_at"
+                detail = f"{location}: there is no column {self._mark.column!r} for stop_at"
                 raise SourceFormatError(detail, field="/source/stop_at/column")
             self._column = names.index(self._mark.column)
 
@@ -99,4 +99,4 @@ class Ending:
         if self._mark is None or self.met:
             return []
         said = self._mark.text if isinstance(self._mark, StopAt) else self._mark
-        return [f"{self._place}: stop_at {said!r} was met in no row; everything was read"]
+        return [f"{self._location}: stop_at {said!r} was met in no row; everything was read"]

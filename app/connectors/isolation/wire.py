@@ -127,15 +127,15 @@ def faulted(error: SimpulError) -> bytes:
     facts = {
         name: value for name, value in error.facts.items() if isinstance(value, str | int | float | bool | list | None)
     }
-    places = [(place.pointer, place.code, place.detail) for place in error.errors]
-    return packed((error.code, error.detail, facts, places))
+    faults = [(fault.pointer, fault.code, fault.detail) for fault in error.errors]
+    return packed((error.code, error.detail, facts, faults))
 
 
 def fault_of(body: bytes) -> SimpulError:
     """The error that a worker told."""
-    code, detail, facts, places = unpacked(body)
+    code, detail, facts, faults = unpacked(body)
     kind = _leaves().get(code, SourceFailed)
-    return kind(str(detail), errors=[FieldError(*place) for place in places], **facts)
+    return kind(str(detail), errors=[FieldError(*fault) for fault in faults], **facts)
 
 
 def _leaves() -> dict[str, type[SimpulError]]:

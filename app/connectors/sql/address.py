@@ -134,14 +134,14 @@ def _server(url: str, dialect: Dialect, default_port: int) -> ServerAddress:
 
 
 def _host_and_port(parts: SplitResult, default_port: int) -> tuple[str, str]:
-    place = parts.netloc.rpartition("@")[2]
-    if parts.netloc.count("@") > 1 or "," in place or "%" in place or not place:
+    host_port = parts.netloc.rpartition("@")[2]
+    if parts.netloc.count("@") > 1 or "," in host_port or "%" in host_port or not host_port:
         raise ValueError("the address must name exactly one host (no list, no socket folder, no percent signs)")
-    if place.startswith("["):
-        host, _, tail = place[1:].partition("]")
+    if host_port.startswith("["):
+        host, _, tail = host_port[1:].partition("]")
         port = tail.removeprefix(":")
     else:
-        host, _, port = place.partition(":")
+        host, _, port = host_port.partition(":")
     port = port or str(default_port)
     if not host or host.startswith("/") or not (port.isascii() and (port.isdigit() or port.startswith("zzref"))):
         raise ValueError(f"the address needs a host and, where it is not {default_port}, a port number")

@@ -26,16 +26,16 @@ def finish_groups(rows: Sequence[Sequence[Any]], request: AggregateRequest, tabl
     fields = [table.by_name[name].field for name in request.group_by]
     fields += [_field(measure, table) for measure in request.measures]
     first = len(request.group_by)
-    places = [place for place, field in enumerate(fields[first:], first) if pa.types.is_decimal(field.type)]
+    indexes = [index for index, field in enumerate(fields[first:], first) if pa.types.is_decimal(field.type)]
     finished = []
     for row in rows:
         cells = list(row)
         if any(isinstance(cell, Unreadable) for cell in cells):
             raise undeclared("a group or measure is a date that no calendar has; the gateway computes it")
-        for place in places:
-            cells[place] = _exact(cells[place], fields[place])
+        for index in indexes:
+            cells[index] = _exact(cells[index], fields[index])
         finished.append(tuple(cells))
-    return RawBatch(pa.schema(fields), rows=finished, place=table.label)
+    return RawBatch(pa.schema(fields), rows=finished, location=table.label)
 
 
 def _field(measure: Measure, table: Table) -> pa.Field[Any]:

@@ -59,15 +59,15 @@ class Column:
 def documents_of(columns: Iterable[Column], names: Sequence[str]) -> list[Column]:
     """The columns, those of these names as JSON. Raises `SourceSchemaMismatch` for a name that no text column has."""
     found = list(columns)
-    places = {column.name: place for place, column in enumerate(found)}
+    indexes = {column.name: index for index, column in enumerate(found)}
     for name in names:
-        place = places.get(name)
-        if place is None or found[place].family not in ("text", "json"):
+        index = indexes.get(name)
+        if index is None or found[index].family not in ("text", "json"):
             raise SourceSchemaMismatch(
                 f"there is no text column {name!r} to read as JSON", field="/source/json_columns"
             )
-        found[place] = replace(
-            found[place], family="json", arrow_type=ARROW_TYPES["json"], filterable=False, sortable=False
+        found[index] = replace(
+            found[index], family="json", arrow_type=ARROW_TYPES["json"], filterable=False, sortable=False
         )
     return found
 
@@ -87,7 +87,7 @@ class Table:
         self.filterable = frozenset(column.name for column in self.columns if column.filterable)
         self.sortable = frozenset(column.name for column in self.columns if column.sortable)
 
-    def place(self, columns: Sequence[Column], cells: Sequence[Any], number: int) -> str:
+    def location(self, columns: Sequence[Column], cells: Sequence[Any], number: int) -> str:
         """Where a row stands: at its key where the columns that were read have one, else its position in this read."""
         named = {column.name: cell for column, cell in zip(columns, cells, strict=True)}
         key = next((key for key in self._names if key <= named.keys()), frozenset())
@@ -147,8 +147,8 @@ def finish_rows(
                 value = cells[position] = check(value)
                 if isinstance(value, Unreadable):
                     name = columns[position].name
-                    place = table.place(columns, cells, number)
-                    rejects.append(RawReject(place, value.rule, f"column {name!r}: {value.detail}"))
+                    location = table.location(columns, cells, number)
+                    rejects.append(RawReject(location, value.rule, f"column {name!r}: {value.detail}"))
                     break
         else:
             good.append(tuple(cells))

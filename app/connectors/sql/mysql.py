@@ -116,12 +116,12 @@ class MysqlConnector(Connector, Aggregation):
             try:
                 await self._stage(name)
             except SimpulError as error:
-                place = str(error.facts.get("field", "/source/url"))
-                return [*steps, CheckStep(_STAGES.get(error.code, name), milliseconds_since(started), error, place)]
+                pointer = str(error.facts.get("field", "/source/url"))
+                return [*steps, CheckStep(_STAGES.get(error.code, name), milliseconds_since(started), error, pointer)]
             facts = self._sessions.facts if self._sessions is not None else None
             note = facts.lacks if facts is not None and name == "auth" else ""
-            place = "/source/table" if name == "read" else "/source/url"
-            steps.append(CheckStep(name, milliseconds_since(started), None, place, note))
+            pointer = "/source/table" if name == "read" else "/source/url"
+            steps.append(CheckStep(name, milliseconds_since(started), None, pointer, note))
         return steps
 
     async def discover(self, sample_rows: int = 20) -> Discovery:
@@ -256,7 +256,7 @@ class MysqlConnector(Connector, Aggregation):
         renderer = MysqlRenderer(table.by_name, blank_is_null=request.blank_is_null)
         end = tail(renderer, request)
         schema = pa.schema([column.field for column in chosen])
-        checks = [(place, check) for place, column in enumerate(chosen) if (check := self._check(column)) is not None]
+        checks = [(index, check) for index, column in enumerate(chosen) if (check := self._check(column)) is not None]
         names = ", ".join(column.select for column in chosen)
         cursor = session.cursor()
         cursor.execute(f"SELECT {names} FROM {origin}{end}", tuple(renderer.parameters))  # noqa: S608 - quoted names, bound values
@@ -269,7 +269,7 @@ class MysqlConnector(Connector, Aggregation):
                 cursor.close()
                 raise
             rows, rejects = finish_rows(block, checks, chosen, first, table)
-            yield RawBatch(schema, rows=rows, place=table.label, rejects=rejects)
+            yield RawBatch(schema, rows=rows, location=table.label, rejects=rejects)
             first += len(block)
             if len(block) < BATCH_ROWS:
                 return

@@ -50,8 +50,8 @@ def translated(error: BaseException) -> SimpulError:
         return SourceFailed(f"the database could not be read ({type(error).__name__})", field="/source/url")
     code = error.args[0] if error.args and isinstance(error.args[0], int) else 0
     if code in _LEAVES:
-        kind, detail, place = _LEAVES[code]
-        return kind(detail, field=place)
+        kind, detail, pointer = _LEAVES[code]
+        return kind(detail, field=pointer)
     if code in _CUT_OFF:
         return SourceTimeout("the database did not answer before the deadline", step="read")
     if code in _NOT_NOW or isinstance(error, pymysql.err.InterfaceError):

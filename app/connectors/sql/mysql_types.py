@@ -22,7 +22,7 @@ from app.connectors.sql.drift import TYPES
 _INTEGERS = frozenset({"tinyint", "smallint", "mediumint", "int", "bigint", "year"})
 _TEXTS = frozenset({"char", "varchar", "tinytext", "text", "mediumtext", "longtext"})
 _BYTES = frozenset({"binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob"})
-_SHAPES = frozenset(
+_GEOMETRIES = frozenset(
     {
         "geometry",
         "point",
@@ -172,7 +172,7 @@ def _text(entry: CatalogColumn, name: str) -> Column:
     """Text of any kind; what is none is read in its own text form, bytes as hexadecimal digits."""
     if entry.base_type in _BYTES:
         return _bytewise(entry, f"LOWER(HEX({name}))")
-    if entry.base_type in _SHAPES:
+    if entry.base_type in _GEOMETRIES:
         return _bytewise(entry, f"ST_AsText({name})", pushed=False)
     if entry.base_type not in _TEXTS:
         return _bytewise(entry, f"CAST({name} AS CHAR)")

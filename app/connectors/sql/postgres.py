@@ -174,7 +174,7 @@ class PostgresConnector(Connector, KeyRows, Aggregation, Explains):
         renderer = PostgresRenderer(table.by_name, blank_is_null=request.blank_is_null)
         end = tail(renderer, request)
         text, chosen, schema = self._text(request.columns, end, table, origin)
-        checks = [(place, check) for place, column in enumerate(chosen) if (check := check_of(column)) is not None]
+        checks = [(index, check) for index, column in enumerate(chosen) if (check := check_of(column)) is not None]
         pool = await self._opened()
         try:
             # Each wait has its own limit: one around all of them would cancel whoever reads these batches at a yield.
@@ -188,7 +188,7 @@ class PostgresConnector(Connector, KeyRows, Aggregation, Explains):
                     if request.limit is not None or len(small) <= SMALL_ROWS:
                         require_types(small, chosen)
                         rows, rejects = finish_rows(small, checks, chosen, 1, table)
-                        yield RawBatch(schema, rows=rows, place=table.label, rejects=rejects)
+                        yield RawBatch(schema, rows=rows, location=table.label, rejects=rejects)
                         return
                 async with session.transaction(readonly=True):
                     cursor = await session.cursor(text, *renderer.parameters, timeout=_budget(request.deadline))
@@ -197,7 +197,7 @@ class PostgresConnector(Connector, KeyRows, Aggregation, Explains):
                         block = await cursor.fetch(BATCH_ROWS, timeout=_budget(request.deadline))
                         require_types(block, chosen)
                         rows, rejects = finish_rows(block, checks, chosen, first, table)
-                        yield RawBatch(schema, rows=rows, place=table.label, rejects=rejects)
+                        yield RawBatch(schema, rows=rows, location=table.label, rejects=rejects)
                         first += len(block)
                         if len(block) < BATCH_ROWS:
                             return

@@ -38,10 +38,10 @@ WHERE t.typtype <> 'd' ORDER BY b.attnum
 """
 _KEYS = """
 SELECT array_agg(a.attname::text) FROM pg_index i
-CROSS JOIN LATERAL unnest(i.indkey::int2[]) WITH ORDINALITY AS k(number, place)
+CROSS JOIN LATERAL unnest(i.indkey::int2[]) WITH ORDINALITY AS k(number, ordinal)
 JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.number
 WHERE i.indrelid = $1 AND i.indisunique AND i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NULL
-  AND k.place <= i.indnkeyatts
+  AND k.ordinal <= i.indnkeyatts
 GROUP BY i.indexrelid HAVING bool_and(a.attnotnull)
 """
 

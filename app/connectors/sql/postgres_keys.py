@@ -38,7 +38,7 @@ class KeyRead:
     def batch(self, rows: Rows, table: Table) -> RawBatch:
         """The rows of one key as the scan gives them."""
         good, rejects = finish_rows(rows, self.checks, self.columns, 1, table)
-        return RawBatch(self.schema, rows=good, place=table.label, rejects=rejects)
+        return RawBatch(self.schema, rows=good, location=table.label, rejects=rejects)
 
 
 def key_read(table: Table, origin: str, columns: Sequence[str] | None, names: Sequence[str]) -> KeyRead | None:
@@ -51,9 +51,9 @@ def key_read(table: Table, origin: str, columns: Sequence[str] | None, names: Se
     if len(keys) == 1:
         wanted = f"{keys[0].equal} = ANY($1::text[])"
     else:
-        arrays = ", ".join(f"${place}::text[]" for place in range(1, len(keys) + 1))
+        arrays = ", ".join(f"${number}::text[]" for number in range(1, len(keys) + 1))
         wanted = f"({', '.join(column.equal for column in keys)}) IN (SELECT * FROM unnest({arrays}))"  # noqa: S608
-    checks = tuple((place, check) for place, column in enumerate(chosen) if (check := check_of(column)) is not None)
+    checks = tuple((index, check) for index, column in enumerate(chosen) if (check := check_of(column)) is not None)
     return KeyRead(
         f"SELECT {selected} FROM {origin} WHERE {wanted} LIMIT {MOST_ROWS + MOST_KEYS}",  # noqa: S608 - quoted
         chosen,

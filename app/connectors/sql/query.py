@@ -56,7 +56,7 @@ def check_query(query: str, dialect: str) -> str:
         statements = [tree for tree in parsed if tree is not None and not isinstance(tree, exp.Semicolon)]
         tokens = sqlglot.tokenize(query, dialect=dialect)
     except (SqlglotError, RecursionError) as error:
-        raise ValueError(f"the query is not readable as one SELECT{_place(error)}") from None
+        raise ValueError(f"the query is not readable as one SELECT{_position(error)}") from None
     if len(statements) != 1:
         raise ValueError("the query must be exactly one SELECT")
     _check_tree(statements[0])
@@ -88,7 +88,7 @@ def _check_calls(tokens: list[tuple[TokenType, str]]) -> None:
             raise ValueError(f"the function {text[:60]!r} is not allowed in a query")
 
 
-def _place(error: Exception) -> str:
+def _position(error: Exception) -> str:
     details = getattr(error, "errors", None)
     if details and details[0].get("line"):
         return f" (line {details[0]['line']}, column {details[0].get('col')})"

@@ -121,8 +121,8 @@ class SqliteConnector(Connector, Freshness, Aggregation, Explains):
             await self.discover(sample_rows=1)
         except SimpulError as error:
             error_found = error
-        place = str(error_found.facts.get("field", "/source/table")) if error_found else "/source/table"
-        return [*steps, CheckStep("read", milliseconds_since(started), error_found, place)]
+        pointer = str(error_found.facts.get("field", "/source/table")) if error_found else "/source/table"
+        return [*steps, CheckStep("read", milliseconds_since(started), error_found, pointer)]
 
     async def discover(self, sample_rows: int = 20) -> Discovery:
         """The tables and views; columns and sample of the chosen one."""

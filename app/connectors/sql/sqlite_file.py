@@ -114,7 +114,7 @@ class SqliteFile:
             renderer = SqliteRenderer(table.by_name, blank_is_null=request.blank_is_null)
             text = tail(renderer, request)
             names = ", ".join(column.select for column in chosen)
-            documents = [place for place, column in enumerate(chosen) if column.family == "json"]
+            documents = [index for index, column in enumerate(chosen) if column.family == "json"]
             schema = pa.schema([column.field for column in chosen])
             numbers = count(1)
             for block in _blocks(connection, f"SELECT {names} FROM {origin}{text}", renderer.parameters):  # noqa: S608 - bound
@@ -212,9 +212,9 @@ def _blocks(connection: sqlite3.Connection, text: str, parameters: Sequence[Any]
 def _parsed(row: tuple[Any, ...], documents: Sequence[int]) -> tuple[Any, ...]:
     """The row with its JSON texts as documents."""
     cells = list(row)
-    for place in documents:
-        if isinstance(cells[place], str):
-            cells[place] = json_value(cells[place])
+    for index in documents:
+        if isinstance(cells[index], str):
+            cells[index] = json_value(cells[index])
     return tuple(cells)
 
 
@@ -230,18 +230,18 @@ def _batch(
 ) -> RawBatch:
     """The rows as they are; no raw type holds a blob or a text that is no UTF-8."""
     rejects: list[RawReject] = []
-    unread = [place for place, row in enumerate(block) if any(isinstance(cell, _UNREAD) for cell in row)]
-    for place in unread:
-        row = block[place]
+    unread = [index for index, row in enumerate(block) if any(isinstance(cell, _UNREAD) for cell in row)]
+    for index in unread:
+        row = block[index]
         name, cell = next(
             (column.name, cell) for column, cell in zip(columns, row, strict=True) if isinstance(cell, _UNREAD)
         )
         flaw = cell if isinstance(cell, Unreadable) else _BLOB
-        where = table.place(columns, row, numbers[place])
+        where = table.location(columns, row, numbers[index])
         rejects.append(RawReject(where, flaw.rule, f"column {name!r}: {flaw.detail}"))
     gone = set(unread)
-    rows = [row for place, row in enumerate(block) if place not in gone] if gone else block
-    return RawBatch(schema, rows=rows, place=table.label, rejects=rejects)
+    rows = [row for index, row in enumerate(block) if index not in gone] if gone else block
+    return RawBatch(schema, rows=rows, location=table.label, rejects=rejects)
 
 
 def _fault(error: sqlite3.Error) -> SimpulError:

@@ -1,4 +1,4 @@
-"""From the `fields:` of a manifest to closures: one compiled field a schema field, every fault of the manifest with its place."""
+"""From the `fields:` of a manifest to closures: one compiled field a schema field, every fault of the manifest with its pointer."""
 
 from __future__ import annotations
 
@@ -129,8 +129,8 @@ def _when(given: Any, context: StepContext, spec: FieldSpec | None) -> Value:
     if not isinstance(given, list) or not given:
         context.refuse("when is a list of branches with if and a value")
     branches: list[tuple[Value | None, Value, bool]] = []
-    for place, branch in enumerate(given):
-        here = context.at(str(place))
+    for index, branch in enumerate(given):
+        here = context.at(str(index))
         if not isinstance(branch, Mapping):
             here.refuse("a branch is a mapping with if and from, const or expr")
         condition = None
@@ -138,7 +138,7 @@ def _when(given: Any, context: StepContext, spec: FieldSpec | None) -> Value:
             expression = compile_expression(branch["if"], f"{here.pointer}/if")
             context.columns.update(expression.columns)
             condition = expression.value
-        elif place != len(given) - 1:
+        elif index != len(given) - 1:
             here.refuse("only the last branch may stand without if")
         branches.append((condition, _branch(branch, here, spec), _otherwise(branch, here) == "null"))
 

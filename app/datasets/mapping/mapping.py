@@ -31,27 +31,27 @@ class MappedRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
+class RowPreparation:
     """`read:` of the manifest, compiled: rows to rows, before any field is mapped."""
 
     skip_blank_rows: bool
     unpivot: Unpivot | None
     where: Expression | None
 
-    def rows(self, row: Mapping[str, Any], place: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
-        """The rows that one raw row becomes, each with its place; none where `where` is not true."""
-        for where, found in self._unpivoted(row, place):
+    def rows(self, row: Mapping[str, Any], location: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+        """The rows that one raw row becomes, each with its location; none where `where` is not true."""
+        for where, found in self._unpivoted(row, location):
             if self.where is None or self.where.value(found) is True:
                 yield where, found
 
-    def _unpivoted(self, row: Mapping[str, Any], place: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    def _unpivoted(self, row: Mapping[str, Any], location: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
         if self.unpivot is None:
-            yield place, row
+            yield location, row
             return
         kept = {name: row.get(name) for name in self.unpivot.keep}
         for name, value in row.items():
             if name not in kept:
-                yield f"{place}, column {name}", {**kept, self.unpivot.name: name, self.unpivot.value: value}
+                yield f"{location}, column {name}", {**kept, self.unpivot.name: name, self.unpivot.value: value}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ class CompiledMapping:
 
     schema: SchemaDef
     fields: tuple[CompiledField, ...]
-    shape: Shape
+    preparation: RowPreparation
     raw_columns: frozenset[str]
     renames: Mapping[str, str]
     around: Surroundings = NOWHERE
@@ -71,23 +71,25 @@ class CompiledMapping:
     @property
     def all_columns(self) -> bool:
         """Whether every raw column is needed (their names become values)."""
-        return self.shape.unpivot is not None
+        return self.preparation.unpivot is not None
 
-    def place_of(self, row: Mapping[str, Any], place: str, *, keyed: bool) -> str:
+    def location_of(self, row: Mapping[str, Any], location: str, *, keyed: bool) -> str:
         """Where a rejected row stands: at its line; where the source has none (`keyed`) at its key, masked where that is personal."""
         if not keyed:
-            return place
+            return location
         columns = [(name, self.renames.get(name)) for name in self.schema.meta.key]
         known = [(name, column, row.get(column)) for name, column in columns if column is not None]
         personal = {name for name, _ in columns if self.schema.fields[name].pdp != "none"}
-        return place + key_text((column, mask(value) if name in personal else value) for name, column, value in known)
+        return location + key_text(
+            (column, mask(value) if name in personal else value) for name, column, value in known
+        )
 
     def check_columns(self, names: Iterable[str]) -> list[str]:
         """The raw columns that the mapping needs and the source does not have."""
         return sorted(self.raw_columns - set(names))
 
     def map_row(self, row: Mapping[str, Any]) -> MappedRow:
-        """The values of one shaped row. Every field that rejects is told, not only the first.
+        """The values of one prepared row. Every field that rejects is told, not only the first.
 
         A part of the key is never nulled: records of different keys would become one.
         """
@@ -112,9 +114,9 @@ class CompiledMapping:
 def compile_mapping(
     manifest: Manifest, schema: SchemaDef, codes: CodeBook, *, zone: str = DEFAULT_ZONE, bbox: Box | None = None
 ) -> CompiledMapping:
-    """The compiled mapping; raises `MappingInvalid` or `ExpressionForbidden` with the place in the manifest.
+    """The compiled mapping; raises `MappingInvalid` or `ExpressionForbidden` with the pointer in the manifest.
 
-    `bbox`: the region of the instance; places outside it are warned of.
+    `bbox`: the region of the instance; coordinates outside it are warned of.
     """
     columns: set[str] = set()
     fields = []
@@ -137,7 +139,7 @@ def compile_mapping(
     return CompiledMapping(
         schema=schema,
         fields=tuple(fields),
-        shape=Shape(read.skip_blank_rows, read.unpivot, where),
+        preparation=RowPreparation(read.skip_blank_rows, read.unpivot, where),
         raw_columns=frozenset(columns - made),
         renames={field.name: field.rename for field in fields if field.rename is not None},
         around=Surroundings(codes.known_regions() or None, bbox),

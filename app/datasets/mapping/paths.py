@@ -39,13 +39,13 @@ def is_path(name: str) -> bool:
 
 
 def sound(path: str) -> bool:
-    """Whether a path is written as one: a member of the record, then members and places."""
+    """Whether a path is written as one: a member of the record, then members and indexes."""
     return _PATH.fullmatch(path) is not None
 
 
 def steps_of(path: str) -> tuple[str | int, ...]:
-    """The members and places that a sound path goes through."""
-    return tuple(plain or quoted or int(place) for plain, quoted, place in _STEP.findall(path[1:]))
+    """The members and indexes that a sound path goes through."""
+    return tuple(plain or quoted or int(index) for plain, quoted, index in _STEP.findall(path[1:]))
 
 
 def paths_of(fields: Mapping[str, Any]) -> list[Path]:
@@ -69,6 +69,6 @@ def _named(given: Any, pointer: str) -> Iterator[tuple[str, str]]:
         if isinstance(name, str):
             yield f"{pointer}/from", name
     branches = given.get("when")
-    for place, branch in enumerate(branches if isinstance(branches, list) else []):
+    for index, branch in enumerate(branches if isinstance(branches, list) else []):
         if isinstance(branch, Mapping):
-            yield from _named(branch, f"{pointer}/when/{place}")
+            yield from _named(branch, f"{pointer}/when/{index}")

@@ -26,11 +26,11 @@ _MORE_DIGITS = re.compile(r"[.,]?\d|\s\d{3}(?!\d)")
 def amounts(text: str) -> list[int | None]:
     """The amounts in order; null for a number that may be no price; 0 behind them for "gratis"."""
     found: list[int | None] = []
-    place = 0
-    while match := _AMOUNT.search(text, place):
-        place = match.end("unit") if match["unit"] else match.end("number")
+    start = 0
+    while match := _AMOUNT.search(text, start):
+        start = match.end("unit") if match["unit"] else match.end("number")
         if not _PER.search(text[max(0, match.start() - 12) : match.start()]):
-            found += _read(match, text[place:])
+            found += _read(match, text[start:])
     if _FREE.search(text):
         found.append(None if _NOT_FREE.search(text) else 0)
     return found

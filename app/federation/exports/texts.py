@@ -36,7 +36,7 @@ class NdjsonWriter(Writer):
 
 
 class JsonWriter(Writer):
-    """The page's shape with all records in `items`."""
+    """The page's members with all records in `items`."""
 
     def __init__(self, columns: Columns, sink: Sink) -> None:
         super().__init__(columns, sink)
@@ -58,7 +58,7 @@ class JsonWriter(Writer):
 
 
 class GeoJsonWriter(Writer):
-    """A FeatureCollection (RFC 7946). A record without a location has the geometry null."""
+    """A FeatureCollection (RFC 7946). A record without coordinates has the geometry null."""
 
     def __init__(self, columns: Columns, sink: Sink) -> None:
         super().__init__(columns, sink)

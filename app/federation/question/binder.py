@@ -29,7 +29,8 @@ from app.schemas.registry import SchemaDef
 
 MOST_ROWS = 1000
 DEFAULT_ROWS = 100
-_MOST_NAMES = 200
+MOST_NAMES = {"fields": 200, "sort": 20, "agencies": 100}
+"""How many names each list holds at most."""
 _MOST_CHARACTERS = 2048
 _WIDEST = 9_007_199_254_740_991
 """Largest whole number of JSON that every language reads exactly."""
@@ -121,14 +122,19 @@ def unknown_field(schema: SchemaDef, name: str, pointer: str) -> FieldUnknown:
     return FieldUnknown(detail, errors=[FieldError(pointer, "field_unknown", detail)], closest=near)
 
 
+def limit_refused(most: int) -> LimitOutOfRange:
+    """The error of a `limit` that is none."""
+    detail = f"limit is a whole number between 1 and {most}; page on with cursor for more"
+    return LimitOutOfRange(detail, errors=[FieldError("/limit", "limit_out_of_range", detail)], limit_rows=most)
+
+
 def _limit(value: Any, most: int) -> int:
     if value is None:
         return min(DEFAULT_ROWS, most)
     if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 10:
         value = int(value)
     if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= most:
-        detail = f"limit is a whole number between 1 and {most}; page on with cursor for more"
-        raise LimitOutOfRange(detail, errors=[FieldError("limit", "limit_out_of_range", detail)], limit_rows=most)
+        raise limit_refused(most)
     return value
 
 
@@ -176,8 +182,10 @@ def _agencies(names: tuple[str, ...] | None) -> tuple[str, ...] | None:
 
 
 def _few(names: tuple[str, ...], what: str) -> None:
-    if len(names) > _MOST_NAMES:
-        raise LimitOutOfRange(f"{what} names at most {_MOST_NAMES}", limit=_MOST_NAMES)
+    most = MOST_NAMES[what]
+    if len(names) > most:
+        detail = f"{what} names at most {most}"
+        raise LimitOutOfRange(detail, errors=[FieldError(f"/{what}", "limit_out_of_range", detail)], limit=most)
 
 
 def _written(schema: SchemaDef, raw: RawQuery) -> Filter | None:
@@ -187,7 +195,7 @@ def _written(schema: SchemaDef, raw: RawQuery) -> Filter | None:
     if raw.filter is None:
         return None
     tree = parse(raw.filter)
-    for name in sorted(properties(tree) - set(schema.places)):
+    for name in sorted(properties(tree) - set(schema.coordinates)):
         if name not in schema.fields:
             raise unknown_field(schema, name, "filter")
     return typed(schema, tree)

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
-from app.datasets.dataset import MappedRecord, MappedSource, ReadResult, Reject
+from app.datasets.contract import Dataset
+from app.datasets.records import MappedRecord, ReadResult, Reject
 from app.errors import SimpulError
 from app.filters.tree import TRUE, Filter
 from app.schemas.registry import SchemaDef
@@ -75,7 +76,7 @@ class DatasetRef:
     agency: str
     dataset: str
     revision: int
-    source: MappedSource
+    source: Dataset
     grant: Grant | None
     denied: SimpulError | None = None
 

@@ -6,7 +6,6 @@ The text that runs is generated anew from the checked tree (`regenerate.py`); wh
 from __future__ import annotations
 
 import difflib
-import logging
 import re
 from collections.abc import Iterator
 from typing import Any, Final
@@ -47,8 +46,6 @@ _OWN_CALLS = {"induk": "induk(kode_wilayah, 'kecamatan')", "tingkat": "tingkat(k
 _START = re.compile(r"\s*(select|with)\b", re.IGNORECASE)
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u200b-\u200f\u2028-\u202f\u2060-\u206f\ufeff]")
 _TABLE_PARTS = frozenset({"this", "alias"})
-# The parser writes what it does not know into its log: statements hold values, which no log line may.
-logging.getLogger("sqlglot").disabled = True
 _QUERIES = (exp.Select, exp.SetOperation)
 
 

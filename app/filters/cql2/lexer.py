@@ -18,7 +18,7 @@ ALLOWED = (
 )
 _COUNTED = frozenset({"and", "or", "not", "in", "like", "is", "div"})
 """Words that count as one operator each; BETWEEN is counted by its AND."""
-_SHAPES = frozenset({"point", "linestring", "polygon", "multipoint", "multilinestring", "multipolygon", "bbox"})
+_GEOMETRIES = frozenset({"point", "linestring", "polygon", "multipoint", "multilinestring", "multipolygon", "bbox"})
 _TOKEN = re.compile(
     r"""(?P<blank>\s+)
     | (?P<text>'(?:[^']|'')*')
@@ -35,19 +35,19 @@ _TOKEN = re.compile(
 
 @dataclass(slots=True)
 class Token:
-    """One token: its kind (a group of the pattern above), its text as written, its 0-based place."""
+    """One token: its kind (a group of the pattern above), its text as written, its 0-based position."""
 
     kind: str
     text: str
     start: int
 
 
-def malformed(text: str, place: int, expected: str) -> NoReturn:
+def malformed(text: str, position: int, expected: str) -> NoReturn:
     """Raises FilterMalformed that says where (1-based) and what was expected; only the caller's own text is repeated."""
-    rest = text[place : place + 20]
-    near = f"at character {place + 1}, before {rest!r}" if rest else f"at the end (character {place + 1})"
+    rest = text[position : position + 20]
+    near = f"at character {position + 1}, before {rest!r}" if rest else f"at the end (character {position + 1})"
     detail = f"the filter is not CQL2 text {near}: {expected}"
-    raise FilterMalformed(detail, errors=[FieldError("/filter", "filter_malformed", detail)], position=place + 1)
+    raise FilterMalformed(detail, errors=[FieldError("/filter", "filter_malformed", detail)], position=position + 1)
 
 
 def invalid(pointer: str, detail: str) -> FilterMalformed:
@@ -108,18 +108,18 @@ def _strange(text: str, position: int) -> NoReturn:
 
 def _bounds(tokens: list[Token]) -> None:
     depth = deepest = operators = 0
-    shape = 0  # the depth inside which the coordinates of a geometry stand; their signs are no operators
+    geometry_depth = 0  # the depth inside which the coordinates of a geometry stand; their signs are no operators
     for index, token in enumerate(tokens):
         word = token.text.lower() if token.kind == "word" else ""
         if token.text == "(" and token.kind == "mark":
             depth += 1
             deepest = max(deepest, depth)
-            if not shape and index and tokens[index - 1].text.lower() in _SHAPES:
-                shape = depth
+            if not geometry_depth and index and tokens[index - 1].text.lower() in _GEOMETRIES:
+                geometry_depth = depth
         elif token.text == ")" and token.kind == "mark":
-            shape = 0 if shape == depth else shape
+            geometry_depth = 0 if geometry_depth == depth else geometry_depth
             depth -= 1
-        operators += word in _COUNTED or (token.kind in {"comparison", "arithmetic"} and not shape)
+        operators += word in _COUNTED or (token.kind in {"comparison", "arithmetic"} and not geometry_depth)
     if deepest > MAX_DEPTH:
         raise too_complex(f"parentheses nested {deepest} deep, at most {MAX_DEPTH} are read")
     if operators > MAX_OPERATORS:

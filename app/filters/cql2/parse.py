@@ -29,7 +29,7 @@ def parse_filter(value: str | dict[str, Any] | bool) -> Filter:
 
 
 def parse_text(text: str) -> Filter:
-    """CQL2 text. Raises FilterTooComplex, FilterMalformed (with the place) or OperatorUnsupported."""
+    """CQL2 text. Raises FilterTooComplex, FilterMalformed (with the position) or OperatorUnsupported."""
     if not text.strip():
         malformed(text, 0, "the filter is empty; leave the parameter out instead")
     return cql2_tree.build(cql2_text.parse(text))

@@ -39,7 +39,7 @@ _OPERATOR = "an operator (=, <>, LIKE, IN, AND, …) or the end is expected here
 
 
 def parse(text: str) -> Any:
-    """The node of a whole text. Raises FilterTooComplex, FilterMalformed (with the place) or OperatorUnsupported."""
+    """The node of a whole text. Raises FilterTooComplex, FilterMalformed (with the position) or OperatorUnsupported."""
     parser = _Parser(text)
     node = parser.expression(0)
     parser.end()

@@ -155,7 +155,7 @@ def _span(node: Any, pointer: str) -> Span:
     ends = node["interval"]
     if not isinstance(ends, list) or len(ends) != 2:
         _wrong(f"{pointer}/interval", "an interval has a start and an end, either may be '..'")
-    start, end = (_end(part, f"{pointer}/interval/{place}", place == 1) for place, part in enumerate(ends))
+    start, end = (_end(part, f"{pointer}/interval/{index}", index == 1) for index, part in enumerate(ends))
     if isinstance(start, Literal) and isinstance(end, Literal) and not _ascending(start.value, end.value):
         _wrong(f"{pointer}/interval", "the interval ends before it starts, or mixes a date with a timestamp")
     return start, end
@@ -195,7 +195,7 @@ def _intersects(args: list[Any], pointer: str) -> Filter:
 
 
 def _geometry(node: Any, pointer: str) -> str:
-    from app.filters import geometry as shapes  # noqa: PLC0415 - GEOS and numpy are loaded by the first question about places
+    from app.filters import geometry as geometries  # noqa: PLC0415 - GEOS and numpy are loaded by the first question about coordinates
 
     try:
         if isinstance(node, dict) and isinstance(node.get("bbox"), list):
@@ -204,9 +204,9 @@ def _geometry(node: Any, pointer: str) -> str:
                 numbers = [numbers[0], numbers[1], numbers[3], numbers[4]]
             if len(numbers) != 4:
                 _wrong(pointer, "a BBOX is west, south, east, north")
-            return shapes.box_text(*numbers)
-        if isinstance(node, dict) and node.get("type") in shapes.KINDS:
-            return shapes.geometry_text(_plain(node))
+            return geometries.box_text(*numbers)
+        if isinstance(node, dict) and node.get("type") in geometries.KINDS:
+            return geometries.geometry_text(_plain(node))
     except ValueError as error:
         _wrong(pointer, str(error))
     _wrong(

@@ -215,6 +215,9 @@ CHILD = """
     from app.audit.entry.record import Entry, Gateway, Record, Subject, uuid7
     from app.audit.write.log import ExchangeLog
     from app.audit.store.sqlite import SqliteLogStore
+    from app.telemetry import configure_command
+
+    configure_command()  # stdout is for the word that the parent waits for
 
     async def main():
         folder = Path(sys.argv[1])

@@ -223,11 +223,11 @@ class ConnectorSuite:
     async def test_every_row_is_read_as_it_is(self, subject: Subject) -> None:
         assert bag(await read(subject.connector, ScanRequest())) == bag(subject.rows)
 
-    async def test_what_cannot_be_read_is_a_reject_with_its_place(self, subject: Subject) -> None:
+    async def test_what_cannot_be_read_is_a_reject_with_its_location(self, subject: Subject) -> None:
         found = [reject async for batch in subject.connector.scan(ScanRequest()) for reject in batch.rejects]
 
         assert len(found) == subject.rejects
-        assert all(reject.place and reject.rule and PERSON not in reject.detail for reject in found)
+        assert all(reject.location and reject.rule and PERSON not in reject.detail for reject in found)
 
     async def test_what_the_kind_cannot_do_is_declared(self, subject: Subject) -> None:
         """Tests below prove that what is not offered is refused; which that is does not change unseen."""

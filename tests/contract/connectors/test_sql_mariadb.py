@@ -232,8 +232,8 @@ class TestMariadb(ConnectorSuite):
         assert [row for batch in batches for row in batch.rows or ()] == [
             (2, date(2024, 2, 29), datetime(2024, 2, 29, tzinfo=UTC))
         ]
-        places = [reject.place for batch in batches for reject in batch.rejects]
-        assert places == ["table nol, row 1 of this read", "table nol, row 3 of this read"]
+        locations = [reject.location for batch in batches for reject in batch.rejects]
+        assert locations == ["table nol, row 1 of this read", "table nol, row 3 of this read"]
 
     async def test_a_stewards_query_is_read_filtered_and_sorted(self, subject: Subject, tmp_path) -> None:
         url = subject.connector._source.url  # type: ignore[attr-defined]

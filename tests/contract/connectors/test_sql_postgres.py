@@ -205,7 +205,7 @@ class TestPostgres(ConnectorSuite):
             ("h", Decimal(5)),
         ]
         rejects = [reject for batch in batches for reject in batch.rejects]
-        assert [(reject.rule, reject.place) for reject in rejects] == [
+        assert [(reject.rule, reject.location) for reject in rejects] == [
             ("not_finite", "table bebas, row 2 of this read"),
             ("decimal_range", "table bebas, row 3 of this read"),
             ("decimal_range", "table bebas, row 5 of this read"),

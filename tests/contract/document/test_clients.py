@@ -83,6 +83,19 @@ def need(program: str, package: str) -> None:
     assert shutil.which(program), f"{program} is not on the path: install {package}"
 
 
+def need_php() -> None:
+    """Fails when PHP, an extension or a library that the client stands on is not there."""
+    packages = "php-cli, php-curl, php-mbstring and php-guzzlehttp-guzzle (Debian and Ubuntu: `apt-get install` these)"
+    need("php", packages)
+    wanted = (
+        'version_compare(PHP_VERSION, "8.1", ">=")',
+        *(f'extension_loaded("{name}")' for name in ("curl", "mbstring")),
+        'stream_resolve_include_path("GuzzleHttp/autoload.php")',
+    )
+    said = run(["php", "-r", "".join(f"echo ({one}) ? '' : '{one}'.PHP_EOL;" for one in wanted)], ROOT)
+    assert not said, f"PHP is here, but this is not true: {said.strip()}: install PHP 8.1 or newer with {packages}"
+
+
 def compare(said: str, demo: Mapping[str, str]) -> None:
     """Each line of the driver is what a plain HTTP client gets for the same call."""
     told = dict(json.loads(line) for line in said.splitlines() if line.startswith("["))
@@ -216,3 +229,16 @@ def _java(library: str, made: Path, demo: dict[str, str]) -> None:
     run([*maven, "compile", "dependency:build-classpath", "-Dmdep.outputFile=classpath"], made)
     classes = f"{made / 'target' / 'classes'}{os.pathsep}{(made / 'classpath').read_text('utf-8')}"
     compare(run(["java", "-classpath", classes, "Tour"], made, demo), demo)
+
+
+def test_php(tmp_path: Path, demo: dict[str, str]) -> None:
+    need_php()
+    made = tmp_path / "made"
+    generate("php", "php.yaml", made)
+    strict = ["-d", "error_reporting=-1", "-d", "display_errors=stderr", "-d", "log_errors=0"]
+    drivers = DRIVERS / "php"
+    for file in sorted([*made.rglob("*.php"), *drivers.glob("*.php")]):
+        said = run(["php", *strict, "-l", str(file)], tmp_path)
+        assert said.strip() == f"No syntax errors detected in {file}", said
+    place = {"SIMPUL_PHP_CLIENT": str(made / "lib")}
+    compare(run(["php", *strict, str(drivers / "tour.php")], tmp_path, {**place, **demo}), demo)

@@ -116,7 +116,7 @@ async def test_unknown_clients_are_not_found(database: Database):
         (ClientDraft("rsud", "client", "a\x00b"), "/name"),
     ],
 )
-async def test_a_malformed_client_names_the_place(database: Database, draft: ClientDraft, pointer: str):
+async def test_a_malformed_client_names_the_pointer(database: Database, draft: ClientDraft, pointer: str):
     async with database.begin() as connection:
         with pytest.raises(ValidationFailed) as caught:
             await create_client(connection, draft, NOW)

@@ -1,4 +1,4 @@
-"""Registering connectors: faults with their places, states, quarantine, and that a broken one harms nobody."""
+"""Registering connectors: faults with their pointers, states, quarantine, and that a broken one harms nobody."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def put(gateway: RunningGateway, manifest: dict[str, Any]) -> Any:
         ({"fields": {"kode_faskes": "kode", "nama": "nama", "naam": "x"}}, "/fields/naam"),
     ],
 )
-def test_fault_of_a_manifest_names_its_place(gateway: RunningGateway, change: dict[str, Any], pointer: str) -> None:
+def test_fault_of_a_manifest_names_its_pointer(gateway: RunningGateway, change: dict[str, Any], pointer: str) -> None:
     answer = put(gateway, facility_manifest("faulty", "dinkes") | change)
 
     assert answer.status_code == 422

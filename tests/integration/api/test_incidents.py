@@ -71,7 +71,7 @@ def tracker(tmp_path: Path) -> Iterator[RunningGateway]:
         services.close()
 
 
-def test_data_tracker_shape(tracker: RunningGateway) -> None:
+def test_data_tracker_protocol(tracker: RunningGateway) -> None:
     nik = PERSON["nik"]
     for case in ("RM-1", "RM-2", "RM-3"):
         verify(tracker, case, nik)

@@ -27,7 +27,7 @@ WHY = {"Simpul-Purpose": "pelayanan_kesehatan", "X-Road-UserId": "ID198609262015
 @pytest.mark.parametrize(
     ("field", "mask"), [("kode_faskes", "hash"), ("jenis", "hash"), ("nama", "year-only"), ("lat", "last4")]
 )
-def test_mask_that_does_not_fit_is_refused_with_its_place(gateway: RunningGateway, field: str, mask: str) -> None:
+def test_mask_that_does_not_fit_is_refused_with_its_pointer(gateway: RunningGateway, field: str, mask: str) -> None:
     body: dict[str, Any] = {**TERMS, "provider": "dinkes", "fields": ["*"], "masks": {field: mask}}
     answer = gateway.admin.post("/v1/agreements", json=body)
 

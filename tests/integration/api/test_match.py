@@ -118,7 +118,7 @@ def test_a_key_that_is_none_is_answered_and_the_others_too(reader: httpx.Client)
         ({}, "validation_failed"),
     ],
 )
-def test_bad_questions_name_the_place(reader: httpx.Client, body: dict[str, Any], code: str) -> None:
+def test_bad_questions_name_the_pointer(reader: httpx.Client, body: dict[str, Any], code: str) -> None:
     assert reader.post(PATH, json=body).json()["code"] == code
 
 

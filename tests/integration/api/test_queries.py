@@ -340,7 +340,7 @@ def test_half_of_the_sources_is_no_answer(reader: httpx.Client, services: Source
     assert loose.headers["simpul-complete"] == "?0"
 
 
-def test_the_log_holds_the_shape_and_no_value(gateway: RunningGateway, reader: httpx.Client) -> None:
+def test_the_log_holds_the_structure_and_no_value(gateway: RunningGateway, reader: httpx.Client) -> None:
     answer = ask(reader, "SELECT kode_faskes FROM fasilitas_kesehatan WHERE nama = 'Rahasia'")
     auditor = gateway.client("supervisor", "dinkes")
     entries = auditor.get(f"/v1/exchanges/{answer.headers['exchange-id']}").json()["entries"]

@@ -104,7 +104,7 @@ def test_one_source_down_is_said_and_can_be_refused(reader: httpx.Client, servic
         ({"sort": "email_kontak"}, 403, "agreement_missing"),
     ],
 )
-def test_bad_question_is_a_problem_that_names_the_place(
+def test_bad_question_is_a_problem_that_names_the_pointer(
     gateway: RunningGateway, reader: httpx.Client, params: dict[str, str], status: int, code: str
 ) -> None:
     answer = reader.get("/v1/records/fasilitas-kesehatan", params=params)

@@ -54,7 +54,9 @@ async def test_01_text_behind_a_closing_quote_rejects_the_lines_that_it_spans(tm
     found = await read(dataset(tmp_path, "harga_komoditas", file(tmp_path, "harga.csv", text), PRICES))
 
     assert [str(record.values["tanggal"]) for record in found.records] == ["2024-02-01", "2024-02-05"]
-    assert [(reject.place, reject.rule) for reject in found.rejects] == [("inbox/harga.csv, lines 3 to 5", "csv_quote")]
+    assert [(reject.location, reject.rule) for reject in found.rejects] == [
+        ("inbox/harga.csv, lines 3 to 5", "csv_quote")
+    ]
 
 
 async def test_01_a_quoted_file_is_read_as_ever(tmp_path: Path) -> None:
@@ -153,7 +155,7 @@ async def test_records_that_are_null_or_none_are_rejected_by_their_number(tmp_pa
     found = await read(dataset(tmp_path, "fasilitas_kesehatan", source, FACILITIES))
 
     assert [record.values["kode_faskes"] for record in found.records] == ["A", "B"]
-    assert [reject.place for reject in found.rejects] == ["inbox/f.json, record 2", "inbox/f.json, record 4"]
+    assert [reject.location for reject in found.rejects] == ["inbox/f.json, record 2", "inbox/f.json, record 4"]
     for path in ("$.data[*]", "$.data"):
         nothing = {**file(tmp_path, "n.json", '{"data": null}'), "record_path": path}
         with pytest.raises(SourceFormatError, match="null where"):

@@ -14,7 +14,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from app.datasets.dataset import MappedSource, ReadRequest
+from app.datasets.dataset import MappedDataset
+from app.datasets.records import ReadRequest
 from app.errors import SourceSchemaMismatch
 from app.filters.tree import Compare, IsNull, Literal, Property
 from tests.support.mariadb import USER, admin, fresh_database
@@ -30,7 +31,7 @@ def postgres(postgres_url: str) -> Iterator[psycopg.Connection]:
         yield connection
 
 
-def prices(folder: Path, url: str, table: str, fields: dict[str, Any] | None = None) -> MappedSource:
+def prices(folder: Path, url: str, table: str, fields: dict[str, Any] | None = None) -> MappedDataset:
     return dataset(folder, "harga_komoditas", {"kind": "sql", "url": url, "table": table}, fields or PRICES)
 
 
@@ -151,7 +152,7 @@ async def test_13_a_harmless_change_and_a_view_made_anew_go_on(
     view = dataset(tmp_path, "fasilitas_kesehatan", {"kind": "sql", "url": postgres_url, "table": "tampak", "key": ["kode"]}, FACILITIES)  # fmt: skip
     requests = [ReadRequest(), ReadRequest(limit=5), ReadRequest(key="F7")]
 
-    async def counts(opened: MappedSource) -> list[int]:
+    async def counts(opened: MappedDataset) -> list[int]:
         return [len((await opened.read(request)).records) for request in requests]
 
     assert await counts(table) == await counts(view) == [20, 5, 1]

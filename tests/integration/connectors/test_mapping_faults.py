@@ -9,8 +9,8 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from app.datasets.dataset import ReadRequest, ReadResult
 from app.datasets.mapping.codes import CROSSWALK_SCHEMA, REGION_SCHEMA, InMemoryCodeBook
+from app.datasets.records import ReadRequest, ReadResult
 from app.errors import MappingInvalid
 from app.schemas.warnings import Box
 from tests.support.reading import dataset, file, read

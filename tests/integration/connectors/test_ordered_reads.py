@@ -14,7 +14,7 @@ import asyncpg
 import pytest
 
 from app.connectors.environment import Limits
-from app.datasets.dataset import MappedSource
+from app.datasets.dataset import MappedDataset
 from app.datasets.manifest import parse_manifest
 from app.datasets.mapping import compile_mapping
 from app.datasets.mapping.codes import empty_code_book
@@ -28,7 +28,7 @@ from tests.support.mariadb import admin, fresh_database
 _NAMES = ["Jepara", "jepara", "Áceh", "Aceh", "Zeta", "", "  ", None, "a b", "a-b", "ß", "\u3000"]
 
 
-def dataset(folder: Path, source: dict[str, Any], **fields: Any) -> MappedSource:
+def dataset(folder: Path, source: dict[str, Any], **fields: Any) -> MappedDataset:
     manifest = parse_manifest(
         {
             "connector": "dinkes-uji",
@@ -40,7 +40,7 @@ def dataset(folder: Path, source: dict[str, Any], **fields: Any) -> MappedSource
         }
     )
     schema = registry.get(str(manifest.schema_ref))
-    return MappedSource(
+    return MappedDataset(
         manifest=manifest,
         revision=1,
         schema=schema,

@@ -23,7 +23,7 @@ async def scanned(
     batches = [batch async for batch in opened.connector.scan(ScanRequest(columns=columns))]
     await opened.close()
     rows = [row for batch in batches for row in batch.rows or ()]
-    return rows, [(reject.place, reject.rule) for batch in batches for reject in batch.rejects]
+    return rows, [(reject.location, reject.rule) for batch in batches for reject in batch.rejects]
 
 
 def written(folder: Path, table: pa.Table, **options: Any) -> None:

@@ -12,10 +12,11 @@ import pytest
 
 from app.connectors.environment import Environment, Limits, NetworkPolicy
 from app.connectors.registry import open_connector
-from app.datasets.dataset import MappedSource, ReadRequest
+from app.datasets.dataset import MappedDataset
 from app.datasets.manifest import parse_manifest
 from app.datasets.mapping import compile_mapping
 from app.datasets.mapping.codes import CROSSWALK_SCHEMA, REGION_SCHEMA, InMemoryCodeBook
+from app.datasets.records import ReadRequest
 from app.errors import SourceTimeout, SourceUnreachable
 from app.schemas import registry
 
@@ -47,7 +48,7 @@ async def source(postgres_url, table, tmp_path: Path):
     await opened.close()
 
 
-def open_source(url: str, folder: Path, *, deadline_seconds: float = 5.0) -> MappedSource:
+def open_source(url: str, folder: Path, *, deadline_seconds: float = 5.0) -> MappedDataset:
     manifest = parse_manifest(
         {
             "connector": "faskes",
@@ -61,7 +62,7 @@ def open_source(url: str, folder: Path, *, deadline_seconds: float = 5.0) -> Map
     allowed = NetworkPolicy(networks=(IPv4Network("127.0.0.1/32"),))
     environment = Environment("dinkes", "faskes", folder, folder, NoSecrets(), network=allowed, limits=limits)
     schema = registry.get("fasilitas_kesehatan@1")
-    return MappedSource(
+    return MappedDataset(
         manifest=manifest,
         revision=1,
         schema=schema,
@@ -73,11 +74,11 @@ def open_source(url: str, folder: Path, *, deadline_seconds: float = 5.0) -> Map
     )
 
 
-async def look_up(source: MappedSource, key: str):
+async def look_up(source: MappedDataset, key: str):
     return await source.read(ReadRequest(key=key, limit=10, deadline=time.monotonic() + 5))
 
 
-async def scanned(source: MappedSource, key: str):
+async def scanned(source: MappedDataset, key: str):
     """The same question by scan and selection."""
     reader, source._by_key = source._by_key, None
     try:

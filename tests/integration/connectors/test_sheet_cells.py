@@ -14,7 +14,7 @@ import xlsxwriter
 
 from app.connectors.cells import ErrorCell, LongNumber, Percent
 from app.connectors.requests import ScanRequest
-from app.datasets.dataset import ReadResult
+from app.datasets.records import ReadResult
 from app.errors import SourceFormatError, SourceMissing
 from tests.support import workbooks
 from tests.support.reading import dataset, read
@@ -46,7 +46,7 @@ def values(found: ReadResult) -> dict[int, Any]:
 
 
 def rules(found: ReadResult) -> list[tuple[str, str, str]]:
-    return [(reject.place, reject.field, reject.rule) for reject in found.rejects]
+    return [(reject.location, reject.field, reject.rule) for reject in found.rejects]
 
 
 async def test_every_kind_of_cell_arrives_as_what_it_is(tmp_path: Path, kind: str) -> None:

@@ -15,7 +15,7 @@ import asyncpg
 import pytest
 
 from app.connectors.environment import Limits
-from app.datasets.dataset import MappedSource
+from app.datasets.dataset import MappedDataset
 from app.datasets.manifest import parse_manifest
 from app.datasets.mapping import compile_mapping
 from app.datasets.mapping.codes import empty_code_book
@@ -50,7 +50,7 @@ def dataset(folder: Path, agency: str, source: dict[str, Any]) -> DatasetRef:
             "fields": {"kode_faskes": "kode", "nama": "nama", "jenis": "jenis"},
         }
     )
-    mapped = MappedSource(
+    mapped = MappedDataset(
         manifest=manifest,
         revision=1,
         schema=FACILITIES,

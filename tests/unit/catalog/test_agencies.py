@@ -60,7 +60,7 @@ def test_an_id_is_a_slug(agency: str):
         "1.2.3.4.5",
     ],
 )
-def test_what_is_neither_address_range_nor_host_is_named_by_its_place(entry: str):
+def test_what_is_neither_address_range_nor_host_is_named_by_its_pointer(entry: str):
     assert faults(network_allow=("10.1.2.0/24", entry)) == [("/network_allow/1", "network")]
 
 

@@ -40,7 +40,7 @@ def test_the_bound_counts_records_and_a_kept_record_keeps_all_its_faults():
     assert [fault["field"] for fault in found[0]["faults"]] == ["a", "b"]
 
 
-def test_a_record_is_known_again_by_its_place():
+def test_a_record_is_known_again_by_its_location():
     (first,), (again,), (other,) = (rows([Reject(place, "a", "x", "")]) for place in ("row 1", "row 1", "row 2"))
 
     assert first["digest"] == again["digest"]

@@ -15,14 +15,14 @@ from pydantic import BaseModel
 
 from app.connectors.registry import KINDS
 from app.connectors.source import SourceBase
-from app.datasets.manifest import Freshness, Manifest, ReadShape, Unpivot, parse_manifest
+from app.datasets.manifest import Freshness, Manifest, ReadBlock, Unpivot, parse_manifest
 from app.datasets.mapping.codes import CROSSWALK_SCHEMA, LEVELS, REGION_SCHEMA, InMemoryCodeBook
 from app.datasets.mapping.compile import _BESIDE, _SOURCES
 from app.datasets.mapping.mapping import compile_mapping
 from app.datasets.mapping.steps import STEPS
 from app.datasets.mapping.steps.contract import StepContext
+from app.datasets.mapping.steps.coordinates import _HEMISPHERES
 from app.datasets.mapping.steps.numbers import _UNITS
-from app.datasets.mapping.steps.places import _HEMISPHERES
 from app.datasets.mapping.steps.texts import _TEXT
 from app.datasets.mapping.steps.times import _FIELDS, _ZONES
 from app.datasets.yaml_text import load_yaml
@@ -78,7 +78,7 @@ def options_of(step: str) -> list[str]:
 def wanted() -> set[tuple[str, str, str]]:
     """What must have a section: the part of the page, the kind of the source, the key."""
     found = {("Keys of a manifest", "", name) for name in (*keys_of_only(Manifest), "kind")}
-    found |= {("`read`", "", f"read.{name}") for name in ReadShape.model_fields}
+    found |= {("`read`", "", f"read.{name}") for name in ReadBlock.model_fields}
     found |= {("`read`", "", f"read.unpivot.{name}") for name in Unpivot.model_fields}
     found |= {("`freshness`", "", f"freshness.{name}") for name in Freshness.model_fields}
     found |= {("Source: every kind", "", name) for name in SourceBase.model_fields}
@@ -175,7 +175,7 @@ def test_a_stated_default_is_the_default_and_none_is_left_unsaid(key: tuple[str,
     if kind:
         default = keys_of(KINDS[kind].source_model)[name]
     elif part == "`read`":
-        default = {f"read.{option}": field.default for option, field in ReadShape.model_fields.items()}.get(name)
+        default = {f"read.{option}": field.default for option, field in ReadBlock.model_fields.items()}.get(name)
     else:
         default = timedelta(0) if name == "refresh" else None
     stated = DEFAULT.search(section.prose)

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.errors import AggregateTooLarge, FieldUnknown, MixedLevels, MixedUnits, OverlapRefused, ValidationFailed
-from app.federation.question.aggregate_binder import aggregation_structure, bind_aggregation
-from app.federation.question.aggregation import Measure, aggregate, overlap_of, refuse_overlap
+from app.federation.question.aggregate_binder import RawMeasure, aggregation_structure, bind_aggregation
+from app.federation.question.aggregation import Function, Measure, aggregate, overlap_of, refuse_overlap
 from app.federation.question.query import AnswerRecord
 from app.schemas import registry
 from tests.support.memory import FACILITIES, record
@@ -34,9 +34,8 @@ def figure(nilai: str | None, kode: str = "33.20", **more: Any) -> AnswerRecord:
     return found(FIGURES, **{**needed, **values, "nilai": None if nilai is None else Decimal(nilai)})
 
 
-def asked(schema: registry.SchemaDef, *measures: tuple[str, str | None], by: Any = None, having: Any = None) -> Any:
-    given = [{"function": name, "field": field} if field else {"function": name} for name, field in measures]
-    return bind_aggregation(schema, by, given, having)
+def asked(schema: registry.SchemaDef, *measures: tuple[Function, str | None], by: Any = (), having: Any = None) -> Any:
+    return bind_aggregation(schema, by, [RawMeasure(name, field) for name, field in measures], having)
 
 
 @given(values=st.lists(st.none() | st.decimals(-(10**9), 10**9, places=6), max_size=30))
@@ -136,23 +135,19 @@ def test_too_many_groups_are_refused_not_cut() -> None:
 @pytest.mark.parametrize(
     ("group_by", "measures", "having", "pointer"),
     [
-        (None, [], None, "/aggregates"),
-        (None, None, None, "/aggregates"),
-        (None, [{"function": "median", "field": "lat"}], None, "/aggregates/0/function"),
-        (None, [{"function": "sum"}], None, "/aggregates/0/field"),
-        (None, [{"function": "sum", "field": "nama"}], None, "/aggregates/0/field"),
-        (None, [{"function": "max", "field": "telepon"}], None, "/aggregates/0/field"),
-        (None, [{"function": "count", "as": "A b"}], None, "/aggregates/0/as"),
-        (None, [{"function": "count", "oops": 1}], None, "/aggregates/0"),
-        (None, [{"function": "count"}, {"function": "count"}], None, "/aggregates"),
-        (["nama"], [{"function": "count", "as": "nama"}], None, "/aggregates"),
-        (["telepon"], [{"function": "count"}], None, "/group_by/0"),
-        ("nama", [{"function": "count"}], None, "/group_by"),
-        (None, [{"function": "count"}], "jumlah > 1", "/having"),
-        (None, [{"function": "count"}], 3, "/having"),
+        ([], [], None, "/aggregates"),
+        ([], [RawMeasure("sum")], None, "/aggregates/0/field"),
+        ([], [RawMeasure("sum", "nama")], None, "/aggregates/0/field"),
+        ([], [RawMeasure("max", "telepon")], None, "/aggregates/0/field"),
+        ([], [RawMeasure("count"), RawMeasure("count")], None, "/aggregates"),
+        (["nama"], [RawMeasure("count", name="nama")], None, "/aggregates"),
+        (["telepon"], [RawMeasure("count")], None, "/group_by/0"),
+        ([], [RawMeasure("count")], "jumlah > 1", "/having"),
     ],
 )
-def test_fault_is_told_with_its_place(group_by: Any, measures: Any, having: Any, pointer: str) -> None:
+def test_fault_is_told_with_its_pointer(
+    group_by: list[str], measures: list[RawMeasure], having: str | None, pointer: str
+) -> None:
     with pytest.raises(ValidationFailed) as caught:
         bind_aggregation(FACILITIES, group_by, measures, having)
     assert caught.value.errors[0].pointer == pointer
@@ -160,7 +155,7 @@ def test_fault_is_told_with_its_place(group_by: Any, measures: Any, having: Any,
 
 def test_unknown_field_is_told_with_the_closest() -> None:
     with pytest.raises(FieldUnknown) as caught:
-        bind_aggregation(FACILITIES, ["jenys"], [{"function": "count"}], None)
+        bind_aggregation(FACILITIES, ["jenys"], [RawMeasure("count")], None)
     assert "jenis" in caught.value.detail
 
 

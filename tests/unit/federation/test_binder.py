@@ -1,4 +1,4 @@
-"""Names and literals of a question: bound to the schema, every fault with its place."""
+"""Names and literals of a question: bound to the schema, every fault with its pointer."""
 
 from __future__ import annotations
 

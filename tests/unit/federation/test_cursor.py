@@ -60,10 +60,10 @@ def test_no_cursor_is_the_first_page() -> None:
     assert cursor.resume(KEY, None, QUERY, "q") is QUERY
 
 
-@pytest.mark.parametrize("place", range(0, 60, 7))
-def test_changed_character_is_refused(place: int) -> None:
+@pytest.mark.parametrize("index", range(0, 60, 7))
+def test_changed_character_is_refused(index: int) -> None:
     token = cursor.following(KEY, answer(("a", "dinkes", "dinkes-set", "K1")), "q") or ""
-    changed = token[:place] + ("A" if token[place] != "A" else "B") + token[place + 1 :]
+    changed = token[:index] + ("A" if token[index] != "A" else "B") + token[index + 1 :]
 
     with pytest.raises(CursorInvalid):
         cursor.resume(KEY, changed, QUERY, "q")
@@ -95,8 +95,8 @@ def test_token_of_another_purpose_is_no_cursor_of_records() -> None:
 
 
 def test_values_keep_their_exact_form() -> None:
-    place = [Decimal("1.10"), 0.1, date(2026, 11, 20), datetime(2026, 11, 20, 3, tzinfo=UTC)]
+    position = [Decimal("1.10"), 0.1, date(2026, 11, 20), datetime(2026, 11, 20, 3, tzinfo=UTC)]
 
-    again = cursor.open_token(KEY, "p", "q", cursor.make_token(KEY, "p", "q", place))
+    again = cursor.open_token(KEY, "p", "q", cursor.make_token(KEY, "p", "q", position))
 
-    assert [str(value) for value in again] == [str(value) for value in place]
+    assert [str(value) for value in again] == [str(value) for value in position]

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from app.datasets.dataset import MappedRecord, RecordWarning
+from app.datasets.records import MappedRecord, RecordWarning
 from app.errors import AnswerTooLarge, NotAcceptable
 from app.federation.exports import Columns, Summary, writer_of
 from app.federation.reading.batches import Batch, columns_of

@@ -388,7 +388,7 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("text", "error", "told"), REFUSED, ids=[case[0][:60] for case in REFUSED])
-def test_what_is_wrong_is_named_with_its_place(text, error, told) -> None:
+def test_what_is_wrong_is_named_with_its_position(text, error, told) -> None:
     with pytest.raises(error) as caught:
         typed(_SCHOOLS, parse_text(text))
     assert told in caught.value.detail

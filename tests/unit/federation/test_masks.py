@@ -18,7 +18,7 @@ from app.federation.reading.whole import WholeRead
 from app.federation.writers import write_json
 from app.filters.tree import Compare, Literal, Property
 from app.schemas import registry
-from tests.support.memory import FACILITIES, MemorySource, ref_of
+from tests.support.memory import FACILITIES, MemoryDataset, ref_of
 
 PEOPLE = registry.get("penduduk_verifikasi")
 ALL = {"nama": "last4", "kode_wilayah": "region-only", "alamat": "hash", "email_kontak": "hide"}
@@ -89,8 +89,8 @@ def test_mask_must_fit_its_field(field: str, mask: str, *, fits: bool) -> None:
 
 
 @pytest.fixture
-def source() -> MemorySource:
-    return MemorySource(
+def source() -> MemoryDataset:
+    return MemoryDataset(
         [
             {
                 "kode_faskes": "P1",
@@ -104,7 +104,7 @@ def source() -> MemorySource:
 
 
 @pytest.mark.anyio
-async def test_no_format_shows_a_true_value(source: MemorySource) -> None:
+async def test_no_format_shows_a_true_value(source: MemoryDataset) -> None:
     runtime = Runtime(Guards(2, 60.0, 2), mask_key=b"k" * 32)
     for query in (Query(FACILITIES), Query(FACILITIES, key="P1")):
         answer = await read_page(query, [ref_of("dinkes", source, masks=ALL, agreement="pks-1")], runtime)
@@ -120,7 +120,9 @@ async def test_no_format_shows_a_true_value(source: MemorySource) -> None:
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("field", ["nama", "alamat", "email_kontak"])
-async def test_filter_and_sort_on_masked_fields_are_refused_before_the_source(source: MemorySource, field: str) -> None:
+async def test_filter_and_sort_on_masked_fields_are_refused_before_the_source(
+    source: MemoryDataset, field: str
+) -> None:
     wanted = Compare("=", Property(field), Literal("Puskesmas Rahasia"))
     for query in (Query(FACILITIES, filter=wanted), Query(FACILITIES, sort=(SortKey(field),))):
         with pytest.raises(FieldForbidden):
@@ -129,7 +131,7 @@ async def test_filter_and_sort_on_masked_fields_are_refused_before_the_source(so
 
 
 @pytest.mark.anyio
-async def test_row_filter_sees_the_true_value(source: MemorySource) -> None:
+async def test_row_filter_sees_the_true_value(source: MemoryDataset) -> None:
     only = Compare("=", Property("nama"), Literal("Puskesmas Rahasia"))
     answer = await read_page(
         Query(FACILITIES), [ref_of("dinkes", source, masks=ALL, row_filter=only)], Runtime(Guards(2, 60.0, 2))
@@ -139,7 +141,7 @@ async def test_row_filter_sees_the_true_value(source: MemorySource) -> None:
 
 
 @pytest.mark.anyio
-async def test_masked_key_gives_nothing(source: MemorySource) -> None:
+async def test_masked_key_gives_nothing(source: MemoryDataset) -> None:
     with pytest.raises(FieldForbidden):
         await read_page(
             Query(FACILITIES), [ref_of("dinkes", source, masks={"kode_faskes": "hash"})], Runtime(Guards(2, 60.0, 2))
@@ -148,7 +150,7 @@ async def test_masked_key_gives_nothing(source: MemorySource) -> None:
 
 
 @pytest.mark.anyio
-async def test_what_goes_into_exports_sql_and_matches_is_masked_before(source: MemorySource) -> None:
+async def test_what_goes_into_exports_sql_and_matches_is_masked_before(source: MemoryDataset) -> None:
     runtime = Runtime(Guards(2, 60.0, 2), mask_key=b"k" * 32)
     read = WholeRead(Query(FACILITIES), [ref_of("dinkes", source, masks=ALL, agreement="pks-1")], runtime)
     rows = [row async for batch in read.batches() for row in batch.columns.to_pylist()]
@@ -162,7 +164,7 @@ async def test_what_goes_into_exports_sql_and_matches_is_masked_before(source: M
 
 @pytest.mark.anyio
 async def test_a_masked_field_cannot_be_filtered_by_in_bulk_and_a_masked_key_gives_nothing(
-    source: MemorySource,
+    source: MemoryDataset,
 ) -> None:
     runtime = Runtime(Guards(2, 60.0, 2), mask_key=b"k" * 32)
     asked = Query(FACILITIES, filter=Compare("=", Property("nama"), Literal("x")))

@@ -35,7 +35,7 @@ from app.federation.reading.verdict import judge
 from app.federation.reading.whole import WholeRead
 from app.filters.cql2.parse import parse_filter
 from app.filters.tree import TRUE, Filter
-from tests.support.memory import FACILITIES, MemorySource, ref_of
+from tests.support.memory import FACILITIES, MemoryDataset, ref_of
 
 AGENCIES = ("bappeda", "dinkes", "dpmptsp", "rsud")
 ALL = frozenset(FACILITIES.fields)
@@ -166,7 +166,7 @@ def test_page_read_to_its_end_is_the_whole(
     for agency, rows, name, fault in zip(AGENCIES, held, grants, faults, strict=True):
         if named is not None and agency not in named:
             continue
-        source, grant = MemorySource(values(one) for one in rows), GRANTS[name]
+        source, grant = MemoryDataset(values(one) for one in rows), GRANTS[name]
         source.fault = FAULTS[fault]
         denied = None if grant is not None else AgreementMissing("none")
         refs.append(DatasetRef(agency, f"{agency}-set", 1, source, grant, denied))
@@ -175,7 +175,7 @@ def test_page_read_to_its_end_is_the_whole(
     assert asyncio.run(by_pages(query, refs)) == asyncio.run(by_whole(query, refs))
 
 
-class SlowSource(MemorySource):
+class SlowSource(MemoryDataset):
     """Gives its records in two batches, and takes its time for the second."""
 
     pause_seconds = 0.0
@@ -191,7 +191,7 @@ class SlowSource(MemorySource):
         yield replace(whole, records=whole.records[1:])
 
 
-async def whole_of(source: MemorySource, shared: Runtime, **question: Any) -> tuple[WholeRead, int]:
+async def whole_of(source: MemoryDataset, shared: Runtime, **question: Any) -> tuple[WholeRead, int]:
     read = WholeRead(Query(FACILITIES, **question), [ref_of("dinkes", source)], shared)
     return read, sum([batch.columns.num_rows async for batch in read.batches()])
 
@@ -227,7 +227,7 @@ async def test_what_a_leg_gave_before_it_failed_is_counted_and_never_called_comp
 
 @pytest.mark.anyio
 async def test_whole_answer_tries_once_more_what_was_not_reached() -> None:
-    source = MemorySource([values(1)])
+    source = MemoryDataset([values(1)])
     source.fault = SourceUnreachable("x")
     read, _ = await whole_of(source, runtime())
     assert (len(source.asked), read.statuses[0].status) == (2, "unavailable")

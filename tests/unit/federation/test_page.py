@@ -26,7 +26,7 @@ from app.federation.reading.breaker import Guards
 from app.federation.reading.page import read_page
 from app.federation.reading.runtime import Runtime
 from app.filters.tree import Compare, Literal, Property
-from tests.support.memory import FACILITIES, MemorySource, ref_of
+from tests.support.memory import FACILITIES, MemoryDataset, ref_of
 
 pytestmark = pytest.mark.anyio
 
@@ -45,16 +45,16 @@ def statuses(answer: Answer | SimpulError) -> dict[str, str]:
 
 
 @pytest.fixture
-def health() -> MemorySource:
-    return MemorySource([row("P1", jenis="puskesmas"), row("P2")])
+def health() -> MemoryDataset:
+    return MemoryDataset([row("P1", jenis="puskesmas"), row("P2")])
 
 
 @pytest.fixture
-def hospital() -> MemorySource:
-    return MemorySource([row("R1", jenis="rs_umum"), row("P2")])
+def hospital() -> MemoryDataset:
+    return MemoryDataset([row("R1", jenis="rs_umum"), row("P2")])
 
 
-async def test_union_holds_both_sides_of_a_disagreement(health: MemorySource, hospital: MemorySource) -> None:
+async def test_union_holds_both_sides_of_a_disagreement(health: MemoryDataset, hospital: MemoryDataset) -> None:
     answer = await read_page(
         Query(FACILITIES, sort=(SortKey("kode_faskes"),)),
         [ref_of("dinkes", health), ref_of("rsud", hospital)],
@@ -82,7 +82,7 @@ async def test_union_holds_both_sides_of_a_disagreement(health: MemorySource, ho
     ],
 )
 async def test_fault_stays_in_its_leg(
-    health: MemorySource, hospital: MemorySource, fault: Exception, status: str
+    health: MemoryDataset, hospital: MemoryDataset, fault: Exception, status: str
 ) -> None:
     hospital.fault = fault
     answer = await read_page(Query(FACILITIES), [ref_of("dinkes", health), ref_of("rsud", hospital)], runtime())
@@ -92,7 +92,7 @@ async def test_fault_stays_in_its_leg(
     assert not answer.complete
 
 
-async def test_slow_source_costs_its_budget_and_no_more(health: MemorySource, hospital: MemorySource) -> None:
+async def test_slow_source_costs_its_budget_and_no_more(health: MemoryDataset, hospital: MemoryDataset) -> None:
     hospital.delay_seconds, hospital.deadline_seconds = 30.0, 0.2
     started = time.perf_counter()
     answer = await read_page(Query(FACILITIES), [ref_of("dinkes", health), ref_of("rsud", hospital)], runtime())
@@ -102,7 +102,7 @@ async def test_slow_source_costs_its_budget_and_no_more(health: MemorySource, ho
     assert hospital.cancelled == 1
 
 
-async def test_deadline_of_the_request_bounds_every_source(health: MemorySource) -> None:
+async def test_deadline_of_the_request_bounds_every_source(health: MemoryDataset) -> None:
     health.delay_seconds = 30.0
     with pytest.raises(AllSourcesTimedOut) as caught:
         await read_page(Query(FACILITIES), [ref_of("dinkes", health)], runtime(deadline=time.monotonic() + 0.4))
@@ -110,7 +110,7 @@ async def test_deadline_of_the_request_bounds_every_source(health: MemorySource)
     assert statuses(caught.value) == {"dinkes": "timeout"}
 
 
-async def test_all_failed_is_no_empty_answer(health: MemorySource, hospital: MemorySource) -> None:
+async def test_all_failed_is_no_empty_answer(health: MemoryDataset, hospital: MemoryDataset) -> None:
     health.fault, hospital.fault = SourceFailed("x"), SourceTimeout("x")
     with pytest.raises(AllSourcesFailed) as caught:
         await read_page(Query(FACILITIES), [ref_of("dinkes", health), ref_of("rsud", hospital)], runtime())
@@ -118,7 +118,7 @@ async def test_all_failed_is_no_empty_answer(health: MemorySource, hospital: Mem
     assert statuses(caught.value) == {"dinkes": "unavailable", "rsud": "timeout"}
 
 
-async def test_caller_may_refuse_a_partial_answer(health: MemorySource, hospital: MemorySource) -> None:
+async def test_caller_may_refuse_a_partial_answer(health: MemoryDataset, hospital: MemoryDataset) -> None:
     hospital.fault = SourceFailed("x")
     with pytest.raises(PartialAnswerRefused) as caught:
         await read_page(
@@ -128,7 +128,7 @@ async def test_caller_may_refuse_a_partial_answer(health: MemorySource, hospital
     assert "rsud" in caught.value.detail
 
 
-async def test_look_up_says_not_found_only_when_all_answered(health: MemorySource, hospital: MemorySource) -> None:
+async def test_look_up_says_not_found_only_when_all_answered(health: MemoryDataset, hospital: MemoryDataset) -> None:
     refs = [ref_of("dinkes", health), ref_of("rsud", hospital)]
     with pytest.raises(RecordNotFound):
         await read_page(Query(FACILITIES, key="NONE"), refs, runtime())
@@ -141,7 +141,7 @@ async def test_look_up_says_not_found_only_when_all_answered(health: MemorySourc
     assert not found.complete
 
 
-async def test_circuit_opens_and_the_source_is_left_alone(health: MemorySource, hospital: MemorySource) -> None:
+async def test_circuit_opens_and_the_source_is_left_alone(health: MemoryDataset, hospital: MemoryDataset) -> None:
     hospital.fault, shared = SourceFailed("x"), runtime()
     refs = [ref_of("dinkes", health), ref_of("rsud", hospital)]
     for _ in range(2):
@@ -153,7 +153,7 @@ async def test_circuit_opens_and_the_source_is_left_alone(health: MemorySource, 
     assert shared.circuit("rsud-set") == "open"
 
 
-async def test_refusals_do_not_open_a_circuit(hospital: MemorySource) -> None:
+async def test_refusals_do_not_open_a_circuit(hospital: MemoryDataset) -> None:
     hospital.fault, shared = SourceRejected("x"), runtime()
     for _ in range(4):
         with pytest.raises(AllSourcesFailed):
@@ -162,7 +162,7 @@ async def test_refusals_do_not_open_a_circuit(hospital: MemorySource) -> None:
     assert shared.circuit("rsud-set") == "closed"
 
 
-async def test_unreachable_source_is_tried_once_more(health: MemorySource) -> None:
+async def test_unreachable_source_is_tried_once_more(health: MemoryDataset) -> None:
     health.fault = SourceUnreachable("x")
     with pytest.raises(AllSourcesFailed):
         await read_page(Query(FACILITIES), [ref_of("dinkes", health)], runtime())
@@ -170,8 +170,8 @@ async def test_unreachable_source_is_tried_once_more(health: MemorySource) -> No
     assert len(health.asked) == 2
 
 
-async def test_denied_agency_is_said_and_makes_the_answer_incomplete_only_when_named(health: MemorySource) -> None:
-    denied = DatasetRef("rsud", "rsud-set", 1, MemorySource(), None, AgreementMissing("no agreement"))
+async def test_denied_agency_is_said_and_makes_the_answer_incomplete_only_when_named(health: MemoryDataset) -> None:
+    denied = DatasetRef("rsud", "rsud-set", 1, MemoryDataset(), None, AgreementMissing("no agreement"))
     refs = [ref_of("dinkes", health), denied]
 
     assert (await read_page(Query(FACILITIES), refs, runtime())).complete
@@ -180,7 +180,7 @@ async def test_denied_agency_is_said_and_makes_the_answer_incomplete_only_when_n
     assert statuses(named)["rsud"] == "denied"
 
 
-async def test_named_agency_without_dataset_is_said(health: MemorySource) -> None:
+async def test_named_agency_without_dataset_is_said(health: MemoryDataset) -> None:
     answer = await read_page(Query(FACILITIES, agencies=("dinkes", "bps")), [ref_of("dinkes", health)], runtime())
 
     assert statuses(answer) == {"dinkes": "ok", "bps": "skipped"}
@@ -188,7 +188,7 @@ async def test_named_agency_without_dataset_is_said(health: MemorySource) -> Non
 
 
 async def test_field_not_granted_leaves_the_agency_out_of_a_filter_and_is_absent_in_records(
-    health: MemorySource, hospital: MemorySource
+    health: MemoryDataset, hospital: MemoryDataset
 ) -> None:
     narrow = ref_of("rsud", hospital, fields={"kode_faskes", "nama"})
     refs = [ref_of("dinkes", health), narrow]
@@ -202,7 +202,7 @@ async def test_field_not_granted_leaves_the_agency_out_of_a_filter_and_is_absent
     assert "jenis" in next(leg.withheld for leg in listed.sources if leg.agency == "rsud")
 
 
-async def test_row_filter_of_the_grant_is_part_of_every_read(hospital: MemorySource) -> None:
+async def test_row_filter_of_the_grant_is_part_of_every_read(hospital: MemoryDataset) -> None:
     only = Compare("=", Property("jenis"), Literal("rs_umum"))
     answer = await read_page(Query(FACILITIES), [ref_of("rsud", hospital, row_filter=only)], runtime())
 
@@ -211,7 +211,7 @@ async def test_row_filter_of_the_grant_is_part_of_every_read(hospital: MemorySou
         await read_page(Query(FACILITIES, key="P2"), [ref_of("rsud", hospital, row_filter=only)], runtime())
 
 
-async def test_leaving_caller_cancels_every_source(health: MemorySource, hospital: MemorySource) -> None:
+async def test_leaving_caller_cancels_every_source(health: MemoryDataset, hospital: MemoryDataset) -> None:
     health.delay_seconds = hospital.delay_seconds = 30.0
     shared = runtime()
     task = asyncio.create_task(
@@ -226,13 +226,13 @@ async def test_leaving_caller_cancels_every_source(health: MemorySource, hospita
     assert shared.circuit("rsud-set") == "closed"
 
 
-async def test_bulkhead_bounds_the_reads_of_one_source_at_once(health: MemorySource) -> None:
+async def test_bulkhead_bounds_the_reads_of_one_source_at_once(health: MemoryDataset) -> None:
     health.delay_seconds, most = 0.05, 0
     shared = Runtime(Guards(failures_to_open=2, rest_seconds=60.0, concurrency=4))
-    read = MemorySource.read
+    read = MemoryDataset.read
     under_way = 0
 
-    class Counted(MemorySource):
+    class Counted(MemoryDataset):
         async def read(self, request: Any) -> Any:
             nonlocal under_way, most
             under_way += 1

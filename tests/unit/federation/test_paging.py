@@ -13,7 +13,7 @@ from app.federation.question.query import Query, SortKey
 from app.federation.reading.breaker import Guards
 from app.federation.reading.page import read_page
 from app.federation.reading.runtime import Runtime
-from tests.support.memory import FACILITIES, MemorySource, ref_of
+from tests.support.memory import FACILITIES, MemoryDataset, ref_of
 
 AGENCIES = ("bappeda", "dinkes", "dpmptsp", "rsud")
 KINDS = (None, "klinik", "puskesmas", "rs_umum")
@@ -47,7 +47,7 @@ def test_what_stands_all_the_time_is_given_once_and_nothing_twice(
     changes: list[list[tuple[str, str, int]]],
     outages: list[set[str]],
 ) -> None:
-    sources = {name: MemorySource(values(one) for one in rows) for name, rows in zip(AGENCIES, held, strict=True)}
+    sources = {name: MemoryDataset(values(one) for one in rows) for name, rows in zip(AGENCIES, held, strict=True)}
     always = {(name, key) for name, source in sources.items() for key in source.held}
     refs = [ref_of(name, source) for name, source in sources.items()]
     runtime = Runtime(Guards(failures_to_open=1000, rest_seconds=1.0, concurrency=4))
@@ -80,7 +80,7 @@ def test_what_stands_all_the_time_is_given_once_and_nothing_twice(
 
 def test_returning_source_gives_first_what_it_owes() -> None:
     sources = {
-        name: MemorySource([values(number) for number in range(place, 20, 2)]) for place, name in enumerate("ab")
+        name: MemoryDataset([values(number) for number in range(place, 20, 2)]) for place, name in enumerate("ab")
     }
     refs = [ref_of(name, source) for name, source in sources.items()]
     runtime = Runtime(Guards(failures_to_open=1000, rest_seconds=1.0, concurrency=4))

@@ -14,7 +14,7 @@ from app.errors import SimpulError
 from app.gateway.exchange import Exchange, Names
 from app.gateway.sources import OpenDataset
 from app.schemas.registry import SchemaDef
-from tests.support.memory import FACILITIES, MemorySource
+from tests.support.memory import FACILITIES, MemoryDataset
 
 NAMES = Names("ID-JEPARA", Gateway("one", "0.1.0"), {"rsud": "COM"})
 CALLER = Principal("rsud-app", "rsud", "client", "thumb-rsud-app")
@@ -66,5 +66,5 @@ def open_dataset(
     agency: str, schema: SchemaDef = FACILITIES, *, name: str | None = None, retired: bool = False
 ) -> OpenDataset:
     """The dataset `<agency>-set` in memory."""
-    source = MemorySource(schema=schema)
+    source = MemoryDataset(schema=schema)
     return OpenDataset(agency, name or f"{agency}-set", 1, schema, source, None, retired=retired)

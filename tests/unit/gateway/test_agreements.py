@@ -24,7 +24,7 @@ def test_a_row_filter_that_fits_the_schema_passes_in_either_language(text: str |
     "text",
     ["kelass = 'B'", "kelas =", "lat = 'north'", '{"op": "="}', '{"op": "like", "args": [', "", "tidak_ada IS NULL"],
 )
-def test_a_row_filter_that_does_not_fit_is_refused_in_its_place(text: str):
+def test_a_row_filter_that_does_not_fit_is_refused_at_its_pointer(text: str):
     with pytest.raises(ValidationFailed) as caught:
         _check_row_filter(FACILITIES, text)
 

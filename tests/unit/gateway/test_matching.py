@@ -7,11 +7,11 @@ import pytest
 from app.errors import FieldForbidden
 from app.federation.question.query import DatasetRef, Grant, SourceStatus
 from app.gateway.matching import _refuse_masked, _silent
-from tests.support.memory import MemorySource, ref_of
+from tests.support.memory import MemoryDataset, ref_of
 
 
 def masking(agency: str, *names: str) -> DatasetRef:
-    return ref_of(agency, MemorySource(), masks=dict.fromkeys(names, "hash"))
+    return ref_of(agency, MemoryDataset(), masks=dict.fromkeys(names, "hash"))
 
 
 def test_a_comparison_with_a_value_that_everybody_masks_is_refused_by_name():
@@ -29,7 +29,7 @@ def test_where_one_provider_shows_the_value_the_comparison_goes_to_that_one():
 
 
 def test_a_masked_field_that_is_not_compared_is_no_matter_and_a_refused_provider_does_not_count():
-    refused = DatasetRef("bps", "bps-set", 1, MemorySource(), None)
+    refused = DatasetRef("bps", "bps-set", 1, MemoryDataset(), None)
     _refuse_masked([masking("dinkes", "telepon")], ["alamat"])
     with pytest.raises(FieldForbidden):
         _refuse_masked([masking("dinkes", "alamat"), refused], ["alamat"])

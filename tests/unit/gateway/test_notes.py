@@ -42,8 +42,10 @@ def leg(status: str, **members: Any) -> SourceStatus:
     return SourceStatus("dinkes", "faskes", status, **members)  # type: ignore[arg-type]
 
 
-def rejecting(records: int, *, version: str | None = "v1", whole: bool = False, place: str = "row 1") -> SourceStatus:
-    sample = [Reject(place, "nik", "format", "16 digits")]
+def rejecting(
+    records: int, *, version: str | None = "v1", whole: bool = False, location: str = "row 1"
+) -> SourceStatus:
+    sample = [Reject(location, "nik", "format", "16 digits")]
     rules = {("nik", "format"): records}
     return leg("ok", rejected_rows=records, rejects=sample, by_rule=rules, whole=whole, version=version, as_of=EARLY)
 
@@ -75,11 +77,11 @@ def test_a_fault_is_noted_by_its_code():
 
 def test_two_partial_reads_of_one_version_are_put_together_by_the_higher_count():
     noted = noting()
-    noted.take([rejecting(3), rejecting(2, place="row 9")])
+    noted.take([rejecting(3), rejecting(2, location="row 9")])
 
     found = noted._rejected["faskes"]
     assert (found.records, dict(found.by_rule), found.whole) == (3, {("nik", "format"): 3}, False)
-    assert [reject.place for reject in found.sample] == ["row 1", "row 9"]
+    assert [reject.location for reject in found.sample] == ["row 1", "row 9"]
 
 
 def test_a_whole_read_replaces_partial_ones_and_is_not_replaced_by_one():

@@ -36,7 +36,7 @@ class Known:
     )
 
 
-def test_known_agencies_pass_and_a_mistyped_one_is_named_with_its_place_and_its_neighbour():
+def test_known_agencies_pass_and_a_mistyped_one_is_named_with_its_pointer_and_its_neighbour():
     known_agencies(Known(), ["bps", "dinkes"])  # type: ignore[arg-type]
     with pytest.raises(ValidationFailed) as caught:
         known_agencies(Known(), ["bps", "dinkse"])  # type: ignore[arg-type]

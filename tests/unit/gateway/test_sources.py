@@ -10,13 +10,13 @@ import pytest
 from app.catalog.agencies import Agency
 from app.catalog.snapshot import ActiveConnector
 from app.catalog.states import State
-from app.datasets.dataset import MappedSource, ReadRequest
 from app.datasets.manifest import Manifest
 from app.datasets.mapping.codes import CodeBook, InMemoryCodeBook, empty_code_book
+from app.datasets.records import ReadRequest
 from app.errors import SimpulError, SourceFailed, SourceSuspended
-from app.gateway.sources import Opener, PublishedConnector, SourcePool
+from app.gateway.sources import PublishedConnector, SourcePool
 from app.schemas import registry
-from tests.support.memory import MemorySource
+from tests.support.memory import MemoryDataset
 
 pytestmark = pytest.mark.anyio
 
@@ -33,7 +33,7 @@ def manifest_of(name: str, agency: str, schema: str) -> str:
     )
 
 
-class KeptSource(MemorySource):
+class WatchedDataset(MemoryDataset):
     """A dataset that knows whether it was closed."""
 
     closed = False
@@ -42,17 +42,17 @@ class KeptSource(MemorySource):
         self.closed = True
 
 
-class Shelf(Opener):
+class Shelf:
     """Opens datasets in memory; `faults` are raised for the connectors that they name."""
 
     def __init__(self) -> None:
-        self.opened: list[tuple[str, int, KeptSource]] = []
+        self.opened: list[tuple[str, int, WatchedDataset]] = []
         self.faults: dict[str, SimpulError] = {}
 
-    def dataset(self, manifest: Manifest, revision: int, agency: Agency, codes: CodeBook) -> MappedSource:
+    def dataset(self, manifest: Manifest, revision: int, agency: Agency, codes: CodeBook) -> WatchedDataset:
         if manifest.connector in self.faults:
             raise self.faults[manifest.connector]
-        source = KeptSource(schema=registry.get(manifest.schema_ref or ""))
+        source = WatchedDataset(schema=registry.get(manifest.schema_ref or ""))
         self.opened.append((manifest.connector, revision, source))
         return source
 
@@ -140,9 +140,6 @@ async def test_a_connector_that_cannot_be_opened_answers_with_its_fault_and_othe
     assert sound.error is None
     with pytest.raises(SourceFailed, match="the secret is missing"):
         await broken.source.read(ReadRequest())
-    with pytest.raises(SourceFailed):
-        await anext(broken.source.stream(ReadRequest()))
-    assert await broken.source.version() is None
 
 
 async def test_a_manifest_that_is_none_any_more_is_a_fault_of_its_connector_alone():

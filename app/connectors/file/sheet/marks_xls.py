@@ -20,8 +20,8 @@ def xls_marks(path: str, sheet: str) -> Marks:
             book = xlrd.open_workbook(path, logfile=quiet, formatting_info=True, on_demand=True, ragged_rows=True)
             found = book.sheet_by_name(sheet)
             percents = {
-                place
-                for place, style in enumerate(book.xf_list)
+                index
+                for index, style in enumerate(book.xf_list)
                 if is_percent(book.format_map[style.format_key].format_str)
             }
             for row in range(found.nrows):

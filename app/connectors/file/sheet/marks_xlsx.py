@@ -81,7 +81,7 @@ def _percent_styles(archive: ZipFile, book: str) -> frozenset[str]:
             formats.add(element.get("numFmtId", ""))
         if _local(element.tag) == "cellXfs":
             styles = [style.get("numFmtId", "0") for style in element]
-    return frozenset(str(place) for place, number in enumerate(styles) if number in formats)
+    return frozenset(str(index) for index, number in enumerate(styles) if number in formats)
 
 
 def _holds(stream: IO[bytes], needles: list[bytes]) -> bool:

@@ -45,18 +45,18 @@ Numbered = Iterator[tuple[int, list[Any]]]
 def read_sheet(path: Path, source: FileSource, cache: Path, limits: Limits) -> Iterator[RawBatch]:
     """The records of one sheet; parsed once for each version of the file."""
     with parse_sheet(path, source, cache, limits) as lines:
-        place = f"{source.location}, sheet {orjson.loads(lines.readline())['sheet']}"
+        location = f"{source.location}, sheet {orjson.loads(lines.readline())['sheet']}"
         rows = _rows(lines, source)
-        names = header_names(source, _texts(rows, source), place)
+        names = header_names(source, _texts(rows, source), location)
         schema = pa.schema([pa.field(name, pa.string(), metadata=CELL_COLUMN) for name in names])
         rejects: list[RawReject] = []
-        ending = Ending(source, names, place)
-        table = _table(rows, source, names, place, rejects, ending)
+        ending = Ending(source, names, location)
+        table = _table(rows, source, names, location, rejects, ending)
         while block := list(islice(table, BATCH_ROWS)):
             kept, numbers = [row for _, row in block], [number for number, _ in block]
-            yield RawBatch(schema, rows=kept, place=place, numbers=numbers, rejects=rejects.copy())
+            yield RawBatch(schema, rows=kept, location=location, numbers=numbers, rejects=rejects.copy())
             rejects.clear()
-        yield RawBatch(schema, rows=[], place=place, numbers=[], rejects=rejects, notes=ending.notes())
+        yield RawBatch(schema, rows=[], location=location, numbers=[], rejects=rejects, notes=ending.notes())
 
 
 def sheets_of(path: Path, source: FileSource, cache: Path, limits: Limits) -> tuple[str, list[tuple[str, bool]]]:
@@ -74,10 +74,10 @@ def _texts(rows: Numbered, source: FileSource) -> Iterator[tuple[int, list[str]]
 
 
 def _table(
-    rows: Numbered, source: FileSource, names: list[str], place: str, rejects: list[RawReject], ending: Ending
+    rows: Numbered, source: FileSource, names: list[str], location: str, rejects: list[RawReject], ending: Ending
 ) -> Iterator[tuple[int, tuple[Any, ...]]]:
     width = len(names)
-    filled = filled_columns(source, names, place)
+    filled = filled_columns(source, names, location)
     above: dict[int, Any] = {}
     for number, cells in rows:
         if all(_empty(cell) for cell in cells):
@@ -86,7 +86,7 @@ def _table(
             return
         if len(cells) > width and not all(_empty(cell) for cell in cells[width:]):
             detail = f"the row has cells behind column {width}, the last one with a name"
-            rejects.append(RawReject(f"{place}, line {number}", "ragged_row", detail))
+            rejects.append(RawReject(f"{location}, line {number}", "ragged_row", detail))
             continue
         row = (cells + [None] * width)[:width]
         for column in filled:

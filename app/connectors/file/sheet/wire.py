@@ -43,8 +43,8 @@ def written(value: Any) -> Any:
 
 def read(row: list[Any]) -> list[Any]:
     """The cells of a row; changes the list that it is given."""
-    for place, value in enumerate(row):
+    for index, value in enumerate(row):
         if type(value) is list:
             kind, text = value
-            row[place] = _READ[kind](text)
+            row[index] = _READ[kind](text)
     return row

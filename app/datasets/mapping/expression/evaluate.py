@@ -79,7 +79,7 @@ class Expression:
 
 
 def compile_expression(text: str, pointer: str) -> Expression:
-    """The compiled expression; raises `ExpressionForbidden` that names the node and the place in the manifest."""
+    """The compiled expression; raises `ExpressionForbidden` that names the node and the pointer in the manifest."""
     if not str(text).strip():
         _refuse("an expression is a text", pointer)
     if len(text) > MOST_CHARACTERS:

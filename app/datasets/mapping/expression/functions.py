@@ -13,7 +13,7 @@ from app.datasets.mapping.text import lower, trim, upper
 from app.schemas.numbers import MOST_CHARACTERS, NumberBeyond, bounded, exact_number
 
 MOST_TEXT = 100_000
-_MOST_PLACES = 100
+_MOST_DIGITS = 100
 _ROUNDING = Context(prec=600, rounding=ROUND_HALF_UP)
 
 
@@ -129,11 +129,11 @@ def _right(text: Any, count: Any) -> str:
     return value[max(len(value) - size, 0) :] if size >= 0 else value[-size:]
 
 
-def _split_part(text: Any, separator: Any, place: Any) -> str:
-    """A negative place counts from the end; an empty separator parts the text into its characters."""
+def _split_part(text: Any, separator: Any, position: Any) -> str:
+    """A negative position counts from the end; an empty separator parts the text into its characters."""
     value, between = as_text(text), as_text(separator)
     parts = value.split(between) if between else list(value)
-    index = _whole(place)
+    index = _whole(position)
     return parts[index - (index > 0)] if index and -len(parts) <= index <= len(parts) else ""
 
 
@@ -145,11 +145,11 @@ def _pad(text: Any, width: Any, fill: Any) -> str:
 
 
 def _rounded(value: Any, digits: Any = 0) -> Decimal:
-    places = _whole(digits)
-    if not -_MOST_PLACES <= places <= _MOST_PLACES:
+    scale = _whole(digits)
+    if not -_MOST_DIGITS <= scale <= _MOST_DIGITS:
         raise Unfit("number_out_of_range")
     try:
-        return as_decimal(value).quantize(Decimal(1).scaleb(-places), context=_ROUNDING)
+        return as_decimal(value).quantize(Decimal(1).scaleb(-scale), context=_ROUNDING)
     except InvalidOperation:
         raise Unfit("number_out_of_range") from None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from app.datasets.mapping.steps import codes, lists, numbers, places, texts, times
+from app.datasets.mapping.steps import codes, coordinates, lists, numbers, texts, times
 from app.datasets.mapping.steps.contract import Builder
 
 STEPS: Mapping[str, Builder] = {
@@ -12,7 +12,7 @@ STEPS: Mapping[str, Builder] = {
     **numbers.STEPS,
     **times.STEPS,
     **codes.STEPS,
-    **places.STEPS,
+    **coordinates.STEPS,
     **lists.STEPS,
 }
 """Name -> function (options, context) -> step. `months` and `else` stand beside a step and are no steps."""

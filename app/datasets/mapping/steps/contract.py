@@ -34,7 +34,7 @@ class StepContext:
         return replace(self, pointer=f"{self.pointer}/{name}")
 
     def refuse(self, detail: str) -> NoReturn:
-        """A fault of the manifest at this place."""
+        """A fault of the manifest at this pointer."""
         raise MappingInvalid(f"{self.pointer}: {detail}", errors=[FieldError(self.pointer, "mapping_invalid", detail)])
 
     def options(self, given: Any, *known: str) -> dict[str, Any]:

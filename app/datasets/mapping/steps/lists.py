@@ -74,15 +74,15 @@ def felt(given: Any, context: StepContext) -> Step:
         context.refuse("felt is mmi")
 
     def step(value: Any, _: Row) -> Any:
-        places = []
+        found = []
         for part in need_text(value).split(","):
             match = _FELT.fullmatch(squeeze(part))
             low = _ROMAN.get(match[1]) if match else None
             high = _ROMAN.get(match[2]) if match and match[2] else low
             if match is None or low is None or high is None:
                 raise StepReject("code_unknown")
-            places.append({"mmi_min": low, "mmi_max": high, "tempat": match[3]})
-        return places
+            found.append({"mmi_min": low, "mmi_max": high, "tempat": match[3]})
+        return found
 
     return step
 

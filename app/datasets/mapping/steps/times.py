@@ -48,10 +48,10 @@ Parser = Callable[[str], datetime | None]
 def _expression(parts: list[str]) -> re.Pattern[str]:
     """The format as an expression. Numbers that touch have all their digits: `1012024` is no `%d%m%Y`."""
     made = []
-    for place, part in enumerate(parts):
+    for index, part in enumerate(parts):
         touching = part in _NUMBERS and (
-            (place > 0 and _ends_in_number(parts[place - 1]))
-            or (place + 1 < len(parts) and _begins_with_number(parts[place + 1]))
+            (index > 0 and _ends_in_number(parts[index - 1]))
+            or (index + 1 < len(parts) and _begins_with_number(parts[index + 1]))
         )
         made.append(_WIDTHS.get(part, _FIELDS[part]) if touching else _FIELDS.get(part, re.escape(part)))
     return re.compile("".join(made), re.ASCII | re.IGNORECASE)
