@@ -16,7 +16,7 @@ from app.connectors.contract import RawBatch
 from app.datasets.date_order import DateOrder
 from app.datasets.manifest import Manifest
 from app.datasets.mapping import CompiledMapping
-from app.datasets.mapping.paths import Path, paths_of
+from app.datasets.mapping.paths import MappedPath, paths_of
 from app.datasets.records import Reject
 from app.datasets.selection import duplicate_key, map_record, prepared_rows
 from app.schemas.registry import SchemaDef
@@ -49,7 +49,7 @@ class Trial:
     rejects: dict[tuple[str, str], RuleFound] = made(default_factory=dict)
     nulls: Counter[str] = made(default_factory=Counter)
     nulled: Counter[tuple[str, str]] = made(default_factory=Counter)
-    absent: list[Path] = made(default_factory=list)
+    absent: list[MappedPath] = made(default_factory=list)
     """Paths that no record has."""
     hints: list[str] = made(default_factory=list)
 

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
-from app.connectors.json_records import check_path
+from app.connectors.json_paths import JsonPath
 from app.connectors.source import Encoding, SourceBase
 
 Format = Literal["csv", "xlsx", "xls", "ods", "json", "ndjson", "geojson", "parquet"]
@@ -149,7 +149,7 @@ class FileSource(SourceBase):
     @field_validator("record_path")
     @classmethod
     def _path(cls, path: str | None) -> str | None:
-        return None if path is None else check_path(path)
+        return None if path is None else JsonPath.parse(path).text
 
     @field_validator(*sorted(frozenset().union(*_OPTIONS.values())))
     @classmethod

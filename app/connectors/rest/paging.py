@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 
 from app.connectors.http import joined
-from app.connectors.json_records import records_at
+from app.connectors.json_paths import JsonPath, NothingThere
 from app.connectors.network import HttpAddress
 from app.connectors.rest.source import RestPaging
 from app.errors import SourceFormatError
@@ -139,8 +139,8 @@ def _linked(links: Any) -> str | None:
 
 def _listed(document: Any, path: str) -> list[Any]:
     try:
-        return records_at(document, path)
-    except SourceFormatError:
+        return JsonPath.parse(path).items(document)
+    except NothingThere:
         return []
 
 

@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl, urlsplit
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from app.connectors.credentials import credential_name, is_reference
-from app.connectors.json_records import check_path
+from app.connectors.json_paths import JsonPath
 from app.connectors.network import HttpAddress
 from app.connectors.source import SourceBase
 from app.errors import NetworkForbidden
@@ -121,7 +121,7 @@ class RestPaging(_Part):
     @field_validator("path", "total", "more")
     @classmethod
     def _path(cls, path: str | None) -> str | None:
-        return check_path(path) if path is not None else None
+        return None if path is None else JsonPath.parse(path).text
 
 
 class RestSource(SourceBase):
@@ -164,4 +164,4 @@ class RestSource(SourceBase):
     @field_validator("record_path")
     @classmethod
     def _record_path(cls, path: str) -> str:
-        return check_path(path)
+        return JsonPath.parse(path).text

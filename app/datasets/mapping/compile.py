@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from app.connectors.cells import ErrorCell
+from app.connectors.json_paths import JsonPath
 from app.datasets.mapping.expression import compile_expression
 from app.datasets.mapping.fit import fitting
-from app.datasets.mapping.paths import is_path, sound, steps_of
+from app.datasets.mapping.paths import is_path
 from app.datasets.mapping.rules import Nulled, StepReject
 from app.datasets.mapping.steps import STEPS
 from app.datasets.mapping.steps.chain import check_chain
@@ -168,15 +169,18 @@ def _from(given: Any, context: StepContext) -> Value:
 
 def _one(name: str, context: StepContext) -> Value:
     """One column or path; the raw column that it begins with is noted."""
-    if is_path(name) and not sound(name):
-        context.refuse("a path is written $.a.b[0], a member with other signs $['a.b']")
+    if is_path(name):
+        try:
+            JsonPath.in_record(name)
+        except ValueError as fault:
+            context.refuse(str(fault))
     context.columns.add(_first(name))
     return _reader(name, context.missing)
 
 
 def _first(name: str) -> str:
     """The raw column that a name or path begins with."""
-    return str(steps_of(name)[0]) if is_path(name) else name
+    return str(JsonPath.in_record(name).steps[0]) if is_path(name) else name
 
 
 def _reader(name: str, missing: frozenset[str]) -> Value:
@@ -197,7 +201,7 @@ def _column_reader(name: str) -> Value:
 
 
 def _path_reader(name: str) -> Value:
-    steps = steps_of(name)
+    steps = JsonPath.in_record(name).steps
 
     def path(row: Row) -> Any:
         found: Any = row

@@ -2,56 +2,42 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-_MEMBER = r"\.[^.\[\]]+|\['[^']+'\]"
-_PATH = re.compile(rf"\$(?:{_MEMBER})(?:{_MEMBER}|\[\d+\])*")
-_STEP = re.compile(r"\.([^.\[\]]+)|\['([^']+)'\]|\[(\d+)\]")
+from app.connectors.json_paths import JsonPath, NothingThere
 
 
 @dataclass(frozen=True, slots=True)
-class Path:
+class MappedPath:
     """A path, and where it stands in the manifest."""
 
     pointer: str
-    text: str
-    steps: tuple[str | int, ...]
+    path: JsonPath
+
+    @property
+    def text(self) -> str:
+        """As it is written."""
+        return self.path.text
 
     def stands_in(self, row: Mapping[str, Any]) -> bool:
         """Whether the record has the member at the end of the path, be it null."""
-        found: Any = row
-        for step in self.steps:
-            if isinstance(step, int):
-                if not isinstance(found, list) or step >= len(found):
-                    return False
-            elif not isinstance(found, Mapping) or step not in found:
-                return False
-            found = found[step]
-        return True
+        try:
+            return bool(self.path.values(row))
+        except NothingThere:
+            return False
 
 
 def is_path(name: str) -> bool:
-    """Whether a name in `from` is meant as a path; one that is none then is a fault (`sound`)."""
+    """Whether a name in `from` is meant as a path; one that is none then is a fault (`JsonPath.in_record`)."""
     return name.startswith(("$.", "$["))
 
 
-def sound(path: str) -> bool:
-    """Whether a path is written as one: a member of the record, then members and indexes."""
-    return _PATH.fullmatch(path) is not None
-
-
-def steps_of(path: str) -> tuple[str | int, ...]:
-    """The members and indexes that a sound path goes through."""
-    return tuple(plain or quoted or int(index) for plain, quoted, index in _STEP.findall(path[1:]))
-
-
-def paths_of(fields: Mapping[str, Any]) -> list[Path]:
+def paths_of(fields: Mapping[str, Any]) -> list[MappedPath]:
     """Every path of a mapping; those inside `each` start at an item and are not among them."""
     return [
-        Path(pointer, text, steps_of(text))
+        MappedPath(pointer, JsonPath.in_record(text))
         for name, given in fields.items()
         for pointer, text in _named(given, f"/fields/{name}")
         if is_path(text)
