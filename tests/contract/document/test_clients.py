@@ -242,3 +242,18 @@ def test_php(tmp_path: Path, demo: dict[str, str]) -> None:
         assert said.strip() == f"No syntax errors detected in {file}", said
     place = {"SIMPUL_PHP_CLIENT": str(made / "lib")}
     compare(run(["php", *strict, str(drivers / "tour.php")], tmp_path, {**place, **demo}), demo)
+    said = run(["php", *strict, str(drivers / "answers.php")], tmp_path, {**place, **demo})
+    kept = dict(json.loads(line) for line in said.splitlines())
+    assert kept.pop("csv") == _whole_export(demo)
+    assert len(kept) > 40, said
+    assert {"exchange", "merged", "one day", "job", "listHargaKomoditas", "listExchanges"} <= kept.keys()
+
+
+def _whole_export(demo: Mapping[str, str]) -> str:
+    with httpx.Client(base_url=demo["SIMPUL_URL"], timeout=60, trust_env=False) as http:
+        credential = (demo["SIMPUL_CLIENT"], demo["SIMPUL_CLIENT_SECRET"])
+        token = http.post("/oauth/token", data={"grant_type": "client_credentials"}, auth=credential).json()
+        wanted = {"f": "csv", "sort": "kode_faskes", "rawat_inap": "false"}
+        answer = http.get(RECORDS, params=wanted, headers={"authorization": f"Bearer {token['access_token']}"})
+    assert answer.status_code == httpx.codes.OK, answer.text
+    return answer.text
