@@ -55,8 +55,8 @@ class JsonPath:
         A null in the place of the list raises `NothingThere`: it is no empty list. A null among the items stays.
         """
         found = self.values(document)
-        one_place = None not in self.steps and not (self.steps and isinstance(self.steps[-1], int))
-        if one_place and found == [None]:
+        single = None not in self.steps and not (self.steps and isinstance(self.steps[-1], int))
+        if single and found == [None]:
             raise NothingThere(self._null())
         return found[0] if len(found) == 1 and isinstance(found[0], list) else found
 

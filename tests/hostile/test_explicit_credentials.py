@@ -76,7 +76,7 @@ class Recording(MutableMapping[str, str]):
 
 
 @pytest.fixture
-def surroundings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Recording:
+def surroundings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Recording]:
     """Canaries in every variable that a driver knows, a home folder full of files for them, and a record of what is read."""
     home = tmp_path / "home"
     (home / ".postgresql").mkdir(parents=True)
@@ -96,7 +96,9 @@ def surroundings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Recording:
     monkeypatch.setenv("HOME", str(home))
     recording = Recording(os.environ)
     monkeypatch.setattr(os, "environ", recording)
-    return recording
+    monkeypatch.chdir(tmp_path)
+    yield recording
+    assert not (tmp_path / CANARY).exists()  # the file that SSLKEYLOGFILE names
 
 
 async def answers(folder: Path, source: dict[str, Any]) -> list[str]:
@@ -142,6 +144,7 @@ async def test_hostile_32_mariadb_is_asked_with_what_the_manifest_says(
             cursor.execute("INSERT INTO f VALUES ('F1', 'Satu')")
             session.commit()
         surroundings.asked.clear()
+        (tmp_path / CANARY).unlink(missing_ok=True)  # of the session above, which is the test's own
         url = f"mariadb://{USER}:${{secret:PW}}@127.0.0.1:{mariadb_port}/{database}"
         assert await answers(tmp_path, {"kind": "sql", "url": url, "table": "f"}) == ["F1"]
     assert watched(surroundings) == set()
