@@ -39,6 +39,7 @@ _BAR = (
     "body{margin:0}.bar{font:15px/1.4 system-ui,sans-serif;background:#0b4f5c;color:#fff;padding:.6rem 1rem;display:flex;"
     "gap:1.2rem;flex-wrap:wrap}.bar a{color:#d7f0f4}.bar a[hreflang]{margin-left:auto}"
 )
+_REQUIRED = 'html[lang="id"] .swagger-ui .parameter__name.required:after{content:"wajib"}'
 _LANGUAGES = {"id": "Bahasa Indonesia", "en": "English"}
 _WORDS = {
     "id": {
@@ -135,21 +136,28 @@ async def document(request: Request) -> Response:
     return Response(kept[language], media_type=JSON, headers={"content-language": language})
 
 
+def _filled_by(request: Request, place: str, bundle: str, ours: str) -> str:
+    """A place and the scripts that fill it. The bundles speak English: an Indonesian page has their labels in `labels.js`."""
+    names = [bundle, *(["labels"] if _language(request) == "id" else []), ours]
+    scripts = "".join(f'<script src="/static/{name}.js"></script>' for name in names)
+    return f'<div id="{place}"></div>{scripts}'
+
+
 @router.get("/docs")
 async def swagger(request: Request) -> HTMLResponse:
     """Swagger UI from the gateway's own assets."""
     title = f"Simpul · {_WORDS[_language(request)]['docs']}"
     head = '<link rel="stylesheet" href="/static/swagger-ui.css">'
-    scripts = '<script src="/static/swagger-ui-bundle.js"></script><script src="/static/docs.js"></script>'
-    return _page(request, title, f'<div id="swagger-ui"></div>{scripts}', head=head, style="")
+    return _page(
+        request, title, _filled_by(request, "swagger-ui", "swagger-ui-bundle", "docs"), head=head, style=_REQUIRED
+    )
 
 
 @router.get("/redoc")
 async def redoc(request: Request) -> HTMLResponse:
     """Redoc from the gateway's own assets."""
     title = f"Simpul · {_WORDS[_language(request)]['reference']}"
-    scripts = '<script src="/static/redoc.standalone.js"></script><script src="/static/redoc.js"></script>'
-    return _page(request, title, f'<div id="redoc"></div>{scripts}', style="")
+    return _page(request, title, _filled_by(request, "redoc", "redoc.standalone", "redoc"), style="")
 
 
 @router.get("/")

@@ -1,5 +1,7 @@
 const FIRST = ["access", "records", "queries", "jobs", "catalogue", "connectors", "governance", "audit", "log", "operation"];
-const settings = { disableSearch: false, hideDownloadButton: false, expandResponses: "200", hideSchemaTitles: true };
+const settings = {
+  disableSearch: false, hideDownloadButton: false, expandResponses: "200", hideSchemaTitles: true, labels: window.redocLabels ?? {},
+};
 fetch(`/openapi.json?lang=${document.documentElement.lang}`)
   .then((answer) => answer.json())
   .then((specification) => {

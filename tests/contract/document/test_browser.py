@@ -87,9 +87,7 @@ def test_a_person_signs_in_and_gets_records_by_pressing_execute(browser: Browser
     seen.on(page)
     page.goto(f"{demo.url}/docs?lang=en")
     page.click(".btn.authorize")
-    page.fill("#client_id_clientCredentials", "rsud-portal")
-    page.fill("#client_secret_clientCredentials", demo.secrets["rsud-portal"])
-    page.click(".auth-container:has(#client_id_clientCredentials) button.authorize")
+    sign_in(page, demo)
     page.wait_for_selector(".auth-container button:has-text('Logout')")
     page.click(".btn-done >> nth=0")
     page.click("#operations-tag-records")
@@ -107,3 +105,102 @@ def test_a_person_signs_in_and_gets_records_by_pressing_execute(browser: Browser
     assert status.split()[0] == "200"
     assert seen.said == []
     page.close()
+
+
+SEARCH = "#operations-records-search_fasilitas_kesehatan"
+SWAGGER_LABELS = frozenset(
+    {
+        "Authorize", "Available authorizations", "Close", "Value:", "Servers", "Parameters", "Try it out", "Cancel", "Execute", "Clear",
+        "Name", "Description", "Available values", "Default value", "Example", "Request body", "Edit Value", "Example Value", "Schema",
+        "Responses", "Code", "Details", "Links", "No links", "Media type", "Headers:", "Request URL", "Server response", "Response body",
+        "Response headers", "Request duration", "Download", "Expand all", "Collapse all", "No parameters", "Filter by tag or path",
+    }
+)  # fmt: skip
+REDOC_LABELS = frozenset(
+    {
+        "Parameters", "Responses", "Response Schema:", "Response Headers", "Response samples", "Request samples", "Request Body schema:",
+        "required", "Copy", "Expand all", "Collapse all", "Download", "Authorizations:", "Example:", "Default:", "Payload", "License:",
+    }
+)  # fmt: skip
+SHOWN = """() => {
+  const found = new Set(), walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  for (let node = walker.nextNode(); node; node = walker.nextNode())
+    if (!node.parentElement.closest("script, style, pre, code, .property-name")) found.add(node.data.trim());
+  for (const one of document.querySelectorAll("[placeholder]")) found.add(one.placeholder);
+  return [...found];
+}"""
+
+
+def sign_in(page: Page, demo: Demo) -> None:
+    page.fill("#client_id_clientCredentials", "rsud-portal")
+    page.fill("#client_secret_clientCredentials", demo.secrets["rsud-portal"])
+    page.click(".auth-container:has(#client_id_clientCredentials) button.authorize")
+
+
+def labels_of_swagger(page: Page, demo: Demo, language: str) -> tuple[set[str], str, str]:
+    """Every label met on the way through two operations; what stands behind a required parameter, and the body as it is filled in."""
+    found: set[str] = set()
+    page.goto(f"{demo.url}/docs?lang={language}")
+    page.wait_for_selector("#operations-tag-records")
+    page.click(".btn.authorize")
+    page.wait_for_selector(".auth-container")
+    found |= set(page.evaluate(SHOWN))
+    sign_in(page, demo)
+    page.wait_for_selector(".auth-container h6")
+    page.click(".btn-done >> nth=0")
+    page.click("#operations-tag-records")
+    for operation in (LIST, SEARCH):
+        page.click(f"{operation} .opblock-summary-control")
+        page.wait_for_selector(f"{operation} .responses-wrapper .tablinks")
+        found |= set(page.evaluate(SHOWN))
+        page.click(f"{operation} .try-out__btn")
+        page.click(f"{operation} .execute")
+        page.wait_for_selector(f"{operation} .live-responses-table tbody .response-col_status")
+        page.click(f"{operation} .responses-wrapper .tablinks >> nth=1")
+        page.wait_for_selector(f"{operation} .json-schema-2020-12-expand-deep-button >> nth=0")
+        found |= set(page.evaluate(SHOWN))
+    required = page.eval_on_selector(
+        f"{SEARCH} .parameter__name.required", "one => getComputedStyle(one, '::after').content"
+    )
+    return found, required, page.input_value(f"{SEARCH} textarea")
+
+
+def test_labels_of_swagger_are_in_the_language_of_the_page(browser: Browser, demo: Demo) -> None:
+    said = {}
+    for language in ("id", "en"):
+        page, seen = browser.new_page(), Seen()
+        seen.on(page)
+        said[language] = labels_of_swagger(page, demo, language)
+        assert seen.said == []
+        page.close()
+
+    assert said["id"][0] & SWAGGER_LABELS == set()
+    assert said["id"][0] >= {
+        "Coba",
+        "Batal",
+        "Jalankan",
+        "Bersihkan",
+        "Parameter",
+        "Jawaban",
+        "Isi permintaan",
+        "Jawaban server",
+    }
+    assert SWAGGER_LABELS - said["en"][0] <= {"Details", "No parameters"}
+    assert (said["id"][1], said["en"][1]) == ('"wajib"', '"required"')
+    assert said["id"][2] == said["en"][2]
+
+
+def test_labels_of_redoc_are_in_the_language_of_the_page(browser: Browser, demo: Demo) -> None:
+    said = {}
+    for language in ("id", "en"):
+        page, seen = browser.new_page(), Seen()
+        seen.on(page)
+        page.goto(f"{demo.url}/redoc?lang={language}")
+        page.wait_for_selector('[id="operation/explain_question"]')
+        said[language] = set(page.evaluate(SHOWN))
+        assert seen.said == []
+        page.close()
+
+    assert said["id"] & REDOC_LABELS == set()
+    assert said["id"] >= {"Jawaban", "Skema jawaban:", "Contoh permintaan", "wajib", "Salin"}
+    assert said["en"] >= REDOC_LABELS - {"Request samples", "Default:"}
