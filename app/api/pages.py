@@ -136,11 +136,11 @@ async def document(request: Request) -> Response:
     return Response(kept[language], media_type=JSON, headers={"content-language": language})
 
 
-def _filled_by(request: Request, place: str, bundle: str, ours: str) -> str:
-    """A place and the scripts that fill it. The bundles speak English: an Indonesian page has their labels in `labels.js`."""
+def _filled_by(request: Request, element: str, bundle: str, ours: str) -> str:
+    """An element and the scripts that fill it. The bundles speak English: an Indonesian page has their labels in `labels.js`."""
     names = [bundle, *(["labels"] if _language(request) == "id" else []), ours]
     scripts = "".join(f'<script src="/static/{name}.js"></script>' for name in names)
-    return f'<div id="{place}"></div>{scripts}'
+    return f'<div id="{element}"></div>{scripts}'
 
 
 @router.get("/docs")
