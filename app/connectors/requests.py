@@ -46,6 +46,8 @@ class ScanRequest:
     """Text that is empty or only white space counts as null in the order, in `after` and in IS NULL, as the mapping reads it."""
     deadline: float | None = None
     """Absolute `time.monotonic()` seconds; the scan raises `SourceTimeout` when it passes."""
+    columnar: bool = False
+    """Every row is wanted and taken by columns: a source that can gives Arrow batches of as many rows as pay (at most 65,536)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -131,6 +131,7 @@ class MappedDataset:
         version = await self.version()
         await self.connector.learn()
         scan = scan_request(self.mapping, self.connector, request, request.filter, self.manifest.fields)
+        scan = replace(scan, columnar=True)
         pushed = _pushed(request, scan)
         async with aclosing(self._batches(scan)) as batches:
             async for batch in batches:
