@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from app.connectors.contract import Connector, Freshness, RawBatch
 from app.connectors.environment import Limits
 from app.connectors.requests import ScanRequest
+from app.datasets.columnar.selection import ColumnSelection, maps_by_columns
 from app.datasets.flights import Flights
 from app.datasets.keeping import Keeper
 from app.datasets.key_reader import KeyReader
@@ -90,9 +91,9 @@ class MappedDataset:
         ordered = ordered_read(self.schema, self.mapping, self.connector, request, scan)
         if ordered is not None:
             return await self._read_ordered(request, wanted, ordered, pushed)
-        selection = Selection(self.schema, request, wanted, self.mapping.around)
+        selection = Selection(self.mapping, request, wanted)
         async for batch in self._batches(scan):
-            await selection.take(self.mapping, batch)
+            await selection.take(batch)
         result = await selection.result(pushed, datetime.now(UTC))
         result.whole, result.version = scan.filter is None, version
         return result
@@ -105,13 +106,13 @@ class MappedDataset:
         The one behind them tells that there is more.
         """
         for most in ordered.attempts():
-            selection = Selection(self.schema, request, wanted, self.mapping.around)
+            selection = Selection(self.mapping, request, wanted)
             exhausted = True
             for scan in ordered.scans:
                 rows = 0
                 async for batch in self._batches(replace(scan, limit=most)):
                     rows += len(batch) + len(batch.rejects)
-                    await selection.take(self.mapping, batch)
+                    await selection.take(batch)
                 exhausted = most is None or rows < most
                 if not exhausted or selection.beyond:
                     break
@@ -127,15 +128,19 @@ class MappedDataset:
         if kept is not None:
             yield await kept.answer(request, request.filter)
             return
-        selection = Selection(self.schema, request, request.filter, self.mapping.around)
         version = await self.version()
         await self.connector.learn()
         scan = scan_request(self.mapping, self.connector, request, request.filter, self.manifest.fields)
         scan = replace(scan, columnar=True)
         pushed = _pushed(request, scan)
+        selection: Selection | ColumnSelection
+        if maps_by_columns(self.mapping):
+            selection = ColumnSelection(self.mapping, request.filter, request.deadline)
+        else:
+            selection = Selection(self.mapping, request, request.filter)
         async with aclosing(self._batches(scan)) as batches:
             async for batch in batches:
-                await selection.take(self.mapping, batch)
+                await selection.take(batch)
                 yield await selection.drain(pushed, datetime.now(UTC))
         end = await selection.drain(pushed, datetime.now(UTC))
         end.whole, end.version = scan.filter is None, version
@@ -150,9 +155,9 @@ class MappedDataset:
     async def read_all(self, deadline: float | None, most: int) -> ReadResult | None:
         """Every valid record, None when there are more than `most`."""
         version = await self.version()
-        selection = Selection(self.schema, ReadRequest(limit=most), TRUE, self.mapping.around)
+        selection = Selection(self.mapping, ReadRequest(limit=most), TRUE)
         async for batch in self._batches(ScanRequest(deadline=deadline)):
-            await selection.take(self.mapping, batch)
+            await selection.take(batch)
             if selection.overflown:
                 return None
         result = await selection.result((), datetime.now(UTC))

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+import pyarrow as pa
+
 from app.filters.tree import TRUE, Filter
 
 
@@ -56,9 +58,20 @@ class ReadRequest:
     deadline: float | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class RecordColumns:
+    """Valid records by columns: the schema's Arrow columns, the keys, and by row the soft findings."""
+
+    rows: pa.RecordBatch
+    keys: Any
+    warnings: Mapping[int, tuple[RecordWarning, ...]]
+
+
 @dataclass(slots=True)
 class ReadResult:
-    """At most `limit` valid records in order. `pushed` names the work the source did: columns, filter, order, limit, key.
+    """At most `limit` valid records in order, as `records` or (a part of a stream) as `columns`.
+
+    `pushed` names the work the source did: columns, filter, order, limit, key.
 
     `rejected_rows` counts raw records that were not valid in what was read, `by_rule` how many broke each rule (field, rule);
     `rejects` holds a bounded sample of them. `whole`: every record of the source was read. `version`: the source's mark of freshness.
@@ -75,6 +88,12 @@ class ReadResult:
     by_rule: Mapping[tuple[str, str], int] = field(default_factory=dict)
     whole: bool = False
     version: str | None = None
+    columns: RecordColumns | None = None
+
+    @property
+    def size(self) -> int:
+        """How many records it holds."""
+        return len(self.records) if self.columns is None else self.columns.rows.num_rows
 
 
 @dataclass(frozen=True, slots=True)

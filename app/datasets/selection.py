@@ -12,6 +12,8 @@ from datetime import datetime
 from functools import total_ordering
 from typing import Any
 
+import pyarrow as pa
+
 from app.connectors.contract import JSON_COLUMN, RawBatch
 from app.connectors.json_text import parse_json
 from app.connectors.masking import mask
@@ -25,7 +27,7 @@ from app.lanes import in_bulk
 from app.schemas.geometry import right_handed
 from app.schemas.registry import SchemaDef
 from app.schemas.validation import validate_row
-from app.schemas.warnings import NOWHERE, TEXTS, Surroundings, soft_warnings
+from app.schemas.warnings import TEXTS, soft_warnings
 
 SAMPLE_REJECTS = 1000
 _INLINE_ROWS = 200
@@ -115,15 +117,25 @@ def prepared_rows(mapping: CompiledMapping, batch: RawBatch) -> Iterator[tuple[s
     """The rows after the manifest's `read:` preparation; a reject for one whose `where` has no value (an error cell, a text as number)."""
     preparation = mapping.preparation
     plain = preparation.unpivot is None and preparation.where is None and not preparation.skip_blank_rows
+    if plain:
+        yield from raw_rows(batch)
+        return
     for location, row in raw_rows(batch):
-        if plain:
-            yield location, row
-        elif not (preparation.skip_blank_rows and all(_blank(value) for value in row.values())):
-            try:
-                yield from preparation.rows(row, location)
-            except StepReject as reject:
-                where = mapping.location_of(row, location, keyed=batch.numbers is None)
-                yield Reject(where, "", reject.rule, f"/read/where: {detail_en(reject.rule)}")
+        yield from prepared_row(mapping, location, row, keyed=batch.numbers is None)
+
+
+def prepared_row(
+    mapping: CompiledMapping, location: str, row: Mapping[str, Any], *, keyed: bool
+) -> Iterator[tuple[str, Mapping[str, Any]] | Reject]:
+    """What becomes of one raw row: nothing, itself, or (unpivoted) several."""
+    preparation = mapping.preparation
+    if preparation.skip_blank_rows and all(is_blank(value) for value in row.values()):
+        return
+    try:
+        yield from preparation.rows(row, location)
+    except StepReject as reject:
+        where = mapping.location_of(row, location, keyed=keyed)
+        yield Reject(where, "", reject.rule, f"/read/where: {detail_en(reject.rule)}")
 
 
 def map_record(
@@ -163,9 +175,10 @@ def duplicate_key(schema: SchemaDef, record: MappedRecord, location: str) -> Rej
 class Selection:
     """The best `limit` records met so far, and what was rejected."""
 
-    def __init__(self, schema: SchemaDef, request: ReadRequest, wanted: Filter, around: Surroundings = NOWHERE) -> None:
-        self._schema = schema
-        self._around = around
+    def __init__(self, mapping: CompiledMapping, request: ReadRequest, wanted: Filter) -> None:
+        self._mapping = mapping
+        self._schema = schema = mapping.schema
+        self._around = mapping.around
         self._request = request
         self._holds = compile_predicate(wanted)
         self._position = position_function(schema, request.order)
@@ -189,15 +202,15 @@ class Selection:
         limit = self._request.limit
         return self._cut or (limit is not None and len(self._records) > limit)
 
-    async def take(self, mapping: CompiledMapping, batch: RawBatch) -> None:
+    async def take(self, batch: RawBatch) -> None:
         """Goes through a batch."""
         deadline = self._request.deadline
         if deadline is not None and time.monotonic() > deadline:
             raise SourceTimeout("the source was not read to its end in time")
         if len(batch) <= _INLINE_ROWS:
-            self._take(mapping, batch)
+            self._take(batch)
         else:
-            await in_bulk(self._take, mapping, batch)
+            await in_bulk(self._take, batch)
 
     async def drain(self, pushed: tuple[str, ...], as_of: datetime) -> ReadResult:
         """The records met since the last call in the order in which they were met, with their soft findings."""
@@ -232,7 +245,8 @@ class Selection:
                 more = tuple(RecordWarning(item.field, item.code, item.detail_id, item.detail_en) for item in found)
                 record.warnings = record.warnings + more
 
-    def _take(self, mapping: CompiledMapping, batch: RawBatch) -> None:
+    def _take(self, batch: RawBatch) -> None:
+        mapping = self._mapping
         self.blank += batch.skipped_blank
         for raw_reject in batch.rejects:
             self._reject([Reject(raw_reject.location, "", raw_reject.rule, raw_reject.detail)])
@@ -302,7 +316,8 @@ def after_position(schema: SchemaDef, request: ReadRequest) -> Position | None:
     return (*position, *(comparable(value, descending=False) for value in keys.values()))
 
 
-def _blank(value: Any) -> bool:
+def is_blank(value: Any) -> bool:
+    """Whether a cell says nothing."""
     return value is None or (isinstance(value, str) and (not value or value.isspace()))
 
 
@@ -311,10 +326,15 @@ def _columns(batch: RawBatch) -> list[list[Any]]:
     arrow = batch.arrow
     if arrow is None:
         return []
-    found = []
-    for index, field in enumerate(arrow.schema):
-        values = arrow.column(index).to_pylist()
-        if field.metadata and field.metadata.get(b"simpul") == JSON_COLUMN[b"simpul"]:
-            values = [None if value is None else parse_json(value) for value in values]
-        found.append(values)
-    return found
+    return [python_values(field, arrow.column(index)) for index, field in enumerate(arrow.schema)]
+
+
+def python_values(field: pa.Field[Any], column: Any) -> list[Any]:
+    """A raw column as Python values; JSON is parsed."""
+    values = column.to_pylist()
+    return [None if value is None else parse_json(value) for value in values] if is_json(field) else values
+
+
+def is_json(field: pa.Field[Any]) -> bool:
+    """Whether a raw column holds JSON text."""
+    return (field.metadata or {}).get(b"simpul") == JSON_COLUMN[b"simpul"]

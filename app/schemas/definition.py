@@ -41,7 +41,7 @@ class SchemaDef:
 
     def key_of(self, values: Mapping[str, Any]) -> str:
         """The key of a record: its parts percent-encoded and joined by `~`; null is empty, a date ISO 8601."""
-        return "~".join([_encoded(values.get(name)) for name in self.meta.key])
+        return "~".join([encoded_part(values.get(name)) for name in self.meta.key])
 
     def split_key(self, key: str) -> dict[str, str]:
         """The parts of a key as text, decoded, by field name; a null part is the empty string.
@@ -83,7 +83,8 @@ class SchemaDef:
         return errors.KeyMalformed(detail, schema=self.name, parts=self.meta.key)
 
 
-def _encoded(value: Any) -> str:
+def encoded_part(value: Any) -> str:
+    """One part of a key: null is empty, a date ISO 8601, all but ASCII letters and digits percent-encoded."""
     if value is None:
         return ""
     text = value.isoformat() if isinstance(value, dt.date) else str(value)

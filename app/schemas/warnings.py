@@ -84,7 +84,7 @@ def soft_warnings(schema: SchemaDef, values: Mapping[str, Any], around: Surround
     """
     known_regions = around.regions
     found: list[Warning] = []
-    for name, many, finder in _finders(schema):
+    for name, many, finder in finders_of(schema):
         value = values.get(name)
         if value is None:
             continue
@@ -97,7 +97,7 @@ def soft_warnings(schema: SchemaDef, values: Mapping[str, Any], around: Surround
         found += [
             Warning(parts[-1], "outside_region", *TEXTS["outside_region"])
             for parts in schema.coordinates.values()
-            if not _within(around.bbox, [values.get(part) for part in parts])
+            if not within(around.bbox, [values.get(part) for part in parts])
         ]
     for rule in schema.model.soft_rules:
         if rule_applies(rule, values) and not rule.holds(values):
@@ -113,7 +113,7 @@ def fields_judged(schema: SchemaDef) -> Mapping[tuple[str, str], frozenset[str]]
     return found
 
 
-def _within(box: Box, coordinates: Sequence[Any]) -> bool:
+def within(box: Box, coordinates: Sequence[Any]) -> bool:
     """Whether a point (longitude, latitude) or every position of a geometry lies in the box; true for what is null."""
     west, south, east, north = box
     if any(part is None for part in coordinates):
@@ -124,7 +124,8 @@ def _within(box: Box, coordinates: Sequence[Any]) -> bool:
 
 
 @cache
-def _finders(schema: SchemaDef) -> tuple[tuple[str, bool, _Finder], ...]:
+def finders_of(schema: SchemaDef) -> tuple[tuple[str, bool, _Finder], ...]:
+    """The fields that are judged by their semantic type: name, whether it is a list, what finds the code of a finding."""
     found = []
     for name, spec in schema.fields.items():
         finder = _FINDERS.get(spec.item.semantic if spec.item else spec.semantic)

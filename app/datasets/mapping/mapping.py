@@ -12,7 +12,7 @@ from app.datasets.manifest import Manifest, Unpivot
 from app.datasets.mapping.codes import CodeBook
 from app.datasets.mapping.compile import CompiledField, compile_field
 from app.datasets.mapping.expression import Expression, compile_expression
-from app.datasets.mapping.rules import Nulled, StepReject, detail_en, detail_id
+from app.datasets.mapping.rules import Nulled, StepReject, detail_en, null_warning
 from app.datasets.mapping.steps.contract import StepContext
 from app.schemas.registry import SchemaDef
 from app.schemas.warnings import NOWHERE, Box, Surroundings
@@ -101,10 +101,7 @@ class CompiledMapping:
             except StepReject as reject:
                 if (compiled.nulls or isinstance(reject, Nulled)) and compiled.name not in self.schema.meta.key:
                     values[compiled.name] = None
-                    note = f"nulled: {reject.rule}"
-                    mapped.warnings.append(
-                        (compiled.name, reject.rule, detail_id(reject.rule), f"{note}; {detail_en(reject.rule)}")
-                    )
+                    mapped.warnings.append(null_warning(compiled.name, reject.rule))
                 else:
                     shown = mask(row.get(compiled.rename)) if compiled.rename else ""
                     mapped.rejects.append((compiled.name, reject.rule, detail_en(reject.rule), shown))

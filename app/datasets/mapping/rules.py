@@ -101,6 +101,11 @@ class Nulled(StepReject):
     __slots__ = ()
 
 
+def null_warning(field: str, rule: str) -> tuple[str, str, str, str]:
+    """(field, code, Indonesian, English) of a field that is null because its value broke this rule."""
+    return field, rule, detail_id(rule), f"nulled: {rule}; {detail_en(rule)}"
+
+
 def detail_en(rule: str) -> str:
     """What the rule means and what to do, in English."""
     return RULES[rule][1]

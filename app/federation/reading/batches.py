@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 import pyarrow as pa
 
-from app.datasets.dataset import MappedRecord
+from app.datasets.records import MappedRecord, RecordColumns, RecordWarning
 from app.federation.question.query import Answer
 from app.schemas.arrow import batch_of
 from app.schemas.base import SharedPart
@@ -41,11 +41,22 @@ def columns_of(schema: SchemaDef, records: Sequence[MappedRecord], fields: Seque
                 row[name] = _plain(row[name])
     batch = batch_of(schema, rows)
     ids = pa.array([record.key for record in records], pa.string())
-    notes = pa.array([_warnings(record) for record in records], pa.string())
-    return pa.RecordBatch.from_arrays(
-        [*batch.columns, ids, notes],
-        schema=batch.schema.append(pa.field("_id", pa.string())).append(pa.field("_warnings", pa.string())),
-    )
+    notes = pa.array([_told(record.warnings) for record in records], pa.string())
+    return pa.RecordBatch.from_arrays([*batch.columns, ids, notes], schema=_with_keys(batch.schema))
+
+
+def shown_columns(schema: SchemaDef, columns: RecordColumns, fields: Sequence[str]) -> pa.RecordBatch:
+    """The same of records that come as columns."""
+    rows, shown = columns.rows, frozenset(fields)
+    arrays = [
+        rows.column(index) if column.name in shown else pa.nulls(rows.num_rows, column.type)
+        for index, column in enumerate(schema.arrow)
+    ]
+    if columns.warnings:
+        notes = pa.array([_told(columns.warnings.get(row, ())) for row in range(rows.num_rows)], pa.string())
+    else:
+        notes = pa.nulls(rows.num_rows, pa.string())
+    return pa.RecordBatch.from_arrays([*arrays, columns.keys, notes], schema=_with_keys(schema.arrow))
 
 
 def batches_of(answer: Answer) -> list[Batch]:
@@ -70,8 +81,12 @@ def _plain(value: Any) -> Any:
     return [_plain(item) for item in value] if isinstance(value, list) else value
 
 
-def _warnings(record: MappedRecord) -> str | None:
-    if not record.warnings:
+def _with_keys(schema: pa.Schema) -> pa.Schema:
+    return schema.append(pa.field("_id", pa.string())).append(pa.field("_warnings", pa.string()))
+
+
+def _told(warnings: Sequence[RecordWarning]) -> str | None:
+    if not warnings:
         return None
-    found = [{"field": note.field, "code": note.code, "detail": note.detail_en} for note in record.warnings]
+    found = [{"field": note.field, "code": note.code, "detail": note.detail_en} for note in warnings]
     return orjson.dumps(found).decode()

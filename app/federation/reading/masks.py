@@ -11,7 +11,9 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime
 from typing import Any
 
-from app.datasets.records import MappedRecord
+import pyarrow as pa
+
+from app.datasets.records import MappedRecord, RecordColumns, RecordWarning
 from app.federation.question.query import Grant
 from app.schemas.base import FieldSpec
 from app.schemas.registry import SchemaDef
@@ -63,17 +65,35 @@ class Cut:
         """The cut records, copies of the given ones (which may be shared); the same ones where the grant takes nothing away."""
         return records if self._whole else [self._cut(record) for record in records]
 
+    def columns(self, columns: RecordColumns) -> RecordColumns:
+        """The same of records that come as columns: a mask is asked once per distinct value."""
+        if self._whole:
+            return columns
+        rows, masks = columns.rows, dict(self._masks)
+        arrays = []
+        for index, column in enumerate(rows.schema):
+            values = rows.column(index)
+            if column.name not in self._names:
+                values = pa.nulls(rows.num_rows, column.type)
+            elif column.name in masks:
+                distinct = values.dictionary_encode()
+                shown = [masks[column.name](value) for value in distinct.dictionary.to_pylist()]
+                values = pa.array([*shown, None], column.type).take(distinct.indices.fill_null(len(shown)))
+            arrays.append(values)
+        warnings = {row: left for row, noted in columns.warnings.items() if (left := self._seen(noted))}
+        return RecordColumns(pa.RecordBatch.from_arrays(arrays, schema=rows.schema), columns.keys, warnings)
+
+    def _seen(self, warnings: tuple[RecordWarning, ...]) -> tuple[RecordWarning, ...]:
+        plain, judged = self._plain, self._judged
+        return tuple(one for one in warnings if judged.get((one.field, one.code), {one.field}) <= plain)
+
     def _cut(self, record: MappedRecord) -> MappedRecord:
         found = record.values
         values = {name: found[name] for name in self._names if name in found}
         for name, mask in self._masks:
             if values.get(name) is not None:
                 values[name] = mask(values[name])
-        warnings = record.warnings
-        if warnings:
-            plain, judged = self._plain, self._judged
-            warnings = tuple(one for one in warnings if judged.get((one.field, one.code), {one.field}) <= plain)
-        return MappedRecord(record.key, values, warnings)
+        return MappedRecord(record.key, values, self._seen(record.warnings) if record.warnings else ())
 
 
 def _masking(name: str, mask: str, key: bytes, scope: bytes) -> Callable[[Any], Any]:

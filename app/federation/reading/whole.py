@@ -10,9 +10,9 @@ from contextlib import aclosing
 
 import pyarrow as pa
 
-from app.datasets.dataset import MappedRecord, ReadResult
+from app.datasets.records import ReadResult
 from app.federation.question.query import DatasetRef, Query
-from app.federation.reading.batches import Batch, columns_of
+from app.federation.reading.batches import Batch, columns_of, shown_columns
 from app.federation.reading.leg import Leg, fields_of, legs_of, stream
 from app.federation.reading.runtime import Runtime
 from app.federation.reading.verdict import is_complete, judge
@@ -51,14 +51,15 @@ class WholeRead:
         judge(self.query, self.statuses, self.rows)
 
     async def _batch(self, leg: Leg, result: ReadResult) -> Batch:
-        leg.status.rows += len(result.records)
+        leg.status.rows += result.size
         if result.stale:
             leg.status.status = "stale"
-        columns = await in_bulk(self._columns, leg, result.records)
+        columns = await in_bulk(self._columns, leg, result)
         return Batch(columns, leg.ref.agency, leg.ref.dataset, result.as_of, leg.scan.fields)
 
-    def _columns(self, leg: Leg, records: Sequence[MappedRecord]) -> pa.RecordBatch:
-        schema, grant = self.query.schema, leg.ref.grant
-        if grant is not None:
-            records = self._runtime.cut(schema, grant).records(records)
-        return columns_of(schema, records, leg.scan.fields)
+    def _columns(self, leg: Leg, result: ReadResult) -> pa.RecordBatch:
+        schema, grant, fields = self.query.schema, leg.ref.grant, leg.scan.fields
+        cut = self._runtime.cut(schema, grant) if grant is not None else None
+        if result.columns is not None:
+            return shown_columns(schema, result.columns if cut is None else cut.columns(result.columns), fields)
+        return columns_of(schema, result.records if cut is None else cut.records(result.records), fields)

@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import aclosing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -33,6 +33,7 @@ from app.filters.tree import (
     all_of,
     conjuncts,
 )
+from app.schemas.arrow import rows_of
 from tests.support.memory import FACILITIES, record
 
 Row = Mapping[str, str | None]
@@ -116,8 +117,19 @@ def keys(records: Sequence[MappedRecord]) -> list[str]:
 
 
 async def streamed(dataset: Dataset, request: ReadRequest) -> list[ReadResult]:
+    """The parts, each as records."""
     async with aclosing(dataset.stream(request)) as parts:
-        return [part async for part in parts]
+        return [as_records(part) async for part in parts]
+
+
+def as_records(part: ReadResult) -> ReadResult:
+    """A part that came by columns as one that came by rows."""
+    if part.columns is None:
+        return part
+    rows = rows_of(FACILITIES, part.columns.rows)
+    keyed = enumerate(zip(part.columns.keys.to_pylist(), rows, strict=True))
+    records = [MappedRecord(key, row, part.columns.warnings.get(index, ())) for index, (key, row) in keyed]
+    return replace(part, records=records, columns=None)
 
 
 def _after(one: MappedRecord, order: tuple[tuple[str, bool], ...]) -> tuple[Any, ...]:

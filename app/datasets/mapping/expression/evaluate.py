@@ -254,6 +254,8 @@ def _comparison(compare: Callable[[Any, Any], Any], left: Value, right: Value) -
             return compare(*compared(first, second))
         except TypeError:
             raise Unfit("wrong_type") from None
+        except InvalidOperation:  # a decimal that is no number
+            raise Unfit("not_finite") from None
 
     return value
 
