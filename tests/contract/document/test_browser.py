@@ -185,7 +185,7 @@ def test_labels_of_swagger_are_in_the_language_of_the_page(browser: Browser, dem
         "Isi permintaan",
         "Jawaban server",
     }
-    assert SWAGGER_LABELS - said["en"][0] <= {"Details", "No parameters"}
+    assert SWAGGER_LABELS - said["en"][0] <= {"Default value", "Details", "No parameters"}
     assert (said["id"][1], said["en"][1]) == ('"wajib"', '"required"')
     assert said["id"][2] == said["en"][2]
 
