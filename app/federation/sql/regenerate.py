@@ -21,8 +21,10 @@ from app.errors import FieldError, FieldUnknown
 from app.federation.sql.exact import write_exactly
 from app.federation.sql.expansion import check_expansion
 from app.federation.sql.names import note_spelling, output_names
+from app.federation.sql.naming import name_columns
 from app.federation.sql.overlaps import question, table_checks
-from app.federation.sql.refusals import SqlMalformed
+from app.federation.sql.refusals import SqlConstructForbidden, SqlMalformed
+from app.federation.sql.stars import write_stars
 from app.federation.sql.structure import SOURCE_COLUMNS
 from app.filters.tree import TRUE, And, Compare, Filter, In, Like, Literal, Or, Property, all_of
 from app.schemas.base import FieldSpec
@@ -102,7 +104,9 @@ def bound(tree: exp.Query, schemas: Mapping[str, SchemaDef], granted: Mapping[st
         for name in schemas
     }
     check_expansion(tree, {name: len(granted[name]) + len(SOURCE_COLUMNS) for name in schemas})
-    written_out = _starred(tree.copy(), frozenset(schemas))
+    written_out = tree.copy()
+    write_stars(written_out, frozenset(schemas))
+    name_columns(written_out)
     note_spelling(written_out)
     try:
         whole = qualify(written_out, dialect="duckdb", schema=catalogue)
@@ -111,6 +115,7 @@ def bound(tree: exp.Query, schemas: Mapping[str, SchemaDef], granted: Mapping[st
         raise _unresolved(str(error), granted) from None
     except (SqlglotError, RecursionError) as error:
         raise SqlMalformed(f"names cannot be resolved: {str(error)[:200]}") from None
+    _check_whole_rows(whole)
     checks = _checks(scopes, schemas)
     tables = tuple(_table_use(name, schemas[name], scopes, written, checks) for name in schemas)
     links = _links(scopes, {table.schema.name: table for table in tables})
@@ -128,17 +133,14 @@ def _checks(scopes: Sequence[Scope], schemas: Mapping[str, SchemaDef]) -> tuple[
     return tuple(found)
 
 
-def _starred(tree: exp.Query, schemas: frozenset[str]) -> exp.Query:
-    """`*` over schemas leaves out the source columns; over WITH queries alone it is what they name."""
-    for star in tree.find_all(exp.Star):
-        select = star.find_ancestor(exp.Select)
-        if select is None or isinstance(star.parent, exp.Func):
-            continue
-        joins = [join.this for join in select.args.get("joins") or ()]
-        tables = [select.args["from_"].this, *joins] if select.args.get("from_") else joins
-        if any(isinstance(table, exp.Table) and table.name.lower() in schemas for table in tables):
-            star.set("except_", [exp.to_identifier(name) for name in SOURCE_COLUMNS])
-    return tree
+def _check_whole_rows(whole: exp.Query) -> None:
+    """`SELECT w FROM wilayah w` would be a row with whatever the engine holds of it."""
+    found = whole.find(exp.TableColumn)
+    if found is not None:
+        said = found.name[:64]
+        raise SqlConstructForbidden(
+            f"a whole row ({said}) is no value in a statement; name its columns, or write {said}.*", construct="row"
+        )
 
 
 def _unresolved(said: str, granted: Mapping[str, frozenset[str]]) -> FieldUnknown:
@@ -296,10 +298,10 @@ def _link(
 
 
 def _parameters(tree: exp.Expr) -> tuple[str, tuple[Any, ...]]:
-    """Texts of comparisons become parameters; the rest is written by the generator, quoted."""
-    values: list[str] = []
+    """Texts of comparisons become parameters, one a text: an expression that stands twice stays the same for the engine."""
+    numbers: dict[str, int] = {}
     for node in list(tree.find_all(exp.Literal)):
         if node.is_string and isinstance(node.parent, _BOUND_IN):
-            values.append(str(node.this))
-            node.replace(exp.Parameter(this=exp.Literal.number(len(values))))
-    return tree.sql(dialect="duckdb", identify=True, comments=False), tuple(values)
+            number = numbers.setdefault(str(node.this), len(numbers) + 1)
+            node.replace(exp.Parameter(this=exp.Literal.number(number)))
+    return tree.sql(dialect="duckdb", identify=True, comments=False), tuple(numbers)

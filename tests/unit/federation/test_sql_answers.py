@@ -58,12 +58,12 @@ def test_no_name_stands_twice_and_the_first_keeps_its_own(names: list[str]) -> N
 @pytest.mark.parametrize(
     ("sql", "names"),
     [
-        ('SELECT kode AS "Kode", nama AS Nama, count(*) FROM wilayah', ("Kode", "nama", "_col_2")),
+        ('SELECT kode AS "Kode", nama AS Nama, count(*) FROM wilayah', ("Kode", "Nama", "count_star()")),
         ('WITH x AS (SELECT kode AS "Kode", nama FROM wilayah) SELECT * FROM x', ("Kode", "nama")),
         ('SELECT t.* FROM (SELECT kode AS "Kode" FROM wilayah) t', ("Kode",)),
         ('SELECT "Kode" FROM (SELECT kode AS "Kode" FROM wilayah) t', ("Kode",)),
         ('SELECT kode AS "A" FROM wilayah UNION ALL SELECT nama AS "B" FROM wilayah', ("A",)),
-        ('WITH x("K") AS (SELECT kode AS "Y" FROM wilayah) SELECT * FROM x', ("k",)),
+        ('WITH x("K") AS (SELECT kode AS "Y" FROM wilayah) SELECT * FROM x', ("K",)),
         (f"SELECT '{'x' * 200}'", ("_col_0",)),
     ],
 )
