@@ -15,6 +15,7 @@ from app.federation.sql.names import distinct
 from app.federation.sql.refusals import SqlTooComplex, SqlValueNotFinite
 from app.federation.sql.regenerate import Bound, bound, schemas_of
 from app.federation.sql.results import LARGEST_NUMBER, settled
+from app.filters.tree import TRUE
 from app.schemas import registry
 from tests.support.sql import governed
 
@@ -156,6 +157,26 @@ def test_a_negated_pattern_is_not_asked_of_the_source_as_its_opposite() -> None:
 
     assert type(positive.tables[0].filter).__name__ == "Like"
     assert type(negative.tables[0].filter).__name__ == "And"
+
+
+@pytest.mark.parametrize(
+    ("table", "condition", "pushed"),
+    [
+        ("statistik_indikator", "tahun = 2020", True), ("statistik_indikator", "tahun = 2020.5", True), ("statistik_indikator", "tahun < -5", True),
+        ("statistik_indikator", "tahun = 2020.0000000000000001e0", False), ("statistik_indikator", "tahun = 2e3", False),
+        ("statistik_indikator", "tahun = 2020.00000000000000000001", False), ("statistik_indikator", "tahun < 99999999999999999999", False),
+        ("statistik_indikator", "tahun IN (2020, 2e3)", False), ("statistik_indikator", "tahun BETWEEN 1 AND 2e3", False),
+        ("harga_komoditas", "harga >= 1000000000000000000.25", True), ("harga_komoditas", "harga >= 1e18", False), ("harga_komoditas", "harga = 1.005", False),
+        ("harga_komoditas", "harga = 9999999999999999999999999999999999999", False), ("harga_komoditas", "tanggal = '2025-08-15'", True),
+        ("harga_komoditas", "tanggal = '2025-W33-5'", False), ("harga_komoditas", "tanggal = '2025-02-30'", False), ("wilayah", "luas_km2 = 1", False),
+    ],
+)  # fmt: skip
+def test_sources_are_asked_only_for_what_they_compare_as_the_engine_does(
+    table: str, condition: str, pushed: bool
+) -> None:
+    (use,) = made(f"SELECT count(*) FROM {table} WHERE {condition}").tables
+
+    assert (use.filter is not TRUE) is pushed
 
 
 @pytest.mark.parametrize(

@@ -99,4 +99,13 @@ _OTHERS = [
     "SELECT komoditas FROM harga_komoditas WHERE harga < 1e-400",
 ]  # fmt: skip
 
-COMPARISONS: Final = [*_NUMBERS, *_TURNED, *_TEXTS, *_PATTERNS, *_DATES, *_OTHERS]
+_EXACT = [
+    f"SELECT {shown} FROM {table} WHERE {field} {condition}"
+    for shown, table, field in FIELDS
+    for condition in (
+        "= 9007199254740992e0", "BETWEEN 1 AND 9007199254740992e0", "IN (9007199254740992, 1e0)", "IN (2020, 2020.5, 80)", "<= 2020.50000000000000000000",
+        ">= 1000000000000000000000", "< 99999999999999999999999", "<> 016", "= 2_020", "BETWEEN 12500 AND 2020.0e0", "= -1.250", "IN (-5, -1.25, 2.5)",
+    )
+]  # fmt: skip
+
+COMPARISONS: Final = [*_EXACT, *_NUMBERS, *_TURNED, *_TEXTS, *_PATTERNS, *_DATES, *_OTHERS]
