@@ -17,6 +17,7 @@ from sqlglot.optimizer.qualify import qualify
 from sqlglot.optimizer.scope import Scope, traverse_scope
 
 from app.errors import FieldError, FieldUnknown
+from app.federation.sql.deciding import deciding_fields
 from app.federation.sql.exact import write_exactly
 from app.federation.sql.expansion import check_expansion
 from app.federation.sql.names import note_spelling, output_names
@@ -37,7 +38,8 @@ _NAMED = re.compile(r"[Cc]olumn:? '?\"?([\w.]+)")
 class TableUse:
     """One schema in a statement: the fields it reads, those written by name, and a filter that loses no row of the answer.
 
-    `also` are fields of its key that only the check for keys of several agencies reads: no answer holds them.
+    `also` are fields of its key that only the check for keys of several agencies reads: no answer holds them. `deciding` are
+    those that rows are filtered, joined, grouped or ordered by: a dataset that masks one of them is left out.
     """
 
     schema: SchemaDef
@@ -46,6 +48,7 @@ class TableUse:
     filter: Filter
     uses: int
     also: tuple[str, ...] = ()
+    deciding: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +116,8 @@ def bound(tree: exp.Query, schemas: Mapping[str, SchemaDef], granted: Mapping[st
         raise SqlMalformed(f"names cannot be resolved: {str(error)[:200]}") from None
     _check_whole_rows(whole)
     checks = _checks(scopes, schemas)
-    tables = tuple(_table_use(name, schemas[name], scopes, written, checks) for name in schemas)
+    deciding = deciding_fields(scopes)
+    tables = tuple(_table_use(name, schemas[name], scopes, written, checks, deciding) for name in schemas)
     links = _links(scopes, {table.schema.name: table for table in tables})
     names = output_names(whole, scopes)
     write_exactly(whole)
@@ -157,7 +161,12 @@ def _base_tables(scope: Scope) -> list[tuple[str, exp.Table]]:
 
 
 def _table_use(
-    name: str, schema: SchemaDef, scopes: Sequence[Scope], written: set[str], checks: Sequence[OverlapCheck]
+    name: str,
+    schema: SchemaDef,
+    scopes: Sequence[Scope],
+    written: set[str],
+    checks: Sequence[OverlapCheck],
+    deciding: frozenset[tuple[str, str]],
 ) -> TableUse:
     fields: set[str] = set()
     filters: list[Filter] = []
@@ -170,7 +179,8 @@ def _table_use(
     wanted = TRUE if not filters or TRUE in filters else filters[0] if len(filters) == 1 else Or(tuple(filters))
     checked = any(check.schema == name for check in checks)
     also = tuple(key for key in schema.meta.key if key not in fields) if checked else ()
-    return TableUse(schema, read, frozenset(written & set(read)), wanted, len(filters), also)
+    decides = frozenset(field for field in read if (name, field) in deciding)
+    return TableUse(schema, read, frozenset(written & set(read)), wanted, len(filters), also, decides)
 
 
 def _links(scopes: Sequence[Scope], tables: Mapping[str, TableUse]) -> tuple[KeyLink, ...]:

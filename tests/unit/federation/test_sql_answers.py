@@ -160,6 +160,25 @@ def test_a_negated_pattern_is_not_asked_of_the_source_as_its_opposite() -> None:
 
 
 @pytest.mark.parametrize(
+    ("sql", "deciding"),
+    [
+        ("SELECT nama FROM wilayah", ""), ("SELECT max(nama), count(DISTINCT tingkat) FROM wilayah", ""), ("SELECT nama FROM wilayah WHERE upper(nama) = 'X'", "nama"),
+        ("SELECT x FROM (SELECT upper(nama) AS x FROM wilayah) t WHERE x = 'A'", "nama"), ("SELECT tingkat, max(nama) FROM wilayah GROUP BY 1", "tingkat"),
+        ("SELECT nama AS n FROM wilayah ORDER BY n", "nama"), ("SELECT nama FROM wilayah ORDER BY 1", "nama"), ("SELECT DISTINCT nama FROM wilayah", "nama"),
+        ("SELECT nama FROM wilayah UNION SELECT 'x'", "nama"), ("SELECT nama FROM wilayah UNION ALL SELECT 'x'", ""), ("SELECT nama FROM wilayah UNION ALL SELECT 'x' ORDER BY nama", "nama"),
+        ("WITH a AS (SELECT kode AS k, nama AS n FROM wilayah), b AS (SELECT k, n FROM a) SELECT k FROM b WHERE n = 'x'", "nama"),
+        ("SELECT row_number() OVER (PARTITION BY nama ORDER BY kode), tingkat FROM wilayah", "kode nama"), ("SELECT count(*) FILTER (WHERE nama = 'x') FROM wilayah", "nama"),
+        ("SELECT kode, nama FROM wilayah ORDER BY ALL", "kode nama"), ("SELECT (SELECT max(npsn) FROM satuan_pendidikan s WHERE s.kode_wilayah = w.kode) FROM wilayah w", "kode"),
+        ("SELECT npsn FROM satuan_pendidikan WHERE npsn IN (SELECT nama FROM wilayah)", "nama"), ("SELECT npsn FROM satuan_pendidikan JOIN wilayah USING (nama)", "nama"),
+    ],
+)  # fmt: skip
+def test_what_decides_over_rows_is_known_however_it_is_written(sql: str, deciding: str) -> None:
+    found = {table.schema.name: table.deciding for table in made(sql).tables}
+
+    assert sorted(found["wilayah"]) == deciding.split()
+
+
+@pytest.mark.parametrize(
     ("table", "condition", "pushed"),
     [
         ("statistik_indikator", "tahun = 2020", True), ("statistik_indikator", "tahun = 2020.5", True), ("statistik_indikator", "tahun < -5", True),
