@@ -35,7 +35,8 @@ def is_complete(statuses: Sequence[SourceStatus], named: Collection[str] | None)
 def judge(query: Query, statuses: Sequence[SourceStatus], rows: int) -> bool:
     """Whether the answer with these rows is complete; raises where it may not stand, with its legs.
 
-    `AllSourcesFailed`, `AllSourcesTimedOut`, `ServerOverloaded`: nobody answered. `FieldForbidden`: nobody may be asked so.
+    `AllSourcesFailed`, `AllSourcesTimedOut`, `ServerOverloaded`: nobody answered. `FieldForbidden`: nobody may be asked so,
+    or somebody may not and the caller wants all or nothing.
     `PartialAnswerRefused`: somebody is missing, and the caller wants all or nothing. `RecordNotFound`: everybody looked.
     """
     failed = [status for status in statuses if status.status in FAILED]
@@ -43,7 +44,8 @@ def judge(query: Query, statuses: Sequence[SourceStatus], rows: int) -> bool:
     if failed and not answered:
         raise _nobody(failed, statuses)
     refused = [status.problem for status in statuses if isinstance(status.problem, FieldForbidden)]
-    if refused and not answered:
+    left_out = any(status.status == "skipped" and isinstance(status.problem, FieldForbidden) for status in statuses)
+    if refused and (not answered or (left_out and query.partial == "never")):
         raise with_legs(FieldForbidden(refused[0].detail, rule=refused[0].facts.get("rule")), statuses)
     alone = query.key is not None and not rows
     if failed and (query.partial == "never" or alone):

@@ -8,6 +8,7 @@ from typing import Final
 from sqlglot import exp
 
 from app.federation.sql.refusals import SqlTooComplex
+from app.federation.sql.stars import with_query
 
 MOST_WRITTEN_OUT: Final = 2_000
 """Most columns that `*` and USING may stand for in all of a statement."""
@@ -51,8 +52,8 @@ def _width(source: exp.Expr, columns: Mapping[str, int], counted: dict[int, int]
     if isinstance(source, exp.Subquery):
         return _columns(source.this, columns, counted)
     if isinstance(source, exp.Table):
-        query = _with_query(source)
-        return _columns(query, columns, counted) if query is not None else columns.get(source.name.lower(), 1)
+        query = with_query(source)
+        return _columns(query.this, columns, counted) if query is not None else columns.get(source.name.lower(), 1)
     return 1
 
 
@@ -72,15 +73,3 @@ def _columns(query: exp.Expr, columns: Mapping[str, int], counted: dict[int, int
         found = 1
     counted[id(query)] = min(found, MOST_WRITTEN_OUT + 1)
     return counted[id(query)]
-
-
-def _with_query(table: exp.Table) -> exp.Expr | None:
-    """The WITH query that a table names, by the nearest scope."""
-    name, part = table.name.lower(), table.parent
-    while part is not None:
-        if isinstance(part, exp.Query):
-            for found in part.ctes:
-                if found.alias.lower() == name:
-                    return found.this  # type: ignore[no-any-return]
-        part = part.parent
-    return None

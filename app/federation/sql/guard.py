@@ -10,7 +10,6 @@ import re
 from collections.abc import Iterator
 from typing import Any, Final
 
-import sqlglot
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
@@ -18,6 +17,7 @@ from app.errors import FieldError
 from app.federation.sql.allowed import CONSTRUCTS, FUNCTIONS, OWN_FUNCTIONS, TYPES
 from app.federation.sql.hints import CONSTRUCT_HINTS, FUNCTION_HINTS, OPERATORS, advice, written
 from app.federation.sql.names import LONGEST_NAME
+from app.federation.sql.parsing import trees, words
 from app.federation.sql.refusals import (
     SqlConstructForbidden,
     SqlFunctionForbidden,
@@ -32,6 +32,7 @@ from app.federation.sql.refusals import (
     SqlTooComplex,
     SqlTooLong,
 )
+from app.federation.sql.stars import with_query
 from app.filters.calls import called, without_classes
 from app.schemas.numbers import NumberBeyond, exact_number
 from app.schemas.wilayah import LEVELS
@@ -41,7 +42,6 @@ MOST_TOKENS: Final = 4_000
 MOST_NODES: Final = 2_000
 DEEPEST: Final = 32
 MOST_OWN_NESTED: Final = 3
-DIALECT: Final = "duckdb"
 _OWN_CALLS = {"induk": "induk(kode_wilayah, 'kecamatan')", "tingkat": "tingkat(kode_wilayah)"}
 _START = re.compile(r"\s*(select|with)\b", re.IGNORECASE)
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u200b-\u200f\u2028-\u202f\u2060-\u206f\ufeff]")
@@ -92,10 +92,11 @@ def _check_text(text: str) -> None:
 
 def _parsed(text: str) -> exp.Query:
     try:
-        if len(sqlglot.tokenize(text, read=DIALECT)) > MOST_TOKENS:
+        found_words = words(text)
+        if len(found_words) > MOST_TOKENS:
             raise SqlTooComplex(f"the statement has more than {MOST_TOKENS} words", limit_tokens=MOST_TOKENS)
         _check_parentheses(text)
-        found = [tree for tree in sqlglot.parse(text, read=DIALECT) if not isinstance(tree, exp.Semicolon | None)]
+        found = [tree for tree in trees(found_words, text) if not isinstance(tree, exp.Semicolon | None)]
     except RecursionError:
         raise SqlTooComplex(f"the statement is nested deeper than {DEEPEST}", limit_depth=DEEPEST) from None
     except SqlglotError as error:
@@ -212,22 +213,6 @@ def _function(name: str, hint: str = "") -> SqlFunctionForbidden:
     return SqlFunctionForbidden(f"the function {name[:64]!r} is not on the list{hint}", function=name[:64])
 
 
-def _visible(node: exp.Expr, name: str) -> bool:
-    """Whether a WITH query of this name can be seen from here: one of an enclosing query; inside its WITH only those written before."""
-    part: exp.Expr | None = node
-    inside: exp.Expr | None = None
-    while part is not None:
-        if isinstance(part, exp.CTE):
-            inside = part
-        elif isinstance(part, exp.Query):
-            written = part.ctes
-            before = written[: next((index for index, one in enumerate(written) if one is inside), len(written))]
-            if any(one.alias.lower() == name for one in before):
-                return True
-        part = part.parent
-    return False
-
-
 def _check_table(node: exp.Table, schemas: frozenset[str]) -> None:
     given = {part for part, value in node.args.items() if value not in (None, False, [])}
     name = node.name.lower()
@@ -236,7 +221,7 @@ def _check_table(node: exp.Table, schemas: frozenset[str]) -> None:
         raise SqlTableUnknown(
             f"FROM takes plain names of schemas: no catalogs, files, functions or samples{hint}", table=name[:64]
         )
-    if name not in schemas and not _visible(node, name):
+    if name not in schemas and with_query(node) is None:
         near = difflib.get_close_matches(name[:64], sorted(schemas), n=3)
         hint = f"did you mean {', '.join(near)}?" if near else "GET /v1/schemas lists the schemas"
         raise SqlTableUnknown(f"there is no schema {name[:64]!r}; {hint}", table=name[:64], closest=near)

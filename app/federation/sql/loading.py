@@ -61,7 +61,13 @@ class Loader:
         fields = (*table.fields, *table.also) or (table.schema.meta.key[0],)
         await worker.add(name, _empty(table, fields))
         for wanted in self._filters(table):
-            query = Query(schema=table.schema, fields=fields, filter=wanted, partial=self._partial)
+            query = Query(
+                schema=table.schema,
+                fields=fields,
+                filter=wanted,
+                partial=self._partial,
+                also_needed=table.deciding,
+            )
             read = WholeRead(query, self._refs[name], self._runtime)
             self.reads.append(read)
             self._show()

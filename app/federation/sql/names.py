@@ -1,7 +1,7 @@
 """Names of an answer's columns: as the caller wrote them, and distinct, before any engine or writer sees them.
 
 Names of one answer differ whatever their case: the second `nama` becomes `nama_2`, the third `nama_3`, past names that are
-there already. A quoted alias keeps its case; every other name is in lower case.
+there already. A name keeps the case in which it was given: by AS, or by the schema.
 """
 
 from __future__ import annotations
@@ -31,14 +31,18 @@ def distinct(names: Sequence[str]) -> tuple[str, ...]:
 
 
 def note_spelling(tree: exp.Query) -> None:
-    """Notes at every column of every SELECT how its name is spelled: resolving names puts all of them in lower case."""
+    """Notes at every column that is given a name how it is spelled: resolving names puts all of them in lower case."""
     for select in tree.find_all(exp.Select):
         for projection in select.expressions:
             found: Any = projection.args.get("alias") if isinstance(projection, exp.Alias) else None
-            if isinstance(projection, exp.Column):
-                found = projection.this
             if isinstance(found, exp.Identifier):
-                projection.meta[_SAID] = found.name if found.args.get("quoted") else found.name.lower()
+                projection.meta[_SAID] = found.name
+    for query in tree.find_all(exp.CTE, exp.Subquery):  # WITH x(a, b), FROM (…) x(a, b)
+        alias = query.args.get("alias")
+        named = alias.args.get("columns") or () if isinstance(alias, exp.TableAlias) else ()
+        below = _first_select(query.this) if named and isinstance(query.this, exp.Query) else None
+        for projection, found in zip(below.expressions if below is not None else (), named, strict=False):
+            projection.meta[_SAID] = found.name
 
 
 def output_names(whole: exp.Query, scopes: Sequence[Scope]) -> tuple[str, ...]:
@@ -51,8 +55,8 @@ def output_names(whole: exp.Query, scopes: Sequence[Scope]) -> tuple[str, ...]:
 
 def _first_select(query: Any) -> Any:
     """The SELECT that names the columns: of UNION, EXCEPT and INTERSECT the first."""
-    while not isinstance(query, exp.Select):
-        query = query.this
+    while query is not None and not isinstance(query, exp.Select):
+        query = query.this if isinstance(query, exp.Expr) else None
     return query
 
 

@@ -9,7 +9,6 @@ import difflib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
 from typing import Any
 
 from sqlglot import exp
@@ -18,20 +17,20 @@ from sqlglot.optimizer.qualify import qualify
 from sqlglot.optimizer.scope import Scope, traverse_scope
 
 from app.errors import FieldError, FieldUnknown
+from app.federation.sql.deciding import deciding_fields
 from app.federation.sql.exact import write_exactly
 from app.federation.sql.expansion import check_expansion
 from app.federation.sql.names import note_spelling, output_names
+from app.federation.sql.naming import name_columns
 from app.federation.sql.overlaps import question, table_checks
-from app.federation.sql.refusals import SqlMalformed
+from app.federation.sql.pushed import where_filter
+from app.federation.sql.refusals import SqlConstructForbidden, SqlMalformed
+from app.federation.sql.stars import write_stars
 from app.federation.sql.structure import SOURCE_COLUMNS
-from app.filters.tree import TRUE, And, Compare, Filter, In, Like, Literal, Or, Property, all_of
-from app.schemas.base import FieldSpec
-from app.schemas.numbers import exact_decimal, whole
+from app.filters.tree import TRUE, Filter, Or
 from app.schemas.registry import SchemaDef
 
 _BOUND_IN = (exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE, exp.In, exp.Between, exp.Like, exp.ILike)
-_OPERATORS = {exp.EQ: "=", exp.NEQ: "<>", exp.GT: ">", exp.GTE: ">=", exp.LT: "<", exp.LTE: "<="}
-_TURNED = {"=": "=", "<>": "<>", ">": "<", ">=": "<=", "<": ">", "<=": ">="}
 _NAMED = re.compile(r"[Cc]olumn:? '?\"?([\w.]+)")
 
 
@@ -39,7 +38,8 @@ _NAMED = re.compile(r"[Cc]olumn:? '?\"?([\w.]+)")
 class TableUse:
     """One schema in a statement: the fields it reads, those written by name, and a filter that loses no row of the answer.
 
-    `also` are fields of its key that only the check for keys of several agencies reads: no answer holds them.
+    `also` are fields of its key that only the check for keys of several agencies reads: no answer holds them. `deciding` are
+    those that rows are filtered, joined, grouped or ordered by: a dataset that masks one of them is left out.
     """
 
     schema: SchemaDef
@@ -48,6 +48,7 @@ class TableUse:
     filter: Filter
     uses: int
     also: tuple[str, ...] = ()
+    deciding: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +103,9 @@ def bound(tree: exp.Query, schemas: Mapping[str, SchemaDef], granted: Mapping[st
         for name in schemas
     }
     check_expansion(tree, {name: len(granted[name]) + len(SOURCE_COLUMNS) for name in schemas})
-    written_out = _starred(tree.copy(), frozenset(schemas))
+    written_out = tree.copy()
+    write_stars(written_out, frozenset(schemas))
+    name_columns(written_out)
     note_spelling(written_out)
     try:
         whole = qualify(written_out, dialect="duckdb", schema=catalogue)
@@ -111,8 +114,10 @@ def bound(tree: exp.Query, schemas: Mapping[str, SchemaDef], granted: Mapping[st
         raise _unresolved(str(error), granted) from None
     except (SqlglotError, RecursionError) as error:
         raise SqlMalformed(f"names cannot be resolved: {str(error)[:200]}") from None
+    _check_whole_rows(whole)
     checks = _checks(scopes, schemas)
-    tables = tuple(_table_use(name, schemas[name], scopes, written, checks) for name in schemas)
+    deciding = deciding_fields(scopes)
+    tables = tuple(_table_use(name, schemas[name], scopes, written, checks, deciding) for name in schemas)
     links = _links(scopes, {table.schema.name: table for table in tables})
     names = output_names(whole, scopes)
     write_exactly(whole)
@@ -128,17 +133,14 @@ def _checks(scopes: Sequence[Scope], schemas: Mapping[str, SchemaDef]) -> tuple[
     return tuple(found)
 
 
-def _starred(tree: exp.Query, schemas: frozenset[str]) -> exp.Query:
-    """`*` over schemas leaves out the source columns; over WITH queries alone it is what they name."""
-    for star in tree.find_all(exp.Star):
-        select = star.find_ancestor(exp.Select)
-        if select is None or isinstance(star.parent, exp.Func):
-            continue
-        joins = [join.this for join in select.args.get("joins") or ()]
-        tables = [select.args["from_"].this, *joins] if select.args.get("from_") else joins
-        if any(isinstance(table, exp.Table) and table.name.lower() in schemas for table in tables):
-            star.set("except_", [exp.to_identifier(name) for name in SOURCE_COLUMNS])
-    return tree
+def _check_whole_rows(whole: exp.Query) -> None:
+    """`SELECT w FROM wilayah w` would be a row with whatever the engine holds of it."""
+    found = whole.find(exp.TableColumn)
+    if found is not None:
+        said = found.name[:64]
+        raise SqlConstructForbidden(
+            f"a whole row ({said}) is no value in a statement; name its columns, or write {said}.*", construct="row"
+        )
 
 
 def _unresolved(said: str, granted: Mapping[str, frozenset[str]]) -> FieldUnknown:
@@ -159,7 +161,12 @@ def _base_tables(scope: Scope) -> list[tuple[str, exp.Table]]:
 
 
 def _table_use(
-    name: str, schema: SchemaDef, scopes: Sequence[Scope], written: set[str], checks: Sequence[OverlapCheck]
+    name: str,
+    schema: SchemaDef,
+    scopes: Sequence[Scope],
+    written: set[str],
+    checks: Sequence[OverlapCheck],
+    deciding: frozenset[tuple[str, str]],
 ) -> TableUse:
     fields: set[str] = set()
     filters: list[Filter] = []
@@ -167,91 +174,13 @@ def _table_use(
         for alias, source in _base_tables(scope):
             if source.name == name:
                 fields |= {column.name for column in scope.source_columns(alias)}
-                filters.append(_where(scope, alias, schema))
+                filters.append(where_filter(scope, alias, schema))
     read = tuple(field for field in schema.fields if field in fields)
     wanted = TRUE if not filters or TRUE in filters else filters[0] if len(filters) == 1 else Or(tuple(filters))
     checked = any(check.schema == name for check in checks)
     also = tuple(key for key in schema.meta.key if key not in fields) if checked else ()
-    return TableUse(schema, read, frozenset(written & set(read)), wanted, len(filters), also)
-
-
-def _where(scope: Scope, alias: str, schema: SchemaDef) -> Filter:
-    """The conjuncts of WHERE over this table alone that reject nulls: rows that break them are in no answer of this scope."""
-    where = scope.expression.args.get("where")
-    if where is None:
-        return TRUE
-    parts = where.this.flatten() if isinstance(where.this, exp.And) else [where.this]
-    return all_of(*[_condition(part, alias, schema) for part in parts])
-
-
-def _condition(node: Any, alias: str, schema: SchemaDef) -> Filter | None:
-    while isinstance(node, exp.Paren):
-        node = node.this
-    if isinstance(node, exp.And | exp.Or):
-        parts = [_condition(part, alias, schema) for part in node.flatten()]
-        if any(part is None for part in parts):
-            return None
-        made = tuple(part for part in parts if part is not None)
-        return And(made) if isinstance(node, exp.And) else Or(made)
-    if type(node) in _OPERATORS:
-        op = _OPERATORS[type(node)]
-        column, other = node.left, node.right
-        if not isinstance(column, exp.Column):
-            column, other, op = other, column, _TURNED[op]
-        return _comparison(op, column, other, alias, schema)
-    if isinstance(node, exp.Between):
-        low = _comparison(">=", node.this, node.args["low"], alias, schema)
-        high = _comparison("<=", node.this, node.args["high"], alias, schema)
-        return And((low, high)) if low is not None and high is not None else None
-    if isinstance(node, exp.In) and node.expressions and not node.args.get("query"):
-        spec = _spec(node.this, alias, schema)
-        values = [None if spec is None else _value(item, spec) for item in node.expressions]
-        if spec is None or any(value is None for value in values):
-            return None
-        return In(Property(spec.name), tuple(Literal(value) for value in values if value is not None))
-    if isinstance(node, exp.Like) and not node.args.get("negate") and isinstance(node.expression, exp.Literal):
-        if not node.expression.is_string:
-            return None
-        spec = _spec(node.this, alias, schema)
-        pattern = str(node.expression.this)
-        return Like(Property(spec.name), pattern) if spec and spec.kind == "text" and "\\" not in pattern else None
-    return None
-
-
-def _comparison(op: Any, column: Any, other: Any, alias: str, schema: SchemaDef) -> Filter | None:
-    spec = _spec(column, alias, schema)
-    value = None if spec is None else _value(other, spec)
-    return None if spec is None or value is None else Compare(op, Property(spec.name), Literal(value))
-
-
-def _spec(node: Any, alias: str, schema: SchemaDef) -> FieldSpec | None:
-    if isinstance(node, exp.Column) and node.table == alias:
-        return schema.fields.get(node.name)
-    return None
-
-
-def _value(node: Any, spec: FieldSpec) -> Any:
-    """The literal in the field's type; None where the engine's comparison is not surely the same."""
-    if isinstance(node, exp.Cast) and isinstance(node.this, exp.Literal) and node.to.this == exp.DataType.Type.DATE:
-        node = node.this if spec.kind == "date" else None
-    if isinstance(node, exp.Neg) and isinstance(node.this, exp.Literal) and not node.this.is_string:
-        value = _value(node.this, spec)
-        return None if value is None else -value
-    if not isinstance(node, exp.Literal):
-        return None
-    text = str(node.this)
-    try:
-        if spec.kind == "text":
-            return text if node.is_string and "\x00" not in text else None
-        if spec.kind == "date":
-            return date.fromisoformat(text) if node.is_string and len(text) == 10 else None
-        if spec.kind in {"integer", "decimal"} and not node.is_string:
-            number = exact_decimal(text)
-            integer = whole(number)
-            return number if integer is None else integer
-    except ValueError:
-        return None
-    return None
+    decides = frozenset(field for field in read if (name, field) in deciding)
+    return TableUse(schema, read, frozenset(written & set(read)), wanted, len(filters), also, decides)
 
 
 def _links(scopes: Sequence[Scope], tables: Mapping[str, TableUse]) -> tuple[KeyLink, ...]:
@@ -296,10 +225,10 @@ def _link(
 
 
 def _parameters(tree: exp.Expr) -> tuple[str, tuple[Any, ...]]:
-    """Texts of comparisons become parameters; the rest is written by the generator, quoted."""
-    values: list[str] = []
+    """Texts of comparisons become parameters, one a text: an expression that stands twice stays the same for the engine."""
+    numbers: dict[str, int] = {}
     for node in list(tree.find_all(exp.Literal)):
         if node.is_string and isinstance(node.parent, _BOUND_IN):
-            values.append(str(node.this))
-            node.replace(exp.Parameter(this=exp.Literal.number(len(values))))
-    return tree.sql(dialect="duckdb", identify=True, comments=False), tuple(values)
+            number = numbers.setdefault(str(node.this), len(numbers) + 1)
+            node.replace(exp.Parameter(this=exp.Literal.number(number)))
+    return tree.sql(dialect="duckdb", identify=True, comments=False), tuple(numbers)

@@ -156,7 +156,7 @@ def test_a_name_twice_whatever_its_case(reader: httpx.Client, form: str) -> None
     sql = 'SELECT kode_faskes AS "Kode", nama AS "kode", jenis AS KODE FROM fasilitas_kesehatan WHERE kode_faskes = \'P1\''
 
     assert opened(form, ask(reader, sql, form).content) == (
-        ["Kode", "kode_2", "kode_3"],
+        ["Kode", "kode_2", "KODE_3"],
         [["P1", "Puskesmas Satu", "puskesmas"]],
     )
 

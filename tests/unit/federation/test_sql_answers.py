@@ -15,6 +15,7 @@ from app.federation.sql.names import distinct
 from app.federation.sql.refusals import SqlTooComplex, SqlValueNotFinite
 from app.federation.sql.regenerate import Bound, bound, schemas_of
 from app.federation.sql.results import LARGEST_NUMBER, settled
+from app.filters.tree import TRUE
 from app.schemas import registry
 from tests.support.sql import governed
 
@@ -58,12 +59,12 @@ def test_no_name_stands_twice_and_the_first_keeps_its_own(names: list[str]) -> N
 @pytest.mark.parametrize(
     ("sql", "names"),
     [
-        ('SELECT kode AS "Kode", nama AS Nama, count(*) FROM wilayah', ("Kode", "nama", "_col_2")),
+        ('SELECT kode AS "Kode", nama AS Nama, count(*) FROM wilayah', ("Kode", "Nama", "count_star()")),
         ('WITH x AS (SELECT kode AS "Kode", nama FROM wilayah) SELECT * FROM x', ("Kode", "nama")),
         ('SELECT t.* FROM (SELECT kode AS "Kode" FROM wilayah) t', ("Kode",)),
         ('SELECT "Kode" FROM (SELECT kode AS "Kode" FROM wilayah) t', ("Kode",)),
         ('SELECT kode AS "A" FROM wilayah UNION ALL SELECT nama AS "B" FROM wilayah', ("A",)),
-        ('WITH x("K") AS (SELECT kode AS "Y" FROM wilayah) SELECT * FROM x', ("k",)),
+        ('WITH x("K") AS (SELECT kode AS "Y" FROM wilayah) SELECT * FROM x', ("K",)),
         (f"SELECT '{'x' * 200}'", ("_col_0",)),
     ],
 )
@@ -156,6 +157,45 @@ def test_a_negated_pattern_is_not_asked_of_the_source_as_its_opposite() -> None:
 
     assert type(positive.tables[0].filter).__name__ == "Like"
     assert type(negative.tables[0].filter).__name__ == "And"
+
+
+@pytest.mark.parametrize(
+    ("sql", "deciding"),
+    [
+        ("SELECT nama FROM wilayah", ""), ("SELECT max(nama), count(DISTINCT tingkat) FROM wilayah", ""), ("SELECT nama FROM wilayah WHERE upper(nama) = 'X'", "nama"),
+        ("SELECT x FROM (SELECT upper(nama) AS x FROM wilayah) t WHERE x = 'A'", "nama"), ("SELECT tingkat, max(nama) FROM wilayah GROUP BY 1", "tingkat"),
+        ("SELECT nama AS n FROM wilayah ORDER BY n", "nama"), ("SELECT nama FROM wilayah ORDER BY 1", "nama"), ("SELECT DISTINCT nama FROM wilayah", "nama"),
+        ("SELECT nama FROM wilayah UNION SELECT 'x'", "nama"), ("SELECT nama FROM wilayah UNION ALL SELECT 'x'", ""), ("SELECT nama FROM wilayah UNION ALL SELECT 'x' ORDER BY nama", "nama"),
+        ("WITH a AS (SELECT kode AS k, nama AS n FROM wilayah), b AS (SELECT k, n FROM a) SELECT k FROM b WHERE n = 'x'", "nama"),
+        ("SELECT row_number() OVER (PARTITION BY nama ORDER BY kode), tingkat FROM wilayah", "kode nama"), ("SELECT count(*) FILTER (WHERE nama = 'x') FROM wilayah", "nama"),
+        ("SELECT kode, nama FROM wilayah ORDER BY ALL", "kode nama"), ("SELECT (SELECT max(npsn) FROM satuan_pendidikan s WHERE s.kode_wilayah = w.kode) FROM wilayah w", "kode"),
+        ("SELECT npsn FROM satuan_pendidikan WHERE npsn IN (SELECT nama FROM wilayah)", "nama"), ("SELECT npsn FROM satuan_pendidikan JOIN wilayah USING (nama)", "nama"),
+    ],
+)  # fmt: skip
+def test_what_decides_over_rows_is_known_however_it_is_written(sql: str, deciding: str) -> None:
+    found = {table.schema.name: table.deciding for table in made(sql).tables}
+
+    assert sorted(found["wilayah"]) == deciding.split()
+
+
+@pytest.mark.parametrize(
+    ("table", "condition", "pushed"),
+    [
+        ("statistik_indikator", "tahun = 2020", True), ("statistik_indikator", "tahun = 2020.5", True), ("statistik_indikator", "tahun < -5", True),
+        ("statistik_indikator", "tahun = 2020.0000000000000001e0", False), ("statistik_indikator", "tahun = 2e3", False),
+        ("statistik_indikator", "tahun = 2020.00000000000000000001", False), ("statistik_indikator", "tahun < 99999999999999999999", False),
+        ("statistik_indikator", "tahun IN (2020, 2e3)", False), ("statistik_indikator", "tahun BETWEEN 1 AND 2e3", False),
+        ("harga_komoditas", "harga >= 1000000000000000000.25", True), ("harga_komoditas", "harga >= 1e18", False), ("harga_komoditas", "harga = 1.005", False),
+        ("harga_komoditas", "harga = 9999999999999999999999999999999999999", False), ("harga_komoditas", "tanggal = '2025-08-15'", True),
+        ("harga_komoditas", "tanggal = '2025-W33-5'", False), ("harga_komoditas", "tanggal = '2025-02-30'", False), ("wilayah", "luas_km2 = 1", False),
+    ],
+)  # fmt: skip
+def test_sources_are_asked_only_for_what_they_compare_as_the_engine_does(
+    table: str, condition: str, pushed: bool
+) -> None:
+    (use,) = made(f"SELECT count(*) FROM {table} WHERE {condition}").tables
+
+    assert (use.filter is not TRUE) is pushed
 
 
 @pytest.mark.parametrize(
