@@ -1,4 +1,4 @@
-"""Global order for whole answers: all parts go into an engine that sorts in bounded memory (encrypted spill), then come out.
+"""Global order for whole answers: all parts are sorted in bounded memory (encrypted on disk), then come out.
 
 The order is that of pages: sort keys with nulls last, text by code point, then agency, dataset, key.
 """
@@ -10,19 +10,16 @@ from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import pyarrow as pa
 
 from app.datasets.records import MappedRecord
-from app.federation.exports.expressions import quoted
 from app.federation.question.query import AnswerRecord
 from app.federation.reading.batches import Batch
 from app.federation.reading.whole import WholeRead
-from app.federation.spilling import spilling_engine
+from app.federation.spilling import ExternalSort, OwnThread
 from app.lanes import in_bulk
 from app.schemas.arrow import rows_of
 
-_BATCH_ROWS = 16_384
 _PLACED = {"_dataset", "_agency"}
 
 Origins = Mapping[str, Batch]
@@ -45,46 +42,27 @@ async def sorted_records(read: WholeRead, root: Path) -> AsyncGenerator[list[Ans
 
 
 async def _sorted(read: WholeRead, root: Path) -> AsyncGenerator[tuple[pa.RecordBatch, Origins]]:
-    async with spilling_engine(root) as engine:
+    keys = [(key.field, key.descending) for key in read.query.sort]
+    thread, sort = OwnThread(), ExternalSort(root, [*keys, ("_agency", False), ("_dataset", False), ("_id", False)])
+    try:
         origins: dict[str, Batch] = {}
-        made = False
         async with aclosing(read.batches()) as batches:
             async for batch in batches:
-                origins[batch.dataset] = Batch(
-                    batch.columns.slice(0, 0), batch.agency, batch.dataset, batch.as_of, batch.fields
-                )
-                await engine.run(_insert, batch, made)
-                made = True
-        if not made:
-            return
-        reader = await engine.run(_ordered, read)
-        while (rows := await engine.run(_next, reader)) is not None:
+                none = batch.columns.slice(0, 0)
+                origins[batch.dataset] = Batch(none, batch.agency, batch.dataset, batch.as_of, batch.fields)
+                await thread.run(sort.add, _placed(batch))
+        blocks = sort.blocks()
+        while (rows := await thread.run(next, blocks, None)) is not None:
             yield rows, origins
+    finally:
+        thread.end(sort.close)
 
 
-def _insert(engine: duckdb.DuckDBPyConnection, batch: Batch, made: bool) -> None:
-    rows = batch.columns.num_rows
-    names = pa.repeat(pa.scalar(batch.dataset, pa.string()), rows)
-    agencies = pa.repeat(pa.scalar(batch.agency, pa.string()), rows)
-    table = pa.Table.from_batches([batch.columns]).append_column("_dataset", names).append_column("_agency", agencies)
-    engine.register("part", table)
-    engine.execute("INSERT INTO whole SELECT * FROM part" if made else "CREATE TABLE whole AS SELECT * FROM part")
-    engine.unregister("part")
-
-
-def _ordered(engine: duckdb.DuckDBPyConnection, read: WholeRead) -> pa.RecordBatchReader:
-    keys = [f"{quoted(key.field)} {'DESC' if key.descending else 'ASC'} NULLS LAST" for key in read.query.sort]
-    order = ", ".join([*keys, "_agency", "_dataset", "_id"])
-    found = engine.sql(f"SELECT * FROM whole ORDER BY {order}")  # noqa: S608 - names are quoted
-    reader: pa.RecordBatchReader = found.to_arrow_reader(_BATCH_ROWS)
-    return reader
-
-
-def _next(_: duckdb.DuckDBPyConnection, reader: pa.RecordBatchReader) -> pa.RecordBatch | None:
-    try:
-        return reader.read_next_batch()
-    except StopIteration:
-        return None
+def _placed(batch: Batch) -> pa.RecordBatch:
+    """The columns, and who gave them."""
+    names = pa.repeat(pa.scalar(batch.dataset, pa.string()), batch.columns.num_rows)
+    agencies = pa.repeat(pa.scalar(batch.agency, pa.string()), batch.columns.num_rows)
+    return batch.columns.append_column("_dataset", names).append_column("_agency", agencies)
 
 
 def _records(read: WholeRead, batch: pa.RecordBatch, origins: Origins) -> list[AnswerRecord]:

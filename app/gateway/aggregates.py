@@ -15,19 +15,19 @@ import pyarrow as pa
 
 from app.errors import SimpulError
 from app.federation.adding import Adding
+from app.federation.by_key import in_key_order
 from app.federation.question.aggregate_binder import aggregation_structure
 from app.federation.question.aggregation import Aggregation, Overlap, refuse_overlap
 from app.federation.question.binder import RawQuery
 from app.federation.question.query import AnswerRecord, Query, SourceStatus
 from app.federation.reading.whole import WholeRead
 from app.federation.sorting import sorted_records
-from app.federation.spilling import spilling_engine
 from app.federation.survivorship import grouped, merge_records
 from app.filters.evaluation import compile_predicate
 from app.gateway import records
 from app.gateway.exchange import Exchange, ReadOutcome
 from app.gateway.services import Services
-from app.gateway.views import in_key_order, merge_rules, split_by_key
+from app.gateway.views import merge_rules, split_by_key
 from app.lanes import in_bulk
 from app.schemas.arrow import batch_of
 from app.schemas.registry import SchemaDef
@@ -91,8 +91,8 @@ async def add_up(
 async def _added(state: Services, read: WholeRead, query: Query, asked: AggregateQuestion) -> Groups:
     """`query` is the question as it was asked: the reading of a merged view is wider."""
     schema, merged = query.schema, asked.raw.view == "merged"
-    async with spilling_engine(state.spool) as engine:
-        adding = Adding(schema, asked.aggregation, engine, overlaps=not merged)
+    adding = Adding(schema, asked.aggregation, state.spool, overlaps=not merged)
+    try:
         if merged:
             overlap = await _merged(state, read, query, adding)
             complete = read.finish(counted=True)
@@ -104,6 +104,8 @@ async def _added(state: Services, read: WholeRead, query: Query, asked: Aggregat
             if asked.raw.agencies is None and asked.overlap == "refuse":
                 refuse_overlap(asked.aggregation, overlap)
         return Groups(schema, await adding.items(), read.statuses, complete, overlap)
+    finally:
+        adding.close()
 
 
 async def _merged(state: Services, read: WholeRead, query: Query, adding: Adding) -> Overlap | None:
@@ -122,7 +124,8 @@ async def _merged(state: Services, read: WholeRead, query: Query, adding: Adding
                 shared += 1
                 agencies.update(holders)
         values = [merge_records(schema, group, rules).values for group in groups]
-        return batch_of(schema, [one for one in values if holds(one) is True])
+        batch = batch_of(schema, [one for one in values if holds(one) is True])
+        return batch.append_column("_id", pa.nulls(batch.num_rows, pa.string()))
 
     async with aclosing(sorted_records(read, state.spool)) as parts:
         async for part in parts:

@@ -138,3 +138,31 @@ def test_every_key_is_counted_once_in_the_merged_view(many: Many) -> None:
     assert found["items"] == [{"count": keys, "kode": keys}]
     assert found["meta"]["overlap"]["keys"] == many.shared
     assert memory.growth <= MOST_GROWTH
+
+
+def test_merged_view_goes_on_behind_what_it_gave(many: Many) -> None:
+    body = {"view": "merged", "limit": 1000, "fields": ["kode_faskes"]}
+    with Memory(many.gateway.pid) as memory:
+        given, cursor = list[str](), None
+        for _ in range(5):
+            page = many.post("search", {**body, **({"cursor": cursor} if cursor else {})})
+            given += [item["kode_faskes"] for item in page["items"]]
+            cursor = page["next_cursor"]
+            # no more is read than the page needs, whatever its place
+            assert sum(source["rows"] for source in page["sources"]) <= 3000
+    assert given == [f"K{number:08}" for number in range(5000)]
+    assert memory.growth <= MOST_GROWTH
+
+
+def test_disagreements_are_found_however_far_apart(many: Many) -> None:
+    found, cursor = list[str](), None
+    with Memory(many.gateway.pid) as memory:
+        while True:
+            params = {"limit": 1000, **({"cursor": cursor} if cursor else {})}
+            page = many.reader.get(f"{BASE}/conflicts", params=params).json()
+            found += [item["id"] for item in page["items"]]
+            cursor = page["next_cursor"]
+            if cursor is None:
+                break
+    assert found == [f"K{number:08}" for number in range(0, many.second, 1000)]
+    assert memory.growth <= MOST_GROWTH

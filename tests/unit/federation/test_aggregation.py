@@ -24,7 +24,6 @@ from app.federation.question.aggregate_binder import RawMeasure, aggregation_str
 from app.federation.question.aggregation import Aggregation, Function, Measure, Overlap, refuse_overlap
 from app.federation.question.query import AnswerRecord
 from app.federation.reading.batches import columns_of
-from app.federation.spilling import spilling_engine
 from app.schemas import registry
 from tests.support import yardstick
 from tests.support.memory import FACILITIES, record
@@ -40,11 +39,13 @@ async def added(
     schema: registry.SchemaDef, parts: Sequence[tuple[str, pa.RecordBatch]], question: Aggregation
 ) -> tuple[list[dict[str, Any]], Overlap | None]:
     with tempfile.TemporaryDirectory() as folder:
-        async with spilling_engine(Path(folder)) as engine:
-            adding = Adding(schema, question, engine, overlaps=True)
+        adding = Adding(schema, question, Path(folder), overlaps=True)
+        try:
             for agency, columns in parts:
                 await adding.take(columns, agency)
             return await adding.items(), await adding.overlap()
+        finally:
+            adding.close()
 
 
 def both(
