@@ -1,97 +1,90 @@
-"""Global order for whole answers: all parts go into an engine that sorts in bounded memory (encrypted spill), then come out.
+"""Global order for whole answers: all parts are sorted in bounded memory (encrypted on disk), then come out.
 
 The order is that of pages: sort keys with nulls last, text by code point, then agency, dataset, key.
 """
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import aclosing
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import pyarrow as pa
 
-from app.children import passing_folder
-from app.federation.exports.expressions import quoted
+from app.datasets.records import MappedRecord
+from app.federation.question.query import AnswerRecord
 from app.federation.reading.batches import Batch
 from app.federation.reading.whole import WholeRead
+from app.federation.spilling import ExternalSort, OwnThread
+from app.lanes import in_bulk
+from app.schemas.arrow import rows_of
 
-_MEMORY = "256MB"
-SPILL_BYTES = 4 << 30
-"""Most bytes that one sorted answer may stand on disk with."""
-_BATCH_ROWS = 16_384
+_PLACED = {"_dataset", "_agency"}
+
+Origins = Mapping[str, Batch]
+"""Of each dataset a batch without rows: its agency, its moment, its fields."""
 
 
 async def sorted_batches(read: WholeRead, root: Path) -> AsyncGenerator[Batch]:
     """The batches of a reading in the order of its question. A batch holds records of one dataset. What is spilled stands in `root`."""
-    with passing_folder(root, "sort") as folder:
-        engine = await asyncio.to_thread(_engine, folder)
-        try:
-            moments: dict[str, tuple[str, datetime, tuple[str, ...]]] = {}
-            made = False
-            async with aclosing(read.batches()) as batches:
-                async for batch in batches:
-                    moments[batch.dataset] = (batch.agency, batch.as_of, batch.fields)
-                    await asyncio.to_thread(_insert, engine, batch, made)
-                    made = True
-            if not made:
-                return
-            reader = await asyncio.to_thread(_ordered, engine, read)
-            while (rows := await asyncio.to_thread(_next, reader)) is not None:
-                for run in _runs(rows, moments):
-                    yield run
-        finally:
-            await asyncio.to_thread(engine.close)
+    async with aclosing(_sorted(read, root)) as tables:
+        async for rows, origins in tables:
+            for run in _runs(rows, origins):
+                yield run
 
 
-def _engine(folder: Path) -> duckdb.DuckDBPyConnection:
-    engine = duckdb.connect(":memory:", config={"threads": 2, "memory_limit": _MEMORY})
-    engine.execute("SET temp_file_encryption = true")
-    engine.execute("SET temp_directory = '" + str(folder).replace("'", "''") + "'")
-    engine.execute(f"SET max_temp_directory_size = '{SPILL_BYTES}B'")
-    engine.execute("SET TimeZone = 'UTC'")
-    return engine
+async def sorted_records(read: WholeRead, root: Path) -> AsyncGenerator[list[AnswerRecord]]:
+    """The records of a reading in the order of its question, some at a time."""
+    async with aclosing(_sorted(read, root)) as tables:
+        async for rows, origins in tables:
+            yield await in_bulk(_records, read, rows, origins)
 
 
-def _insert(engine: duckdb.DuckDBPyConnection, batch: Batch, made: bool) -> None:
-    rows = batch.columns.num_rows
-    names = pa.repeat(pa.scalar(batch.dataset, pa.string()), rows)
-    agencies = pa.repeat(pa.scalar(batch.agency, pa.string()), rows)
-    table = pa.Table.from_batches([batch.columns]).append_column("_dataset", names).append_column("_agency", agencies)
-    engine.register("part", table)
-    engine.execute("INSERT INTO whole SELECT * FROM part" if made else "CREATE TABLE whole AS SELECT * FROM part")
-    engine.unregister("part")
-
-
-def _ordered(engine: duckdb.DuckDBPyConnection, read: WholeRead) -> pa.RecordBatchReader:
-    keys = [f"{quoted(key.field)} {'DESC' if key.descending else 'ASC'} NULLS LAST" for key in read.query.sort]
-    order = ", ".join([*keys, "_agency", "_dataset", "_id"])
-    found = engine.sql(f"SELECT * FROM whole ORDER BY {order}")  # noqa: S608 - names are quoted
-    reader: pa.RecordBatchReader = found.to_arrow_reader(_BATCH_ROWS)
-    return reader
-
-
-def _next(reader: pa.RecordBatchReader) -> pa.RecordBatch | None:
+async def _sorted(read: WholeRead, root: Path) -> AsyncGenerator[tuple[pa.RecordBatch, Origins]]:
+    keys = [(key.field, key.descending) for key in read.query.sort]
+    thread, sort = OwnThread(), ExternalSort(root, [*keys, ("_agency", False), ("_dataset", False), ("_id", False)])
     try:
-        return reader.read_next_batch()
-    except StopIteration:
-        return None
+        origins: dict[str, Batch] = {}
+        async with aclosing(read.batches()) as batches:
+            async for batch in batches:
+                none = batch.columns.slice(0, 0)
+                origins[batch.dataset] = Batch(none, batch.agency, batch.dataset, batch.as_of, batch.fields)
+                await thread.run(sort.add, _placed(batch))
+        blocks = sort.blocks()
+        while (rows := await thread.run(next, blocks, None)) is not None:
+            yield rows, origins
+    finally:
+        thread.end(sort.close)
 
 
-def _runs(batch: pa.RecordBatch, moments: dict[str, tuple[str, datetime, tuple[str, ...]]]) -> list[Batch]:
+def _placed(batch: Batch) -> pa.RecordBatch:
+    """The columns, and who gave them."""
+    names = pa.repeat(pa.scalar(batch.dataset, pa.string()), batch.columns.num_rows)
+    agencies = pa.repeat(pa.scalar(batch.agency, pa.string()), batch.columns.num_rows)
+    return batch.columns.append_column("_dataset", names).append_column("_agency", agencies)
+
+
+def _records(read: WholeRead, batch: pa.RecordBatch, origins: Origins) -> list[AnswerRecord]:
+    datasets: list[Any] = batch.column("_dataset").to_pylist()
+    keys: list[Any] = batch.column("_id").to_pylist()
+    values = rows_of(read.query.schema, batch.select(read.query.schema.arrow.names))
+    found = []
+    for dataset, key, row in zip(datasets, keys, values, strict=True):
+        origin = origins[dataset]
+        record = MappedRecord(key, row)
+        found.append(AnswerRecord(record, origin.agency, dataset, origin.as_of, origin.fields))
+    return found
+
+
+def _runs(batch: pa.RecordBatch, origins: Origins) -> Iterator[Batch]:
     """Runs of records of one dataset, in order."""
     datasets: list[Any] = batch.column("_dataset").to_pylist()
-    columns = [column for column in batch.schema.names if column not in {"_dataset", "_agency"}]
-    plain = batch.select(columns)
-    found = []
+    plain = batch.select([column for column in batch.schema.names if column not in _PLACED])
     first = 0
     for index in range(1, len(datasets) + 1):
         if index == len(datasets) or datasets[index] != datasets[first]:
-            agency, as_of, fields = moments[datasets[first]]
-            found.append(Batch(plain.slice(first, index - first), agency, datasets[first], as_of, fields))
+            origin = origins[datasets[first]]
+            rows = plain.slice(first, index - first)
+            yield Batch(rows, origin.agency, origin.dataset, origin.as_of, origin.fields)
             first = index
-    return found

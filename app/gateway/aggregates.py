@@ -5,26 +5,32 @@ Strict unless the caller says otherwise: a count without one agency is a wrong c
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
+from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from app.datasets.records import MappedRecord
-from app.errors import AggregateTooLarge, PartialAnswerRefused
+import pyarrow as pa
+
+from app.errors import SimpulError
+from app.federation.adding import Adding
+from app.federation.by_key import in_key_order
 from app.federation.question.aggregate_binder import aggregation_structure
-from app.federation.question.aggregation import Aggregation, Overlap, aggregate, overlap_of, refuse_overlap
+from app.federation.question.aggregation import Aggregation, Overlap, refuse_overlap
 from app.federation.question.binder import RawQuery
-from app.federation.question.query import Answer, AnswerRecord, SourceStatus
+from app.federation.question.query import AnswerRecord, Query, SourceStatus
+from app.federation.reading.whole import WholeRead
+from app.federation.sorting import sorted_records
 from app.federation.survivorship import grouped, merge_records
 from app.filters.evaluation import compile_predicate
 from app.gateway import records
 from app.gateway.exchange import Exchange, ReadOutcome
 from app.gateway.services import Services
-from app.gateway.views import in_key_order, merge_rules, split_by_key
+from app.gateway.views import merge_rules, split_by_key
 from app.lanes import in_bulk
+from app.schemas.arrow import batch_of
 from app.schemas.registry import SchemaDef
-
-MOST_RECORDS = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,42 +67,68 @@ async def add_up(
 
     allowed = records.authorise(state, exchange, schema, "aggregate", raw_of)
     asked = read[0]
-    merged = asked.raw.view == "merged"
     exchange.asks(structure=f"{exchange.structure} {aggregation_structure(asked.aggregation)}")
-    query = replace(allowed.query, limit=MOST_RECORDS)
-    ahead, behind = split_by_key(schema, query.filter)
-    if merged:
-        query = replace(query, sort=in_key_order(schema), filter=ahead, fields=None)
-    answer = await records.run(state, exchange, query, allowed.refs)
-    _whole(answer, strict=asked.raw.partial == "never")
-    found, overlap = answer.records, await in_bulk(overlap_of, answer.records)
-    if merged:
-        rules, holds = merge_rules(state, schema), compile_predicate(behind)
-
-        def one_each() -> list[AnswerRecord]:
-            values = [merge_records(schema, group, rules).values for group in grouped(found)]
-            return [_standing_for(found[0], one) for one in values if holds(one) is True]
-
-        found = await in_bulk(one_each)
-    elif asked.raw.agencies is None and asked.overlap == "refuse":
-        refuse_overlap(asked.aggregation, overlap)
-    items = await in_bulk(aggregate, schema, found, asked.aggregation)
+    query = allowed.query
+    query = replace(query, fields=(*(query.fields or ()), *asked.aggregation.units(schema)))
+    if asked.raw.view == "merged":
+        query = replace(query, sort=in_key_order(schema), filter=split_by_key(schema, query.filter)[0], fields=None)
+    await exchange.intend(state.log)
+    deadline = time.monotonic() + state.settings.request_seconds
+    whole = WholeRead(query, allowed.refs, state.runtime.until(deadline, exchange.principal.client_id))
+    try:
+        found = await _added(state, whole, allowed.query, asked)
+    except SimpulError as error:
+        error.legs = error.legs or whole.statuses
+        exchange.answered(ReadOutcome(sources=whole.statuses))
+        raise
+    finally:
+        records.note_sources(state, whole.statuses)
     fields = tuple(name for name in schema.fields if name in asked.aggregation.fields)
-    exchange.answered(ReadOutcome(len(items), fields))
-    return Groups(schema, items, answer.sources, answer.complete, overlap)
+    exchange.answered(ReadOutcome(len(found.items), fields, found.complete, found.sources))
+    return found
 
 
-def _whole(answer: Answer, *, strict: bool) -> None:
-    if answer.after is not None:
-        detail = f"more than {MOST_RECORDS} records would have to be added up; narrow the filter or name agencies"
-        raise AggregateTooLarge(detail, limit_rows=MOST_RECORDS)
-    if strict and not answer.complete:
-        missing = ", ".join(sorted({status.agency for status in answer.sources if status.problem is not None}))
-        detail = f"{missing} cannot be counted in; send Prefer: partial=allow to go on without"
-        error = PartialAnswerRefused(detail, sources=answer.sources)
-        error.legs = answer.sources
-        raise error
+async def _added(state: Services, read: WholeRead, query: Query, asked: AggregateQuestion) -> Groups:
+    """`query` is the question as it was asked: the reading of a merged view is wider."""
+    schema, merged = query.schema, asked.raw.view == "merged"
+    adding = Adding(schema, asked.aggregation, state.spool, overlaps=not merged)
+    try:
+        if merged:
+            overlap = await _merged(state, read, query, adding)
+            complete = read.finish(counted=True)
+        else:
+            async with aclosing(read.batches()) as batches:
+                async for batch in batches:
+                    await adding.take(batch.columns, batch.agency)
+            complete, overlap = read.finish(counted=True), await adding.overlap()
+            if asked.raw.agencies is None and asked.overlap == "refuse":
+                refuse_overlap(asked.aggregation, overlap)
+        return Groups(schema, await adding.items(), read.statuses, complete, overlap)
+    finally:
+        adding.close()
 
 
-def _standing_for(found: AnswerRecord, values: dict[str, Any]) -> AnswerRecord:
-    return replace(found, record=MappedRecord("", values))
+async def _merged(state: Services, read: WholeRead, query: Query, adding: Adding) -> Overlap | None:
+    """Adds one record a key, where it is wanted; the keys that several agencies hold."""
+    schema, shared, agencies = query.schema, 0, set[str]()
+    rules, holds = merge_rules(state, schema), compile_predicate(split_by_key(schema, query.filter)[1])
+    waiting = list[AnswerRecord]()
+
+    def one_each(found: list[AnswerRecord], *, last: bool) -> pa.RecordBatch:
+        nonlocal shared, waiting
+        groups = list(grouped([*waiting, *found]))
+        waiting = [] if last or not groups else groups.pop()
+        for group in groups:
+            holders = {one.agency for one in group}
+            if len(holders) > 1:
+                shared += 1
+                agencies.update(holders)
+        values = [merge_records(schema, group, rules).values for group in groups]
+        batch = batch_of(schema, [one for one in values if holds(one) is True])
+        return batch.append_column("_id", pa.nulls(batch.num_rows, pa.string()))
+
+    async with aclosing(sorted_records(read, state.spool)) as parts:
+        async for part in parts:
+            await adding.take(await in_bulk(one_each, part, last=False), "")
+    await adding.take(await in_bulk(one_each, [], last=True), "")
+    return Overlap(shared, tuple(sorted(agencies))) if shared else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from app.datasets.outline import Outline
 from app.errors import LookupOnly, SimpulError, SourceTimeout
@@ -29,17 +29,16 @@ class Explained:
 
 
 async def explain(
-    state: Services, exchange: Exchange, schema: SchemaDef, rows: int | None, raw_of: Callable[[], RawQuery]
+    state: Services, exchange: Exchange, schema: SchemaDef, raw_of: Callable[[], RawQuery], *, whole: bool
 ) -> list[Explained]:
-    """One explanation a dataset that provides the schema, in the order of agencies. `rows`: read so many instead of a page."""
+    """One explanation a dataset that provides the schema, in the order of agencies. `whole`: every record, not a page."""
     if schema.meta.lookup_only:
         slug = schema.meta.slug
         raise LookupOnly(f"{schema.name} is never listed; use POST /v1/records/{slug}/verify", allow="POST")
     asked = records.authorise(state, exchange, schema, "explain", raw_of)
     await exchange.intend(state.log)  # a source may be looked at: its columns and keys
-    query = asked.query if rows is None else replace(asked.query, limit=rows)
-    scans = state.runtime.planner.plan(query, asked.refs)
-    found = list(await asyncio.gather(*[_one(query, scan) for scan in scans]))
+    scans = state.runtime.planner.plan(asked.query, asked.refs, whole=whole)
+    found = list(await asyncio.gather(*[_one(asked.query, scan) for scan in scans]))
     legs = [SourceStatus(one.scan.ref.agency, one.scan.ref.dataset, one.scan.left_out or "skipped") for one in found]
     exchange.answered(ReadOutcome(0, sources=legs))
     return found

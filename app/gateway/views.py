@@ -1,24 +1,29 @@
-"""Views over the union: the merged view and the list of disagreements, read in key order in pieces and put together here."""
+"""Views over the union: the merged view and the list of disagreements, put together here key by key as they are read.
+
+A page ends with its limit, or when most of the request's time is over: its cursor goes on behind the last key that was looked at.
+"""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any
+import time
+from collections.abc import Callable, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, Generic, TypeVar
 
 from app.access.decisions import Operation
-from app.datasets.selection import LAST_KEY
-from app.errors import AggregateTooLarge, FieldError, ValidationFailed
+from app.errors import FieldError, SimpulError, ValidationFailed
+from app.federation.by_key import ReadByKey, behind, in_key_order
 from app.federation.question import cursor
 from app.federation.question.binder import RawQuery, query_hash
-from app.federation.question.query import Answer, AnswerRecord, Query, SortKey, SourceStatus
+from app.federation.question.query import Answer, AnswerRecord, DatasetRef, Query, SourceStatus
 from app.federation.survivorship import (
     Disagreement,
     Merged,
     MergedAnswer,
     MergeRules,
     disagreements,
-    grouped,
     is_master,
     merge_records,
 )
@@ -28,29 +33,14 @@ from app.gateway import records
 from app.gateway.exchange import Exchange, ReadOutcome
 from app.gateway.records import Authorised
 from app.gateway.services import Services
+from app.lanes import in_bulk
 from app.schemas.registry import SchemaDef
 
-PIECE_ROWS = 1000
-MOST_PIECES = 100
+Item = TypeVar("Item")
 
-
-@dataclass(slots=True)
-class _Seen:
-    """What the pieces of one answer said of their sources: counts add up, the worst status stands."""
-
-    sources: dict[str, SourceStatus] = field(default_factory=dict)
-    complete: bool = True
-
-    def note(self, answer: Answer) -> None:
-        self.complete = self.complete and answer.complete
-        for status in answer.sources:
-            before = self.sources.get(status.dataset or status.agency)
-            if before is not None:
-                status.rows += before.rows
-                status.elapsed_ms = round(status.elapsed_ms + before.elapsed_ms, 1)
-                if before.problem is not None:
-                    status.status, status.problem = before.status, before.problem
-            self.sources[status.dataset or status.agency] = status
+LEAST_PIECE_ROWS = 100
+_TIME_SHARE = 0.6
+"""Of the request's time, what reading on may take: the rest is for what is under way and the answer."""
 
 
 @dataclass(slots=True)
@@ -59,6 +49,16 @@ class ConflictPage:
 
     schema: SchemaDef
     items: list[tuple[str, list[Disagreement]]]
+    sources: Sequence[SourceStatus]
+    complete: bool
+
+
+@dataclass(slots=True)
+class _Page(Generic[Item]):
+    """What of the keys that were looked at is wanted. `last`: values of the last key, None when there are no more."""
+
+    items: list[Item]
+    last: Sequence[Any] | None
     sources: list[SourceStatus]
     complete: bool
 
@@ -93,31 +93,26 @@ def split_by_key(schema: SchemaDef, wanted: Filter) -> tuple[Filter, Filter]:
     return all_of(*ahead), all_of(*[part for part in parts if not properties(part) <= keys])
 
 
-def in_key_order(schema: SchemaDef) -> tuple[SortKey, ...]:
-    """The sort under which the records of one key stand together."""
-    return tuple(SortKey(name) for name in schema.meta.key)
-
-
 async def _merged_page(state: Services, exchange: Exchange, asked: Authorised) -> tuple[MergedAnswer, str | None]:
     schema, query = asked.query.schema, asked.query
     if query.sort not in ((), in_key_order(schema)):
         detail = f"a merged view is sorted by its key: {', '.join(schema.meta.key)}"
         raise ValidationFailed(detail, errors=[FieldError("/sort", "choice", detail)])
-    rules, (ahead, behind) = merge_rules(state, schema), split_by_key(schema, query.filter)
-    holds, seen, found = compile_predicate(behind), _Seen(), list[Merged]()
+    rules, (ahead, rest) = merge_rules(state, schema), split_by_key(schema, query.filter)
+    holds = compile_predicate(rest)
+
+    def merged(group: list[AnswerRecord]) -> Merged | None:
+        found = merge_records(schema, group, rules)
+        return _only(found, asked.query.fields) if rest is TRUE or holds(found.values) is True else None
+
     # Every granted field is read: the filter looks at the merged record, and completeness is that of the whole record.
     query, bound = _resumed(state, asked, replace(query, filter=ahead, fields=None), "merged")
-    async for group in _groups(state, exchange, query, asked, seen):
-        merged = merge_records(schema, group, rules)
-        if behind is TRUE or holds(merged.values) is True:
-            found.append(_only(merged, asked.query.fields))
-        if len(found) > query.limit:
-            break
-    kept = found[: query.limit]
-    answer = MergedAnswer(schema, kept, list(seen.sources.values()), seen.complete)
-    _note(exchange, len(kept), seen, asked.query.fields)
-    last = kept[-1].records[-1] if len(found) > query.limit else None
-    return answer, _following(state, query, last, bound)
+    page = await _page(state, exchange, query, asked.refs, merged)
+    shown = (
+        None if asked.query.fields is None else tuple(name for name in exchange.fields if name in asked.query.fields)
+    )
+    exchange.answered(ReadOutcome(len(page.items), shown, page.complete, page.sources))
+    return MergedAnswer(schema, page.items, page.sources, page.complete), _following(state, page.last, bound)
 
 
 def _only(merged: Merged, fields: tuple[str, ...] | None) -> Merged:
@@ -132,37 +127,63 @@ async def conflicts(
 ) -> tuple[ConflictPage, str | None]:
     """Keys of which agencies say different things, in key order; only fields that the caller may see."""
     asked = records.authorise(state, exchange, schema, "list", raw_of)
-    seen, found, last = _Seen(), list[tuple[str, list[Disagreement]]](), list[AnswerRecord]()
     query, bound = _resumed(state, asked, asked.query, "conflicts")
-    async for group in _groups(state, exchange, query, asked, seen):
-        differing = disagreements(schema, group) if len(group) > 1 else []
-        if differing:
-            found.append((group[0].record.key, differing))
-            last.append(group[-1])
-        if len(found) > query.limit:
-            break
-    page = ConflictPage(schema, found[: query.limit], list(seen.sources.values()), seen.complete)
-    _note(exchange, len(page.items), seen)
-    return page, _following(state, query, last[query.limit - 1] if len(found) > query.limit else None, bound)
+
+    def differing(group: list[AnswerRecord]) -> tuple[str, list[Disagreement]] | None:
+        found = disagreements(schema, group) if len(group) > 1 else []
+        return (group[0].record.key, found) if found else None
+
+    page = await _page(state, exchange, query, asked.refs, differing)
+    exchange.answered(ReadOutcome(len(page.items), None, page.complete, page.sources))
+    return ConflictPage(schema, page.items, page.sources, page.complete), _following(state, page.last, bound)
 
 
-async def _groups(
-    state: Services, exchange: Exchange, query: Query, asked: Authorised, seen: _Seen
-) -> AsyncIterator[list[AnswerRecord]]:
-    """The records of each key, key by key; a key at the end of a piece waits for the next piece."""
-    piece, waiting = replace(query, limit=PIECE_ROWS), list[AnswerRecord]()
-    for _ in range(MOST_PIECES):
-        answer = await records.run(state, exchange, piece, asked.refs)
-        seen.note(answer)
-        groups = list(grouped([*waiting, *answer.records]))
-        waiting = groups.pop() if answer.after is not None and groups else []
-        for group in groups:
-            yield group
-        if answer.after is None:
-            return
-        piece = replace(piece, after=answer.after, owed={})
-    most = PIECE_ROWS * MOST_PIECES
-    raise AggregateTooLarge(f"more than {most} records were read for one page; narrow the filter", limit_rows=most)
+async def _page(
+    state: Services,
+    exchange: Exchange,
+    query: Query,
+    refs: Sequence[DatasetRef],
+    wanted: Callable[[list[AnswerRecord]], Item | None],
+) -> _Page[Item]:
+    """Looks at one key after the other until the page is full, the time is over, or there are no more. Intent first."""
+    await exchange.intend(state.log)
+    begun, seconds = time.monotonic(), state.settings.request_seconds
+    runtime = state.runtime.until(begun + seconds, exchange.principal.client_id)
+    reading = ReadByKey(query, refs, runtime, state.spool, first=max(query.limit + 1, LEAST_PIECE_ROWS))
+    items, last, more = list[Item](), None, False
+    try:
+        async with aclosing(reading.groups()) as parts:
+            async for groups in parts:
+                found, looked = await in_bulk(partial(_look, groups, wanted, query.limit - len(items)))
+                items += found
+                last = groups[looked - 1][-1] if looked else last
+                more = looked < len(groups) or time.monotonic() - begun > _TIME_SHARE * seconds
+                if more:
+                    break
+        complete = reading.finish()
+    except SimpulError as error:
+        error.legs = error.legs or reading.statuses
+        exchange.answered(ReadOutcome(sources=reading.statuses))
+        raise
+    finally:
+        records.note_sources(state, reading.statuses)
+    exchange.answered(ReadOutcome(fields=reading.fields))
+    values = [last.record.values.get(key.field) for key in query.sort] if more and last is not None else None
+    return _Page(items, values, reading.statuses, complete)
+
+
+def _look(
+    groups: list[list[AnswerRecord]], wanted: Callable[[list[AnswerRecord]], Item | None], room: int
+) -> tuple[list[Item], int]:
+    """What is wanted of these keys, and how many keys were looked at: one that finds no room is for the next page."""
+    found = list[Item]()
+    for index, group in enumerate(groups):
+        item = wanted(group)
+        if item is not None:
+            if len(found) == room:
+                return found, index
+            found.append(item)
+    return found, len(groups)
 
 
 def _resumed(state: Services, asked: Authorised, query: Query, view: str) -> tuple[Query, str]:
@@ -171,15 +192,8 @@ def _resumed(state: Services, asked: Authorised, query: Query, view: str) -> tup
     return cursor.resume(state.cursor_key, asked.raw.cursor, query, bound), bound
 
 
-def _following(state: Services, query: Query, last: AnswerRecord | None, bound: str) -> str | None:
+def _following(state: Services, last: Sequence[Any] | None, bound: str) -> str | None:
     """Behind every record of the last key."""
     if last is None:
         return None
-    values: Sequence[Any] = [last.record.values.get(key.field) for key in query.sort]
-    position = [*values, LAST_KEY, "", LAST_KEY]
-    return cursor.make_token(state.cursor_key, "records", bound, [position])
-
-
-def _note(exchange: Exchange, rows: int, seen: _Seen, fields: tuple[str, ...] | None = None) -> None:
-    shown = None if fields is None else tuple(name for name in exchange.fields if name in fields)
-    exchange.answered(ReadOutcome(rows, shown, seen.complete, list(seen.sources.values())))
+    return cursor.make_token(state.cursor_key, "records", bound, [list(behind(last))])

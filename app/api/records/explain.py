@@ -17,7 +17,6 @@ from app.api.records.wire import ExplainBody, Explanation
 from app.errors import FieldError, ValidationFailed
 from app.federation.question.aggregate_binder import bind_aggregation
 from app.federation.question.binder import RawQuery
-from app.gateway.aggregates import MOST_RECORDS
 from app.gateway.explaining import Explained, explain
 from app.schemas import registry
 from app.schemas.registry import SchemaDef
@@ -133,6 +132,6 @@ async def explain_question(request: Request) -> Response:
     purpose_in_body(request)
     document = _named(request)
     schema = registry.get(document["schema"])
-    rows = MOST_RECORDS if _adds_up(document) else None
-    found = await explain(services(request), exchange(request), schema, rows, lambda: _raw(request, document, schema))
+    asked, whole = exchange(request), _adds_up(document)
+    found = await explain(services(request), asked, schema, lambda: _raw(request, document, schema), whole=whole)
     return answer({"sources": [_document(one, principal(request)) for one in found]})

@@ -32,12 +32,13 @@ def is_complete(statuses: Sequence[SourceStatus], named: Collection[str] | None)
     )
 
 
-def judge(query: Query, statuses: Sequence[SourceStatus], rows: int) -> bool:
+def judge(query: Query, statuses: Sequence[SourceStatus], rows: int, *, counted: bool = False) -> bool:
     """Whether the answer with these rows is complete; raises where it may not stand, with its legs.
 
     `AllSourcesFailed`, `AllSourcesTimedOut`, `ServerOverloaded`: nobody answered. `FieldForbidden`: nobody may be asked so,
     or somebody may not and the caller wants all or nothing.
     `PartialAnswerRefused`: somebody is missing, and the caller wants all or nothing. `RecordNotFound`: everybody looked.
+    `counted`: the records are added up, so that one who could not be asked is missing as much as one who did not answer.
     """
     failed = [status for status in statuses if status.status in FAILED]
     answered = any(status.status in ANSWERED for status in statuses) or rows > 0
@@ -47,12 +48,17 @@ def judge(query: Query, statuses: Sequence[SourceStatus], rows: int) -> bool:
     left_out = any(status.status == "skipped" and isinstance(status.problem, FieldForbidden) for status in statuses)
     if refused and (not answered or (left_out and query.partial == "never")):
         raise with_legs(FieldForbidden(refused[0].detail, rule=refused[0].facts.get("rule")), statuses)
+    complete = is_complete(statuses, query.agencies)
+    if counted and query.partial == "never" and not complete:
+        names = missing([status for status in statuses if status.problem is not None], statuses)
+        detail = f"{names} cannot be counted in; send Prefer: partial=allow to go on without"
+        raise with_legs(PartialAnswerRefused(detail, sources=statuses), statuses)
     alone = query.key is not None and not rows
     if failed and (query.partial == "never" or alone):
         raise with_legs(PartialAnswerRefused(f"no answer from {missing(failed, statuses)}", sources=statuses), statuses)
     if alone:
         raise with_legs(RecordNotFound(sources=statuses), statuses)
-    return is_complete(statuses, query.agencies)
+    return complete
 
 
 def status_of(error: SimpulError) -> Status:

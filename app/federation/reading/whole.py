@@ -46,9 +46,9 @@ class WholeRead:
                             self.rows += batch.columns.num_rows
                             yield batch
 
-    def finish(self) -> None:
-        """Raises as `verdict.judge` does."""
-        judge(self.query, self.statuses, self.rows)
+    def finish(self, *, counted: bool = False) -> bool:
+        """Whether the answer is complete; raises as `verdict.judge` does."""
+        return judge(self.query, self.statuses, self.rows, counted=counted)
 
     async def _batch(self, leg: Leg, result: ReadResult) -> Batch:
         leg.status.rows += result.size

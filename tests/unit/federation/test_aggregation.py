@@ -2,26 +2,70 @@
 
 from __future__ import annotations
 
+import asyncio
+import tempfile
 from collections import Counter
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from decimal import Decimal
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.errors import AggregateTooLarge, FieldUnknown, MixedLevels, MixedUnits, OverlapRefused, ValidationFailed
+from app.federation.adding import Adding
+from app.federation.question import aggregation
 from app.federation.question.aggregate_binder import RawMeasure, aggregation_structure, bind_aggregation
-from app.federation.question.aggregation import Function, Measure, aggregate, overlap_of, refuse_overlap
+from app.federation.question.aggregation import Aggregation, Function, Measure, Overlap, refuse_overlap
 from app.federation.question.query import AnswerRecord
+from app.federation.reading.batches import columns_of
 from app.schemas import registry
+from tests.support import yardstick
 from tests.support.memory import FACILITIES, record
 from tests.unit.federation.test_merge import NOW
 
 BUDGET = registry.get("realisasi_apbd")
 FIGURES = registry.get("statistik_indikator")
 SCHOOLS = registry.get("satuan_pendidikan")
+EVENTS = registry.get("kejadian_bencana")
+
+
+async def added(
+    schema: registry.SchemaDef, parts: Sequence[tuple[str, pa.RecordBatch]], question: Aggregation
+) -> tuple[list[dict[str, Any]], Overlap | None]:
+    with tempfile.TemporaryDirectory() as folder:
+        adding = Adding(schema, question, Path(folder), overlaps=True)
+        try:
+            for agency, columns in parts:
+                await adding.take(columns, agency)
+            return await adding.items(), await adding.overlap()
+        finally:
+            adding.close()
+
+
+def both(
+    schema: registry.SchemaDef, rows: Sequence[AnswerRecord], question: Aggregation
+) -> tuple[list[dict[str, Any]], Overlap | None]:
+    """The items and the overlap, one part an agency."""
+    agencies = sorted({row.agency for row in rows})
+    parts = [
+        (agency, columns_of(schema, [row.record for row in rows if row.agency == agency], tuple(schema.fields)))
+        for agency in agencies
+    ]
+    return asyncio.run(added(schema, parts, question))
+
+
+def aggregate(schema: registry.SchemaDef, rows: Sequence[AnswerRecord], question: Aggregation) -> list[dict[str, Any]]:
+    return both(schema, rows, question)[0]
+
+
+def overlap_of(rows: Sequence[AnswerRecord]) -> Overlap | None:
+    return both(SCHOOLS, rows, asked(SCHOOLS, ("count", None)))[1]
 
 
 def found(schema: registry.SchemaDef, agency: str = "bps", **values: Any) -> AnswerRecord:
@@ -163,3 +207,108 @@ def test_structure_holds_no_literal() -> None:
     question = asked(FACILITIES, ("count", None), by=["jenis"], having="count > 41")
     assert aggregation_structure(question) == "aggregate=count(*) group_by=jenis having=?"
     assert question.measures == (Measure("count", None, "count"),)
+
+
+NUMBERS = st.floats(-20, 20, allow_nan=False) | st.sampled_from([0.1, 0.2, -0.0, 1e-300, 5e-324])
+WHEN = st.integers(-(2**31), 2**32).map(lambda seconds: datetime.fromtimestamp(seconds, UTC))
+FUNCTIONS: Sequence[Function] = ("count", "sum", "min", "max", "avg", "count_distinct")
+FIGURE = st.fixed_dictionaries(
+    {
+        "kode_indikator": st.sampled_from(["penduduk", "ipm"]),
+        "kode_wilayah": st.sampled_from(["33", "33.20", "33.20.01", "33.20.02"]),
+        "tahun": st.integers(1990, 2020),
+        "satuan": st.sampled_from(["jiwa", "rumah tangga"]),
+        "nilai": st.none() | st.decimals(-(10**12), 10**12, places=6),
+    }
+)
+EVENT = st.fixed_dictionaries(
+    {
+        "waktu": WHEN,
+        "lat": st.none() | NUMBERS.map(lambda value: value / 4),
+        "lng": st.none() | NUMBERS.map(lambda value: 110 + value),
+        "magnitudo": st.none() | NUMBERS.map(abs).map(lambda value: min(value, 9.9)),
+    }
+)
+
+
+def of_schema(schema: registry.SchemaDef, given_values: dict[str, Any], agency: str) -> AnswerRecord | None:
+    needed = {name: spec.example for name, spec in schema.fields.items() if spec.required}
+    try:
+        return found(schema, agency, **{**needed, **given_values})
+    except AssertionError:
+        return None
+
+
+@pytest.mark.parametrize(
+    ("schema", "values", "names"),
+    [
+        (FIGURES, FIGURE, ("kode_indikator", "kode_wilayah", "tahun", "satuan", "nilai")),
+        (EVENTS, EVENT, ("waktu", "lat", "lng", "magnitudo")),
+    ],
+)
+def test_engine_says_what_the_yardstick_says(schema: Any, values: Any, names: tuple[str, ...]) -> None:
+    @settings(max_examples=50)
+    @given(
+        rows=st.lists(st.tuples(values, st.sampled_from(["bps", "dinas", "rsud"])), max_size=12),
+        by=st.lists(st.sampled_from(names), max_size=2, unique=True),
+        chosen=st.lists(
+            st.tuples(st.sampled_from(FUNCTIONS), st.sampled_from(names)), min_size=1, max_size=4, unique=True
+        ),
+        having=st.none() | st.just("jumlah > 1"),
+    )
+    def same(rows: Any, by: Any, chosen: Any, having: Any) -> None:
+        numbers = {"integer", "decimal", "number"}
+        measures = [
+            RawMeasure(function, name)
+            for function, name in chosen
+            if function not in {"sum", "avg"} or schema.fields[name].kind in numbers
+        ]
+        question = bind_aggregation(schema, by, [*measures, RawMeasure("count", None, "jumlah")], having)
+        made = [
+            row
+            for place, (one, agency) in enumerate(rows)
+            if (row := of_schema(schema, keyed(schema, one, place), agency))
+        ]
+        made.sort(key=lambda row: row.agency)
+        assert outcome(both, schema, made, question) == outcome(measured, schema, made, question)
+
+    same()
+
+
+def keyed(schema: registry.SchemaDef, values: dict[str, Any], place: int) -> dict[str, Any]:
+    """Some keys twice, so that agencies overlap."""
+    return {**values, "id": f"E{place // 2}"} if "id" in schema.fields else values
+
+
+def measured(schema: registry.SchemaDef, rows: Sequence[AnswerRecord], question: Aggregation) -> Any:
+    return yardstick.aggregate(schema, rows, question), aggregation.overlap_of(rows)
+
+
+def outcome(work: Any, *given_values: Any) -> Any:
+    """The items with the type of each value, or the code of the refusal where any group cannot be added up."""
+    try:
+        items, overlap = work(*given_values)
+    except (MixedLevels, MixedUnits):
+        return "refused"
+    return [[(name, type(value), value) for name, value in item.items()] for item in items], overlap
+
+
+def test_sum_beyond_38_digits_is_refused_by_name() -> None:
+    columns = columns_of(
+        FIGURES, [figure("1", tahun=1900 + place).record for place in range(20)], tuple(FIGURES.fields)
+    )
+    kind = columns.schema.field("nilai").type
+    large = pa.array([Decimal(9).scaleb(37 - kind.scale)] * 20, kind)
+    columns = columns.set_column(columns.schema.get_field_index("nilai"), "nilai", large)
+    with pytest.raises(AggregateTooLarge) as caught:
+        asyncio.run(added(FIGURES, [("bps", columns)], asked(FIGURES, ("sum", "nilai"))))
+    assert caught.value.facts["limit_digits"] == 38
+
+
+def test_whole_numbers_beyond_64_bits_are_exact() -> None:
+    rows = [found(SCHOOLS, npsn=f"2000000{place}", nama="x", jumlah_siswa=1) for place in range(3)]
+    columns = columns_of(SCHOOLS, [row.record for row in rows], tuple(SCHOOLS.fields))
+    large = pa.array([2**63 - 1] * 3, pa.int64())
+    columns = columns.set_column(columns.schema.get_field_index("jumlah_siswa"), "jumlah_siswa", large)
+    items, _ = asyncio.run(added(SCHOOLS, [("bps", columns)], asked(SCHOOLS, ("sum", "jumlah_siswa"))))
+    assert items == [{"sum_jumlah_siswa": Decimal(3 * (2**63 - 1))}]

@@ -1,4 +1,4 @@
-"""Aggregates are refused where they would be wrong: too much to add up, or somebody missing."""
+"""Aggregates are refused where they would be wrong because somebody is missing, also where he could not be asked."""
 
 from __future__ import annotations
 
@@ -6,37 +6,36 @@ from typing import Any
 
 import pytest
 
-from app.errors import AggregateTooLarge, PartialAnswerRefused, SourceTimeout
-from app.federation.question.query import Answer, SourceStatus
-from app.gateway.aggregates import MOST_RECORDS, _whole
+from app.errors import FieldForbidden, PartialAnswerRefused, SourceTimeout
+from app.federation.question.query import Partial, Query, SourceStatus
+from app.federation.reading.verdict import judge
 from tests.support.memory import FACILITIES
 
 LATE = SourceStatus("rsud", "rsud-set", "timeout", problem=SourceTimeout("slow"))
+HIDDEN = SourceStatus("rsud", "rsud-set", "skipped", problem=FieldForbidden("hidden"))
 SOUND = SourceStatus("dinkes", "dinkes-set", "ok", 3)
 
 
-def answer(**members: Any) -> Answer:
-    return Answer(FACILITIES, (), [], **{"sources": [SOUND, LATE], "complete": False, **members})
+def judged(other: SourceStatus, partial: Partial, **how: Any) -> bool:
+    return judge(Query(FACILITIES, partial=partial), [SOUND, other], 3, **how)
 
 
-def test_more_records_than_can_be_added_up_are_refused_also_where_a_part_would_do():
-    for strict in (True, False):
-        with pytest.raises(AggregateTooLarge) as caught:
-            _whole(answer(complete=True, after=("x",)), strict=strict)
-        assert caught.value.facts["limit_rows"] == MOST_RECORDS
+@pytest.mark.parametrize("other", [LATE, HIDDEN])
+def test_a_count_without_one_agency_is_refused_and_says_who_is_missing(other: SourceStatus) -> None:
+    with pytest.raises(PartialAnswerRefused, match=r"^rsud cannot be counted in; send Prefer") as caught:
+        judged(other, "never", counted=True)
 
-
-def test_a_count_without_one_agency_is_refused_and_says_who_is_missing():
-    with pytest.raises(PartialAnswerRefused, match=r"^rsud cannot be counted in") as caught:
-        _whole(answer(), strict=True)
-
-    assert caught.value.legs == [SOUND, LATE]
+    assert caught.value.legs == [SOUND, other]
     assert [source.agency for source in caught.value.facts["sources"]] == ["dinkes", "rsud"]  # type: ignore[attr-defined]
 
 
-def test_a_caller_who_takes_a_part_gets_it():
-    part = answer()
-    with pytest.raises(PartialAnswerRefused):
-        _whole(part, strict=True)
-    _whole(part, strict=False)
-    _whole(answer(complete=True), strict=True)
+@pytest.mark.parametrize("other", [LATE, HIDDEN])
+def test_a_caller_who_takes_a_part_gets_it(other: SourceStatus) -> None:
+    assert judged(other, "allow", counted=True) is False
+    assert judged(SourceStatus("bps", "bps-set", "ok"), "never", counted=True) is True
+
+
+def test_who_lists_with_all_or_nothing_is_refused_only_where_somebody_did_not_answer() -> None:
+    assert judged(HIDDEN, "never") is False
+    with pytest.raises(PartialAnswerRefused, match="no answer from rsud"):
+        judged(LATE, "never")

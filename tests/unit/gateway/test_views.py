@@ -1,24 +1,20 @@
-"""Views over the union: what of a filter each source may be asked, and what the pieces of one answer say together."""
+"""Views over the union: what of a filter each source may be asked, and which fields are shown."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from app.errors import SourceTimeout
-from app.federation.question.query import Answer, SortKey, SourceStatus
+from app.federation.by_key import in_key_order
+from app.federation.question.query import SortKey
 from app.federation.survivorship import Merged
 from app.filters.tree import TRUE, And, Compare, Literal, Property, all_of
-from app.gateway.views import _only, _Seen, in_key_order, split_by_key
+from app.gateway.views import _only, split_by_key
 from app.schemas import registry
 from tests.support.memory import FACILITIES
 
 KEY = Compare("=", Property("kode_faskes"), Literal("P1"))
 NAME = Compare("=", Property("nama"), Literal("Puskesmas Jepara"))
 CLASS = Compare("=", Property("kelas"), Literal("B"))
-
-
-def answer(*statuses: SourceStatus, complete: bool = True) -> Answer:
-    return Answer(FACILITIES, (), [], list(statuses), complete)
 
 
 def test_the_key_is_asked_of_each_source_and_the_rest_of_the_merged_record():
@@ -45,38 +41,6 @@ def test_records_of_one_key_stand_together_also_where_the_key_has_parts():
 
     assert in_key_order(FACILITIES) == (SortKey("kode_faskes"),)
     assert [key.field for key in in_key_order(schema)] == list(schema.meta.key)
-
-
-def test_rows_of_pieces_add_up_by_dataset_and_one_incomplete_piece_makes_the_whole_incomplete():
-    seen = _Seen()
-    seen.note(answer(SourceStatus("a", "a-set", "ok", 10, elapsed_ms=1.5), SourceStatus("b", "b-set", "ok", 1)))
-    seen.note(answer(SourceStatus("a", "a-set", "ok", 5, elapsed_ms=2.0), complete=False))
-    seen.note(answer(SourceStatus("a", "a-set", "ok", 1)))
-
-    assert [(one.dataset, one.rows, one.elapsed_ms) for one in seen.sources.values()] == [
-        ("a-set", 16, 3.5),
-        ("b-set", 1, 0.0),
-    ]
-    assert not seen.complete
-
-
-def test_a_source_that_failed_in_one_piece_has_failed_also_when_it_answers_later():
-    seen, problem = _Seen(), SourceTimeout("slow")
-    seen.note(answer(SourceStatus("a", "a-set", "timeout", problem=problem)))
-    seen.note(answer(SourceStatus("a", "a-set", "ok", 5)))
-
-    (status,) = seen.sources.values()
-    assert (status.status, status.problem, status.rows) == ("timeout", problem, 5)
-
-
-def test_two_datasets_of_one_agency_are_told_apart_and_an_agency_without_dataset_is_told_too():
-    seen = _Seen()
-    seen.note(
-        answer(SourceStatus("a", "one", "ok", 1), SourceStatus("a", "two", "ok", 2), SourceStatus("b", "", "skipped"))
-    )
-    seen.note(answer(SourceStatus("b", "", "skipped")))
-
-    assert list(seen.sources) == ["one", "two", "b"]
 
 
 def test_only_the_fields_asked_for_are_shown_and_of_none_asked_all():

@@ -1,0 +1,214 @@
+"""Sorts more rows than memory holds: sorted runs stand encrypted in files without a name, and are merged block by block.
+
+The engine's own files would stand unencrypted, or not at all: its encryption of what it writes is in no build of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, Literal, ParamSpec, TypeVar
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from cryptography.hazmat.primitives.ciphers import Cipher
+from cryptography.hazmat.primitives.ciphers.algorithms import AES
+from cryptography.hazmat.primitives.ciphers.modes import CTR
+
+from app.datasets.selection import comparable
+from app.errors import AnswerTooLarge
+
+Given = ParamSpec("Given")
+Result = TypeVar("Result")
+
+_COUNTER = bytes(16)
+_PACKED = pa.ipc.IpcWriteOptions(compression="lz4")
+
+Position = tuple[Any, ...]
+Sort = Sequence[tuple[str, bool]]
+"""Columns, and whether each is descending. Nulls stand last in both directions."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """Bytes that are sorted in memory at once, rows of a block, most bytes of one computation on disk."""
+
+    run_bytes: int = 32 << 20
+    block_rows: int = 4096
+    spill_bytes: int = 4 << 30
+
+
+class OwnThread:
+    """A thread for one computation: one piece of work after the other, beside the loop and the bulk thread."""
+
+    def __init__(self) -> None:
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="spilling")
+
+    async def run(self, work: Callable[Given, Result], *given: Given.args, **named: Given.kwargs) -> Result:
+        """The result of `work`, which waits its turn."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, lambda: work(*given, **named))
+
+    def end(self, last: Callable[[], object]) -> None:
+        """`last` is done when what is under way is done, also where nobody waits for that any more."""
+        self._thread.submit(last)
+        self._thread.shutdown(wait=False)
+
+
+class _Run:
+    """A sorted run in an encrypted file. Each has a key of its own, so that the counter may begin at nothing."""
+
+    def __init__(self, root: Path, rows: pa.Table, block_rows: int) -> None:
+        self._cipher = Cipher(AES(secrets.token_bytes(32)), CTR(_COUNTER))
+        self._plain = self._cipher.encryptor()
+        self._file: IO[bytes] = tempfile.TemporaryFile(dir=root)  # noqa: SIM115 - closed by `close`
+        self.closed = False
+        self.size = 0
+        sink: Any = self
+        with pa.ipc.new_stream(sink, rows.schema, options=_PACKED) as writer:
+            writer.write_table(rows, max_chunksize=block_rows)
+        self._file.flush()
+        self._file.seek(0)
+        self._plain = self._cipher.decryptor()
+
+    def write(self, part: bytes) -> int:
+        """Encrypts and appends (the writer's side)."""
+        found = bytes(part)
+        self.size += len(found)
+        self._file.write(self._plain.update(found))
+        return len(found)
+
+    def read(self, count: int = -1) -> bytes:
+        """The next plain bytes (the reader's side)."""
+        return self._plain.update(self._file.read(count))
+
+    def flush(self) -> None:
+        """The file is flushed when the run is whole."""
+
+    def close(self) -> None:
+        """The bytes are gone with the file."""
+        if not self.closed:
+            self.closed = True
+            self._file.close()
+
+    def blocks(self) -> Iterator[pa.RecordBatch]:
+        """The rows in order."""
+        source: Any = self
+        yield from pa.ipc.open_stream(pa.PythonFile(source, mode="r"))
+
+
+class ExternalSort:
+    """Takes rows, then gives them in order. `distinct`: each once (the sort names every column). Blocking; for a thread."""
+
+    def __init__(self, root: Path, sort: Sort, *, distinct: bool = False, bounds: Bounds = Bounds()) -> None:
+        self._root, self._sort, self._distinct, self._bounds = root, sort, distinct, bounds
+        self._waiting: list[pa.RecordBatch] = []
+        self._bytes = self._spilled = 0
+        self._runs: list[_Run] = []
+
+    def add(self, rows: pa.RecordBatch) -> None:
+        """Takes some rows; raises `AnswerTooLarge` where they have no room on disk."""
+        self._waiting.append(rows)
+        self._bytes += rows.nbytes
+        if self._bytes >= self._bounds.run_bytes:
+            self._shrink()
+            if self._bytes >= self._bounds.run_bytes // 2:
+                self._spill()
+
+    def blocks(self) -> Iterator[pa.RecordBatch]:
+        """The rows in order, once."""
+        if not self._runs:
+            if self._waiting:
+                yield from self._sorted().to_batches(self._bounds.block_rows)
+            return
+        if self._waiting:
+            self._spill()
+        yield from self._merged()
+
+    def close(self) -> None:
+        """Forgets everything."""
+        self._waiting.clear()
+        for run in self._runs:
+            run.close()
+
+    def _shrink(self) -> None:
+        if self._distinct:
+            self._waiting = self._once(pa.Table.from_batches(self._waiting)).combine_chunks().to_batches()
+            self._bytes = sum(part.nbytes for part in self._waiting)
+
+    def _spill(self) -> None:
+        run = _Run(self._root, self._sorted(), self._bounds.block_rows)
+        self._runs.append(run)
+        self._waiting, self._bytes = [], 0
+        self._spilled += run.size
+        most = self._bounds.spill_bytes
+        if self._spilled > most:
+            detail = f"more than {most} bytes would have to stand on disk; narrow the filter or name agencies"
+            raise AnswerTooLarge(detail, limit_bytes=most)
+
+    def _sorted(self) -> pa.Table:
+        return self._ordered(pa.Table.from_batches(self._waiting))
+
+    def _ordered(self, rows: pa.Table) -> pa.Table:
+        if self._distinct:
+            rows = self._once(rows)
+        keys: list[tuple[str, Literal["ascending", "descending"]]] = [
+            (name, "descending" if down else "ascending") for name, down in self._sort
+        ]
+        found: pa.Table = rows.take(pc.sort_indices(rows, sort_keys=keys))
+        return found.combine_chunks()
+
+    def _once(self, rows: pa.Table) -> pa.Table:
+        names = [name for name, _ in self._sort]
+        found: pa.Table = rows.group_by(names, use_threads=False).aggregate([])
+        return found
+
+    def _merged(self) -> Iterator[pa.RecordBatch]:
+        """Of every run what stands at or before the first end of a block: nothing that comes later belongs before it."""
+        heads = [_Head(run.blocks(), self._sort) for run in self._runs]
+        heads = [head for head in heads if head.next()]
+        while heads:
+            edge = min(head.last for head in heads)
+            parts = [part for head in heads if (part := head.take(edge)).num_rows]
+            yield from self._ordered(pa.Table.from_batches(parts)).to_batches(self._bounds.block_rows)
+            heads = [head for head in heads if head.rows.num_rows or head.next()]
+
+
+class _Head:
+    """The next block of a run. `last`: where its last row stands."""
+
+    def __init__(self, blocks: Iterator[pa.RecordBatch], sort: Sort) -> None:
+        self._blocks, self._sort = blocks, sort
+        self.rows: pa.RecordBatch
+        self.last: Position = ()
+
+    def next(self) -> bool:
+        """Takes the next block; False at the end of the run."""
+        found = next(self._blocks, None)
+        if found is None:
+            return False
+        self.rows = found
+        self.last = self._position(found.num_rows - 1)
+        return True
+
+    def take(self, edge: Position) -> pa.RecordBatch:
+        """The rows at or before a position; the others stay."""
+        low, high = 0, self.rows.num_rows
+        if not edge < self.last:  # values in descending order know `<` alone
+            low = high
+        while low < high:
+            middle = (low + high) // 2
+            if not edge < self._position(middle):
+                low = middle + 1
+            else:
+                high = middle
+        taken, self.rows = self.rows.slice(0, low), self.rows.slice(low)
+        return taken
+
+    def _position(self, index: int) -> Position:
+        rows = self.rows
+        return tuple([comparable(rows.column(name)[index].as_py(), descending=down) for name, down in self._sort])
