@@ -37,7 +37,7 @@ from app.connectors.sql.postgres_codecs import read_as_it_is
 from app.connectors.sql.postgres_faults import changed_under, translated
 from app.connectors.sql.postgres_keys import KeyGroups, key_read
 from app.connectors.sql.postgres_render import PostgresRenderer
-from app.connectors.sql.render import MOST_KEYS, renders
+from app.connectors.sql.render import renders
 from app.connectors.sql.source import SqlSource
 from app.connectors.sql.statements import aggregate, tail
 from app.errors import SimpulError, SourceSchemaMismatch, SourceTimeout, SourceUnreachable
@@ -80,7 +80,7 @@ class PostgresConnector(Connector, KeyRows, Aggregation, Explains):
             keyset=True,
             aggregates=AGGREGATES,
             keys=table.keys if table is not None else (),
-            most_keys=MOST_KEYS,
+            most_keys=PostgresRenderer.most_keys,
             concurrent_scans=self._environment.limits.concurrency,
         )
 
