@@ -129,9 +129,8 @@ def _write(keys: Asked, found: Found, spool: Spool, read: WholeRead) -> int:
     first = b'{"items":['
     missing = [] if read.complete else _silent(read.statuses)
     for window in answers(keys.question, found, keys.fields, missing):
-        for answer in window:
-            counts[answer["status"]] += 1
-            rows += len(answer["records"])
+        counts.update([answer["status"] for answer in window])
+        rows += sum([len(answer["records"]) for answer in window])
         for start in range(0, len(window), _LINES):
             spool.write(first + orjson.dumps(window[start : start + _LINES])[1:-1])
             first = b","

@@ -87,7 +87,10 @@ def _add_long(request: Request, question: Question, long: LongList) -> MatchBody
         document = read_around(request, long, first[0])
         body = validated(MatchBody, document)
         for part in chain((first,), parts):
-            question.add([_wanted(item) for item in part])
+            if all(type(item) is str and len(item) <= _MOST_CHARACTERS for item in part):
+                question.add_texts(part)
+            else:
+                question.add([_wanted(item) for item in part])
             if question.size > MOST_KEYS:
                 return None
     except orjson.JSONDecodeError:

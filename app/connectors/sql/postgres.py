@@ -179,7 +179,8 @@ class PostgresConnector(Connector, KeyRows, Aggregation, Explains):
         try:
             # Each wait has its own limit: one around all of them would cancel whoever reads these batches at a yield.
             async with pool.acquire(timeout=_budget(request.deadline)) as session:
-                if request.filter is not None or (request.limit or BATCH_ROWS) <= SMALL_ROWS:
+                listed = any(isinstance(value, list) and len(value) > SMALL_ROWS for value in renderer.parameters)
+                if (request.filter is not None and not listed) or (request.limit or BATCH_ROWS) <= SMALL_ROWS:
                     small = await session.fetch(
                         f"{text} LIMIT {SMALL_ROWS + 1}" if request.limit is None else text,
                         *renderer.parameters,

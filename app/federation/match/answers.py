@@ -28,11 +28,12 @@ def answers(
     `shown` are the fields to show, `missing` the agencies that could not say whether they have a key.
     """
     nobody = _UNKNOWN + ", ".join(sorted(missing)) if missing else None
+    hidden = set(question.compared) - set(shown)
     for number, window in enumerate(question.windows()):
         records: Records = {}
         for piece in found.of(number):
             _gather(records, piece, found)
-        yield _answers(window, records, dict.fromkeys(shown), nobody)
+        yield _answers(window, records, hidden, nobody)
 
 
 def agreement(given: str, held: Any) -> Agreement:
@@ -45,7 +46,7 @@ def agreement(given: str, held: Any) -> Agreement:
     return "normalised" if _plain(given) == _plain(text) else "different"
 
 
-def _answers(window: Window, records: Records, shown: Mapping[str, None], nobody: str | None) -> list[Answer]:
+def _answers(window: Window, records: Records, hidden: Collection[str], nobody: str | None) -> list[Answer]:
     compared = list(window.values.items())
     lost: tuple[Status, str] = ("unmatched", "not_found") if nobody is None else ("unknown", nobody)
     made: list[Answer] = []
@@ -59,14 +60,12 @@ def _answers(window: Window, records: Records, shown: Mapping[str, None], nobody
             answer = _said(given, *lost)
         else:
             values = {name: column[row] for name, column in compared if column[row] is not None}
-            answer = _of_records(given, found, values, shown)
+            answer = _of_records(given, found, values, hidden)
         made.append(answer)
     return made
 
 
-def _of_records(
-    given: Any, found: list[dict[str, Any]], values: Mapping[str, Any], shown: Mapping[str, None]
-) -> Answer:
+def _of_records(given: Any, found: list[dict[str, Any]], values: Mapping[str, Any], hidden: Collection[str]) -> Answer:
     compared: list[dict[str, Agreement]] = []
     if values:
         compared = [{name: agreement(value, row.get(name)) for name, value in values.items()} for row in found]
@@ -76,9 +75,9 @@ def _of_records(
         found, compared = [found[row] for row in fitting], [compared[row] for row in fitting]
     several = len(found) > 1
     answer = _said(given, *(("ambiguous", _SEVERAL.format(len(found))) if several else ("matched", None)))
-    answer["records"] = [
-        {name: value for name, value in row.items() if name in shown or name == "_source"} for row in found
-    ]
+    answer["records"] = found
+    if hidden:
+        answer["records"] = [{name: value for name, value in row.items() if name not in hidden} for row in found]
     if values:
         answer["compared"] = compared[0]
     return answer

@@ -60,6 +60,16 @@ class Question:
         """Fields that may be compared, also where no key has a value for them."""
         self._compared.update(dict.fromkeys(names))
 
+    def add_texts(self, keys: Sequence[str]) -> None:
+        """The next keys, at most a window of them, without values to compare."""
+        given = pa.array(keys, pa.string())
+        bound = list(bind(self.schema, keys))
+        reasons = pa.array([reason for _, reason in bound], pa.string())
+        ids = pa.array([identifier for identifier, _ in bound], pa.string())
+        columns: list[Any] = [given, pa.nulls(len(keys), pa.binary()), reasons, ids]
+        self._windows.append(pa.RecordBatch.from_arrays(columns, names=list(_COLUMNS)))
+        self.size += len(keys)
+
     def add(self, items: Sequence[MatchKey]) -> None:
         """The next keys, at most a window of them."""
         names = list(dict.fromkeys(name for item in items for name in item.values))
