@@ -1,13 +1,12 @@
-r"""P3, P4, P5: export of a large table, match of many keys, SQL join of two agencies, each beside its peer on the same data.
+r"""P3, P5: export of a large table, SQL join of two agencies, each beside its peer on the same data.
 
-`python -m benchmarks.bulk [--rows 1200000] [--rounds 5]`. Peers: `psql \copy (select row_to_json …)`, one `= ANY($1)` by asyncpg, DuckDB over
-the same rows as Parquet. The exchange log is on and durable.
+`python -m benchmarks.bulk [--rows 1200000] [--rounds 5]`. Peers: `psql \copy (select row_to_json …)`, DuckDB over the same
+rows as Parquet. The exchange log is on and durable.
 """
 
 from __future__ import annotations
 
 import argparse
-import asyncio
 import statistics
 import subprocess
 import tempfile
@@ -15,7 +14,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import asyncpg
 import duckdb
 import httpx
 import psycopg
@@ -25,7 +23,6 @@ from tests.fixtures.postgres import fresh_database, shared_cluster, stop_shared_
 from tests.support.gateway import RunningGateway
 
 PATH = "/v1/records/fasilitas-kesehatan"
-KEYS = 100_000
 SCHOOLS = 200_000
 JOIN = (
     "SELECT f.kode_faskes, s.npsn FROM fasilitas_kesehatan f JOIN satuan_pendidikan s ON s.alamat = f.kode_faskes "
@@ -103,27 +100,6 @@ def export(session: httpx.Client, running: RunningGateway, source: str, rows: in
     print(f"P3 memory: {before} MiB before, {resident(running)} MiB after", flush=True)
 
 
-def match(session: httpx.Client, source: str, rows: int, rounds: int) -> None:
-    known = min(KEYS // 2, rows)
-    keys = [f"F{number:07d}" for number in range(known)] + [f"X{number:07d}" for number in range(KEYS - known)]
-    content = "\n".join(["key", *keys]).encode()
-
-    async def ask() -> None:
-        connection = await asyncpg.connect(source)
-        found = await connection.fetch("SELECT * FROM faskes WHERE kode = ANY($1::text[])", keys)
-        await connection.close()
-        if len(found) != known:
-            raise SystemExit("the peer found something else")
-
-    def ours() -> None:
-        answer = session.post(f"{PATH}/match", content=content, headers={"content-type": "text/csv"})
-        if answer.json()["counts"]["matched"] != known:
-            raise SystemExit(answer.text[:500])
-
-    theirs = [timed(lambda: asyncio.run(ask())) for _ in range(rounds)]
-    told("P4 match", [timed(ours) for _ in range(rounds)], theirs, KEYS)
-
-
 def join(session: httpx.Client, source: str, folder: Path, rows: int, rounds: int) -> None:
     files = {name: str(folder / f"{name}.parquet") for name in ("faskes", "sekolah")}
     with psycopg.connect(source) as connection, duckdb.connect() as engine:
@@ -179,7 +155,6 @@ def measure(running: RunningGateway, authorization: str, source: str, place: Pat
     headers = {"authorization": authorization}
     with httpx.Client(base_url=running.url, headers=headers, trust_env=False, timeout=600) as session:
         join(session, source, place, given.rows, given.rounds)
-        match(session, source, given.rows, given.rounds)
         export(session, running, source, given.rows, given.rounds)
 
 

@@ -6,19 +6,18 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import orjson
 
 from app.errors import FieldForbidden, SimpulError
-from app.federation.match import Matching, MatchKey
+from app.federation.match.answers import answers
+from app.federation.match.found import Found
+from app.federation.match.question import Question
 from app.federation.question.binder import RawQuery
 from app.federation.question.query import DatasetRef, Partial, SourceStatus
-from app.federation.reading.runtime import Runtime
 from app.federation.reading.whole import WholeRead
-from app.federation.sql.loading import merged_statuses
 from app.federation.writers import source_documents
-from app.filters.tree import all_of
 from app.gateway import records
 from app.gateway.answers import AnswerForm, FinishedAnswer
 from app.gateway.exchange import Exchange, ReadOutcome
@@ -31,36 +30,36 @@ _LINES = 5_000
 
 
 @dataclass(frozen=True, slots=True)
-class Keys:
+class Asked:
     """The question: keys with values to compare, and the fields to show."""
 
-    wanted: list[MatchKey]
-    """Empty once they were answered."""
+    question: Question
     fields: tuple[str, ...]
-    compared: tuple[str, ...] = ()
 
 
 def authorise(
-    state: Services, exchange: Exchange, schema: SchemaDef, keys_of: Callable[[], Keys], partial: Partial
-) -> tuple[records.Authorised, Keys]:
+    state: Services, exchange: Exchange, schema: SchemaDef, keys_of: Callable[[], Asked], partial: Partial
+) -> tuple[records.Authorised, Asked]:
     """As for a list, for the operation `match`: fields to show and to compare must be granted by somebody."""
     exchange.asks(op="match")
-    read: list[Keys] = []
+    read: list[Asked] = []
 
     def raw() -> RawQuery:
         keys = keys_of()
         read.append(keys)
-        asked = tuple(dict.fromkeys((*schema.meta.key, *keys.fields, *keys.compared)))
-        return RawQuery(fields=asked, needed=frozenset(keys.compared), partial=partial)
+        compared = keys.question.compared
+        asked = tuple(dict.fromkeys((*schema.meta.key, *keys.fields, *compared)))
+        return RawQuery(fields=asked, needed=frozenset(compared), partial=partial)
 
     asked = records.authorise(state, exchange, schema, "match", raw)
     keys = read[0]
+    compared = keys.question.compared
     granted = {name for ref in asked.refs if ref.grant for name in ref.grant.fields}
-    _refuse_masked(asked.refs, keys.compared)
-    hidden = sorted({*keys.fields, *keys.compared} - granted)
+    _refuse_masked(asked.refs, compared)
+    hidden = sorted({*keys.fields, *compared} - granted)
     if hidden and asked.refs:
         raise FieldForbidden(f"no provider grants you {', '.join(hidden)}", rule="field_not_granted", fields=hidden)
-    exchange.asks(structure=f"{schema.meta.ref} match keys=?x{len(keys.wanted)} compare={','.join(keys.compared)}")
+    exchange.asks(structure=f"{schema.meta.ref} match keys=?x{keys.question.size} compare={','.join(compared)}")
     return asked, keys
 
 
@@ -77,48 +76,45 @@ async def match(
     state: Services,
     exchange: Exchange,
     asked: records.Authorised,
-    keys: Keys,
+    keys: Asked,
     spool: Spool,
     *,
     seconds: float,
-    progress: Callable[[Sequence[WholeRead]], None] = lambda _: None,
+    progress: Callable[[WholeRead], None] = lambda _: None,
 ) -> FinishedAnswer:
     """The finished answer, key by key in the order of the question; `progress` is told after each part."""
-    schema = asked.query.schema
     await exchange.intend(state.log)
-    matching = await in_bulk(Matching, schema, keys.wanted, (*keys.fields, *keys.compared))
+    question = keys.question
+    wanted = await in_bulk(question.keys)
+    names = (*keys.fields, *question.compared)
+    found = await in_bulk(Found, question, names, lambda: _waiting_room(state, exchange))
     runtime = state.runtime.until(time.monotonic() + seconds, exchange.principal.client_id)
-    reads: list[WholeRead] = []
+    read = WholeRead(asked.query, asked.refs if wanted is not None else (), runtime, wanted)
     try:
-        await _read(asked, matching, runtime, reads, progress)
-    except SimpulError as error:
-        error.legs = legs = merged_statuses(reads)
-        exchange.answered(ReadOutcome(sources=legs))
-        records.note_sources(state, legs)
-        raise
-    legs, complete = merged_statuses(reads), all(read.complete for read in reads)
-    rows = await in_bulk(_write, matching, keys, spool, legs, complete=complete)
-    exchange.answered(ReadOutcome(rows, keys.fields, complete, legs))
-    records.note_sources(state, legs)
-    await in_bulk(reads.clear)  # each holds a filter of thousands of values
-    return FinishedAnswer(spool, complete, rows, AnswerForm("json"))
-
-
-async def _read(
-    asked: records.Authorised,
-    matching: Matching,
-    runtime: Runtime,
-    reads: list[WholeRead],
-    progress: Callable[[Sequence[WholeRead]], None],
-) -> None:
-    for wanted in await in_bulk(lambda: list(matching.filters())):
-        read = WholeRead(replace(asked.query, filter=all_of(wanted, asked.query.filter)), asked.refs, runtime)
-        reads.append(read)
         async with aclosing(read.batches()) as batches:
             async for batch in batches:
-                await in_bulk(matching.take, batch)
-                progress(reads)
-        read.finish()
+                await in_bulk(found.take, batch)
+                progress(read)
+        if wanted is not None:
+            read.finish()
+        rows = await in_bulk(_write, keys, found, spool, read)
+    except SimpulError as error:
+        error.legs = read.statuses
+        exchange.answered(ReadOutcome(sources=read.statuses))
+        records.note_sources(state, read.statuses)
+        raise
+    finally:
+        found.close()
+    exchange.answered(ReadOutcome(rows, keys.fields, read.complete, read.statuses))
+    records.note_sources(state, read.statuses)
+    return FinishedAnswer(spool, read.complete, rows, AnswerForm("json"))
+
+
+def _waiting_room(state: Services, exchange: Exchange) -> Spool:
+    """Where records wait that memory does not hold."""
+    settings = state.settings
+    room = state.storage.room(exchange.principal.client_id)
+    return Spool(state.spool, memory_bytes=0, most_bytes=settings.answer_spool_bytes, room=room)
 
 
 def _silent(sources: Sequence[SourceStatus]) -> list[str]:
@@ -126,26 +122,23 @@ def _silent(sources: Sequence[SourceStatus]) -> list[str]:
     return sorted({status.agency for status in sources if status.status not in {"ok", "stale", "denied"}})
 
 
-def _write(matching: Matching, keys: Keys, spool: Spool, legs: Sequence[SourceStatus], *, complete: bool) -> int:
-    """Writes the answer and forgets the question; returns how many records it holds."""
+def _write(keys: Asked, found: Found, spool: Spool, read: WholeRead) -> int:
+    """Writes the answer, and lets go of the question meanwhile; returns how many records it holds."""
     counts: Counter[str] = Counter()
     rows = 0
-    lines: list[bytes] = []
     first = b'{"items":['
-    missing = [] if complete else _silent(legs)
-    for answer in matching.answers(keys.fields, missing):
-        counts[answer["status"]] += 1
-        rows += len(answer["records"])
-        lines.append(orjson.dumps(answer))
-        if len(lines) == _LINES:
-            spool.write(first + b",".join(lines))
-            first, lines = b",", []
-    spool.write(first + b",".join(lines) if lines or first != b"," else b"")
+    missing = [] if read.complete else _silent(read.statuses)
+    for window in answers(keys.question, found, keys.fields, missing):
+        counts.update([answer["status"] for answer in window])
+        rows += sum([len(answer["records"]) for answer in window])
+        for start in range(0, len(window), _LINES):
+            spool.write(first + orjson.dumps(window[start : start + _LINES])[1:-1])
+            first = b","
+    spool.write(b"" if first == b"," else first)
     rest = {
         "counts": {name: counts[name] for name in ("matched", "unmatched", "unknown", "ambiguous", "invalid")},
-        "sources": source_documents(legs),
-        "complete": complete,
+        "sources": source_documents(read.statuses),
+        "complete": read.complete,
     }
     spool.write(b"]," + orjson.dumps(rest, default=str, option=orjson.OPT_UTC_Z)[1:])
-    matching.forget()
     return rows

@@ -6,14 +6,16 @@ FastAPI's own body parsing is not used: the order of checks (403 before 415, 413
 from __future__ import annotations
 
 import hashlib
+import io
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from typing import Any, TextIO, TypeVar
 
 import orjson
 from fastapi import Request, Response
 from pydantic import BaseModel, ValidationError
 
 from app.api.layer.dependencies import condition, exchange, only_parameters
+from app.api.layer.long_lists import LONG_LIST_DEPTH, LongList, long_list
 from app.audit.entry.members import EXCHANGE_OPS
 from app.conditions import tag_of_bytes
 from app.errors import BodyTooLarge, FieldError, MalformedJson, SimpulError, UnsupportedMediaType, ValidationFailed
@@ -99,9 +101,42 @@ def read_text(request: Request) -> str:
     return text
 
 
-def purpose_in_body(request: Request) -> None:
-    """Takes the purpose that stands in a JSON body, before access is decided. Says nothing of a body that is none: 403 comes first."""
+async def long_list_of(request: Request, member: str) -> LongList | None:
+    """The list under this name of a large JSON body, not yet read; None where the body is small, or has to be read as a whole."""
     body = request.state.body
+    if not isinstance(body, bytes) or len(body) <= _INLINE_BYTES or media_type(request) != JSON:
+        return None
+    if request.app.state.services.settings.json_depth < LONG_LIST_DEPTH:
+        return None
+    return await in_bulk(long_list, body, member)
+
+
+def read_around(request: Request, long: LongList, first: Any) -> Any:
+    """The JSON around a long list, with its first item alone."""
+    plain_body(request)
+    document = orjson.loads(long.rest)
+    return {name: [first] if name == long.member else value for name, value in document.items()}
+
+
+def note_long(request: Request, document: Any, long: LongList, count: int) -> None:
+    """What was asked by a body with a long list of so many items, as it stands in the exchange's detail."""
+    others = {name: value for name, value in document.items() if name != long.member}
+    _note_asked(request, {**others, long.member: range(count)}, long.body)
+
+
+def read_lines(request: Request) -> TextIO:
+    """The body as UTF-8 lines (a CSV upload), decoded as they are read: `UnicodeDecodeError` is `read_text`'s to tell."""
+    body = raw_body(request)
+    if len(body) <= _ASKED_BYTES:
+        read_text(request)
+    else:
+        _note_asked(request, body[: 4 * _FIRST_LINE_CHARACTERS].decode("utf-8-sig", "ignore"), body)
+    return io.TextIOWrapper(io.BytesIO(body), "utf-8-sig", newline="")
+
+
+def purpose_in_body(request: Request, long: LongList | None = None) -> None:
+    """Takes the purpose that stands in a JSON body, before access is decided. Says nothing of a body that is none: 403 comes first."""
+    body = request.state.body if long is None else long.rest
     if not isinstance(body, bytes) or media_type(request) != JSON or b'"purpose"' not in body:
         return
     try:
@@ -141,7 +176,7 @@ def _small_members(asked: Any) -> dict[str, Any]:
         return {"first_line": asked.partition("\n")[0][:_FIRST_LINE_CHARACTERS]}
     if not isinstance(asked, dict):
         return {}
-    sizes = {name: len(value) for name, value in asked.items() if isinstance(value, list | dict)}
+    sizes = {name: len(value) for name, value in asked.items() if isinstance(value, list | dict | range)}
     small = {
         name: value
         for name, value in asked.items()

@@ -37,7 +37,7 @@ from app.connectors.sql.postgres_codecs import read_as_it_is
 from app.connectors.sql.postgres_faults import changed_under, translated
 from app.connectors.sql.postgres_keys import KeyGroups, key_read
 from app.connectors.sql.postgres_render import PostgresRenderer
-from app.connectors.sql.render import MOST_KEYS, renders
+from app.connectors.sql.render import renders
 from app.connectors.sql.source import SqlSource
 from app.connectors.sql.statements import aggregate, tail
 from app.errors import SimpulError, SourceSchemaMismatch, SourceTimeout, SourceUnreachable
@@ -80,7 +80,7 @@ class PostgresConnector(Connector, KeyRows, Aggregation, Explains):
             keyset=True,
             aggregates=AGGREGATES,
             keys=table.keys if table is not None else (),
-            most_keys=MOST_KEYS,
+            most_keys=PostgresRenderer.most_keys,
             concurrent_scans=self._environment.limits.concurrency,
         )
 
@@ -179,7 +179,8 @@ class PostgresConnector(Connector, KeyRows, Aggregation, Explains):
         try:
             # Each wait has its own limit: one around all of them would cancel whoever reads these batches at a yield.
             async with pool.acquire(timeout=_budget(request.deadline)) as session:
-                if request.filter is not None or (request.limit or BATCH_ROWS) <= SMALL_ROWS:
+                listed = any(isinstance(value, list) and len(value) > SMALL_ROWS for value in renderer.parameters)
+                if (request.filter is not None and not listed) or (request.limit or BATCH_ROWS) <= SMALL_ROWS:
                     small = await session.fetch(
                         f"{text} LIMIT {SMALL_ROWS + 1}" if request.limit is None else text,
                         *renderer.parameters,

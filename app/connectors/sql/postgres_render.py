@@ -5,10 +5,19 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from decimal import Decimal
-from typing import Any
+from typing import Any, ClassVar
 
 from app.connectors.sql.columns import Column
-from app.connectors.sql.render import EQUALITY, INT64_MAX, INT64_MIN, WHITE_SPACE, Renderer, float_bound
+from app.connectors.sql.render import (
+    EQUALITY,
+    INT64_MAX,
+    INT64_MIN,
+    MOST_KEYS,
+    WHITE_SPACE,
+    Renderer,
+    float_bound,
+    undeclared,
+)
 
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _NEL = "\x85"
@@ -18,6 +27,9 @@ _TYPES = {"boolean": "bool", "date": "date", "timestamp": "timestamp", "instant"
 
 class PostgresRenderer(Renderer):
     """Text for PostgreSQL 12 and later."""
+
+    most_keys: ClassVar[int] = 50_000
+    """A list is one array."""
 
     def bind(self, value: Any, kind: str) -> str:
         """A typed placeholder."""
@@ -50,6 +62,8 @@ class PostgresRenderer(Renderer):
         if column.family in _TYPES:
             bound = [_decimal(value) if column.family == "decimal" else value for value in values]
             return f"({column.equal} = ANY({self.bind(bound, _TYPES[column.family] + '[]')}))"
+        if len(values) > MOST_KEYS:
+            raise undeclared(f"a list of more than {MOST_KEYS} values on {column.name!r}")
         return "(" + " OR ".join(self.compare_literal("=", column, value) for value in values) + ")"
 
     def like(self, column: Column, pattern: str) -> str:

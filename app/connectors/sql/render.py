@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from math import isfinite
-from typing import Any
+from typing import Any, ClassVar
 
 from app.connectors.sql.columns import Column
 from app.errors import CapabilityUndeclared, SourceSchemaMismatch
@@ -35,6 +35,7 @@ EQUALITY = ("=", "<>")
 WHITE_SPACE = "".join(char for char in map(chr, range(0x3001)) if char.isspace())
 """Every character that `str.isspace` knows: what the mapping reads as blank."""
 MOST_KEYS = 1_000
+"""Where each value of a list is a parameter of its own."""
 INT64_MAX = 2**63 - 1
 INT64_MIN = -(2**63)
 
@@ -51,6 +52,9 @@ def undeclared(what: str) -> CapabilityUndeclared:
 
 class Renderer(ABC):
     """Builds one statement; `parameters` fills in the order of the placeholders."""
+
+    most_keys: ClassVar[int] = MOST_KEYS
+    """Most values in one list."""
 
     def __init__(self, columns: Mapping[str, Column], *, blank_is_null: bool = False) -> None:
         self.columns = columns
@@ -103,8 +107,8 @@ class Renderer(ABC):
             case Compare(op, left, right):
                 return self._compare(op, left, right)
             case In(operand, values):
-                if len(values) > MOST_KEYS:
-                    raise undeclared(f"a list of more than {MOST_KEYS} values")
+                if len(values) > self.most_keys:
+                    raise undeclared(f"a list of more than {self.most_keys} values")
                 column = self._column(operand)
                 return self.among(column, [fit(column, value) for value in values])
             case Like(operand, pattern):

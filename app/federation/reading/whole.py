@@ -1,4 +1,4 @@
-"""Every record of a question, dataset after dataset, batch after batch: for exports, SQL, matches and all that adds up.
+"""Every record of a question, or those of many keys, dataset after dataset, batch after batch: for exports, SQL, matches.
 
 Nothing is kept and nothing is cut. What a leg gave before it failed is counted there, and the answer is not called complete.
 """
@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
+from dataclasses import replace
 
 import pyarrow as pa
 
 from app.datasets.records import ReadResult
 from app.federation.question.query import DatasetRef, Query
 from app.federation.reading.batches import Batch, columns_of, shown_columns
+from app.federation.reading.keyed import Keys, stream_keyed
 from app.federation.reading.leg import Leg, fields_of, legs_of, stream
 from app.federation.reading.runtime import Runtime
 from app.federation.reading.verdict import is_complete, judge
@@ -22,8 +24,12 @@ from app.lanes import in_bulk
 class WholeRead:
     """One reading. `batches()` gives the records; `finish()` says whether the answer may stand."""
 
-    def __init__(self, query: Query, refs: Sequence[DatasetRef], runtime: Runtime) -> None:
+    def __init__(self, query: Query, refs: Sequence[DatasetRef], runtime: Runtime, keys: Keys | None = None) -> None:
+        """`keys`: only their records are wanted; batches then tell which (`_key`). They are predicates as a filter is."""
+        if keys is not None:
+            query = replace(query, also_needed=query.also_needed | {keys.field})
         self.query = query
+        self._keys = keys
         self._legs = legs_of(query, refs, runtime, whole=True)
         self._runtime = runtime
         self.fields = fields_of(query, self._legs)
@@ -39,7 +45,7 @@ class WholeRead:
         """The records of one dataset after the other, by agency and dataset. Closing stops the work at the source."""
         for leg in self._legs:
             if leg.runs:
-                async with aclosing(stream(leg, self.query, self._runtime)) as results:
+                async with aclosing(self._results(leg)) as results:
                     async for result in results:
                         batch = await self._batch(leg, result)
                         if batch.columns.num_rows:
@@ -50,16 +56,23 @@ class WholeRead:
         """Whether the answer is complete; raises as `verdict.judge` does."""
         return judge(self.query, self.statuses, self.rows, counted=counted)
 
+    def _results(self, leg: Leg) -> AsyncGenerator[ReadResult]:
+        if self._keys is None:
+            return stream(leg, self.query, self._runtime)
+        return stream_keyed(leg, self.query, self._runtime, self._keys)
+
     async def _batch(self, leg: Leg, result: ReadResult) -> Batch:
-        leg.status.rows += result.size
         if result.stale:
             leg.status.status = "stale"
         columns = await in_bulk(self._columns, leg, result)
+        leg.status.rows += columns.num_rows
         return Batch(columns, leg.ref.agency, leg.ref.dataset, result.as_of, leg.scan.fields)
 
     def _columns(self, leg: Leg, result: ReadResult) -> pa.RecordBatch:
         schema, grant, fields = self.query.schema, leg.ref.grant, leg.scan.fields
         cut = self._runtime.cut(schema, grant) if grant is not None else None
         if result.columns is not None:
-            return shown_columns(schema, result.columns if cut is None else cut.columns(result.columns), fields)
-        return columns_of(schema, result.records if cut is None else cut.records(result.records), fields)
+            made = shown_columns(schema, result.columns if cut is None else cut.columns(result.columns), fields)
+        else:
+            made = columns_of(schema, result.records if cut is None else cut.records(result.records), fields)
+        return made if self._keys is None else self._keys.known(made)
