@@ -21,7 +21,6 @@ import structlog
 from app.access.decisions import Operation
 from app.access.principals import Principal
 from app.access.sealing import Seal, Sealed
-from app.audit.entry.commitments import BodyCommitment
 from app.audit.entry.record import DatasetUse, uuid7
 from app.audit.write.log import ExchangeLog
 from app.catalog import jobs
@@ -240,15 +239,9 @@ class JobRunner:
 
     async def _finish(self, new: Job, exchange: Exchange, made: FinishedAnswer) -> None:
         spool = made.spool
-        commitment, plain = BodyCommitment(), hashlib.sha256()
-
-        def digest() -> str:
-            for chunk in spool.chunks():
-                plain.update(chunk)
-                commitment.update(chunk)
-            return "sha-256=:" + base64.b64encode(plain.digest()).decode() + ":"
-
-        found = await asyncio.to_thread(digest)
+        spool.flush()
+        plain, commitment = await asyncio.to_thread(spool.sealed)
+        found = "sha-256=:" + base64.b64encode(plain).decode() + ":"
         await exchange.close(
             self._means.log, status=200, size=spool.size, commitment=commitment if spool.size else None
         )

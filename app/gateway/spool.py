@@ -5,24 +5,36 @@ The file is AES-256-CTR under a key of its own; a digest over the plain bytes st
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
-from typing import IO, Final
+from typing import IO, Final, Protocol
 
 from cryptography.hazmat.primitives.ciphers import Cipher, CipherContext
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.ciphers.modes import CTR
 
+from app.audit.entry.commitments import BodyCommitment
 from app.errors import AnswerTooLarge
 from app.gateway.storage import Room, StorageFull
 
 CHUNK_BYTES: Final = 262_144
 KEY_BYTES: Final = 48
 """32 bytes of key and 16 of the first counter block."""
+
+
+class Digest(Protocol):
+    """A hash that is fed in pieces."""
+
+    def update(self, piece: bytes, /) -> None:
+        """The next bytes."""
+
+    def digest(self) -> bytes:
+        """The hash of what was fed so far."""
 
 
 class Spool:
@@ -48,6 +60,7 @@ class Spool:
         self._memory_bytes = memory_bytes if path is None else 0
         self._most_bytes = most_bytes
         self._chunks: list[bytes] = []
+        self._digests: tuple[Digest, BodyCommitment] | None = None
         self._file: IO[bytes] | None = None if path is None else self._opened()
 
     @cached_property
@@ -84,10 +97,23 @@ class Spool:
     def _append(self, file: IO[bytes], part: bytes) -> None:
         if self._room is not None:
             self._room.take(len(part))
+        if self._digests is not None:
+            for digest in self._digests:
+                digest.update(part)
         try:
             file.write(self._cipher.update(part))
         except OSError as error:
             raise StorageFull(f"the answer could not be kept: {error.strerror}; try again") from None
+
+    def sealed(self) -> tuple[bytes, BodyCommitment]:
+        """SHA-256 of all that was written, and its commitment. Of what stands in a file both are made while it is written."""
+        digests = self._digests
+        if digests is None:
+            digests = hashlib.sha256(), BodyCommitment()
+            for chunk in self.chunks():
+                for digest in digests:
+                    digest.update(chunk)
+        return digests[0].digest(), digests[1]
 
     def chunks(self) -> Iterator[bytes]:
         """The plain bytes from the start."""
@@ -106,7 +132,10 @@ class Spool:
     def flush(self) -> None:
         """Everything written is on its way to the file."""
         if self._file is not None:
-            self._file.flush()
+            try:
+                self._file.flush()
+            except OSError as error:
+                raise StorageFull(f"the answer could not be kept: {error.strerror}; try again") from None
 
     def close(self) -> None:
         """Forgets the answer; a named file stays."""
@@ -121,6 +150,7 @@ class Spool:
             self._room.give_back()
 
     def _opened(self) -> IO[bytes]:
+        self._digests = hashlib.sha256(), BodyCommitment()
         if self._path is None:
             return tempfile.TemporaryFile(dir=self._folder)
         return self._path.open("w+b")

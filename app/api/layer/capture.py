@@ -113,11 +113,7 @@ class Capture:
     def sealed(self) -> tuple[bytes, BodyCommitment]:
         """SHA-256 of the whole answer and its commitment, made once: neither depends on the form in which it is sent."""
         if self._sealed is None:
-            plain, salted = hashlib.sha256(), BodyCommitment()
-            for chunk in self._spool.chunks():
-                plain.update(chunk)
-                salted.update(chunk)
-            self._sealed = plain.digest(), salted
+            self._sealed = self._spool.sealed()
         return self._sealed
 
     async def represent(self, asked: Mapping[bytes, bytes], method: str) -> str | None:

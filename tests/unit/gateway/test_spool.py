@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from app.audit.entry.commitments import commit_body
 from app.errors import AnswerTooLarge, QuotaExceeded
 from app.gateway.answers import AnswerForm, FinishedAnswer
 from app.gateway.spool import KEY_BYTES, Spool, read_spooled
@@ -143,3 +145,14 @@ def test_a_closed_answer_is_forgotten_and_closing_twice_is_no_fault(made: Made):
     assert answer.spool.closed
     assert (answer.spool.size, spooled(answer.spool)) == (0, b"")
     assert not answer.form.indonesian
+
+
+@pytest.mark.parametrize("memory_bytes", [0, 5, 1000])
+def test_digest_and_commitment_are_those_of_all_that_was_written(made: Made, memory_bytes: int) -> None:
+    spool = made(memory_bytes=memory_bytes)
+    for part in (b"abc", b"", b"defghi", b"j"):
+        spool.write(part)
+    digest, commitment = spool.sealed()
+    assert digest == sha256(b"abcdefghij").digest()
+    assert commitment.hexdigest() == commit_body(commitment.salt, b"abcdefghij")
+    assert spool.sealed()[0] == digest
