@@ -48,3 +48,12 @@ def made(kind: type[ssl.SSLContext], ca_file: Path | None = None) -> ssl.SSLCont
     if _FOLDER.is_dir():
         context.load_verify_locations(capath=_FOLDER)
     return context
+
+
+def authorities(ca_file: Path | None = None) -> bytes:
+    """The certificates in PEM that a verifying context trusts, for a library that is given them as a file."""
+    if ca_file is not None:
+        return ca_file.read_bytes()
+    hashed = sorted(_FOLDER.glob("????????.[0-9]*")) if _FOLDER.is_dir() else []
+    files = [*([_FILE] if _FILE.is_file() else []), *hashed]
+    return b"\n".join(file.read_bytes() for file in files if file.is_file())

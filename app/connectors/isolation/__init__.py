@@ -1,1 +1,1 @@
-"""Reading files of agencies in processes of their own, under limits."""
+"""Reading files of agencies, and databases in bulk, in processes of their own, under limits."""

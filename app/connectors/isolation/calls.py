@@ -26,7 +26,7 @@ _ARROW: Final = {"ARROW_DEFAULT_MEMORY_POOL": "system"}
 _FROM_WORKER: Final = "the process that reads this source ended; it may need more memory than the limits allow"
 
 
-_LOADED: Final = ("app.connectors.file.content", "app.connectors.sql.sqlite_file")
+_LOADED: Final = ("app.connectors.file.content", "app.connectors.sql.sqlite_file", "app.connectors.sql.postgres_copy")
 NURSERY: Final = Nursery(f"from app.connectors.isolation.child import main; main(*{_LOADED!r})", _ARROW)
 """The loaded process that workers are forked from. One for this process (a forked one makes its own)."""
 

@@ -191,7 +191,9 @@ def _decimal_check(arrow_type: Any) -> Check:
         if not value.is_finite():
             return NOT_FINITE
         exponent = value.as_tuple().exponent
-        if value.adjusted() >= whole_digits or (isinstance(exponent, int) and -exponent > scale and _cut(value, scale)):
+        if (value and value.adjusted() >= whole_digits) or (
+            isinstance(exponent, int) and -exponent > scale and _cut(value, scale)
+        ):
             return Unreadable(
                 "decimal_range",
                 f"the number needs more than {whole_digits} digits before or {scale} after the point; "

@@ -32,9 +32,11 @@ from app.connectors.sql.address import ServerAddress, ServerTarget, dial_address
 from app.connectors.sql.aggregates import AGGREGATES, finish_groups
 from app.connectors.sql.columns import Column, Table, check_of, finish_rows
 from app.connectors.sql.drift import TableChanged, require_types
+from app.connectors.sql.postgres_bulk import FEWEST_ROWS, BulkReads, Dialled
 from app.connectors.sql.postgres_catalog import load_table, load_tables
 from app.connectors.sql.postgres_codecs import read_as_it_is
-from app.connectors.sql.postgres_faults import changed_under, translated
+from app.connectors.sql.postgres_copy import CopyRead
+from app.connectors.sql.postgres_faults import changed_under, seconds_left, translated
 from app.connectors.sql.postgres_keys import KeyGroups, key_read
 from app.connectors.sql.postgres_render import PostgresRenderer
 from app.connectors.sql.render import renders
@@ -55,10 +57,12 @@ class PostgresConnector(Connector, KeyRows, Aggregation, Explains):
 
     kind: ClassVar[str] = "sql"
 
-    def __init__(self, source: SqlSource, environment: Environment) -> None:
+    def __init__(self, source: SqlSource, environment: Environment, fewest_bulk_rows: int = FEWEST_ROWS) -> None:
         self._source = source
         self._environment = environment
         self._pool: asyncpg.Pool | None = None
+        self._dialled: Dialled | None = None
+        self._bulk = BulkReads(environment, fewest_bulk_rows)
         self._table: tuple[Table, str] | None = None
         self._opening = asyncio.Lock()
         self._describing = asyncio.Lock()
@@ -101,7 +105,7 @@ class PostgresConnector(Connector, KeyRows, Aggregation, Explains):
         text = aggregate(renderer, request, origin)
         pool = await self._opened()
         try:
-            async with asyncio.timeout(_budget(request.deadline)), pool.acquire() as session:
+            async with asyncio.timeout(seconds_left(request.deadline)), pool.acquire() as session:
                 rows = await session.fetch(text, *renderer.parameters)
         except Exception as error:  # noqa: BLE001 - whatever the driver raises becomes one of our errors
             raise self._fault(error) from None
@@ -178,13 +182,22 @@ class PostgresConnector(Connector, KeyRows, Aggregation, Explains):
         pool = await self._opened()
         try:
             # Each wait has its own limit: one around all of them would cancel whoever reads these batches at a yield.
-            async with pool.acquire(timeout=_budget(request.deadline)) as session:
+            async with pool.acquire(timeout=seconds_left(request.deadline)) as session:
+                if _whole(request) and not renderer.parameters and self._dialled is not None:
+                    wanted = CopyRead(table, chosen, origin + end)
+                    async with aclosing(self._bulk.batches(session, text, wanted, self._dialled, request)) as found:
+                        given = False
+                        async for batch in found:
+                            given = True
+                            yield batch
+                    if given:
+                        return
                 listed = any(isinstance(value, list) and len(value) > SMALL_ROWS for value in renderer.parameters)
                 if (request.filter is not None and not listed) or (request.limit or BATCH_ROWS) <= SMALL_ROWS:
                     small = await session.fetch(
                         f"{text} LIMIT {SMALL_ROWS + 1}" if request.limit is None else text,
                         *renderer.parameters,
-                        timeout=_budget(request.deadline),
+                        timeout=seconds_left(request.deadline),
                     )
                     if request.limit is not None or len(small) <= SMALL_ROWS:
                         require_types(small, chosen)
@@ -192,10 +205,10 @@ class PostgresConnector(Connector, KeyRows, Aggregation, Explains):
                         yield RawBatch(schema, rows=rows, location=table.label, rejects=rejects)
                         return
                 async with session.transaction(readonly=True):
-                    cursor = await session.cursor(text, *renderer.parameters, timeout=_budget(request.deadline))
+                    cursor = await session.cursor(text, *renderer.parameters, timeout=seconds_left(request.deadline))
                     first = 1
                     while True:
-                        block = await cursor.fetch(BATCH_ROWS, timeout=_budget(request.deadline))
+                        block = await cursor.fetch(BATCH_ROWS, timeout=seconds_left(request.deadline))
                         require_types(block, chosen)
                         rows, rejects = finish_rows(block, checks, chosen, first, table)
                         yield RawBatch(schema, rows=rows, location=table.label, rejects=rejects)
@@ -255,6 +268,7 @@ class PostgresConnector(Connector, KeyRows, Aggregation, Explains):
     async def close(self) -> None:
         """Closes the pool; queries under way are cancelled."""
         pool, self._pool, self._table = self._pool, None, None
+        self._bulk.close()
         await self._forget_keys()
         if pool is not None:
             with contextlib.suppress(Exception):
@@ -341,14 +355,15 @@ class PostgresConnector(Connector, KeyRows, Aggregation, Explains):
         attempts = [unverified(), False] if target.sslmode == "prefer" else [_ssl(target, self._environment.ca_file)]
         try:
             while True:
+                tls = attempts.pop(0)
                 try:
-                    return await asyncpg.create_pool(
+                    pool = await asyncpg.create_pool(
                         host=addresses[0],
                         port=target.port,
                         user=target.user,
                         password=target.password,  # an empty one is one: None would mean PGPASSWORD or ~/.pgpass
                         database=target.database,
-                        ssl=attempts.pop(0),
+                        ssl=tls,
                         direct_tls=False,
                         target_session_attrs="any",
                         service="none",
@@ -371,6 +386,8 @@ class PostgresConnector(Connector, KeyRows, Aggregation, Explains):
                             "TimeZone": "UTC",
                         },
                     )
+                    self._dialled = Dialled(target, tls=tls is not False)
+                    return pool
                 except ConnectionError as error:
                     if (
                         type(error) is not ConnectionError or not attempts
@@ -380,12 +397,9 @@ class PostgresConnector(Connector, KeyRows, Aggregation, Explains):
             raise translated(error) from None
 
 
-def _budget(deadline: float | None) -> float | None:
-    """Seconds left; `SourceTimeout` when there are none."""
-    left = None if deadline is None else deadline - time.monotonic()
-    if left is not None and left <= 0:
-        raise SourceTimeout("the database did not answer before the deadline", step="read")
-    return left
+def _whole(request: ScanRequest) -> bool:
+    """Whether every row is wanted by columns, in whatever order."""
+    return request.columnar and not request.order and request.limit is None and request.after is None
 
 
 async def _nothing(_: Any) -> None:

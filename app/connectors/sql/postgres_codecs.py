@@ -21,7 +21,7 @@ _MOST_MICROS = (datetime.max - _EPOCH) // timedelta(microseconds=1)  # noqa: DTZ
 _LEAST_MICROS = (datetime.min - _EPOCH) // timedelta(microseconds=1)  # noqa: DTZ901 - the same
 _ENDLESS_DAYS = frozenset({2**31 - 1, -(2**31)})
 _ENDLESS_MICROS = frozenset({2**63 - 1, -(2**63)})
-_ENDLESS = Unreadable("date_infinite", "the date is infinity; make it NULL at the source, or state a real date there")
+ENDLESS = Unreadable("date_infinite", "the date is infinity; make it NULL at the source, or state a real date there")
 
 
 async def read_as_it_is(session: asyncpg.Connection) -> None:
@@ -53,7 +53,7 @@ def _day(parts: tuple[int]) -> date | Unreadable:
     days = parts[0]
     if _LEAST_DAYS <= days <= _MOST_DAYS:
         return date.fromordinal(days + _FIRST_DAY)
-    return _ENDLESS if days in _ENDLESS_DAYS else DATE_BEYOND
+    return ENDLESS if days in _ENDLESS_DAYS else DATE_BEYOND
 
 
 def _moments(*, zoned: bool) -> tuple[Callable[[datetime], tuple[int]], Callable[[tuple[int]], datetime | Unreadable]]:
@@ -67,6 +67,6 @@ def _moments(*, zoned: bool) -> tuple[Callable[[datetime], tuple[int]], Callable
         micros = parts[0]
         if _LEAST_MICROS <= micros <= _MOST_MICROS:
             return epoch + timedelta(microseconds=micros)
-        return _ENDLESS if micros in _ENDLESS_MICROS else DATE_BEYOND
+        return ENDLESS if micros in _ENDLESS_MICROS else DATE_BEYOND
 
     return encode, decode

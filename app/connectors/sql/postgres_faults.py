@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+import time
 
 import asyncpg
 
@@ -69,3 +70,11 @@ def translated(error: BaseException) -> SimpulError:  # noqa: C901, PLR0911 - a 
         case asyncpg.InterfaceError():
             return SourceUnreachable("the connection to the database was lost", field="/source/url")
     return SourceFailed(f"the database could not be read ({type(error).__name__})", field="/source/url")
+
+
+def seconds_left(deadline: float | None) -> float | None:
+    """Seconds to the deadline (monotonic seconds); `SourceTimeout` when there are none."""
+    left = None if deadline is None else deadline - time.monotonic()
+    if left is not None and left <= 0:
+        raise SourceTimeout("the database did not answer before the deadline", step="read")
+    return left

@@ -19,8 +19,9 @@ import pytest
 from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
 
-from app.connectors.contract import Aggregation, Connector, Freshness
+from app.connectors.contract import JSON_COLUMN, Aggregation, Connector, Freshness, RawBatch
 from app.connectors.environment import Environment, Limits, NetworkPolicy
+from app.connectors.json_text import parse_json
 from app.connectors.registry import open_connector, source_model
 from app.connectors.requests import After, AggregateRequest, Measure, Order, ScanRequest, key_chunks
 from app.errors import CapabilityUndeclared, SimpulError, SourceError, SourceSchemaMismatch, SourceTimeout
@@ -142,7 +143,18 @@ class Subject:
 
 
 async def read(connector: Connector, request: ScanRequest) -> list[tuple[Any, ...]]:
-    return [tuple(row) async for batch in connector.scan(request) for row in batch.rows or ()]
+    return [row async for batch in connector.scan(request) for row in held(batch)]
+
+
+def held(batch: RawBatch) -> list[tuple[Any, ...]]:
+    """The rows of a batch in either form, the documents of JSON columns parsed."""
+    if batch.arrow is None:
+        return [tuple(row) for row in batch.rows or ()]
+    columns = [batch.arrow.column(index).to_pylist() for index in range(batch.arrow.num_columns)]
+    for index, column in enumerate(batch.schema):
+        if column.metadata == JSON_COLUMN:
+            columns[index] = [None if cell is None else parse_json(cell) for cell in columns[index]]
+    return list(zip(*columns, strict=True))
 
 
 def plain(value: Any) -> Any:
@@ -257,7 +269,7 @@ class ConnectorSuite:
         async for batch in subject.connector.scan(ScanRequest(columns=chosen)):
             assert batch.schema.names == list(chosen)
             assert len(batch.rejects) <= subject.rejects
-            found += [tuple(row) for row in batch.rows or ()]
+            found += held(batch)
 
         assert not subject.rejects <= 0 or bag(found) == expected
         assert not expected - bag(found)

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import asyncpg
 import pyarrow as pa
 import pytest
 
-from app.connectors.contract import JSON_COLUMN, Connector
+from app.connectors.contract import JSON_COLUMN, Connector, RawBatch
 from app.connectors.requests import ScanRequest
+from app.connectors.sql.postgres import PostgresConnector
+from app.connectors.sql.source import SqlSource
 from app.errors import (
     SourceMissing,
     SourcePermissionDenied,
@@ -22,7 +27,17 @@ from app.errors import (
     SourceTimeout,
     SourceUnreachable,
 )
-from tests.contract.connectors.suite import PERSON, TEXTS, ConnectorSuite, Fault, Subject, opened, read
+from tests.contract.connectors.suite import (
+    PERSON,
+    TEXTS,
+    ConnectorSuite,
+    Fault,
+    Subject,
+    environment,
+    held,
+    opened,
+    read,
+)
 
 _TABLE = """
 CREATE TABLE uji (
@@ -111,8 +126,28 @@ async def _fill(session: asyncpg.Connection, rows: list[tuple]) -> None:
         await session.execute(statement, *cells)
 
 
+class ByColumns(PostgresConnector):
+    """Whatever is asked for is asked for by columns."""
+
+    def scan(self, request: ScanRequest) -> AsyncIterator[RawBatch]:
+        return super().scan(replace(request, columnar=True))
+
+
+def by_columns(folder: Path, source: dict[str, Any], **limits: Any) -> Connector:
+    """A connector that reads all it can by bulk reads, however few rows there are."""
+    return ByColumns(SqlSource.model_validate(source), environment(folder, **limits), fewest_bulk_rows=0)
+
+
+Opening = Callable[..., Connector]
+
+
+@pytest.fixture(scope="module", params=[opened, by_columns], ids=["rows", "columns"])
+def opening(request) -> Opening:
+    return request.param
+
+
 @pytest.fixture(scope="module")
-async def subject(postgres_module_url: str, tmp_path_factory) -> AsyncIterator[Subject]:
+async def subject(postgres_module_url: str, opening: Opening, tmp_path_factory) -> AsyncIterator[Subject]:
     folder = tmp_path_factory.mktemp("postgres")
     rows = _rows()
     session = await asyncpg.connect(postgres_module_url)
@@ -123,10 +158,10 @@ async def subject(postgres_module_url: str, tmp_path_factory) -> AsyncIterator[S
     await session.execute(f"CREATE ROLE {role} LOGIN")
     await session.execute(f"CREATE TABLE tertutup (nama text); INSERT INTO tertutup VALUES ('{PERSON}')")
     await session.execute("CREATE VIEW rusak AS SELECT nama::int AS nomor, nama FROM tertutup")
-    connector = opened(folder, source)
+    connector = opening(folder, source)
 
     def other(**changes: object) -> Connector:
-        return opened(folder, {**source, **changes})
+        return opening(folder, {**source, **changes})
 
     as_role = source["url"].replace("simpul@", f"{role}@")
 
@@ -177,28 +212,29 @@ async def subject(postgres_module_url: str, tmp_path_factory) -> AsyncIterator[S
         ],
     )
     await connector.close()
+    await session.execute(f"DROP VIEW rusak; DROP TABLE uji, tertutup; DROP ROLE {role}")
     await session.close()
 
 
 class TestPostgres(ConnectorSuite):
     async def test_numbers_without_precision_are_exact_or_rejected_with_their_row(
-        self, postgres_module_url, tmp_path
+        self, postgres_module_url, opening, tmp_path
     ) -> None:
         place = urlsplit(postgres_module_url)
         session = await asyncpg.connect(postgres_module_url)
         await session.execute(
-            "CREATE TABLE bebas (kode text, nilai numeric); INSERT INTO bebas VALUES ('a', 0.1), ('b', 'NaN'), ('c', 1e30),"
+            "DROP TABLE IF EXISTS bebas; CREATE TABLE bebas (kode text, nilai numeric); INSERT INTO bebas VALUES ('a', 0.1), ('b', 'NaN'), ('c', 1e30),"
             " ('d', 123456789012345678.12345678901234567890), ('e', 1e-21), ('f', NULL), ('g', 'Infinity'), ('h', 5.0)"
         )
         url = f"postgresql://simpul@127.0.0.1:{place.port}{place.path}"
-        connector = opened(tmp_path, {"kind": "sql", "url": url, "table": "bebas"})
+        connector = opening(tmp_path, {"kind": "sql", "url": url, "table": "bebas"})
         try:
             batches = [batch async for batch in connector.scan(ScanRequest())]
         finally:
             await connector.close()
             await session.close()
 
-        assert [row for batch in batches for row in batch.rows or ()] == [
+        assert [row for batch in batches for row in held(batch)] == [
             ("a", Decimal("0.1")),
             ("d", Decimal("123456789012345678.12345678901234567890")),
             ("f", None),
@@ -213,13 +249,17 @@ class TestPostgres(ConnectorSuite):
         ]
         assert "1e" not in "".join(reject.detail for reject in rejects)
 
+    async def test_a_read_by_columns_gives_columns(self, subject: Subject) -> None:
+        batches = [batch async for batch in subject.connector.scan(ScanRequest())]
+        assert all((batch.arrow is not None) is isinstance(subject.connector, ByColumns) for batch in batches)
+
     async def test_the_session_cannot_write(self, subject: Subject) -> None:
         pool = await subject.connector._opened()  # type: ignore[attr-defined]
         async with pool.acquire() as session:
             with pytest.raises(asyncpg.ReadOnlySQLTransactionError):
                 await session.execute("DELETE FROM uji")
 
-    async def test_deadline_and_leaving_cancel_at_the_server(self, postgres_module_url, tmp_path) -> None:
+    async def test_deadline_and_leaving_cancel_at_the_server(self, postgres_module_url, opening, tmp_path) -> None:
         place = urlsplit(postgres_module_url)
         url = f"postgresql://simpul@127.0.0.1:{place.port}{place.path}"
         session = await asyncpg.connect(postgres_module_url)
@@ -228,7 +268,7 @@ class TestPostgres(ConnectorSuite):
             "CREATE OR REPLACE VIEW lambat AS SELECT tidur() AS n"
         )
         running = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'simpul' AND state = 'active'"
-        connector = opened(tmp_path, {"kind": "sql", "url": url, "table": "lambat"}, deadline_seconds=30)
+        connector = opening(tmp_path, {"kind": "sql", "url": url, "table": "lambat"}, deadline_seconds=30)
         try:
             with pytest.raises(SourceTimeout):
                 await read(connector, ScanRequest(deadline=time.monotonic() + 0.5))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import ssl
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,8 +17,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from app.connectors.requests import ScanRequest
+from app.connectors.sql.postgres import PostgresConnector
+from app.connectors.sql.source import SqlSource
 from app.errors import SourceTlsFailed
-from tests.contract.connectors.suite import opened, read
+from app.tls import authorities
+from tests.contract.connectors.suite import environment, held, opened, read
 from tests.fixtures.postgres import Cluster
 
 
@@ -114,3 +118,37 @@ async def test_an_authority_that_is_not_trusted_is_refused(cluster, tmp_path, mo
     finally:
         await connector.close()
     assert not caught.value.retryable
+
+
+@pytest.mark.parametrize("mode", ["verify-full", "require", "prefer"])
+async def test_bulk_reads_go_as_the_pool_goes(cluster, tmp_path, mode) -> None:
+    """Encrypted, to the name of the manifest, under the same authorities; where those have changed, not at all."""
+    ca_file = tmp_path / "ca.crt"
+    shutil.copy(tmp_path / "localhost.crt", ca_file)
+    session = await asyncpg.connect(cluster.url())
+    await session.execute("CREATE VIEW aman AS SELECT ssl::text AS aman FROM pg_stat_ssl WHERE pid = pg_backend_pid()")
+    url = f"postgresql://simpul@localhost:{cluster.port}/postgres?sslmode={mode}"
+    source = SqlSource.model_validate({"kind": "sql", "url": url, "table": "aman"})
+    connector = PostgresConnector(source, environment(tmp_path, ca_file), 0)
+    try:
+        for trusted in (True, False):
+            (batch,) = [batch async for batch in connector.scan(ScanRequest(columnar=True))]
+            assert held(batch) == [("true",)]
+            assert (batch.arrow is not None) is (trusted or mode == "prefer")
+            shutil.copy(certificate(tmp_path, "lain.example")[0], ca_file)
+    finally:
+        await connector.close()
+        await session.execute("DROP VIEW aman")
+        await session.close()
+
+
+def test_the_authorities_of_a_file_and_of_the_system(tmp_path) -> None:
+    file, _ = certificate(tmp_path, "localhost")
+    assert authorities(file) == file.read_bytes()
+    known = ssl.create_default_context()
+    mine = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    if found := authorities().decode():
+        mine.load_verify_locations(cadata=found)
+    assert {part["serialNumber"] for part in known.get_ca_certs()} <= {
+        part["serialNumber"] for part in mine.get_ca_certs()
+    }

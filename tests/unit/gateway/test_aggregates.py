@@ -20,12 +20,11 @@ def judged(other: SourceStatus, partial: Partial, **how: Any) -> bool:
     return judge(Query(FACILITIES, partial=partial), [SOUND, other], 3, **how)
 
 
-@pytest.mark.parametrize("other", [LATE, HIDDEN])
-def test_a_count_without_one_agency_is_refused_and_says_who_is_missing(other: SourceStatus) -> None:
+def test_a_count_without_one_agency_is_refused_and_says_who_is_missing() -> None:
     with pytest.raises(PartialAnswerRefused, match=r"^rsud cannot be counted in; send Prefer") as caught:
-        judged(other, "never", counted=True)
+        judged(LATE, "never", counted=True)
 
-    assert caught.value.legs == [SOUND, other]
+    assert caught.value.legs == [SOUND, LATE]
     assert [source.agency for source in caught.value.facts["sources"]] == ["dinkes", "rsud"]  # type: ignore[attr-defined]
 
 
@@ -35,7 +34,14 @@ def test_a_caller_who_takes_a_part_gets_it(other: SourceStatus) -> None:
     assert judged(SourceStatus("bps", "bps-set", "ok"), "never", counted=True) is True
 
 
-def test_who_lists_with_all_or_nothing_is_refused_only_where_somebody_did_not_answer() -> None:
-    assert judged(HIDDEN, "never") is False
+def test_all_or_nothing_is_refused_where_somebody_did_not_answer() -> None:
     with pytest.raises(PartialAnswerRefused, match="no answer from rsud"):
         judged(LATE, "never")
+
+
+@pytest.mark.parametrize("counted", [True, False])
+def test_all_or_nothing_is_refused_where_somebody_may_not_be_asked_so(counted: bool) -> None:
+    with pytest.raises(FieldForbidden, match="hidden") as caught:
+        judged(HIDDEN, "never", counted=counted)
+
+    assert caught.value.legs == [SOUND, HIDDEN]
