@@ -159,6 +159,8 @@ class SoftRule(RowRule):
 
     detail_id: str
     detail_en: str
+    sure: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    """Bounds (both included) of numbers among `needs`: within all of them the rule surely holds, and need not be asked."""
 
 
 def broken_row_rule(rules: tuple[RowRule, ...], values: Mapping[str, Any]) -> RowRule | None:

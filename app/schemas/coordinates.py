@@ -21,6 +21,7 @@ POSITION_RULES = (
         code="outside_indonesia",
         needs=("lat", "lng"),
         holds=_inside,
+        sure={"lat": (SOUTH, NORTH), "lng": (WEST, EAST)},
         detail_id="posisi berada di luar Indonesia; apakah lintang dan bujur tertukar?",
         detail_en="the position lies outside Indonesia; are latitude and longitude swapped?",
     ),

@@ -8,17 +8,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from app.datasets.records import RecordWarning
-from app.schemas.base import rule_applies
+from app.schemas.base import SoftRule, rule_applies
 from app.schemas.definition import SchemaDef
-from app.schemas.warnings import Surroundings, finders_of, soft_warnings, within
+from app.schemas.warnings import TEXTS, Surroundings, finders_of, soft_warnings, within
 
 
 def findings_of(
     schema: SchemaDef, columns: pa.RecordBatch, around: Surroundings
 ) -> dict[int, tuple[RecordWarning, ...]]:
-    """The findings by row; rows without any are absent."""
+    """The findings by row; rows without any are absent. Rows with the same findings share one tuple."""
+    found = _of_single_fields(schema, columns, around)
     rows = sorted(_doubtful(schema, columns, around))
-    found = {}
     for row, values in zip(rows, columns.take(pa.array(rows, pa.int64())).to_pylist() if rows else (), strict=True):
         told = soft_warnings(schema, values, around)
         if told:
@@ -26,25 +26,61 @@ def findings_of(
     return found
 
 
-def _doubtful(schema: SchemaDef, columns: pa.RecordBatch, around: Surroundings) -> set[int]:
-    rows: set[int] = set()
+def _of_single_fields(
+    schema: SchemaDef, columns: pa.RecordBatch, around: Surroundings
+) -> dict[int, tuple[RecordWarning, ...]]:
+    """The findings that one field's value makes by itself, asked once per distinct value."""
+    found: dict[int, tuple[RecordWarning, ...]] = {}
+    joined: dict[tuple[int, int], tuple[RecordWarning, ...]] = {}
     for name, _, finder in finders_of(schema):
         column = columns.column(name)
         if column.null_count == len(column):
             continue
-        distinct = column.unique().to_pylist()
-        told = [value for value in distinct if value is not None and finder(value, around.regions) is not None]
-        if told:
-            rows.update(_indexes(pc.is_in(column, value_set=pa.array(told, column.type))))
+        distinct: Any = column.dictionary_encode()
+        codes = [finder(value, around.regions) for value in distinct.dictionary.to_pylist()]
+        if not any(codes):
+            continue
+        told: dict[str, tuple[RecordWarning, ...]] = {
+            code: (RecordWarning(name, code, *TEXTS[code]),) for code in set(codes) if code is not None
+        }
+        for row, index in enumerate(distinct.indices.to_pylist()):
+            code = None if index is None else codes[index]
+            if code is not None:
+                more, before = told[code], found.get(row)
+                if before is not None:
+                    more = joined.setdefault((id(before), id(more)), (*before, *more))
+                found[row] = more
+    return found
+
+
+def _doubtful(schema: SchemaDef, columns: pa.RecordBatch, around: Surroundings) -> set[int]:
+    """The rows that several fields together may make a finding of."""
+    rows: set[int] = set()
     if around.bbox is not None:
         for parts in schema.coordinates.values():
             rows.update(_beyond(columns, parts, around.bbox))
     for rule in schema.model.soft_rules:
+        asked = _unsure(rule, columns)
         names = sorted({*rule.needs})
-        for row, values in enumerate(_rows(columns, names)):
+        for row, values in zip(asked, _rows(columns.take(pa.array(asked, pa.int64())), names), strict=True):
             if rule_applies(rule, values) and not rule.holds(values):
                 rows.add(row)
     return rows
+
+
+def _unsure(rule: SoftRule, columns: pa.RecordBatch) -> list[int]:
+    """The rows that the rule has to be asked about: all needs are given, and not all within the bounds where it surely holds."""
+    given: Any = None
+    sure: Any = None
+    for name in rule.needs:
+        valid = columns.column(name).is_valid()
+        given = valid if given is None else pc.and_(given, valid)
+    for name, (low, high) in rule.sure.items():
+        inside = pc.fill_null(_between(columns.column(name), low, high), pa.scalar(False))  # noqa: FBT003 - Arrow's way
+        sure = inside if sure is None else pc.and_(sure, inside)
+    if sure is not None:
+        given = pc.and_not(given, sure)
+    return list(range(columns.num_rows)) if given is None else _indexes(given)
 
 
 def _beyond(columns: pa.RecordBatch, parts: tuple[str, ...], box: tuple[float, float, float, float]) -> list[int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -52,10 +52,7 @@ def shown_columns(schema: SchemaDef, columns: RecordColumns, fields: Sequence[st
         rows.column(index) if column.name in shown else pa.nulls(rows.num_rows, column.type)
         for index, column in enumerate(schema.arrow)
     ]
-    if columns.warnings:
-        notes = pa.array([_told(columns.warnings.get(row, ())) for row in range(rows.num_rows)], pa.string())
-    else:
-        notes = pa.nulls(rows.num_rows, pa.string())
+    notes = _notes(columns.warnings, rows.num_rows)
     return pa.RecordBatch.from_arrays([*arrays, columns.keys, notes], schema=_with_keys(schema.arrow))
 
 
@@ -79,6 +76,20 @@ def _plain(value: Any) -> Any:
     if isinstance(value, SharedPart):
         return {name: _plain(part) for name, part in value.__dict__.items()}
     return [_plain(item) for item in value] if isinstance(value, list) else value
+
+
+def _notes(warnings: Mapping[int, tuple[RecordWarning, ...]], rows: int) -> Any:
+    """The text of each row's findings; rows that share them share the text."""
+    if not warnings:
+        return pa.nulls(rows, pa.string())
+    texts: dict[int, str | None] = {}
+    found: list[str | None] = [None] * rows
+    for row, told in warnings.items():
+        known = id(told)
+        if known not in texts:
+            texts[known] = _told(told)
+        found[row] = texts[known]
+    return pa.array(found, pa.string())
 
 
 def _with_keys(schema: pa.Schema) -> pa.Schema:
