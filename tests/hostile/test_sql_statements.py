@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from app.errors import SimpulError
 from app.federation.sql.guard import guarded
 from app.federation.sql.refusals import SqlNoTable, SqlRefused, SqlTableUnknown, SqlTooComplex
 from app.federation.sql.regenerate import bound, schemas_of
@@ -74,16 +75,16 @@ FUNCTIONS = [
         "current_schema()", "current_schemas(true)", "pg_sleep(10)", "sleep(10)", "setseed(0.5)", "random()", "uuid()", "gen_random_uuid()",
         "nextval('s')", "currval('s')", "txid_current()", "repeat('x', 1000000000)", "rpad('x', 1000000000, 'y')", "lpad('x', 1000000000, 'y')",
         "printf('%1000000000d', 1)", "format('{:>1000000000}', 'x')", "bar(1, 0, 10, 1000000000)", "range(1000000000)",
-        "generate_series(1, 1000000000)", "unnest(range(1000000000))", "list(nama)", "array_agg(nama)", "histogram(nama)", "list_value(1, 2)",
+        "generate_series(1, 1000000000)", "unnest(range(1000000000))", "lpad(nama, 1001, 'y')", "rpad(nama, kode::INTEGER, 'y')", "histogram(nama)",
         "list_transform([1], x -> x)", "struct_pack(a := 1)", "map([1], [2])", "json('{}')", "json_extract('{}', '$')", "to_json(nama)",
-        "from_json('{}', '{}')", "json_serialize_sql('SELECT 1')", "regexp_matches(nama, '(a+)+$')", "regexp_replace(nama, '(a|a)*$', '')",
-        "regexp_extract(nama, 'x')", "nama SIMILAR TO '(a+)+'", "nama ~ '(a+)+'", "nama GLOB '*'", "md5(nama)", "sha256(nama)", "hash(nama)",
+        "from_json('{}', '{}')", "json_serialize_sql('SELECT 1')",
+        "nama GLOB '*'", "md5(nama)", "sha256(nama)", "hash(nama)",
         "error('x')", "write_log('x')", "read_text('x')", "pg_read_file('x')", "load_extension('x')", "lo_import('x')", "dblink('x', 'y')",
         "xp_cmdshell('x')", "benchmark(1000000, 1)", "extractvalue(1, 2)", "eval('x')", "getvariable('x')", "icu_sort_key(nama, 'de')",
-        "in_search_path('a', 'b')", "stats(nama)", "query('x')", "add_parquet_key('a', 'b')", "array_slice(nama, 1, 2)", "nama[1]", "[1, 2, 3]",
-        "{'a': 1}", "(SELECT x -> x)", "COLUMNS('.*')", "* REPLACE (1 AS nama)", "* EXCLUDE (nama)", "nama::json", "nama::blob", "nama::uuid",
+        "in_search_path('a', 'b')", "stats(nama)", "query('x')", "add_parquet_key('a', 'b')", "array_slice(nama, 1, 2)",
+        "{'a': 1}", "(SELECT x -> x)", "COLUMNS('.*')", "nama::json", "nama::blob", "nama::uuid",
         "CAST(nama AS STRUCT(a INT))", "CAST(nama AS INT[])", "CAST(nama AS MAP(INT, INT))", "nama COLLATE de", "$1", "?", ":x", "nama AT TIME ZONE 'x'",
-        "wilayah.kode.nama.x", "ascii(nama)", "chr(7)", "bit_count(1)", "factorial(100000)", "bitstring('1', 1000000000)", "levenshtein(nama, nama)",
+        "wilayah.kode.nama.x", "ascii(nama)", "chr(7)", "bit_count(1)", "factorial(100000)", "bitstring('1', 1000000000)",
     )
 ]  # fmt: skip
 SHAPES = [
@@ -95,15 +96,15 @@ SHAPES = [
     "SELECT * FROM wilayah a JOIN wilayah b ON a.kode > b.kode", "SELECT * FROM wilayah a JOIN wilayah b ON a.kode = a.nama",
     "SELECT * FROM wilayah a JOIN wilayah b ON a.kode = b.kode OR true", "SELECT * FROM wilayah a JOIN wilayah b ON NOT a.kode = b.kode",
     "SELECT * FROM wilayah NATURAL JOIN satuan_pendidikan", "SELECT * FROM wilayah POSITIONAL JOIN wilayah b",
-    "SELECT * FROM wilayah a ASOF JOIN wilayah b ON a.kode >= b.kode", "SELECT * FROM wilayah, LATERAL (SELECT 1) x",
+    "SELECT * FROM wilayah a ASOF JOIN wilayah b ON a.kode >= b.kode", "SELECT * FROM wilayah, LATERAL (SELECT * FROM wilayah b) x", "SELECT * FROM wilayah, wilayah b WHERE kode = kode OR true",
     "SELECT * FROM wilayah TABLESAMPLE 10%", "SELECT * FROM wilayah USING SAMPLE 10", "SELECT * FROM (VALUES (1)) x",
     "SELECT * FROM wilayah PIVOT (count(*) FOR nama IN ('a'))", "SELECT * FROM wilayah UNPIVOT (x FOR y IN (nama))",
-    "SELECT * FROM wilayah GROUP BY CUBE (kode, nama)", "SELECT * FROM wilayah GROUP BY ROLLUP (kode)", "SELECT * FROM wilayah GROUP BY ALL",
-    "SELECT DISTINCT ON (kode) * FROM wilayah", "SELECT $$x$$", "SELECT $tag$x$tag$",
+    "SELECT * FROM wilayah, LATERAL unnest([1]) x", "SELECT * FROM wilayah, (VALUES (1), (2)) v",
+    "SELECT $$x$$", "SELECT $tag$x$tag$",
     "SELECT 'a\x00b'", "SELECT '\x1b'", "SELECT nama\u200b FROM wilayah", "\ufeffSELECT 1", "SELECT nama\u2028FROM wilayah",
     "SELECT '\ud800'", "SELECT 'unterminated", 'SELECT "unterminated', "SELECT (1", "SELECT 1)", "SELECT /* unterminated", "SELECT ,",
     "SELECT FROM WHERE", "WITH wilayah AS (SELECT 1) SELECT * FROM wilayah", "WITH x AS MATERIALIZED (SELECT 1) SELECT * FROM x WHERE",
-    "SELECT * FROM wilayah WHERE nama = ANY (ARRAY['a'])", "SELECT nama FROM wilayah WHERE nama IN UNNEST(['a'])",
+    "SELECT nama FROM wilayah WHERE nama IN UNNEST(['a'])",
     "SELECT DATE_ADD(", "SELECT * FROM wilayah FOR SYSTEM_TIME AS OF '2020-01-01'", "SELECT CASE", "SELECT x -> x + 1",
 ]  # fmt: skip
 LARGE = [
@@ -201,6 +202,22 @@ def test_with_names_in_scope_are_taken(statement: str) -> None:
 def test_hostile_60_a_statement_that_reads_nothing_governed_is_refused(statement: str) -> None:
     with pytest.raises(SqlNoTable):
         guarded(statement, SCHEMAS)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "SELECT kode FROM wilayah, satuan_pendidikan WHERE kode = nama", "SELECT a.kode FROM wilayah a, wilayah b WHERE kode = a.nama",
+        "SELECT 1 FROM wilayah a JOIN satuan_pendidikan s ON npsn = s.nama", "SELECT 1 FROM satuan_pendidikan, wilayah WHERE npsn = bentuk",
+    ],
+)  # fmt: skip
+def test_columns_without_a_prefix_do_not_tie_tables_that_they_are_not_of(statement: str) -> None:
+    tree = guarded(statement, SCHEMAS)
+    schemas = {name: registry.get(name) for name in schemas_of(tree)}
+
+    with pytest.raises(SimpulError) as caught:
+        bound(tree, schemas, {name: frozenset(schema.fields) for name, schema in schemas.items()})
+    assert caught.value.code in {"sql_join_unbounded", "field_unknown"}
 
 
 TABLE = "fasilitas_kesehatan"

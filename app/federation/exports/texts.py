@@ -113,8 +113,11 @@ class CsvWriter(Writer):
             cells.append(cell)
         if columns.sourced:
             cells += [literal(batch.agency), literal(batch.dataset)]
-        if len(cells) == 1:  # an empty line is no row to most readers
-            cells = [f"""CASE WHEN {cells[0]} = '' THEN '""' ELSE {cells[0]} END"""]
+        if (
+            len(cells) == 1
+        ):  # null is an empty line, as a record of one empty cell is (RFC 4180); an empty text is quoted
+            value = next(iter(given.values()), "NULL")
+            cells = [f"""CASE WHEN {value} IS NOT NULL AND {cells[0]} = '' THEN '""' ELSE {cells[0]} END"""]
         between = f" || '{separator}' || "
         self.sink.write(self.engine.render(batch.columns, f"{between.join(cells)} || chr(13) || chr(10)"))
 

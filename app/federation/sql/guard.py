@@ -7,21 +7,22 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from decimal import Decimal
 from typing import Any, Final
 
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
 from app.errors import FieldError
-from app.federation.sql.allowed import CONSTRUCTS, FUNCTIONS, OWN_FUNCTIONS, TYPES
+from app.federation.sql.allowed import CONSTRUCTS, FUNCTIONS, OTHER_FUNCTIONS, OWN_FUNCTIONS, TYPES
 from app.federation.sql.hints import CONSTRUCT_HINTS, FUNCTION_HINTS, OPERATORS, advice, written
+from app.federation.sql.joins import check_joins
 from app.federation.sql.names import LONGEST_NAME
 from app.federation.sql.parsing import trees, words
 from app.federation.sql.refusals import (
     SqlConstructForbidden,
     SqlFunctionForbidden,
-    SqlJoinUnbounded,
     SqlMalformed,
     SqlNoTable,
     SqlNotSelect,
@@ -42,8 +43,10 @@ MOST_TOKENS: Final = 4_000
 MOST_NODES: Final = 2_000
 DEEPEST: Final = 32
 MOST_OWN_NESTED: Final = 3
+LONGEST_PADDED: Final = 1_000
 _OWN_CALLS = {"induk": "induk(kode_wilayah, 'kecamatan')", "tingkat": "tingkat(kode_wilayah)"}
-_START = re.compile(r"\s*(select|with)\b", re.IGNORECASE)
+_START = re.compile(r"(select|with)\b", re.IGNORECASE)
+_BEFORE = re.compile(r"\s+|\(|--[^\n]*\n|/\*(?:[^*]|\*(?!/))*\*/")
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u200b-\u200f\u2028-\u202f\u2060-\u206f\ufeff]")
 _TABLE_PARTS = frozenset({"this", "alias"})
 _QUERIES = (exp.Select, exp.SetOperation)
@@ -68,11 +71,8 @@ def guarded(text: str, schemas: frozenset[str]) -> exp.Query:
         if isinstance(node, exp.Table):
             _check_table(node, schemas)
             read = read or node.name.lower() in schemas
-        elif isinstance(node, exp.Join):
-            _check_node(node.this, text)  # what is no table says so, before a condition is asked of it
-            if isinstance(node.this, exp.Table):
-                _check_table(node.this, schemas)
-            _check_join(node)
+    for select in (node for node in nodes if isinstance(node, exp.Select)):
+        check_joins(select)
     if not read:
         raise SqlNoTable("the statement reads no schema: nothing is decided and nothing answered; name one behind FROM")
     return tree
@@ -86,8 +86,11 @@ def _check_text(text: str) -> None:
         raise SqlMalformed("the statement holds a control or invisible character; remove it")
     if "$$" in text or re.search(r"\$\w*\$", text):
         raise SqlConstructForbidden("dollar-quoted text is not taken; write 'text'", construct="$$")
-    if not _START.match(text):
-        raise SqlNotSelect("a statement starts with SELECT or WITH; comments stand behind that word")
+    first = 0
+    while (skipped := _BEFORE.match(text, first)) is not None:
+        first = skipped.end()
+    if not _START.match(text, first):
+        raise SqlNotSelect("a statement starts with SELECT or WITH")
 
 
 def _parsed(text: str) -> exp.Query:
@@ -104,11 +107,21 @@ def _parsed(text: str) -> exp.Query:
         where = f"line {fault.get('line')}, column {fault.get('col')}" if fault else "somewhere"
         what = without_classes(str(fault.get("description") or "the statement cannot be read"))[:200]
         raise SqlMalformed(f"{where}: {what}", errors=[FieldError("/sql", "sql_malformed", where)]) from None
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError):  # the parser's own faults on odd texts
+        raise SqlMalformed("the statement cannot be read; write it more plainly") from None
     if len(found) != 1:
         raise SqlSeveralStatements("send one statement")
-    if not isinstance(found[0], _QUERIES):
-        raise SqlNotSelect(f"only SELECT is taken, not {found[0].key.upper()}")
-    return found[0]
+    query: Any = found[0]
+    while isinstance(query, exp.Subquery) and not {part for part, value in query.args.items() if value} - {"this"}:
+        query = query.this.pop()
+    if not isinstance(query, _QUERIES):
+        wrapped = isinstance(query, exp.Subquery)
+        raise SqlNotSelect(
+            "write ORDER BY and LIMIT inside of the parentheses"
+            if wrapped
+            else f"only SELECT is taken, not {query.key.upper()}"
+        )
+    return query
 
 
 def _check_parentheses(text: str) -> None:
@@ -140,19 +153,11 @@ def _check_number(text: str) -> None:
 
 def _check_node(node: exp.Expr, text: str) -> None:
     name = type(node).__name__
-    if isinstance(node, exp.Select) and not node.expressions:
-        raise SqlMalformed(
-            "SELECT names no column", errors=[FieldError("/sql", "sql_malformed", "SELECT names no column")]
-        )
-    if isinstance(node, exp.With) and node.args.get("recursive"):
-        raise SqlRecursive("WITH RECURSIVE is not taken")
-    if isinstance(node, exp.Literal) and not node.is_string:
-        _check_number(str(node.this))
+    check = _SPECIAL.get(type(node))
+    if check is not None:
+        check(node)
     if isinstance(node, exp.Anonymous):
-        _check_own(node)
         return
-    if isinstance(node, exp.Alias) and not 0 < len(node.alias) <= LONGEST_NAME:
-        raise SqlMalformed(f"a name behind AS has 1 to {LONGEST_NAME} characters")
     if isinstance(node, exp.Func) and name not in CONSTRUCTS:
         if name not in FUNCTIONS:
             raise _func(node, text)
@@ -164,16 +169,62 @@ def _check_node(node: exp.Expr, text: str) -> None:
         given = {part for part, value in node.args.items() if value not in (None, False, [], "")}
         if more := sorted(given - extra):
             raise _construct(f"{node.key} {more[0]}")
-    if isinstance(node, exp.DataType) and node.this not in TYPES:
+
+
+def _check_select(node: exp.Select) -> None:
+    if not node.expressions:
+        said = "SELECT names no column"
+        raise SqlMalformed(said, errors=[FieldError("/sql", "sql_malformed", said)])
+
+
+def _check_with(node: exp.With) -> None:
+    if node.args.get("recursive"):
+        raise SqlRecursive("WITH RECURSIVE is not taken")
+
+
+def _check_literal(node: exp.Literal) -> None:
+    if not node.is_string:
+        _check_number(str(node.this))
+
+
+def _check_alias(node: exp.Alias) -> None:
+    if not 0 < len(node.alias) <= LONGEST_NAME:
+        raise SqlMalformed(f"a name behind AS has 1 to {LONGEST_NAME} characters")
+
+
+def _check_lateral(node: exp.Lateral) -> None:
+    if not isinstance(node.this, exp.Subquery):
+        raise _construct("unnest")
+
+
+def _check_dot(node: exp.Dot) -> None:
+    if not isinstance(node.this, exp.Bracket | exp.Dot):
+        raise _construct("dot")
+
+
+def _check_type(node: exp.DataType) -> None:
+    if node.this not in TYPES:
         raise SqlConstructForbidden(
             "CAST goes to text, number, boolean, date or timestamp types only; whole numbers beyond BIGINT as DECIMAL(38, 0)",
             construct="type",
         )
 
 
+def _check_padding(node: exp.Pad) -> None:
+    """One short call could make a text of any length."""
+    length = node.expression
+    if not isinstance(length, exp.Literal) or length.is_string or not 0 <= Decimal(length.name) <= LONGEST_PADDED:
+        raise SqlMalformed(f"lpad and rpad fill up to a written number of at most {LONGEST_PADDED} characters")
+
+
 def _check_own(node: exp.Anonymous) -> None:
     """A call of `induk` or `tingkat`: its arguments, and that it is not nested so deep that its text grows without bound."""
     name = str(node.this).lower()
+    if name in OTHER_FUNCTIONS:
+        least, most = OTHER_FUNCTIONS[name]
+        if not least <= len(node.expressions) <= most:
+            raise SqlMalformed(f"{name} takes {least}{f' to {most}' if most > least else ''} arguments")
+        return
     if name not in OWN_FUNCTIONS:
         raise _function(str(node.this))
     if len(node.expressions) != OWN_FUNCTIONS[name]:
@@ -183,7 +234,7 @@ def _check_own(node: exp.Anonymous) -> None:
         raise SqlMalformed(f"the level in induk is one of {', '.join(LEVELS)} (a kota stands on level kabupaten)")
     above, deep = node.parent, 0
     while above is not None:
-        deep += isinstance(above, exp.Anonymous)
+        deep += isinstance(above, exp.Anonymous) and str(above.this).lower() in OWN_FUNCTIONS
         above = above.parent
     if deep >= MOST_OWN_NESTED:
         raise SqlTooComplex(
@@ -207,7 +258,9 @@ def _func(node: exp.Func, text: str) -> SqlRefused:
 
 def _function(name: str, hint: str = "") -> SqlFunctionForbidden:
     hint = advice(FUNCTION_HINTS, name) or hint or advice(CONSTRUCT_HINTS, name)
-    near = difflib.get_close_matches(name.lower()[:64], sorted({*FUNCTIONS.values(), *OWN_FUNCTIONS}), n=3)
+    near = difflib.get_close_matches(
+        name.lower()[:64], sorted({*FUNCTIONS.values(), *OWN_FUNCTIONS, *OTHER_FUNCTIONS}), n=3
+    )
     if not hint and near:
         hint = f"; near it: {', '.join(near)}"
     return SqlFunctionForbidden(f"the function {name[:64]!r} is not on the list{hint}", function=name[:64])
@@ -237,25 +290,7 @@ def _key(part: exp.Expr) -> str:
     return "unpivot" if isinstance(part, exp.Pivot) and part.args.get("unpivot") else part.key
 
 
-def _check_join(node: exp.Join) -> None:
-    """Every join equates columns of two tables; without that it can be as large as the product of both."""
-    if node.args.get("using"):
-        return
-    condition: Any = node.args.get("on")
-    for found in condition.find_all(exp.EQ) if condition is not None else ():
-        left = {column.table for column in found.left.find_all(exp.Column)}
-        right = {column.table for column in found.right.find_all(exp.Column)}
-        if left and right and left != right and not _under(found, condition, (exp.Or, exp.Not, exp.Case, exp.Query)):
-            return
-    raise SqlJoinUnbounded(
-        "a join needs ON with an equality of columns of both tables: write JOIN b ON a.x = b.y, or JOIN b USING (x)"
-    )
-
-
-def _under(node: exp.Expr, top: exp.Expr, kinds: tuple[type[Any], ...]) -> bool:
-    current: exp.Expr | None = node
-    while current is not None and current is not top.parent:
-        if isinstance(current, kinds):
-            return True
-        current = current.parent
-    return False
+_SPECIAL: Final[Mapping[type[exp.Expr], Callable[[Any], None]]] = {
+    exp.Select: _check_select, exp.With: _check_with, exp.Literal: _check_literal, exp.Alias: _check_alias, exp.Lateral: _check_lateral,
+    exp.Dot: _check_dot, exp.DataType: _check_type, exp.Pad: _check_padding, exp.Anonymous: _check_own,
+}  # fmt: skip

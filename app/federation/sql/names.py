@@ -40,7 +40,7 @@ def note_spelling(tree: exp.Query) -> None:
     for query in tree.find_all(exp.CTE, exp.Subquery):  # WITH x(a, b), FROM (…) x(a, b)
         alias = query.args.get("alias")
         named = alias.args.get("columns") or () if isinstance(alias, exp.TableAlias) else ()
-        below = _first_select(query.this) if named and isinstance(query.this, exp.Query) else None
+        below = _first_select(query.this) if named else None
         for projection, found in zip(below.expressions if below is not None else (), named, strict=False):
             projection.meta[_SAID] = found.name
 
@@ -48,13 +48,13 @@ def note_spelling(tree: exp.Query) -> None:
 def output_names(whole: exp.Query, scopes: Sequence[Scope]) -> tuple[str, ...]:
     """The distinct names of the columns of a statement whose names are resolved."""
     by_query = {id(scope.expression): scope for scope in scopes}
-    first = _first_select(whole)
+    first: Any = _first_select(whole)
     found = [_spelling(first, index, by_query) for index in range(len(first.expressions))]
     return distinct([name if len(name) <= LONGEST_NAME else f"_col_{index}" for index, name in enumerate(found)])
 
 
 def _first_select(query: Any) -> Any:
-    """The SELECT that names the columns: of UNION, EXCEPT and INTERSECT the first."""
+    """The SELECT that names the columns: of UNION, EXCEPT and INTERSECT the first. VALUES has none."""
     while query is not None and not isinstance(query, exp.Select):
         query = query.this if isinstance(query, exp.Expr) else None
     return query
@@ -73,7 +73,7 @@ def _spelling(select: Any, index: int, by_query: dict[int, Scope]) -> str:
     if not isinstance(source, Scope):
         return name
     below = _first_select(source.expression)
-    for number, found in enumerate(below.expressions):
+    for number, found in enumerate(below.expressions if below is not None else ()):
         if found.alias_or_name == inner.name:
             return _spelling(below, number, by_query)
     return name

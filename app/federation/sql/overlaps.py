@@ -76,7 +76,7 @@ def _adds_up(scope: Scope, carriers: _Carriers, scopes: Sequence[Scope]) -> bool
     passed: frozenset[str]
     if isinstance(query, exp.Select):
         group = query.args.get("group")
-        if not _carried(group.expressions if group is not None else (), carriers) and _sums(scope, carriers):
+        if not _carried(_grouped(query, group), carriers) and _sums(scope, carriers):
             return True
         passed = frozenset(found.alias_or_name for found in query.selects if _carried([found.unalias()], carriers))
     else:
@@ -85,6 +85,15 @@ def _adds_up(scope: Scope, carriers: _Carriers, scopes: Sequence[Scope]) -> bool
         _adds_up(reader, frozenset((alias, name) for name in passed), scopes)
         for reader, alias in _readers(scope, scopes)
     )
+
+
+def _grouped(query: exp.Select, group: Any) -> Sequence[Any]:
+    """What its rows are grouped by; GROUP BY ALL means the columns without an aggregate."""
+    if group is None:
+        return ()
+    if group.args.get("all"):
+        return [found.unalias() for found in query.selects if not found.find(exp.AggFunc)]
+    return group.expressions  # type: ignore[no-any-return]
 
 
 def _sums(scope: Scope, carriers: _Carriers) -> bool:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlglot import exp
-from sqlglot.errors import OptimizeError, SqlglotError
+from sqlglot.errors import OptimizeError
 from sqlglot.optimizer.qualify import qualify
 from sqlglot.optimizer.scope import Scope, traverse_scope
 
@@ -20,11 +20,13 @@ from app.errors import FieldError, FieldUnknown
 from app.federation.sql.deciding import deciding_fields
 from app.federation.sql.exact import write_exactly
 from app.federation.sql.expansion import check_expansion
+from app.federation.sql.joins import check_joins
 from app.federation.sql.names import note_spelling, output_names
 from app.federation.sql.naming import name_columns
 from app.federation.sql.overlaps import question, table_checks
+from app.federation.sql.parsing import readable
 from app.federation.sql.pushed import where_filter
-from app.federation.sql.refusals import SqlConstructForbidden, SqlMalformed
+from app.federation.sql.refusals import SqlConstructForbidden
 from app.federation.sql.stars import write_stars
 from app.federation.sql.structure import SOURCE_COLUMNS
 from app.filters.tree import TRUE, Filter, Or
@@ -92,6 +94,11 @@ def schemas_of(tree: exp.Query) -> tuple[str, ...]:
 
 def bound(tree: exp.Query, schemas: Mapping[str, SchemaDef], granted: Mapping[str, frozenset[str]]) -> Bound:
     """The statement over granted columns. Raises `FieldUnknown` naming the column and the closest ones."""
+    with readable("the statement cannot be put together"):
+        return _bound(tree, schemas, granted)
+
+
+def _bound(tree: exp.Query, schemas: Mapping[str, SchemaDef], granted: Mapping[str, frozenset[str]]) -> Bound:
     written = {column.name.lower() for column in tree.find_all(exp.Column)}
     for join in tree.find_all(exp.Join):
         written |= {found.name.lower() for found in join.args.get("using") or ()}
@@ -112,9 +119,10 @@ def bound(tree: exp.Query, schemas: Mapping[str, SchemaDef], granted: Mapping[st
         scopes = list(traverse_scope(whole))
     except OptimizeError as error:
         raise _unresolved(str(error), granted) from None
-    except (SqlglotError, RecursionError) as error:
-        raise SqlMalformed(f"names cannot be resolved: {str(error)[:200]}") from None
     _check_whole_rows(whole)
+    for scope in scopes:
+        if isinstance(scope.expression, exp.Select):
+            check_joins(scope.expression)
     checks = _checks(scopes, schemas)
     deciding = deciding_fields(scopes)
     tables = tuple(_table_use(name, schemas[name], scopes, written, checks, deciding) for name in schemas)

@@ -123,8 +123,11 @@ def _answer(engine: duckdb.DuckDBPyConnection, question: dict[str, Any], sink: I
     most = int(question["rows"])
     with _told(sink):
         found = engine.sql(question["sql"], params=question["parameters"] or None)
-        sent_as = [_SENT_AS.get(str(kind)) for kind in found.types]
-        kinds = ["VARCHAR" if made == "VARCHAR" else str(kind) for made, kind in zip(sent_as, found.types, strict=True)]
+        sent_as = [_sent_as(str(kind)) for kind in found.types]
+        kinds = [
+            made if made is not None and (made == "VARCHAR" or made.endswith("]")) else str(kind)
+            for made, kind in zip(sent_as, found.types, strict=True)
+        ]
         if any(sent_as):
             # by position: names may stand twice
             shown = [f"CAST(#{n} AS {kind})" if kind else f"#{n}" for n, kind in enumerate(sent_as, 1)]
@@ -143,6 +146,13 @@ def _answer(engine: duckdb.DuckDBPyConnection, question: dict[str, Any], sink: I
         if sent == 0 and rows == 0:
             _write(sink, b"R", _stream(pa.RecordBatch.from_pylist([], schema=reader.schema)))
         _write(sink, b"D", json.dumps({"more": rows > most}).encode())
+
+
+def _sent_as(kind: str) -> str | None:
+    """The type that a column is cast to, lists of it alike; None where it leaves as it is."""
+    item = kind.rstrip("[]")
+    made = _SENT_AS.get(item)
+    return None if made is None else made + kind[len(item) :]
 
 
 def _shared(engine: duckdb.DuckDBPyConnection, question: dict[str, Any], sink: IO[bytes]) -> None:

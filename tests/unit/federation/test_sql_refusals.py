@@ -22,10 +22,10 @@ def refused(statement: str) -> SqlRefused:
 @pytest.mark.parametrize(
     ("call", "name"),
     [
-        ("lpad(nama, 3, '0')", "lpad"), ("RPAD(nama, 3, '0')", "RPAD"), ("strftime(nama, '%Y')", "strftime"), ("list(nama)", "list"),
-        ("isodow(nama)", "isodow"), ("quantile_cont(kode, 0.5)", "quantile_cont"), ("date_sub('day', nama, nama)", "date_sub"),
-        ("weekofyear(nama)", "weekofyear"), ("string_split(nama, ',')", "string_split"), ("sha256(nama)", "sha256"), ("json_extract(nama, '$.a')", "json_extract"),
-        ("upper(nama) || log10(kode)", "log10"), ("coalesce(nama, unnest(nama))", "unnest"), ("make_date(2020, 1, 1)", "make_date"),
+        ("md5(nama)", "md5"), ("REPEAT(nama, 3)", "REPEAT"), ("chr(65)", "chr"), ("histogram(nama)", "histogram"),
+        ("to_days(1)", "to_days"), ("bit_and(kode)", "bit_and"), ("json_valid(nama)", "json_valid"),
+        ("ascii(nama)", "ascii"), ("sha256(nama)", "sha256"), ("json_extract(nama, '$.a')", "json_extract"),
+        ("upper(nama) || md5(kode)", "md5"), ("coalesce(nama, unnest(nama))", "unnest"), ("make_time(1, 1, 1)", "make_time"),
     ],
 )  # fmt: skip
 def test_a_function_is_named_as_it_was_called(call: str, name: str) -> None:
@@ -40,9 +40,9 @@ def test_a_function_is_named_as_it_was_called(call: str, name: str) -> None:
 @pytest.mark.parametrize(
     ("part", "said"),
     [
-        ("nama COLLATE de", "COLLATE"), ("nama -> '$.a'", "->"), ("nama ->> '$.a'", "->>"), ("TRY_CAST(nama AS INTEGER)", "TRY_CAST"),
-        ("nama ~ 'a'", "~"), ("nama SIMILAR TO 'a'", "SIMILAR TO"), ("nama AT TIME ZONE 'x'", "AT TIME ZONE"), ("kode & 1", "&"),
-        ("* EXCLUDE (nama)", "* EXCLUDE"), ("nama[1]", "x[…]"), ("[1, 2]", "[…]"), ("{'a': 1}", "{…}"),
+        ("nama COLLATE de", "COLLATE"), ("nama -> '$.a'", "->"), ("nama ->> '$.a'", "->>"), ("nama ~* 'a'", "~*"),
+        ("nama AT TIME ZONE 'x'", "AT TIME ZONE"), ("kode & 1", "&"),
+        ("{'a': 1}", "{…}"),
     ],
 )  # fmt: skip
 def test_a_construct_is_named_as_sql_writes_it(part: str, said: str) -> None:
@@ -66,42 +66,24 @@ def test_advice_on_a_function_is_shown(name: str) -> None:
 
 
 SHOWN = {
-    "group all": "SELECT kode FROM wilayah GROUP BY ALL",
-    "rollup": "SELECT kode FROM wilayah GROUP BY ROLLUP (kode)",
-    "cube": "SELECT kode FROM wilayah GROUP BY CUBE (kode)",
-    "groupingsets": "SELECT kode FROM wilayah GROUP BY GROUPING SETS ((kode), ())",
     "group rollup": "SELECT kode FROM wilayah GROUP BY kode WITH ROLLUP",
     "group cube": "SELECT kode FROM wilayah GROUP BY kode WITH CUBE",
-    "distinct on": "SELECT DISTINCT ON (kode) kode FROM wilayah",
     "select sample": "SELECT kode FROM wilayah USING SAMPLE 10",
-    "withingroup": "SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY kode) FROM wilayah",
-    "fetch": "SELECT kode FROM wilayah FETCH FIRST 3 ROWS ONLY",
     "attimezone": "SELECT nama AT TIME ZONE 'x' FROM wilayah",
-    "similarto": "SELECT nama SIMILAR TO 'x' FROM wilayah",
-    "regexplike": "SELECT nama ~ 'x' FROM wilayah",
     "regexpilike": "SELECT nama ~* 'x' FROM wilayah",
     "glob": "SELECT nama GLOB 'x' FROM wilayah",
     "collate": "SELECT nama COLLATE de FROM wilayah",
-    "values": "SELECT * FROM (VALUES (1)) x",
     "unnest": "SELECT nama FROM wilayah JOIN unnest([1]) x ON true",
-    "lateral": "SELECT * FROM wilayah, LATERAL (SELECT 1) x",
     "pivot": "SELECT * FROM wilayah PIVOT (count(*) FOR nama IN ('a'))",
     "unpivot": "SELECT * FROM wilayah UNPIVOT (x FOR y IN (nama))",
     "tablesample": "SELECT * FROM wilayah TABLESAMPLE 10%",
-    "any": "SELECT nama = ANY (SELECT 'a') FROM wilayah",
-    "all": "SELECT nama = ALL (SELECT 'a') FROM wilayah",
-    "array": "SELECT [1, 2] FROM wilayah",
-    "bracket": "SELECT nama[1] FROM wilayah",
     "struct": "SELECT {'a': 1} FROM wilayah",
-    "star except_": "SELECT * EXCLUDE (nama) FROM wilayah",
-    "star replace": "SELECT * REPLACE (1 AS nama) FROM wilayah",
     "parameter": "SELECT $nama FROM wilayah",
     "placeholder": "SELECT ? FROM wilayah",
     "join method": "SELECT * FROM wilayah NATURAL JOIN satuan_pendidikan",
     "jsonextract": "SELECT nama -> '$.a' FROM wilayah",
     "jsonextractscalar": "SELECT nama ->> '$.a' FROM wilayah",
     "dot": "SELECT wilayah.kode.nama.x.y FROM wilayah",
-    "trycast": "SELECT TRY_CAST(nama AS INTEGER) FROM wilayah",
     "bitwiseor": "SELECT kode | 1 FROM wilayah",
 }
 
