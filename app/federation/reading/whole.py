@@ -46,8 +46,8 @@ class WholeRead:
         for leg in self._legs:
             if leg.runs:
                 async with aclosing(self._results(leg)) as results:
-                    async for result in results:
-                        batch = await self._batch(leg, result)
+                    async for result, keys in results:
+                        batch = await self._batch(leg, result, keys)
                         if batch.columns.num_rows:
                             self.rows += batch.columns.num_rows
                             yield batch
@@ -56,21 +56,27 @@ class WholeRead:
         """Raises as `verdict.judge` does."""
         judge(self.query, self.statuses, self.rows)
 
-    def _results(self, leg: Leg) -> AsyncGenerator[ReadResult]:
-        if self._keys is None:
-            return stream(leg, self.query, self._runtime)
-        return stream_keyed(leg, self.query, self._runtime, self._keys)
+    async def _results(self, leg: Leg) -> AsyncGenerator[tuple[ReadResult, Keys | None]]:
+        """The parts of a leg, each with the keys that it was read for."""
+        if self._keys is not None:
+            async with aclosing(stream_keyed(leg, self.query, self._runtime, self._keys)) as parts:
+                async for part in parts:
+                    yield part
+            return
+        async with aclosing(stream(leg, self.query, self._runtime)) as results:
+            async for result in results:
+                yield result, None
 
-    async def _batch(self, leg: Leg, result: ReadResult) -> Batch:
+    async def _batch(self, leg: Leg, result: ReadResult, keys: Keys | None) -> Batch:
         if result.stale:
             leg.status.status = "stale"
-        columns = await in_bulk(self._columns, leg, result.records)
+        columns = await in_bulk(self._columns, leg, result.records, keys)
         leg.status.rows += columns.num_rows
         return Batch(columns, leg.ref.agency, leg.ref.dataset, result.as_of, leg.scan.fields)
 
-    def _columns(self, leg: Leg, records: Sequence[MappedRecord]) -> pa.RecordBatch:
+    def _columns(self, leg: Leg, records: Sequence[MappedRecord], keys: Keys | None) -> pa.RecordBatch:
         schema, grant = self.query.schema, leg.ref.grant
         if grant is not None:
             records = self._runtime.cut(schema, grant).records(records)
         columns = columns_of(schema, records, leg.scan.fields)
-        return columns if self._keys is None else self._keys.known(columns)
+        return columns if keys is None else keys.known(columns)
