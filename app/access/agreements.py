@@ -43,6 +43,8 @@ class Terms:
     consumer_client: str | None = None
     row_filter: str | None = None
     masks: Mapping[str, str] = field(default_factory=dict)
+    rights: tuple[str, ...] = ()
+    """What is allowed beyond one by one: `match`, of a schema about persons that is never listed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,6 +265,7 @@ def _columns(terms: Terms) -> dict[str, Any]:
     row["fields"] = list(terms.fields)
     row["purposes"] = list(terms.purposes)
     row["masks"] = dict(terms.masks) or None
+    row["rights"] = list(terms.rights) or None
     return row
 
 
@@ -279,6 +282,7 @@ def _agreement(row: Mapping[Any, Any]) -> Agreement:
         consumer_client=row["consumer_client"],
         row_filter=row["row_filter"],
         masks=row["masks"] or {},
+        rights=tuple(row["rights"] or ()),
     )
     return Agreement(
         id=row["id"],

@@ -168,6 +168,11 @@ def _fitting(
     active = [agreement for agreement in held if agreement.state_on(today) == "active"]
     if not active:
         return _inactive(held, today)
+    if schema.lookup_only and request.operation == "match":
+        active = [agreement for agreement in active if "match" in agreement.terms.rights]
+        if not active:
+            detail = f"No agreement lets {principal.agency} match {schema.name} of {provider}; verify one by one, or propose one with it."
+            return Refusal("right_not_granted", AgreementMissing, detail)
     needed = request.needed - schema.open_fields
     key = frozenset(schema.key) - schema.open_fields
     closed = _asked(request) - schema.open_fields

@@ -13,6 +13,7 @@ from app.access.facts import SchemaFacts
 from app.errors import FieldError, ValidationFailed
 
 MASKS: Final = ("hide", "hash", "last4", "year-only", "region-only")
+RIGHTS: Final = ("match",)
 BASIS_CHARACTERS: Final = 500
 LONGEST_YEARS: Final = 5
 
@@ -32,6 +33,7 @@ def check_terms(
         *_check_purposes(terms, purposes),
         *_check_days(terms, today),
         *_check_masks(terms, facts),
+        *_check_rights(terms, facts),
     ]
     if problems:
         raise ValidationFailed("The terms of the agreement are not well formed.", errors=problems)
@@ -90,6 +92,14 @@ def _check_masks(terms: Terms, facts: SchemaFacts) -> Iterator[FieldError]:
             yield FieldError(f"/masks/{name}", "field_unknown", _nearest(name, facts.names))
         elif mask not in MASKS:
             yield FieldError(f"/masks/{name}", "choice", f"one of {', '.join(MASKS)}")
+
+
+def _check_rights(terms: Terms, facts: SchemaFacts) -> Iterator[FieldError]:
+    for position, right in enumerate(terms.rights):
+        if right not in RIGHTS:
+            yield FieldError(f"/rights/{position}", "choice", f"one of {', '.join(RIGHTS)}")
+        elif not facts.lookup_only:
+            yield FieldError(f"/rights/{position}", "choice", f"{facts.name} may be matched without this right")
 
 
 def _nearest(name: str, known: Collection[str]) -> str:

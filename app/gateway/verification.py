@@ -52,7 +52,9 @@ Allowed = tuple[tuple[OpenDataset, ...], Decision]
 """The datasets of the one provider under the one agreement that fits."""
 
 
-def authorise(state: Services, exchange: Exchange, schema: SchemaDef) -> Allowed:
+def authorise(
+    state: Services, exchange: Exchange, schema: SchemaDef, operation: Literal["verify", "match"] = "verify"
+) -> Allowed:
     """The decision, before any look at the values. The datasets of the provider that an agreement names, or the refusal."""
     exchange.asks(schemas=(schema.name,))
     datasets = state.sources.of_schema(schema.name)
@@ -60,7 +62,7 @@ def authorise(state: Services, exchange: Exchange, schema: SchemaDef) -> Allowed
         exchange.decide(allow=False, rule="no_agreement")
         raise AgreementMissing(f"nobody provides {schema.name} to you; propose an agreement", rule="no_agreement")
     decisions = [
-        state.access.decide(exchange.principal, schema, found.agency, "verify", exchange.assertions)
+        state.access.decide(exchange.principal, schema, found.agency, operation, exchange.assertions)
         for found in datasets
     ]
     allowed = [(opened, decision) for opened, decision in zip(datasets, decisions, strict=True) if decision.allow]
@@ -92,12 +94,7 @@ async def verify(
     subject = schema.meta.subject or schema.meta.key[0]
     given = {name: asserted[name] for name in COMPARED if asserted.get(name) is not None}
     needed = frozenset({subject, *given})
-    granted = decision.fields.difference(decision.masks)  # a masked value is neither compared nor shown
-    if not needed <= granted:
-        missing = sorted(needed - granted)
-        raise FieldForbidden(
-            f"the agreement does not grant {', '.join(missing)}", rule="field_not_granted", fields=missing
-        )
+    require_granted(decision, needed)
     number, agreement = str(asserted[subject]), decision.agreement or ""
     await state.verifications.admit(state.log, agreement, subject, number)
     refs = [dataset_ref(opened, decision) for opened in datasets]
@@ -121,6 +118,15 @@ async def verify(
     return _compared(answer.records[0].record, given, decision)
 
 
+def require_granted(decision: Decision, needed: frozenset[str]) -> None:
+    """`FieldForbidden` for a field that the agreement does not grant as it is: a masked value is neither compared nor shown."""
+    missing = sorted(needed - decision.fields.difference(decision.masks))
+    if missing:
+        raise FieldForbidden(
+            f"the agreement does not grant {', '.join(missing)}", rule="field_not_granted", fields=missing
+        )
+
+
 def check_subject(schema: SchemaDef, asserted: Mapping[str, Any]) -> None:
     """The identifier must be one by its own rules; raises `ValidationFailed` naming the rule, never the value."""
     subject = schema.meta.subject or schema.meta.key[0]
@@ -133,14 +139,14 @@ def check_subject(schema: SchemaDef, asserted: Mapping[str, Any]) -> None:
 
 def _compared(record: MappedRecord, given: Mapping[str, Any], decision: Decision) -> Verification:
     values = record.values
-    per_field = {name: _same(value, values.get(name)) for name, value in given.items()}
+    per_field = {name: same(value, values.get(name)) for name, value in given.items()}
     name, granted = values.get("nama"), decision.fields.difference(decision.masks)
     shown = masked_name(str(name)) if name and "nama" in granted else None
     status = values.get("status_dasar") if "status_dasar" in granted else None
     return Verification("cocok" if all(per_field.values()) else "tidak_cocok", per_field, shown, status)
 
 
-def _same(asserted: Any, held: Any) -> bool:
+def same(asserted: Any, held: Any) -> bool:
     """Dates exactly; names without regard to case, accents of typing, and repeated blanks."""
     if held is None:
         return False

@@ -26,7 +26,7 @@ _AGREEMENTS = 10_000
 _BURST_SECONDS = 600.0
 _ASKED = (
     "SELECT s.tag FROM log_entry e JOIN exchange_subject s ON s.idx = e.idx WHERE e.facet IN"
-    " (SELECT facet FROM log_facet WHERE term = $1) AND e.op = 'verify' AND e.kind = 'intent' AND s.role = 'asked'"
+    " (SELECT facet FROM log_facet WHERE term = $1) AND e.op IN ('verify', 'match') AND e.kind = 'intent' AND s.role = 'asked'"
     " AND e.t_us >= $2"
 )
 
@@ -67,8 +67,8 @@ class VerificationLimits:
         self._days: OrderedDict[str, _Day] = OrderedDict()
         self._missed: OrderedDict[str, deque[float]] = OrderedDict()
 
-    async def admit(self, written: ExchangeLog, agreement: str, id_type: str, number: str) -> None:
-        """Counts a question about a person; `RateLimited` until midnight when the agreement has asked enough."""
+    async def admit(self, written: ExchangeLog, agreement: str, id_type: str, *numbers: str) -> None:
+        """Counts a question about each person, all or none; `RateLimited` until midnight when the agreement has asked enough."""
         now = datetime.now(UTC)
         today = local_day(now, self._zone.key)
         counted = self._days.get(agreement)
@@ -79,18 +79,19 @@ class VerificationLimits:
             self._days.popitem(last=False)
         if time.monotonic() - counted.looked_at > self._look_seconds:
             await self._look(written, agreement, counted)
-        ((tag, _, _),) = written.subject_keys.tags((Subject(id_type, number, "asked"),), now.year)
-        people = len(counted.people | {tag})
-        if counted.asked >= self._requests or people > self._people:
-            what = f"{self._requests} questions" if counted.asked >= self._requests else f"{self._people} people"
+        subjects = tuple(Subject(id_type, number, "asked") for number in numbers)
+        tags = {tag for tag, _, _ in written.subject_keys.tags(subjects, now.year)}
+        much, people = counted.asked + len(numbers) > self._requests, len(counted.people | tags)
+        if much or people > self._people:
+            what = f"{self._requests} questions" if much else f"{self._people} people"
             wait = self._midnight(today + timedelta(days=1)) - now
             raise RateLimited(
                 f"agreement {agreement} may ask {what} a day; ask the walidata for more, or go on tomorrow",
                 retry_after_seconds=max(1, round(wait.total_seconds())),
-                limit=self._requests if counted.asked >= self._requests else self._people,
+                limit=self._requests if much else self._people,
             )
-        counted.asked += 1
-        counted.people.add(tag)
+        counted.asked += len(numbers)
+        counted.people |= tags
 
     def missed(self, agreement: str, client: str) -> None:
         """A person was not found. Whoever tries numbers misses often: told once for each burst."""

@@ -99,6 +99,7 @@ class AgreementAnswer(Answer):
     consumer_client: Id | None
     row_filter: Annotated[str, Field(max_length=2048)] | None
     masks: dict[Name, Literal["hide", "hash", "last4", "year-only", "region-only"]] = Field(max_length=200)
+    rights: list[Literal["match"]] = Field(max_length=10, description="What is allowed beyond verifying one by one")
     signatories: list[SignatoryAnswer] = Field(max_length=10)
     reason: Annotated[str, Field(max_length=500)] | None = Field(description="Why it ended")
     created_at: Moment
@@ -133,6 +134,7 @@ _PROPOSED: dict[str, Any] = {
     "consumer_client": None,
     "row_filter": None,
     "masks": {},
+    "rights": [],
     "signatories": [
         {"step": "propose", "agency": "rsud-kartini", "client": "rsud-steward", "at": "2025-12-01T02:00:00Z"}
     ],
@@ -219,6 +221,7 @@ async def propose_agreement(request: Request) -> Response:
         consumer_client=body.consumer_client,
         row_filter=body.row_filter,
         masks=body.masks,
+        rights=tuple(body.rights),
     )
     made = await agreeing.propose(state, exchange(request), terms, agreement_id=body.id)
     return tagged(_document(made, today(state)), 201, {"location": f"/v1/agreements/{made.id}"})

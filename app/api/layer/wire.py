@@ -119,6 +119,12 @@ class AgreementBody(Wire):
     valid_until: date = Field(description="Last day, included", examples=["2026-12-31"])
     row_filter: Annotated[str, Field(max_length=2048)] | None = Field(default=None, description="CQL2 over the schema")
     masks: dict[Word, Word] = Field(default_factory=dict, description="Mask per field")
+    rights: list[Word] = Field(
+        default_factory=list,
+        max_length=10,
+        description="`match`: persons may be matched, not only verified one by one",
+        examples=[["match"]],
+    )
 
 
 class ReasonBody(Wire):

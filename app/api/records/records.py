@@ -14,6 +14,7 @@ from app.api.layer.resource import EVERYONE, Resource, Rule
 from app.api.records import examples as docs
 from app.api.records.jobs import ACCEPTED, accepted
 from app.api.records.match import match_routes
+from app.api.records.match_persons import person_match_routes
 from app.api.records.questions import VIEWS, filter_language, names, question, wrong
 from app.api.records.spooled import spooled
 from app.api.records.verify import verify_routes
@@ -240,6 +241,7 @@ def _add_routes(schema: SchemaDef) -> None:
 for _schema in all_schemas():
     if _schema.meta.lookup_only:
         verify_routes(routes, _schema)
+        person_match_routes(routes, _schema)
     else:
         match_routes(routes, _schema)
         _add_routes(_schema)

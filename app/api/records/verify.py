@@ -1,4 +1,4 @@
-"""`POST /v1/records/{schema}/verify`: the only route of a personal schema. 403 comes before any look at the values."""
+"""`POST /v1/records/{schema}/verify`: one person of a personal schema. 403 comes before any look at the values."""
 
 from __future__ import annotations
 

@@ -48,6 +48,8 @@ class Keys:
     ids: Any
     values: Any
     how: Lists = LISTS
+    before: int = 0
+    """How many keys stand before these, where these are a part of others."""
 
     def conditions(self, size: int, first: int = 0) -> Iterator[Filter]:
         """The values from `first` on as conditions of at most `size` values."""
@@ -59,14 +61,24 @@ class Keys:
         part: list[Any] = self.values.slice(start, size).to_pylist()
         return part
 
+    def listed(self, start: int, size: int) -> Keys:
+        """The keys whose values stand in one list: a join with them alone is the cheaper one. All, where that is not plain."""
+        if self.values is not self.ids:
+            return self
+        ids = self.ids.slice(start, size)
+        return replace(self, ids=ids, values=ids, before=self.before + start)
+
     def known(self, columns: pa.RecordBatch) -> pa.RecordBatch:
         """The rows with one of the keys, and which of them (`_key`)."""
-        index = pc.index_in(columns.column("_id"), value_set=self.ids)
+        ids = columns.column("_id")  # a table is made of the keys that may be meant, not of a million for each batch
+        near: Any = pc.indices_nonzero(pc.is_in(self.ids, value_set=ids))
+        index: Any = near.take(pc.index_in(ids, value_set=self.ids.take(near))).cast(pa.int32())
+        index = pc.add(index, pa.scalar(self.before, pa.int32()))
         return columns.append_column("_key", index).filter(index.is_valid())
 
 
-async def stream_keyed(leg: Leg, query: Query, runtime: Runtime, keys: Keys) -> AsyncGenerator[ReadResult]:
-    """The records that may have one of the keys (others may be among them), part by part. It ends early when the leg fails."""
+async def stream_keyed(leg: Leg, query: Query, runtime: Runtime, keys: Keys) -> AsyncGenerator[tuple[ReadResult, Keys]]:
+    """Part by part the records that may have one of the keys beside them. It ends early when the leg fails."""
     size = await _list_size(leg, query, runtime, keys)
     asked, begun = 0, time.monotonic()
     while asked < len(keys.values):
@@ -76,9 +88,10 @@ async def stream_keyed(leg: Leg, query: Query, runtime: Runtime, keys: Keys) -> 
         rest = size if worth else len(keys.values)  # read through: what the lists gave before is not wanted again
         wanted = next(keys.conditions(rest, asked)) if worth or asked else None
         part = Leg(leg.scan, SourceStatus(leg.ref.agency, leg.ref.dataset, "ok", revision=leg.ref.revision))
+        those = keys.listed(asked, rest)
         async with aclosing(stream(part, replace(query, filter=all_of(wanted, query.filter)), runtime)) as results:
             async for result in results:
-                yield result
+                yield result, those
         _add(leg.status, part.status)
         if part.status.status != "ok" or not worth:
             return

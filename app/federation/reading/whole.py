@@ -46,8 +46,8 @@ class WholeRead:
         for leg in self._legs:
             if leg.runs:
                 async with aclosing(self._results(leg)) as results:
-                    async for result in results:
-                        batch = await self._batch(leg, result)
+                    async for result, keys in results:
+                        batch = await self._batch(leg, result, keys)
                         if batch.columns.num_rows:
                             self.rows += batch.columns.num_rows
                             yield batch
@@ -56,23 +56,29 @@ class WholeRead:
         """Whether the answer is complete; raises as `verdict.judge` does."""
         return judge(self.query, self.statuses, self.rows, counted=counted)
 
-    def _results(self, leg: Leg) -> AsyncGenerator[ReadResult]:
-        if self._keys is None:
-            return stream(leg, self.query, self._runtime)
-        return stream_keyed(leg, self.query, self._runtime, self._keys)
+    async def _results(self, leg: Leg) -> AsyncGenerator[tuple[ReadResult, Keys | None]]:
+        """The parts of a leg, each with the keys that it was read for."""
+        if self._keys is not None:
+            async with aclosing(stream_keyed(leg, self.query, self._runtime, self._keys)) as parts:
+                async for part in parts:
+                    yield part
+            return
+        async with aclosing(stream(leg, self.query, self._runtime)) as results:
+            async for result in results:
+                yield result, None
 
-    async def _batch(self, leg: Leg, result: ReadResult) -> Batch:
+    async def _batch(self, leg: Leg, result: ReadResult, keys: Keys | None) -> Batch:
         if result.stale:
             leg.status.status = "stale"
-        columns = await in_bulk(self._columns, leg, result)
+        columns = await in_bulk(self._columns, leg, result, keys)
         leg.status.rows += columns.num_rows
         return Batch(columns, leg.ref.agency, leg.ref.dataset, result.as_of, leg.scan.fields)
 
-    def _columns(self, leg: Leg, result: ReadResult) -> pa.RecordBatch:
+    def _columns(self, leg: Leg, result: ReadResult, keys: Keys | None) -> pa.RecordBatch:
         schema, grant, fields = self.query.schema, leg.ref.grant, leg.scan.fields
         cut = self._runtime.cut(schema, grant) if grant is not None else None
         if result.columns is not None:
             made = shown_columns(schema, result.columns if cut is None else cut.columns(result.columns), fields)
         else:
             made = columns_of(schema, result.records if cut is None else cut.records(result.records), fields)
-        return made if self._keys is None else self._keys.known(made)
+        return made if keys is None else keys.known(made)

@@ -64,7 +64,7 @@ def furnish(gateway: RunningGateway, folder: Path, services: SourceServer) -> No
 
 
 def terms(provider: str, **more: Any) -> dict[str, Any]:
-    """Terms under which rsud verifies persons at a provider."""
+    """Terms under which rsud verifies and matches persons at a provider."""
     return {
         "provider": provider,
         "consumer": "rsud",
@@ -74,6 +74,7 @@ def terms(provider: str, **more: Any) -> dict[str, Any]:
         "basis": "UU 17/2023",
         "valid_from": "2026-01-01",
         "valid_until": "2030-12-31",
+        "rights": ["match"],
         **more,
     }
 

@@ -187,6 +187,7 @@ def test_parameters_of_any_text(asker: Asker, path: str, params: dict[str, str],
             "/v1/explain",
             "/v1/queries",
             "/v1/records/penduduk-verifikasi/verify",
+            "/v1/records/penduduk-verifikasi/match",
         ]
     ),
     body=st.dictionaries(st.sampled_from(MEMBERS), VALUES, max_size=4) | VALUES,

@@ -139,7 +139,7 @@ def test_a_match_is_recorded_without_its_keys(gateway: RunningGateway, reader: h
     assert "P1" not in str(entries[0]["q"])
 
 
-def test_a_personal_schema_is_not_matched(reader: httpx.Client) -> None:
+def test_a_personal_schema_is_not_matched_without_an_agreement(reader: httpx.Client) -> None:
     answer = reader.post("/v1/records/penduduk-verifikasi/match", json={"keys": ["3320990101900001"]})
 
-    assert answer.json()["code"] in {"lookup_only", "agreement_missing"}
+    assert answer.json()["code"] == "agreement_missing"

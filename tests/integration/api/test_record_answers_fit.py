@@ -50,7 +50,11 @@ def asked(reader: httpx.Client, gateway: RunningGateway) -> Iterator[Asked]:
     places = reader.get(LIST, params={"f": "geojson"})
     yield "get", LIST, places
     path, register = "/v1/records/penduduk-verifikasi/verify", gateway.client("client", "rsud")
-    yield "post", path, register.post(path, json=PERSON, headers={**HEADERS, "X-Road-Issue": "RM-2026-000777"})
+    headers = {**HEADERS, "X-Road-Issue": "RM-2026-000777"}
+    yield "post", path, register.post(path, json=PERSON, headers=headers)
+    path = "/v1/records/penduduk-verifikasi/match"
+    persons = [{"key": PERSON["nik"], "values": {"nama": PERSON["nama"]}}, {"key": "1", "values": {"nama": "x"}}]
+    yield "post", path, register.post(path, json={"keys": persons}, headers=headers)
 
 
 def test_every_answer_fits_its_component(gateway: RunningGateway, reader: httpx.Client) -> None:
