@@ -38,7 +38,7 @@ Sort = Sequence[tuple[str, bool]]
 class Bounds:
     """Bytes that are sorted in memory at once, rows of a block, most bytes of one computation on disk."""
 
-    run_bytes: int = 32 << 20
+    run_bytes: int = 16 << 20
     block_rows: int = 4096
     spill_bytes: int = 4 << 30
 
