@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from decimal import Context, Decimal
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +52,7 @@ class Adding:
         self._columns = sorted({*asked.fields, *self._regions, *self._units})
         self._agencies: dict[str, int] = {}
         self._groups: dict[Group, _Total] = {} if asked.group_by else {(): _Total()}
-        self._thread, self._engine = OwnThread(), duckdb.connect(":memory:", config=_ENGINE)
+        self._thread = OwnThread()
         self._query = self._partial()
         order = [(name, False) for name in asked.group_by]
         fields = dict.fromkeys(str(one.field) for one in asked.measures if one.function == "count_distinct")
@@ -81,8 +82,14 @@ class Adding:
         """Forgets everything."""
         self._thread.end(self._forget)
 
+    @cached_property
+    def _engine(self) -> duckdb.DuckDBPyConnection:
+        """Opened in its thread: that takes a while."""
+        return duckdb.connect(":memory:", config=_ENGINE)
+
     def _forget(self) -> None:
-        self._engine.close()
+        if "_engine" in self.__dict__:
+            self._engine.close()
         for sort in (*self._distinct.values(), *([self._holders] if self._holders is not None else [])):
             sort.close()
 

@@ -38,7 +38,7 @@ Sort = Sequence[tuple[str, bool]]
 class Bounds:
     """Bytes that are sorted in memory at once, rows of a block, most bytes of one computation on disk."""
 
-    run_bytes: int = 32 << 20
+    run_bytes: int = 16 << 20
     block_rows: int = 4096
     spill_bytes: int = 4 << 30
 
@@ -72,8 +72,6 @@ class _Run:
         with pa.ipc.new_stream(sink, rows.schema, options=_PACKED) as writer:
             writer.write_table(rows, max_chunksize=block_rows)
         self._file.flush()
-        self._file.seek(0)
-        self._plain = self._cipher.decryptor()
 
     def write(self, part: bytes) -> int:
         """Encrypts and appends (the writer's side)."""
@@ -96,7 +94,9 @@ class _Run:
             self._file.close()
 
     def blocks(self) -> Iterator[pa.RecordBatch]:
-        """The rows in order."""
+        """The rows in order, from the first; one reader at a time."""
+        self._file.seek(0)
+        self._plain = self._cipher.decryptor()
         source: Any = self
         yield from pa.ipc.open_stream(pa.PythonFile(source, mode="r"))
 
@@ -120,7 +120,7 @@ class ExternalSort:
                 self._spill()
 
     def blocks(self) -> Iterator[pa.RecordBatch]:
-        """The rows in order, once."""
+        """The rows in order. They may be asked for again, by one reader at a time."""
         if not self._runs:
             if self._waiting:
                 yield from self._sorted().to_batches(self._bounds.block_rows)
@@ -128,6 +128,11 @@ class ExternalSort:
         if self._waiting:
             self._spill()
         yield from self._merged()
+
+    def settle(self) -> None:
+        """Holds nothing in memory any more."""
+        if self._waiting:
+            self._spill()
 
     def close(self) -> None:
         """Forgets everything."""

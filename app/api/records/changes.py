@@ -52,11 +52,11 @@ def _add_route(schema: SchemaDef) -> None:
             "items": [_document(change) for change in found.items],
             "next_cursor": found.since,
             "has_more": found.more,
-            "sources": source_documents(found.answer.sources),
-            "complete": found.answer.complete,
+            "sources": source_documents(found.sources),
+            "complete": found.complete,
             "meta": {"schema": schema.meta.ref},
         }
-        headers = {"simpul-complete": "?1" if found.answer.complete else "?0", "vary": "Accept-Language, Authorization"}
+        headers = {"simpul-complete": "?1" if found.complete else "?0", "vary": "Accept-Language, Authorization"}
         return Response(write_document(document), 200, headers, JSON)
 
     since = {"type": "string", "maxLength": 8192, "pattern": "^[A-Za-z0-9_-]+$"}

@@ -11,8 +11,8 @@ import orjson
 import pyarrow as pa
 
 from app.datasets.records import MappedRecord, RecordColumns, RecordWarning
-from app.federation.question.query import Answer
-from app.schemas.arrow import batch_of
+from app.federation.question.query import Answer, AnswerRecord
+from app.schemas.arrow import batch_of, rows_of
 from app.schemas.base import SharedPart
 from app.schemas.registry import SchemaDef
 
@@ -68,6 +68,20 @@ def batches_of(answer: Answer) -> list[Batch]:
         columns = columns_of(answer.schema, [one.record for one in records[first:end]], head.fields)
         found.append(Batch(columns, head.agency, head.dataset, head.as_of, head.fields))
         first = end
+    return found
+
+
+def answer_records(schema: SchemaDef, batch: Batch) -> list[AnswerRecord]:
+    """The records of a batch."""
+    keys: list[Any] = batch.columns.column("_id").to_pylist()
+    notes: list[Any] = batch.columns.column("_warnings").to_pylist()
+    found = []
+    for key, row, told in zip(keys, rows_of(schema, batch.columns.select(schema.arrow.names)), notes, strict=True):
+        warnings = tuple(
+            RecordWarning(note["field"], note["code"], "", note["detail"]) for note in orjson.loads(told or "[]")
+        )
+        record = MappedRecord(key, row, warnings)
+        found.append(AnswerRecord(record, batch.agency, batch.dataset, batch.as_of, batch.fields))
     return found
 
 

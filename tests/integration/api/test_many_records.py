@@ -29,8 +29,7 @@ class Many:
         self.gateway, self.count = gateway, count
         self.second = count // 6
         self.first = count - self.second
-        self.shared = self.second // 10
-        self.differing = self.shared // 100
+        self.shared = (self.second + 9) // 10
         self._provide(folder, "dinkes", self.first, lambda number: number)
         self._provide(folder, "rsud", self.second, lambda number: number if number % 10 == 0 else number + count)
         self.reader = gateway.client("client", "dinkes")
@@ -165,4 +164,21 @@ def test_disagreements_are_found_however_far_apart(many: Many) -> None:
             if cursor is None:
                 break
     assert found == [f"K{number:08}" for number in range(0, many.second, 1000)]
+    assert memory.growth <= MOST_GROWTH
+
+
+def test_feed_compares_everything_and_then_nothing_has_moved(many: Many) -> None:
+    with Memory(many.gateway.pid) as memory:
+        first = many.reader.get(f"{BASE}/changes", params={"limit": 1000, "agencies": "dinkes"})
+        assert first.status_code == 200, first.text
+        page = first.json()
+        again = many.reader.get(
+            f"{BASE}/changes", params={"limit": 1000, "agencies": "dinkes", "since": page["next_cursor"]}
+        ).json()
+    keys = [item["id"] for item in (*page["items"], *again["items"])]
+    assert keys == [f"K{number:08}" for number in range(2000)]
+    assert {item["change"] for item in page["items"]} == {"upsert"}
+    assert page["items"][7]["record"]["nama"] == "Faskes"
+    assert page["has_more"] is again["has_more"] is True
+    assert [source["rows"] for source in page["sources"]] == [many.first]
     assert memory.growth <= MOST_GROWTH
