@@ -46,7 +46,7 @@ async def _sorted(read: WholeRead, root: Path) -> AsyncGenerator[tuple[pa.Record
     thread, sort = OwnThread(), ExternalSort(root, [*keys, ("_agency", False), ("_dataset", False), ("_id", False)])
     try:
         origins: dict[str, Batch] = {}
-        async with aclosing(read.batches()) as batches:
+        async with aclosing(read.together()) as batches:
             async for batch in batches:
                 none = batch.columns.slice(0, 0)
                 origins[batch.dataset] = Batch(none, batch.agency, batch.dataset, batch.as_of, batch.fields)

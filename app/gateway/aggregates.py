@@ -97,7 +97,7 @@ async def _added(state: Services, read: WholeRead, query: Query, asked: Aggregat
             overlap = await _merged(state, read, query, adding)
             complete = read.finish(counted=True)
         else:
-            async with aclosing(read.batches()) as batches:
+            async with aclosing(read.together()) as batches:
                 async for batch in batches:
                     await adding.take(batch.columns, batch.agency)
             complete, overlap = read.finish(counted=True), await adding.overlap()

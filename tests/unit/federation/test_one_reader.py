@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
@@ -121,11 +122,11 @@ async def by_pages(query: Query, refs: Sequence[DatasetRef]) -> Seen:
         query = replace(query, after=answer.after, owed=answer.owed)
 
 
-async def by_whole(query: Query, refs: Sequence[DatasetRef]) -> Seen:
+async def by_whole(query: Query, refs: Sequence[DatasetRef], *, together: bool) -> Seen:
     shared, records = runtime(), Counter[str]()
     read = WholeRead(query, refs, shared)
     try:
-        async for batch in read.batches():
+        async for batch in read.together() if together else read.batches():
             for row in batch.columns.to_pylist():
                 records[shown(batch.agency, row["_id"], row, batch.fields)] += 1
         read.finish()
@@ -172,7 +173,9 @@ def test_page_read_to_its_end_is_the_whole(
         refs.append(DatasetRef(agency, f"{agency}-set", 1, source, grant, denied))
     query = Query(FACILITIES, fields=fields, filter=wanted, sort=sort, agencies=named, partial=partial)
 
-    assert asyncio.run(by_pages(query, refs)) == asyncio.run(by_whole(query, refs))
+    paged = asyncio.run(by_pages(query, refs))
+    assert paged == asyncio.run(by_whole(query, refs, together=False))
+    assert paged == asyncio.run(by_whole(query, refs, together=True))
 
 
 class SlowSource(MemoryDataset):
@@ -242,6 +245,34 @@ async def test_closed_whole_answer_gives_back_its_slot_and_says_nothing_of_the_s
             break
     assert failures(shared) == {}
     assert shared.guards.bulkhead("dinkes-set").free == 4
+
+
+@pytest.mark.anyio
+async def test_datasets_that_are_read_together_are_waited_for_together() -> None:
+    sources = [MemoryDataset([values(number)]) for number in range(4)]
+    for source in sources:
+        source.delay_seconds = 0.2
+    read = WholeRead(
+        Query(FACILITIES), [ref_of(name, source) for name, source in zip(AGENCIES, sources, strict=True)], runtime()
+    )
+    started = time.perf_counter()
+    given = [batch.agency async for batch in read.together()]
+    assert sorted(given) == sorted(AGENCIES)
+    assert time.perf_counter() - started < 0.6
+
+
+@pytest.mark.anyio
+async def test_who_leaves_what_is_read_together_leaves_every_source() -> None:
+    sources, shared = [SlowSource(values(one) for one in range(4)) for _ in AGENCIES], runtime()
+    for source in sources:
+        source.pause_seconds = 30.0
+    refs = [ref_of(name, source) for name, source in zip(AGENCIES, sources, strict=True)]
+    read = WholeRead(Query(FACILITIES), refs, shared)
+    async with aclosing(read.together()) as batches:
+        async for _ in batches:
+            break
+    assert [shared.guards.bulkhead(ref.dataset).free for ref in refs] == [4, 4, 4, 4]
+    assert failures(shared) == {}
 
 
 def test_refusal_names_the_dataset_where_another_one_of_the_agency_answered() -> None:
