@@ -17,6 +17,7 @@ import pyarrow as pa
 from app.connectors.contract import JSON_COLUMN, RawBatch
 from app.connectors.json_text import parse_json
 from app.connectors.masking import mask
+from app.datasets.keys_met import KeysMet
 from app.datasets.mapping import CompiledMapping
 from app.datasets.mapping.rules import StepReject, detail_en
 from app.datasets.records import MappedRecord, ReadRequest, ReadResult, RecordWarning, Reject
@@ -32,7 +33,8 @@ from app.schemas.warnings import TEXTS, soft_warnings
 SAMPLE_REJECTS = 1000
 _INLINE_ROWS = 200
 _KEPT_AT_LEAST = 2000
-_KEYS_REMEMBERED = 2_000_000
+_KEYS_AT_HAND = 200_000
+"""Beyond them hashes are packed: eight bytes each."""
 
 Position = tuple[Any, ...]
 LAST_KEY = "\U0010ffff"
@@ -175,7 +177,10 @@ def duplicate_key(schema: SchemaDef, record: MappedRecord, location: str) -> Rej
 class Selection:
     """The best `limit` records met so far, and what was rejected."""
 
-    def __init__(self, mapping: CompiledMapping, request: ReadRequest, wanted: Filter) -> None:
+    def __init__(
+        self, mapping: CompiledMapping, request: ReadRequest, wanted: Filter, *, keys_at_hand: int = _KEYS_AT_HAND
+    ) -> None:
+        self._keys_at_hand = keys_at_hand
         self._mapping = mapping
         self._schema = schema = mapping.schema
         self._around = mapping.around
@@ -185,6 +190,7 @@ class Selection:
         self._after = after_position(schema, request)
         self._records: list[tuple[Position, MappedRecord]] = []
         self._keys: set[int] = set()
+        self._earlier: KeysMet | None = None
         self._cut = False
         self.rejected = 0
         self.rejects: list[Reject] = []
@@ -270,8 +276,13 @@ class Selection:
         mark = hash(record.key)
         if mark in self._keys:
             return False
-        if len(self._keys) < _KEYS_REMEMBERED:
-            self._keys.add(mark)
+        if self._earlier is not None and mark in self._earlier:
+            return False
+        self._keys.add(mark)
+        if len(self._keys) >= self._keys_at_hand:
+            self._earlier = self._earlier or KeysMet()
+            self._earlier.take(self._keys)
+            self._keys.clear()
         return True
 
     def _offer(self, record: MappedRecord) -> None:

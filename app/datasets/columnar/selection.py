@@ -21,8 +21,9 @@ from app.connectors.contract import RawBatch
 from app.datasets.columnar.conditions import rows_that_hold
 from app.datasets.columnar.fields import NO, YES, MappedColumn, map_column
 from app.datasets.columnar.findings import findings_of
-from app.datasets.columnar.keys import KeysMet, keys_of
+from app.datasets.columnar.keys import keys_of
 from app.datasets.columnar.raw import RawColumns
+from app.datasets.keys_met import KeysMet
 from app.datasets.mapping import CompiledMapping
 from app.datasets.mapping.compile import CompiledField
 from app.datasets.records import MappedRecord, ReadResult, RecordColumns, RecordWarning, Reject

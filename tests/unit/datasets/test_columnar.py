@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from app.connectors.cells import ErrorCell, LongNumber, Percent
 from app.connectors.contract import JSON_COLUMN, RawBatch, RawReject
-from app.datasets.columnar.keys import KeysMet
 from app.datasets.columnar.selection import ColumnSelection, maps_by_columns
+from app.datasets.keys_met import KeysMet
 from app.datasets.manifest import parse_manifest
 from app.datasets.mapping import CompiledMapping, compile_mapping
 from app.datasets.mapping.codes import empty_code_book
@@ -242,6 +242,29 @@ def test_keys_are_met_once_also_over_many_batches() -> None:
         for key, first in zip(keys, told.tolist(), strict=True):
             assert first is (key not in seen)
             seen.add(key)
+    assert all(hash(key) in met for key in seen)
+    assert hash("never") not in met
+    met.take([hash("never"), hash("again")])
+    assert met.first_met(pa.array(["again", "new", "never"], pa.string())).tolist() == [False, True, False]
+
+
+def test_second_record_of_a_key_is_found_among_any_number_of_rows() -> None:
+    document = {
+        "connector": "uji-sumber", "agency": "uji", "schema": "fasilitas_kesehatan@1", "source": {"kind": "file", "location": "inbox/a.csv"},
+        "fields": {"kode_faskes": "a", "nama": "b"},
+    }  # fmt: skip
+    mapping = compile_mapping(parse_manifest(document), registry.get("fasilitas_kesehatan"), empty_code_book())
+    rows = [(f"K{number % 9}", "Nama") for number in range(30)]
+    schema = pa.schema([("a", pa.string()), ("b", pa.string())])
+
+    async def read() -> ReadResult:
+        selection = Selection(mapping, ReadRequest(), TRUE, keys_at_hand=2)
+        await selection.take(RawBatch(schema, rows=rows, location="inbox/a.csv", numbers=list(range(2, 32))))
+        return await selection.result((), MOMENT)
+
+    result = asyncio.run(read())
+    assert [record.key for record in result.records] == [f"K{number}" for number in range(9)]
+    assert [reject.location for reject in result.rejects] == [f"inbox/a.csv, line {number}" for number in range(11, 32)]
 
 
 @pytest.mark.parametrize(
