@@ -250,8 +250,8 @@ def test_keys_are_met_once_also_over_many_batches() -> None:
 
 def test_second_record_of_a_key_is_found_among_any_number_of_rows() -> None:
     document = {
-        "connector": "uji-sumber", "agency": "uji", "schema": "fasilitas_kesehatan@1", "source": {"kind": "file", "location": "inbox/a.csv"},
-        "fields": {"kode_faskes": "a", "nama": "b"},
+        "connector": "uji-sumber", "agency": "uji", "schema": "fasilitas_kesehatan@1",
+        "source": {"kind": "file", "location": "inbox/a.csv"}, "fields": {"kode_faskes": "a", "nama": "b"},
     }  # fmt: skip
     mapping = compile_mapping(parse_manifest(document), registry.get("fasilitas_kesehatan"), empty_code_book())
     rows = [(f"K{number % 9}", "Nama") for number in range(30)]
