@@ -159,7 +159,9 @@ KNOWN = {
     "datasets/mapping/fit.py:_decimal",  # a number of the source, bounded at once
     "datasets/mapping/expression/functions.py:convert",  # what `as_number` gave
     "federation/question/binder.py:_from_text",  # what `exact_number` gave
-    "federation/question/aggregation.py:_exact_sum",  # values of records
+    "federation/adding.py:_take",  # sums of values of records, made by the engine
+    "federation/adding.py:_take_floats",  # how often a value of records stands there
+    "federation/adding.py:_measured",  # a count
     "filters/evaluation.py:calculate",  # numbers of records and of literals, bounded where they were read
     "datasets/mapping/rupiah.py:_value",  # digits that the expression for amounts let through
 }

@@ -8,7 +8,6 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Callable, Iterator, Mapping
-from decimal import Decimal
 from typing import Any, Final
 
 from sqlglot import exp
@@ -213,7 +212,8 @@ def _check_type(node: exp.DataType) -> None:
 def _check_padding(node: exp.Pad) -> None:
     """One short call could make a text of any length."""
     length = node.expression
-    if not isinstance(length, exp.Literal) or length.is_string or not 0 <= Decimal(length.name) <= LONGEST_PADDED:
+    written = length.name if isinstance(length, exp.Literal) and not length.is_string else ""
+    if not (written.isascii() and written.isdigit() and len(written) < 10 and int(written) <= LONGEST_PADDED):
         raise SqlMalformed(f"lpad and rpad fill up to a written number of at most {LONGEST_PADDED} characters")
 
 

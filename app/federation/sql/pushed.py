@@ -18,7 +18,7 @@ from sqlglot.optimizer.scope import Scope
 
 from app.filters.tree import TRUE, And, Compare, Filter, In, Like, Literal, Or, Property, all_of
 from app.schemas.base import FieldSpec
-from app.schemas.numbers import whole
+from app.schemas.numbers import NumberBeyond, exact_number, whole
 from app.schemas.registry import SchemaDef
 
 _OPERATORS = {exp.EQ: "=", exp.NEQ: "<>", exp.GT: ">", exp.GTE: ">=", exp.LT: "<", exp.LTE: "<="}
@@ -123,6 +123,9 @@ def _number(text: str, kind: Any) -> int | Decimal | None:
     most_behind = kind.scale if decimal else _WHOLE_DIGITS
     if len(before) > most_before or len(behind) > most_behind or not (before or behind or match[1]):
         return None
-    number = Decimal(text)
-    integer = whole(number)
+    try:
+        number = exact_number(text)
+    except NumberBeyond:
+        return None
+    integer = whole(number) if isinstance(number, Decimal) else number
     return number if integer is None else integer
