@@ -120,7 +120,7 @@ class ColumnSelection:
             )
         found: dict[int, tuple[RecordWarning, ...]] = {row: tuple(noted) for row, noted in warnings.items()}
         for row, more in findings_of(self._schema, columns, self._mapping.around).items():
-            found[row] = (*found.get(row, ()), *more)
+            found[row] = (*found[row], *more) if row in found else more
         return RecordColumns(columns, keys, found)
 
     def _mapped(self, raw: RawColumns) -> _Rows:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+import numpy as np
 import orjson
 import pyarrow as pa
 
@@ -96,14 +97,17 @@ def _notes(warnings: Mapping[int, tuple[RecordWarning, ...]], rows: int) -> Any:
     """The text of each row's findings; rows that share them share the text."""
     if not warnings:
         return pa.nulls(rows, pa.string())
-    texts: dict[int, str | None] = {}
-    found: list[str | None] = [None] * rows
+    texts: list[str | None] = []
+    known: dict[int, int] = {}
+    found = np.full(rows, -1, np.int32)
     for row, told in warnings.items():
-        known = id(told)
-        if known not in texts:
-            texts[known] = _told(told)
-        found[row] = texts[known]
-    return pa.array(found, pa.string())
+        index = known.get(id(told))
+        if index is None:
+            index = known[id(told)] = len(texts)
+            texts.append(_told(told))
+        found[row] = index
+    indexes: Any = pa.array(found, mask=found < 0)
+    return pa.array(texts, pa.string()).take(indexes)
 
 
 def _with_keys(schema: pa.Schema) -> pa.Schema:
