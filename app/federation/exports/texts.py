@@ -20,7 +20,10 @@ def record_json(columns: Columns, batch: Batch) -> str:
         return f"CAST(to_json({{{', '.join(members)}}}) AS VARCHAR)"
     members.append(f"'_source': {_source(batch)}")
     whole = f"CAST(to_json({{{', '.join(members)}}}) AS VARCHAR)"
-    noted = f"""left({whole}, -1) || ',"_warnings":' || _warnings || '}}'"""
+    noted = f"CAST(to_json({{{', '.join(members)}, '_warnings': CAST(_warnings AS JSON)}}) AS VARCHAR)"
+    without = batch.columns.column("_warnings").null_count
+    if without in (0, batch.columns.num_rows):
+        return whole if without else noted
     return f"CASE WHEN _warnings IS NULL THEN {whole} ELSE {noted} END"
 
 
