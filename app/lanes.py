@@ -21,7 +21,7 @@ Given = ParamSpec("Given")
 SWITCH_SECONDS: Final = 0.00005
 """How long a thread computes before one that waits is let in (Python's own choice is ten times as long)."""
 
-_executors: dict[int, ThreadPoolExecutor] = {}
+_executors: dict[tuple[int, str], ThreadPoolExecutor] = {}
 
 
 def let_others_in() -> None:
@@ -31,14 +31,29 @@ def let_others_in() -> None:
 
 def bulk_executor() -> Executor:
     """The one thread of this process for bulk work (a forked process has its own)."""
-    process = os.getpid()
-    if process not in _executors:
-        _executors.clear()
-        _executors[process] = ThreadPoolExecutor(1, thread_name_prefix="bulk")
-    return _executors[process]
+    return _executor("bulk")
 
 
 async def in_bulk(work: Callable[Given, Result], *given: Given.args, **named: Given.kwargs) -> Result:
     """The result of blocking work, which waits its turn behind other bulk work. Keep each piece short: a batch, not a file."""
     run = functools.partial(contextvars.copy_context().run, work, *given, **named)
     return await asyncio.get_running_loop().run_in_executor(bulk_executor(), run)
+
+
+def in_writing(work: Callable[Given, Result], *given: Given.args, **named: Given.kwargs) -> asyncio.Future[Result]:
+    """The result of writing some of an answer, behind other such work, beside bulk work: text, hashes, ciphers and files are made
+    outside of the interpreter, so that the next batch can be mapped meanwhile. It is begun at once, whether it is awaited or not.
+    """
+    run = functools.partial(contextvars.copy_context().run, work, *given, **named)
+    return asyncio.get_running_loop().run_in_executor(_executor("writing"), run)
+
+
+def _executor(name: str) -> ThreadPoolExecutor:
+    """The one thread of this process of that name (a forked process has its own)."""
+    process = os.getpid()
+    found = _executors.get((process, name))
+    if found is None:
+        for kept in [kept for kept in _executors if kept[0] != process]:
+            del _executors[kept]
+        found = _executors[process, name] = ThreadPoolExecutor(1, thread_name_prefix=name)
+    return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
@@ -19,7 +20,7 @@ from app.gateway.answers import AnswerForm, FinishedAnswer
 from app.gateway.exchange import Exchange, ReadOutcome
 from app.gateway.services import Services
 from app.gateway.spool import Spool
-from app.lanes import in_bulk
+from app.lanes import in_bulk, in_writing
 from app.schemas.registry import SchemaDef
 
 
@@ -84,7 +85,7 @@ async def write_whole(
     if wanted.form == "geojson" and not columns.located:
         raise NotAcceptable(f"{query.schema.name} has no position or geometry that you may see; choose another format")
     await exchange.intend(state.log)
-    writer = await in_bulk(writer_of, wanted.form, columns, spool, indonesian=wanted.indonesian)
+    writer = await in_writing(writer_of, wanted.form, columns, spool, indonesian=wanted.indonesian)
     try:
         source = sorted_batches(read, state.spool) if query.sort else read.batches()
         await _write(read, source, writer, exchange, progress)
@@ -94,7 +95,7 @@ async def write_whole(
         records.note_sources(state, read.statuses)
         raise
     finally:
-        await in_bulk(writer.close)
+        await in_writing(writer.close)
     note_read(exchange, read)
     records.note_sources(state, read.statuses)
     return FinishedAnswer(spool, read.complete, read.rows, wanted)
@@ -107,11 +108,21 @@ async def _write(
     exchange: Exchange,
     progress: Callable[[WholeRead], None] | None,
 ) -> None:
-    async with aclosing(source) as batches:
-        async for batch in batches:
-            await in_bulk(writer.take, batch)
-            if progress is not None:
-                progress(read)
+    written: asyncio.Future[None] | None = None
+    try:
+        async with aclosing(source) as batches:
+            async for batch in batches:
+                if written is not None:
+                    await written
+                written = in_writing(writer.take, batch)  # while the next one is read and mapped
+                if progress is not None:
+                    progress(read)
+        if written is not None:
+            await written
+    finally:
+        if written is not None and not written.cancelled():
+            await asyncio.wait((written,))
+            written.exception()  # what ended the answer is told already
     read.finish()
     summary = Summary(
         sources=source_documents(read.statuses),
@@ -120,7 +131,7 @@ async def _write(
         question=exchange.structure or "",
         meta={"schema": read.query.schema.meta.ref},
     )
-    await in_bulk(writer.finish, summary)
+    await in_writing(writer.finish, summary)
 
 
 def note_read(exchange: Exchange, read: WholeRead) -> None:

@@ -100,8 +100,10 @@ class Spool:
         if self._digests is not None:
             for digest in self._digests:
                 digest.update(part)
+        pieces = memoryview(part)
         try:
-            file.write(self._cipher.update(part))
+            for start in range(0, len(part), CHUNK_BYTES):  # a cipher lets no other thread in
+                file.write(self._cipher.update(pieces[start : start + CHUNK_BYTES]))
         except OSError as error:
             raise StorageFull(f"the answer could not be kept: {error.strerror}; try again") from None
 
