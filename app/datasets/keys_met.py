@@ -17,17 +17,26 @@ class KeysMet:
     def first_met(self, keys: Any) -> np.ndarray[Any, np.dtype[np.bool_]]:
         """Which of these keys were not met before, neither in earlier calls nor earlier in this one; they are remembered."""
         marks = np.fromiter(map(hash, keys.to_pylist()), np.int64, len(keys))
+        ordered = np.sort(marks)
+        if not (ordered[1:] == ordered[:-1]).any() and not self._known(ordered).any():
+            self._add(ordered)  # as nearly always: nothing was met before
+            return np.ones(len(marks), np.bool_)
         distinct, firsts = np.unique(marks, return_index=True)
-        known = np.zeros(len(distinct), np.bool_)
-        for run in self._runs:
-            at = np.searchsorted(run, distinct)
-            at[at == len(run)] = 0
-            known |= run[at] == distinct
+        known = self._known(distinct)
         fresh = np.zeros(len(marks), np.bool_)
         fresh[firsts[~known]] = True
         if not known.all():
             self._add(distinct[~known])
         return fresh
+
+    def _known(self, distinct: np.ndarray[Any, np.dtype[np.int64]]) -> np.ndarray[Any, np.dtype[np.bool_]]:
+        """Which of these hashes were met; each stands once, in order."""
+        known = np.zeros(len(distinct), np.bool_)
+        for run in self._runs:
+            at = np.searchsorted(run, distinct)
+            at[at == len(run)] = 0
+            known |= run[at] == distinct
+        return known
 
     def take(self, marks: Collection[int]) -> None:
         """Remembers hashes of keys that were not met before."""
@@ -42,6 +51,8 @@ class KeysMet:
         return False
 
     def _add(self, run: np.ndarray[Any, np.dtype[np.int64]]) -> None:
+        if not len(run):
+            return
         while self._runs and len(self._runs[-1]) <= 2 * len(run):
             run = np.sort(np.concatenate([self._runs.pop(), run]), kind="stable")
         self._runs.append(run)
