@@ -13,7 +13,7 @@ import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urljoin
 
 import aiohttp
@@ -48,6 +48,7 @@ MOST_WAITS = 20
 _LEAST_WAIT_SECONDS = 0.05
 CONNECT_SECONDS = 5.0
 INLINE_BYTES = 131_072
+_MOST_KNOWN = 64
 _PACKINGS = frozenset({"", "identity", "gzip", "x-gzip", "deflate"})
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _STATUS: Mapping[int, type[SimpulError]] = {
@@ -104,6 +105,9 @@ class HttpSource:
     def __init__(self, environment: Environment) -> None:
         self._environment = environment
         self._client: httpx.AsyncClient | None = None
+        self._transport: httpx.AsyncBaseTransport | None = None
+        self._known: set[HttpAddress] = set()
+        """Addresses that the policy lets be dialled; it is the same as long as this source is open."""
 
     async def get(self, url: str, *, deadline: float | None = None, **request: Any) -> httpx.Response:
         """The answer to a GET, its body read; redirects followed by hand. Raises `SourceError` leaves for all but 2xx."""
@@ -116,7 +120,7 @@ class HttpSource:
         *,
         deadline: float | None = None,
         headers: Mapping[str, str] | None = None,
-        auth: httpx.Auth | tuple[str, str] | None = None,
+        auth: tuple[str, str] | None = None,
         **request: Any,
     ) -> httpx.Response:
         """One request with its redirects, within the deadline (`time.monotonic()` seconds)."""
@@ -145,7 +149,7 @@ class HttpSource:
 
     async def close(self) -> None:
         """Closes the connections; may be called twice."""
-        client, self._client = self._client, None
+        client, self._client, self._transport = self._client, None, None
         if client is not None:
             await client.aclose()
 
@@ -167,30 +171,33 @@ class HttpSource:
         raise SourceRejected(f"more than {MOST_HOPS} redirects", field="/source/url")
 
     async def _allowed(self, url: str) -> None:
-        """Literal addresses are dialled without asking the resolver, so they are looked at here."""
+        """Literal addresses are dialled without asking the resolver, so they are looked at here; what was allowed once stays so."""
         address = HttpAddress.of(url)
+        if address in self._known:
+            return
         host = canonical_host(address.host)
         if host.replace(".", "").isdigit() or ":" in host:
             await resolve_allowed(host, address.port, self._environment.network)
+        if len(self._known) < _MOST_KNOWN:
+            self._known.add(address)
 
     async def _once(
         self, method: str, url: str, headers: Mapping[str, str], auth: Any, request: dict[str, Any]
     ) -> httpx.Response:
-        client = self._open()
+        client, transport = self._open()
         try:
-            async with client.stream(method, url, headers=headers, auth=auth, **request) as answer:
-                _packed_as_asked(answer)
-                chunks: list[bytes] = []
-                size = 0
-                async for chunk in answer.aiter_bytes():
-                    size += len(chunk)
-                    if size > self._environment.limits.bytes:
-                        raise SourceTooLarge(
-                            "the answer is larger than the limit", limit_bytes=self._environment.limits.bytes
-                        )
-                    chunks.append(chunk)
-                answer._content = b"".join(chunks)  # noqa: SLF001 - what httpx's own aread does, but bounded
-                return answer
+            asked = client.build_request(method, url, headers=headers, **request)
+            if auth is not None:
+                asked = next(httpx.BasicAuth(*auth).auth_flow(asked))
+            # By the transport itself: of what the client does around it only the cookies are wanted here.
+            answer = await transport.handle_async_request(asked)
+            try:
+                if "set-cookie" in answer.headers:
+                    client.cookies.extract_cookies(answer)
+                answer._content = await self._body(answer)  # noqa: SLF001 - what httpx's own aread does, but bounded
+            finally:
+                await answer.aclose()
+            return answer
         except SimpulError:
             raise
         except httpx.HTTPError as error:
@@ -198,9 +205,23 @@ class HttpSource:
         except ValueError:
             # What cannot be sent is quoted by the client's own error: a credential may stand in it.
             raise SourceRejected(_UNSENDABLE, field="/source/auth") from None
+        except httpx.InvalidURL:
+            raise SourceFormatError("the service leads to something that is no address", field="/source/url") from None
 
-    def _open(self) -> httpx.AsyncClient:
-        if self._client is None:
+    async def _body(self, answer: httpx.Response) -> bytes:
+        packed = _packed_as_asked(answer)
+        most = self._environment.limits.bytes
+        chunks: list[bytes] = []
+        size = 0
+        async for chunk in answer.aiter_bytes() if packed else cast("httpx.AsyncByteStream", answer.stream):
+            size += len(chunk)
+            if size > most:
+                raise SourceTooLarge("the answer is larger than the limit", limit_bytes=most)
+            chunks.append(chunk)
+        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+    def _open(self) -> tuple[httpx.AsyncClient, httpx.AsyncBaseTransport]:
+        if self._client is None or self._transport is None:
             policy, limits = self._environment.network, self._environment.limits
 
             tls = verified(self._environment.ca_file)
@@ -218,15 +239,16 @@ class HttpSource:
 
             packings = {"accept-encoding": "gzip, deflate"}
             timeout = httpx.Timeout(limits.deadline_seconds, connect=CONNECT_SECONDS)
+            self._transport = AiohttpTransport(client=session, verify=tls, trust_env=False)
             self._client = httpx.AsyncClient(
                 headers=packings,
-                transport=AiohttpTransport(client=session, verify=tls, trust_env=False),
+                transport=self._transport,
                 timeout=timeout,
                 verify=tls,
                 trust_env=False,
                 follow_redirects=False,
             )
-        return self._client
+        return self._client, self._transport
 
 
 def joined(url: str, reference: str) -> str:
@@ -260,8 +282,10 @@ def json_of(answer: httpx.Response) -> Any:
         ) from None
 
 
-def _packed_as_asked(answer: httpx.Response) -> None:
-    """Refuses a body that is packed in a way that was not asked for: unpacked by nobody, it would be read as broken text."""
+def _packed_as_asked(answer: httpx.Response) -> bool:
+    """Whether the body is packed. Refuses a way that was not asked for: unpacked by nobody, it would be read as broken text."""
+    if "content-encoding" not in answer.headers:
+        return False
     packed = [word.strip().lower() for word in answer.headers.get("content-encoding", "").split(",")]
     strange = [word for word in packed if word not in _PACKINGS]
     if strange:
@@ -271,6 +295,7 @@ def _packed_as_asked(answer: httpx.Response) -> None:
             field="/source/url",
             rule="content_encoding",
         )
+    return True
 
 
 def _checked(answer: httpx.Response) -> httpx.Response:

@@ -9,13 +9,12 @@ import pyarrow as pa
 
 from app.connectors.contract import Connector, KeyRows, RawBatch
 from app.datasets.mapping import CompiledMapping
-from app.datasets.records import MappedRecord, ReadRequest, ReadResult, RecordWarning, Reject
+from app.datasets.records import MappedRecord, ReadRequest, ReadResult, Reject
 from app.datasets.selection import SAMPLE_REJECTS, duplicate_key, map_record, prepared_rows
 from app.errors import SourceSchemaMismatch
 from app.filters.evaluation import compile_predicate
 from app.filters.tree import TRUE
 from app.schemas.registry import SchemaDef
-from app.schemas.warnings import soft_warnings
 
 
 class KeyReader:
@@ -94,8 +93,7 @@ class KeyReader:
             return []
         if request.filter is not TRUE and compile_predicate(request.filter)(record.values) is not True:
             return []
-        soft = soft_warnings(self._schema, record.values, self._mapping.around)
-        if soft:
-            more = tuple(RecordWarning(item.field, item.code, item.detail_id, item.detail_en) for item in soft)
-            record.warnings = record.warnings + more
+        found = self._mapping.findings(record.values)
+        if found:
+            record.warnings = (*record.warnings, *found)
         return [record]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import total_ordering
 from typing import Any
@@ -19,16 +19,17 @@ from app.connectors.json_text import parse_json
 from app.connectors.masking import mask
 from app.datasets.keys_met import KeysMet
 from app.datasets.mapping import CompiledMapping
+from app.datasets.mapping.plain import PlainRows
 from app.datasets.mapping.rules import StepReject, detail_en
 from app.datasets.records import MappedRecord, ReadRequest, ReadResult, RecordWarning, Reject
 from app.errors import SourceTimeout
 from app.filters.evaluation import compile_predicate
-from app.filters.tree import Filter
+from app.filters.tree import TRUE, Filter
 from app.lanes import in_bulk
 from app.schemas.geometry import right_handed
 from app.schemas.registry import SchemaDef
-from app.schemas.validation import validate_row
-from app.schemas.warnings import TEXTS, soft_warnings
+from app.schemas.validation import RowFailure, validate_row
+from app.schemas.warnings import TEXTS
 
 SAMPLE_REJECTS = 1000
 _INLINE_ROWS = 200
@@ -106,13 +107,18 @@ def position_function(schema: SchemaDef, order: tuple[tuple[str, bool], ...]) ->
 def raw_rows(batch: RawBatch) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """The raw records of a batch with their locations."""
     names = batch.schema.names
-    rows = batch.rows
-    if rows is None:
-        rows = list(zip(*_columns(batch), strict=True)) if batch.arrow is not None and batch.arrow.num_columns else []
-    numbers = batch.numbers
-    for index, row in enumerate(rows):
-        location = batch.location if numbers is None else f"{batch.location}, line {numbers[index]}"
-        yield location, dict(zip(names, row, strict=True))
+    for index, row in enumerate(_rows(batch)):
+        yield _location(batch, index), dict(zip(names, row, strict=True))
+
+
+def _rows(batch: RawBatch) -> Sequence[tuple[Any, ...]]:
+    if batch.rows is not None:
+        return batch.rows
+    return list(zip(*_columns(batch), strict=True)) if batch.arrow is not None and batch.arrow.num_columns else []
+
+
+def _location(batch: RawBatch, index: int) -> str:
+    return batch.location if batch.numbers is None else f"{batch.location}, line {batch.numbers[index]}"
 
 
 def prepared_rows(mapping: CompiledMapping, batch: RawBatch) -> Iterator[tuple[str, Mapping[str, Any]] | Reject]:
@@ -159,13 +165,17 @@ def map_record(
     model, failures = validate_row(schema, mapped.values)
     if model is None:
         location = mapping.location_of(raw, location, keyed=keyed)
-        return None, [
-            Reject(location, failure.field, failure.rule, failure.detail, mask(mapped.values.get(failure.field)))
-            for failure in failures
-        ]
+        return None, _invalid(mapped.values, failures, location)
     values = model.__dict__
     warnings = tuple(RecordWarning(*warning) for warning in mapped.warnings)
     return MappedRecord(schema.key_of(values), values, warnings), []
+
+
+def _invalid(values: Mapping[str, Any], failures: Sequence[RowFailure], location: str) -> list[Reject]:
+    return [
+        Reject(location, failure.field, failure.rule, failure.detail, mask(values.get(failure.field)))
+        for failure in failures
+    ]
 
 
 def duplicate_key(schema: SchemaDef, record: MappedRecord, location: str) -> Reject:
@@ -183,9 +193,8 @@ class Selection:
         self._keys_at_hand = keys_at_hand
         self._mapping = mapping
         self._schema = schema = mapping.schema
-        self._around = mapping.around
         self._request = request
-        self._holds = compile_predicate(wanted)
+        self._holds = None if wanted is TRUE else compile_predicate(wanted)
         self._position = position_function(schema, request.order)
         self._after = after_position(schema, request)
         self._records: list[tuple[Position, MappedRecord]] = []
@@ -245,31 +254,58 @@ class Selection:
         )
 
     def _warn(self, records: list[MappedRecord]) -> None:
+        findings = self._mapping.findings
         for record in records:
-            found = soft_warnings(self._schema, record.values, self._around)
+            found = findings(record.values)
             if found:
-                more = tuple(RecordWarning(item.field, item.code, item.detail_id, item.detail_en) for item in found)
-                record.warnings = record.warnings + more
+                record.warnings = (*record.warnings, *found)
 
     def _take(self, batch: RawBatch) -> None:
         mapping = self._mapping
         self.blank += batch.skipped_blank
         for raw_reject in batch.rejects:
             self._reject([Reject(raw_reject.location, "", raw_reject.rule, raw_reject.detail)])
-        keyed = batch.numbers is None
+        if mapping.plain is not None:
+            self._take_plain(batch, mapping.plain)
+            return
         for prepared in prepared_rows(mapping, batch):
             if isinstance(prepared, Reject):
                 self._reject([prepared])
+            else:
+                self._take_row(*prepared, keyed=batch.numbers is None)
+
+    def _take_plain(self, batch: RawBatch, plain: PlainRows) -> None:
+        """Rows that are not prepared: mapped together, and one by one only where there is something odd."""
+        mapping, schema, keyed = self._mapping, self._schema, batch.numbers is None
+        names, rows = batch.schema.names, _rows(batch)
+        for index, values in enumerate(plain.values(names, rows)):
+            if values is None:
+                self._take_row(_location(batch, index), dict(zip(names, rows[index], strict=True)), keyed=keyed)
                 continue
-            location, row = prepared
-            record, rejects = map_record(mapping, self._schema, row, location, keyed=keyed)
-            if record is None:
-                self._reject(rejects)
-            elif self._new(record):
-                self._offer(record)
-            else:  # a second record of one key is rejected, not dropped silently
-                location = mapping.location_of(row, location, keyed=keyed)
-                self._reject([duplicate_key(self._schema, record, location)])
+            model, failures = validate_row(schema, values)
+            if model is not None:
+                found = model.__dict__
+                record = MappedRecord(schema.key_of(found), found)
+                if self._new(record):
+                    self._offer(record)
+                    continue
+            row = dict(zip(names, rows[index], strict=True))
+            location = mapping.location_of(row, _location(batch, index), keyed=keyed)
+            if model is None:
+                self._reject(_invalid(values, failures, location))
+            else:
+                self._reject([duplicate_key(schema, record, location)])
+
+    def _take_row(self, location: str, row: Mapping[str, Any], *, keyed: bool) -> None:
+        mapping = self._mapping
+        record, rejects = map_record(mapping, self._schema, row, location, keyed=keyed)
+        if record is None:
+            self._reject(rejects)
+        elif self._new(record):
+            self._offer(record)
+        else:  # a second record of one key is rejected, not dropped silently
+            location = mapping.location_of(row, location, keyed=keyed)
+            self._reject([duplicate_key(self._schema, record, location)])
 
     def _new(self, record: MappedRecord) -> bool:
         """Whether this key was not met before in this read."""
@@ -289,7 +325,7 @@ class Selection:
         request = self._request
         if request.key is not None and record.key != request.key:
             return
-        if self._holds(record.values) is not True:
+        if self._holds is not None and self._holds(record.values) is not True:
             return
         position = self._position(record)
         if self._after is not None and not self._after < position:

@@ -41,7 +41,10 @@ class SchemaDef:
 
     def key_of(self, values: Mapping[str, Any]) -> str:
         """The key of a record: its parts percent-encoded and joined by `~`; null is empty, a date ISO 8601."""
-        return "~".join([encoded_part(values.get(name)) for name in self.meta.key])
+        key = self.meta.key
+        if len(key) == 1:
+            return encoded_part(values.get(key[0]))
+        return "~".join([encoded_part(values.get(name)) for name in key])
 
     def split_key(self, key: str) -> dict[str, str]:
         """The parts of a key as text, decoded, by field name; a null part is the empty string.
@@ -87,5 +90,5 @@ def encoded_part(value: Any) -> str:
     """One part of a key: null is empty, a date ISO 8601, all but ASCII letters and digits percent-encoded."""
     if value is None:
         return ""
-    text = value.isoformat() if isinstance(value, dt.date) else str(value)
+    text = value if type(value) is str else value.isoformat() if isinstance(value, dt.date) else str(value)
     return text if text.isalnum() and text.isascii() else quote(text, safe="").replace("~", "%7E")

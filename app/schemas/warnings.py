@@ -8,13 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
 
 from app.schemas import identifiers as ids
 from app.schemas.base import rule_applies
 from app.schemas.definition import SchemaDef
 from app.schemas.geometry import positions
 
+Found = TypeVar("Found")
 _Finder = Callable[[str, Collection[str] | None], str | None]
 
 TEXTS: Mapping[str, tuple[str, str]] = {
@@ -82,27 +83,43 @@ def soft_warnings(schema: SchemaDef, values: Mapping[str, Any], around: Surround
 
     Without loaded codes only the province is judged, without a box no position is.
     """
-    known_regions = around.regions
-    found: list[Warning] = []
-    for name, many, finder in finders_of(schema):
-        value = values.get(name)
-        if value is None:
-            continue
-        if many:
-            codes = {finder(item, known_regions) for item in value}
-            found += [Warning(name, code, *TEXTS[code]) for code in sorted(filter(None, codes))]
-        elif (code := finder(value, known_regions)) is not None:
-            found.append(Warning(name, code, *TEXTS[code]))
-    if around.bbox is not None:
-        found += [
-            Warning(parts[-1], "outside_region", *TEXTS["outside_region"])
-            for parts in schema.coordinates.values()
-            if not within(around.bbox, [values.get(part) for part in parts])
-        ]
-    for rule in schema.model.soft_rules:
-        if rule_applies(rule, values) and not rule.holds(values):
-            found.append(Warning(rule.field, rule.code, rule.detail_id, rule.detail_en))
-    return found
+    return list(finding_function(schema, schema.fields, around, Warning)(values))
+
+
+def finding_function(
+    schema: SchemaDef, names: Collection[str], around: Surroundings, make: Callable[[str, str, str, str], Found]
+) -> Callable[[Mapping[str, Any]], Sequence[Found]]:
+    """What `soft_warnings` finds, for many records in which only these fields are given. `make`: field, code, Indonesian, English."""
+    regions, bbox = around.regions, around.bbox
+    finders = [one for one in finders_of(schema) if one[0] in names]
+    boxed = [parts for parts in schema.coordinates.values() if bbox is not None and set(parts) <= set(names)]
+    rules = [
+        (rule, make(rule.field, rule.code, rule.detail_id, rule.detail_en))
+        for rule in schema.model.soft_rules
+        if set(rule.needs) <= set(names)
+    ]
+    made = cache(lambda name, code: make(name, code, *TEXTS[code]))
+
+    def findings(values: Mapping[str, Any]) -> Sequence[Found]:
+        found: list[Found] = []
+        for name, many, finder in finders:
+            value = values.get(name)
+            if value is None:
+                continue
+            if many:
+                codes = {finder(item, regions) for item in value}
+                found += [made(name, code) for code in sorted(filter(None, codes))]
+            elif (code := finder(value, regions)) is not None:
+                found.append(made(name, code))
+        for parts in boxed:
+            if bbox is not None and not within(bbox, [values.get(part) for part in parts]):
+                found.append(made(parts[-1], "outside_region"))
+        for rule, told in rules:
+            if rule_applies(rule, values) and not rule.holds(values):
+                found.append(told)
+        return found
+
+    return findings
 
 
 @cache

@@ -22,9 +22,8 @@ from app.connectors.contract import (
 )
 from app.connectors.environment import Environment
 from app.connectors.http import HttpSource, document_of, merged
-from app.connectors.json_records import json_batch, records_at
+from app.connectors.json_records import json_batch, json_columns, records_at
 from app.connectors.network import HttpAddress, resolve_allowed
-from app.connectors.projection import project
 from app.connectors.rest.paging import PagedReading
 from app.connectors.rest.source import RestSource
 from app.errors import (
@@ -176,8 +175,9 @@ class RestConnector(Connector):
 
 
 def _batch(records: list[Any], numbers: Sequence[int], columns: Sequence[str] | None) -> RawBatch:
-    batch = json_batch(records, "record", numbers)
-    return batch if columns is None else project(batch, columns)
+    if columns is None:
+        return json_batch(records, "record", numbers)
+    return json_columns(records, columns, "record", numbers)
 
 
 async def check_http(url: str, environment: Environment, first: Any) -> list[CheckStep]:

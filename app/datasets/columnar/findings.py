@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from app.datasets.records import RecordWarning
 from app.schemas.base import SoftRule, rule_applies
 from app.schemas.definition import SchemaDef
-from app.schemas.warnings import TEXTS, Surroundings, finders_of, soft_warnings, within
+from app.schemas.warnings import TEXTS, Surroundings, finders_of, finding_function, within
 
 
 def findings_of(
@@ -19,10 +19,11 @@ def findings_of(
     """The findings by row; rows without any are absent. Rows with the same findings share one tuple."""
     found = _of_single_fields(schema, columns, around)
     rows = sorted(_doubtful(schema, columns, around))
+    findings = finding_function(schema, schema.fields, around, RecordWarning)
     for row, values in zip(rows, columns.take(pa.array(rows, pa.int64())).to_pylist() if rows else (), strict=True):
-        told = soft_warnings(schema, values, around)
+        told = findings(values)
         if told:
-            found[row] = tuple(RecordWarning(one.field, one.code, one.detail_id, one.detail_en) for one in told)
+            found[row] = tuple(told)
     return found
 
 

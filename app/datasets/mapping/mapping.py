@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,10 +12,12 @@ from app.datasets.manifest import Manifest, Unpivot
 from app.datasets.mapping.codes import CodeBook
 from app.datasets.mapping.compile import CompiledField, compile_field
 from app.datasets.mapping.expression import Expression, compile_expression
+from app.datasets.mapping.plain import PlainRows
 from app.datasets.mapping.rules import Nulled, StepReject, detail_en, null_warning
 from app.datasets.mapping.steps.contract import StepContext
+from app.datasets.records import RecordWarning
 from app.schemas.registry import SchemaDef
-from app.schemas.warnings import NOWHERE, Box, Surroundings
+from app.schemas.warnings import NOWHERE, Box, Surroundings, finding_function
 
 DEFAULT_ZONE = "Asia/Jakarta"
 
@@ -67,6 +69,20 @@ class CompiledMapping:
     """What warnings about the records are judged by."""
     geometries: tuple[str, ...] = ()
     """The mapped fields that hold a geometry."""
+    plain: PlainRows | None = field(init=False, repr=False, compare=False)
+    """Maps whole batches of rows; None where rows are prepared first or have to be looked at one by one."""
+    findings: Callable[[Mapping[str, Any]], Sequence[RecordWarning]] = field(init=False, repr=False, compare=False)
+    """The soft findings about the values of a valid record of this mapping."""
+
+    def __post_init__(self) -> None:
+        """What is made once, for all reads."""
+        prepared = self.preparation
+        as_it_is = prepared.unpivot is None and prepared.where is None and not prepared.skip_blank_rows
+        plain = PlainRows(self.schema, self.fields) if as_it_is and not self.geometries else None
+        object.__setattr__(self, "plain", plain)
+        names = {compiled.name for compiled in self.fields}
+        findings = finding_function(self.schema, names, self.around, RecordWarning)
+        object.__setattr__(self, "findings", findings)
 
     @property
     def all_columns(self) -> bool:

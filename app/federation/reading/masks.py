@@ -58,6 +58,7 @@ class Cut:
         ]
         self._whole = not self._masks and shown >= schema.fields.keys()
         self._names = tuple(name for name in schema.fields if name in shown)
+        self._hidden = tuple(name for name in schema.fields if name not in shown)
         self._plain = shown - grant.masks.keys()
         self._judged = fields_judged(schema)
 
@@ -89,7 +90,11 @@ class Cut:
 
     def _cut(self, record: MappedRecord) -> MappedRecord:
         found = record.values
-        values = {name: found[name] for name in self._names if name in found}
+        values = found.copy()
+        for name in self._hidden:
+            values.pop(name, None)
+        if len(values) != len(self._names):  # no whole record of the schema: only what is known to be granted
+            values = {name: found[name] for name in self._names if name in found}
         for name, mask in self._masks:
             if values.get(name) is not None:
                 values[name] = mask(values[name])

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Sequence
-from itertools import islice
+from itertools import chain, islice
 from typing import Any
 
 from app.datasets.selection import LAST_KEY, comparable
@@ -37,6 +37,10 @@ def merge(pages: Sequence[Sequence[AnswerRecord]], sort: Sequence[SortKey], limi
     filled = [page for page in pages if page]
     if len(filled) == 1:
         return list(filled[0][:limit])
+    if not sort:
+        by_dataset = {(page[0].agency, page[0].dataset): page for page in filled}
+        if len(by_dataset) == len(filled):  # one dataset stands wholly behind the other
+            return list(islice(chain.from_iterable(by_dataset[one] for one in sorted(by_dataset)), limit))
     return list(islice(heapq.merge(*filled, key=order_of(sort)), limit))
 
 

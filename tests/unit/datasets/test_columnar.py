@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
@@ -175,6 +176,13 @@ async def by_rows(mapping: CompiledMapping, batches: list[RawBatch], wanted: Fil
     return found
 
 
+def one_by_one(mapping: CompiledMapping) -> CompiledMapping:
+    """The same mapping for rows that are looked at one after the other."""
+    found = replace(mapping)
+    object.__setattr__(found, "plain", None)
+    return found
+
+
 async def by_columns(mapping: CompiledMapping, batches: list[RawBatch], wanted: Filter) -> list[ReadResult]:
     selection, found = ColumnSelection(mapping, wanted, None), []
     for batch in batches:
@@ -186,6 +194,7 @@ async def by_columns(mapping: CompiledMapping, batches: list[RawBatch], wanted: 
 def assert_same(mapping: CompiledMapping, batches: list[RawBatch], wanted: Filter = TRUE) -> None:
     schema, names = mapping.schema, list(mapping.schema.fields)
     rows, columns = asyncio.run(by_rows(mapping, batches, wanted)), asyncio.run(by_columns(mapping, batches, wanted))
+    assert repr(rows) == repr(asyncio.run(by_rows(one_by_one(mapping), batches, wanted)))
     for row, column in zip(rows, columns, strict=True):
         assert column.columns is not None
         made, told = shown_columns(schema, column.columns, names), columns_of(schema, row.records, names)
