@@ -50,6 +50,9 @@ class SearchBody(Wire):
     cursor: Position | None = None
     agencies: Agencies | None = None
     view: Literal["records", "merged"] = "records"
+    count: Literal["none", "estimated", "exact"] = Field(
+        default="none", description="How many records there are beyond the page, in `meta.count`"
+    )
     purpose: Purpose | None = None
 
 

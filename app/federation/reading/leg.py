@@ -16,6 +16,7 @@ from typing import Self, TypeVar
 
 import structlog
 
+from app.connectors.contract import RowEstimate
 from app.datasets.dataset import ReadRequest, ReadResult
 from app.errors import (
     NetworkForbidden,
@@ -149,6 +150,15 @@ async def stream(leg: Leg, query: Query, runtime: Runtime) -> AsyncGenerator[Rea
                 if begun or last:
                     raise
                 await asyncio.sleep(_RETRY_SECONDS)
+
+
+async def estimate(leg: Leg, query: Query, runtime: Runtime) -> RowEstimate | None:
+    """About how many records the leg would give; None where nothing tells, or when it failed. Never raises but when it is cancelled."""
+    async with _Guards(leg, runtime, bulk=False) as guards:
+        await guards.enter()
+        request = request_of(query, leg.scan, time.monotonic() + guards.left())
+        return await guards.within(leg.ref.source.estimate(request))
+    return None
 
 
 class _Guards:
