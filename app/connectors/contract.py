@@ -175,12 +175,26 @@ class Explains(ABC):
         """What the source would be sent."""
 
 
+@dataclass(frozen=True, slots=True)
+class RowEstimate:
+    """About how many rows a scan would give.
+
+    `sure`: counted now, or what the source holds of a whole table. What is not sure (conditions, views, joins) may be off by any factor.
+    """
+
+    rows: int
+    sure: bool = False
+
+
 class CountEstimate(ABC):
     """Ability: a cheap estimate of the rows a scan would give."""
 
     @abstractmethod
-    async def estimate(self, request: ScanRequest) -> int | None:
-        """Rows, or None when the source cannot tell."""
+    async def estimate(self, request: ScanRequest) -> RowEstimate | None:
+        """Rows that the request's filter lets through (order, position and limit count for nothing); None when the source cannot tell.
+
+        No record is read. Errors and deadline as for `scan`.
+        """
 
 
 class Freshness(ABC):

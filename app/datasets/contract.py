@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from typing import Protocol
 
+from app.connectors.contract import RowEstimate
 from app.datasets.outline import Outline
 from app.datasets.records import ReadRequest, ReadResult
 from app.schemas.registry import SchemaDef
@@ -39,6 +40,12 @@ class Dataset(Protocol):
 
     async def outline(self, request: ReadRequest) -> Outline:
         """How `read` would do it. Asks the source for no record."""
+
+    async def estimate(self, request: ReadRequest) -> RowEstimate | None:
+        """About how many records the filter lets through (order, position and limit count for nothing); None where nothing tells.
+
+        Asks the source for no record. `SourceTimeout` behind the deadline of the request.
+        """
 
     async def version(self) -> str | None:
         """The source's freshness mark, None where it has none or cannot tell. Never raises for a fault of the source."""

@@ -11,10 +11,11 @@ from contextlib import aclosing
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from app.connectors.contract import Connector, Freshness, RawBatch
+from app.connectors.contract import Connector, Freshness, RawBatch, RowEstimate
 from app.connectors.environment import Limits
 from app.connectors.requests import ScanRequest
 from app.datasets.columnar.selection import ColumnSelection, maps_by_columns
+from app.datasets.estimating import estimate
 from app.datasets.flights import Flights
 from app.datasets.keeping import Keeper
 from app.datasets.key_reader import KeyReader
@@ -151,6 +152,13 @@ class MappedDataset:
         return await outline(
             self.manifest, self.schema, self.mapping, self.connector, request, kept=self._kept.possible
         )
+
+    async def estimate(self, request: ReadRequest) -> RowEstimate | None:
+        """Counted of what is kept; else what the source tells."""
+        kept = await self._kept.at_hand()
+        if kept is not None:
+            return RowEstimate(await kept.count(request.filter), sure=True)
+        return await estimate(self.manifest, self.mapping, self.connector, request)
 
     async def read_all(self, deadline: float | None, most: int) -> ReadResult | None:
         """Every valid record, None when there are more than `most`."""

@@ -59,6 +59,10 @@ class KeptTable:
             return await in_bulk(self.select, request, wanted)
         return self.select(request, wanted)
 
+    async def count(self, wanted: Filter) -> int:
+        """How many records the filter lets through."""
+        return len((await self.answer(ReadRequest(filter=wanted), wanted)).records)
+
     def select(self, request: ReadRequest, wanted: Filter) -> ReadResult:
         """The records that a read asks for."""
         found = self._found(request, wanted)
@@ -115,6 +119,12 @@ class Keeper:
     def forget(self) -> None:
         """Lets go of what is kept."""
         self._table = None
+
+    async def at_hand(self) -> KeptTable | None:
+        """What is kept and still holds; nothing is read for it."""
+        if not self._allowed or self._table is None:
+            return None
+        return self._table if self._fresh(await self._source.version()) else None
 
     async def table(self, deadline: float | None) -> KeptTable | None:
         """The kept dataset, read again when it must be; None when this read has to go to the source itself."""

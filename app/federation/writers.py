@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 
 from app.federation.question.aggregation import Overlap, overlap_of
-from app.federation.question.query import Answer, AnswerRecord, SourceStatus
+from app.federation.question.query import Answer, AnswerRecord, RecordCount, SourceStatus
 from app.federation.survivorship import MergedAnswer
 from app.schemas.arrow import decimal_text
 from app.schemas.base import SharedPart
@@ -48,7 +48,11 @@ def write_json(answer: Answer, *, next_cursor: str | None) -> bytes:
         "next_cursor": next_cursor,
         "sources": source_documents(answer.sources),
         "complete": answer.complete,
-        "meta": {"schema": answer.schema.meta.ref, **overlap_document(answer.schema, overlap_of(answer.records))},
+        "meta": {
+            "schema": answer.schema.meta.ref,
+            **overlap_document(answer.schema, overlap_of(answer.records)),
+            **_count_document(answer.count),
+        },
     }
     return orjson.dumps(document, default=_default, option=_OPTIONS)
 
@@ -79,6 +83,22 @@ def overlap_document(schema: SchemaDef, overlap: Overlap | None) -> dict[str, An
     if overlap is None:
         return {}
     return {"overlap": {"schema": schema.name, "keys": overlap.keys, "agencies": overlap.agencies}}
+
+
+def _count_document(count: RecordCount | None) -> dict[str, Any]:
+    """`meta.count`; nothing where it was not asked for."""
+    if count is None:
+        return {}
+    told = [
+        {
+            "agency": one.agency,
+            "dataset": one.dataset,
+            "value": one.value,
+            "problem": {"code": one.problem.code, "detail": one.problem.detail} if one.problem else None,
+        }
+        for one in count.by_dataset
+    ]
+    return {"count": {"value": count.value, "exact": count.exact, "by_dataset": told}}
 
 
 def write_document(document: Any) -> bytes:

@@ -7,8 +7,10 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from app.datasets.contract import Dataset
 from app.datasets.outline import Outline
-from app.errors import LookupOnly, SimpulError, SourceTimeout
+from app.datasets.records import ReadRequest
+from app.errors import LookupOnly, SimpulError, SourceError, SourceTimeout
 from app.federation.planning.plan import Scan
 from app.federation.question.binder import RawQuery
 from app.federation.question.query import Query, SourceStatus
@@ -21,11 +23,12 @@ from app.schemas.registry import SchemaDef
 
 @dataclass(frozen=True, slots=True)
 class Explained:
-    """One dataset: how it would be read, or why it would not be."""
+    """One dataset: how it would be read and about how many records that gives, or why it would not be."""
 
     scan: Scan
     outline: Outline | None
     problem: SimpulError | None
+    rows: int | None = None
 
 
 async def explain(
@@ -50,9 +53,20 @@ async def _one(query: Query, scan: Scan) -> Explained:
     seconds = scan.ref.source.deadline_seconds
     try:
         async with asyncio.timeout(seconds):
-            shown = await scan.ref.source.outline(request_of(query, scan, time.monotonic() + seconds))
+            request = request_of(query, scan, time.monotonic() + seconds)
+            shown = await scan.ref.source.outline(request)
+            rows = await _estimated(scan.ref.source, request)
     except TimeoutError:
         return Explained(scan, None, SourceTimeout(f"{scan.ref.agency} did not answer within {seconds:.3g} s"))
     except SimpulError as error:
         return Explained(scan, None, error)
-    return Explained(scan, shown, None)
+    return Explained(scan, shown, None, rows)
+
+
+async def _estimated(source: Dataset, request: ReadRequest) -> int | None:
+    """What the source estimates; that it cannot is no fault of the question."""
+    try:
+        found = await source.estimate(request)
+    except SourceError:
+        return None
+    return found.rows if found is not None else None

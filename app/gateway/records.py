@@ -16,6 +16,7 @@ from app.errors import FieldError, LookupOnly, SimpulError, ValidationFailed
 from app.federation.question import cursor
 from app.federation.question.binder import RawQuery, bind, query_hash, query_structure
 from app.federation.question.query import Answer, DatasetRef, Query, SourceStatus
+from app.federation.reading.counting import count_records
 from app.federation.reading.page import read_page
 from app.filters.tree import properties
 from app.gateway.access import dataset_ref, note_decisions, refusal_of
@@ -92,8 +93,11 @@ async def run(state: Services, exchange: Exchange, query: Query, refs: Sequence[
     """Intent, then the sources; what came of it is noted in the exchange also when it is an error."""
     await exchange.intend(state.log)
     deadline = time.monotonic() + state.settings.request_seconds
+    runtime = state.runtime.until(deadline, exchange.principal.client_id)
     try:
-        answer = await read_page(query, refs, state.runtime.until(deadline, exchange.principal.client_id))
+        answer = await read_page(query, refs, runtime)
+        if query.count != "none":
+            answer.count = await count_records(query, refs, runtime, answer)
     except SimpulError as error:
         legs = _legs(error)
         exchange.answered(ReadOutcome(sources=legs))

@@ -19,7 +19,7 @@ from app.catalog.inbox import Inbox
 from app.catalog.snapshot import ActiveConnector
 from app.catalog.states import State
 from app.children import work_folder
-from app.connectors.contract import Connector
+from app.connectors.contract import Connector, RowEstimate
 from app.connectors.environment import Environment, Limits
 from app.connectors.registry import open_connector
 from app.datasets.contract import Dataset
@@ -70,6 +70,11 @@ class BrokenDataset:
         yield await self.read(request)
 
     async def outline(self, request: ReadRequest) -> Outline:
+        """Raises why the dataset could not be opened."""
+        del request
+        raise self.error
+
+    async def estimate(self, request: ReadRequest) -> RowEstimate | None:
         """Raises why the dataset could not be opened."""
         del request
         raise self.error

@@ -9,12 +9,14 @@ from collections.abc import AsyncGenerator, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from app.connectors.contract import RowEstimate
 from app.datasets.keeping import KeptTable
 from app.datasets.outline import Outline, Part
 from app.datasets.records import MappedRecord, ReadRequest, ReadResult, RecordWarning, Reject
 from app.datasets.selection import position_function
 from app.errors import SourceTimeout
 from app.federation.question.query import DatasetRef, Grant
+from app.filters.evaluation import compile_predicate
 from app.filters.tree import Compare, Literal, Property, all_of, conjuncts
 from app.schemas import registry
 from app.schemas.registry import SchemaDef
@@ -41,6 +43,7 @@ class MemoryDataset:
         self.deadline_seconds = 5.0
         self.delay_seconds = 0.0
         self.fault: Exception | None = None
+        self.estimated: RowEstimate | None = None
         self.asked: list[ReadRequest] = []
         self.cancelled = 0
         self.held: dict[str, MappedRecord] = {}
@@ -99,6 +102,17 @@ class MemoryDataset:
         """Everything is done here."""
         parts = tuple(Part(part, "none", "memory cannot filter") for part in conjuncts(request.filter))
         return Outline(("memory",), (), ("filter", "order", "limit"), parts, exact=False, why=())
+
+    async def estimate(self, request: ReadRequest) -> RowEstimate | None:
+        """Counted, or what `estimated` says."""
+        if self.fault is not None:
+            raise self.fault
+        if self.estimated is not None:
+            return self.estimated if self.estimated.rows >= 0 else None
+        if request.deadline is not None and time.monotonic() > request.deadline:
+            raise SourceTimeout("memory was not counted in time")
+        holds = compile_predicate(request.filter)
+        return RowEstimate(len([one for one in self.held.values() if holds(one.values) is True]), sure=True)
 
     async def close(self) -> None:
         """Nothing is open."""

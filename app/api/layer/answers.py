@@ -82,6 +82,23 @@ class SourceStatus(Answer):
     problem: ProblemBrief | None = None
 
 
+class DatasetCount(Answer):
+    """How many of the records one dataset has."""
+
+    agency: Id
+    dataset: Name
+    value: Whole | None = Field(description="Null where the dataset cannot tell; `problem` says why where it failed")
+    problem: ProblemBrief | None
+
+
+class RecordCount(Answer):
+    """How many records the question has beyond its page, as far as this caller may see them."""
+
+    value: Whole | None = Field(description="Null where one of the datasets cannot tell")
+    exact: bool = Field(description="Whether the records were counted; else the number is an estimate of the sources")
+    by_dataset: list[DatasetCount] = Field(max_length=1000)
+
+
 Sources = Annotated[list[SourceStatus], Field(max_length=1000)]
 Complete = Annotated[bool, Field(description="Every source that this caller may ask answered.")]
 Meta = Annotated[Free, Field(description="Schema, and notes on the answer.")]
@@ -119,5 +136,12 @@ class Problem(Answer):
     errors: list[ProblemPlace] = Field(default=[], max_length=100)
 
 
-ANSWERS: tuple[type[BaseModel], ...] = (FieldProvenance, Problem, RecordSource, RecordWarning, SourceStatus)
+ANSWERS: tuple[type[BaseModel], ...] = (
+    FieldProvenance,
+    Problem,
+    RecordCount,
+    RecordSource,
+    RecordWarning,
+    SourceStatus,
+)
 """What record components refer to."""

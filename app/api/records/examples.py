@@ -69,7 +69,12 @@ def record_components(schema: SchemaDef) -> dict[str, Any]:
             "next_cursor": {"type": ["string", "null"], "maxLength": 8192, "pattern": "^[A-Za-z0-9_-]*$"},
             "sources": {"type": "array", "maxItems": 1000, "items": {"$ref": "#/components/schemas/SourceStatus"}},
             "complete": {"type": "boolean", "description": "Every source that this caller may ask answered."},
-            "meta": {"type": "object", "additionalProperties": True, "description": "Schema, and notes on the answer."},
+            "meta": {
+                "type": "object",
+                "additionalProperties": True,
+                "description": "Schema, and notes on the answer.",
+                "properties": {"count": {"$ref": "#/components/schemas/RecordCount"}},
+            },
         },
         "example": example_page(schema),
     }
@@ -137,6 +142,13 @@ def query_parameters(schema: SchemaDef) -> list[dict[str, Any]]:
             "`merged`: one record a key, put together from all agencies that hold it, as JSON",
             {"type": "string", "enum": ["records", "merged"], "default": "records"},
             "records",
+        ),
+        _parameter(
+            "count",
+            "How many records there are beyond the page, in `meta.count`: `exact` reads and counts all of them, `estimated` "
+            "asks the sources",
+            {"type": "string", "enum": ["none", "estimated", "exact"], "default": "none"},
+            "estimated",
         ),
         *format_parameters(on_a_map=True),
     ]

@@ -15,6 +15,7 @@ from app.errors import CursorInvalid, FieldError, FilterMalformed, RequestError,
 from app.federation.question.aggregate_binder import MEASURES_RULE, MOST_GROUP_FIELDS, RawMeasure
 from app.federation.question.aggregation import Function
 from app.federation.question.binder import limit_refused
+from app.federation.question.query import CountMode
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -36,6 +37,7 @@ _RULES = {
     "agencies": _NAMES,
     "cursor": _Rule("cursor_invalid", "the text of `next_cursor`", CursorInvalid),
     "view": _Rule("choice", "records (both sides of a disagreement) or merged"),
+    "count": _Rule("choice", "none, estimated or exact"),
     "overlap": _Rule("choice", "refuse or accept"),
     "group_by": _Rule("type", f"a list of at most {MOST_GROUP_FIELDS} fields"),
     "aggregates": _Rule("count", MEASURES_RULE),
@@ -48,6 +50,7 @@ _IN_A_MEASURE = {
 }
 _MEASURE = _Rule("type", "an object of function, field and as")
 VIEWS = ("records", "merged")
+COUNTS: tuple[CountMode, ...] = get_args(CountMode)
 
 
 def question(request: Request, model: type[Model], document: Any) -> Model:

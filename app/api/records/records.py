@@ -15,11 +15,11 @@ from app.api.records import examples as docs
 from app.api.records.jobs import ACCEPTED, accepted
 from app.api.records.match import match_routes
 from app.api.records.match_persons import person_match_routes
-from app.api.records.questions import VIEWS, filter_language, names, question, wrong
+from app.api.records.questions import COUNTS, VIEWS, filter_language, names, question, wrong
 from app.api.records.spooled import spooled
 from app.api.records.verify import verify_routes
 from app.api.records.wire import FeatureCollection, SearchBody
-from app.errors import LookupOnly, NotAcceptable, ParameterUnknown, SchemaUnknown
+from app.errors import FieldError, LookupOnly, NotAcceptable, ParameterUnknown, SchemaUnknown, ValidationFailed
 from app.federation.question.binder import RawQuery
 from app.federation.question.query import Answer
 from app.federation.reading.whole import WholeRead
@@ -36,7 +36,7 @@ from app.schemas.registry import SchemaDef, all_schemas
 
 routes = Resource("/v1/records", "records")
 
-_GENERAL = frozenset({"filter", "filter-lang", "fields", "sort", "limit", "cursor", "agencies", "view"})
+_GENERAL = frozenset({"filter", "filter-lang", "fields", "sort", "limit", "cursor", "agencies", "view", "count"})
 _PRESENTATION = frozenset({"f", "csv"})
 _LOOK_UP = ("agencies", "fields", "f", "csv")
 
@@ -110,8 +110,12 @@ def _from_parameters(request: Request) -> RawQuery:
     view = general.get("view", "records")
     if view not in VIEWS:
         raise wrong("view")
+    count = next((mode for mode in COUNTS if mode == general.get("count", "none")), None)
+    if count is None:
+        raise wrong("count")
     return RawQuery(
         view=view,
+        count=count,
         filter=general.get("filter"),
         filter_lang=general.get("filter-lang", "cql2-text"),
         fields=listed(general.get("fields")),
@@ -149,16 +153,35 @@ def _from_body(request: Request) -> RawQuery:
         cursor=body.cursor,
         agencies=names(body.agencies),
         view=body.view,
+        count=body.count,
         partial="never" if prefers(request, "partial=never") else "allow",
     )
+
+
+def _refuse_count(raw: RawQuery, chosen: str) -> None:
+    """A count that would not be true, or that the answer has no place for, is refused."""
+    if raw.count == "none" or (raw.view == "records" and chosen == "json"):
+        return
+    if raw.view != "records":
+        rule = "a merged view is put together page by page and has no count; POST …/aggregate with view merged counts its records"
+    else:
+        rule = "the count stands in the meta of a page of JSON; other formats have no place for it"
+    raise ValidationFailed(f"count: {rule}", errors=[FieldError("/count", "unsupported", rule)])
 
 
 async def _read(request: Request, schema: SchemaDef, operation: Operation, raw_of: Any) -> Response:
     chosen = asked_format(request)
     state, under_way = services(request), exchange(request)
+
+    def asked_of() -> RawQuery:
+        raw: RawQuery = raw_of(request)
+        _refuse_count(raw, chosen)
+        return raw
+
     if chosen != "json" or prefers(request, "respond-async"):
-        asked = exports.authorise(state, under_way, schema, lambda: raw_of(request))
-        if asked.raw.view != "records" and chosen == "json":  # a page at once: respond-async is a wish, not an order
+        asked = exports.authorise(state, under_way, schema, asked_of)
+        only_page = asked.raw.view != "records" or asked.raw.count != "none"
+        if only_page and chosen == "json":  # a page at once: respond-async is a wish, not an order
             under_way.asks(op=operation)
             result, following = await views.read(state, under_way, schema, operation, lambda: asked.raw)
             return await _answer(request, result, following, chosen)
@@ -170,7 +193,7 @@ async def _read(request: Request, schema: SchemaDef, operation: Operation, raw_o
             return await _export(request, asked, chosen)
         page, following = await records.page(state, under_way, asked)
         return await _answer(request, page, following, chosen)
-    result, following = await views.read(state, under_way, schema, operation, lambda: raw_of(request))
+    result, following = await views.read(state, under_way, schema, operation, asked_of)
     return await _answer(request, result, following, chosen)
 
 

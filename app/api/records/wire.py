@@ -50,6 +50,9 @@ class SearchBody(Wire):
     cursor: Position | None = None
     agencies: Agencies | None = None
     view: Literal["records", "merged"] = "records"
+    count: Literal["none", "estimated", "exact"] = Field(
+        default="none", description="How many records there are beyond the page, in `meta.count`"
+    )
     purpose: Purpose | None = None
 
 
@@ -98,6 +101,9 @@ class ExplainedSource(Answer):
     pushed: list[Id] = Field(max_length=10)
     residual: list[Id] = Field(max_length=10)
     exact: bool
+    rows_estimated: Whole | None = Field(
+        description="About how many records the filter lets through, on all pages; null where the source cannot tell without reading"
+    )
     why: list[Annotated[str, Field(max_length=2000)]] = Field(max_length=100)
     row_filter: bool
     masked: list[Name] = Field(max_length=200)

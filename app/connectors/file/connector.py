@@ -17,10 +17,12 @@ from app.connectors.cells import CELL_COLUMN, cell_kind
 from app.connectors.contract import (
     CheckStep,
     Connector,
+    CountEstimate,
     Discovery,
     Freshness,
     RawBatch,
     RawColumn,
+    RowEstimate,
     ScanRequest,
     milliseconds_since,
 )
@@ -41,7 +43,7 @@ JSON_BYTES_HERE = 1_048_576
 """A JSON document up to this size is parsed in the process of the gateway."""
 
 
-class FileConnector(Connector, Freshness):
+class FileConnector(Connector, Freshness, CountEstimate):
     """One file of one agency. Every read opens it anew, so an upload shows at once."""
 
     kind: ClassVar[str] = "file"
@@ -158,6 +160,14 @@ class FileConnector(Connector, Freshness):
                 yield batch
         finally:
             await batches.aclose()  # type: ignore[attr-defined]
+
+    async def estimate(self, request: ScanRequest) -> RowEstimate | None:
+        """The rows that a Parquet file says it has; other files would have to be read."""
+        if request.filter is not None:
+            raise CapabilityUndeclared("a file does not filter")
+        if self._source.kind_of_file != "parquet":
+            return None
+        return RowEstimate(int(await self._isolated.call("rows", deadline=request.deadline)), sure=True)
 
     async def close(self) -> None:
         """Gives back the threads."""

@@ -11,7 +11,7 @@ from app.connectors.contract import RawBatch
 from app.connectors.environment import Limits
 from app.connectors.file.csv_reader import read_csv
 from app.connectors.file.json_reader import read_json
-from app.connectors.file.parquet_reader import read_parquet
+from app.connectors.file.parquet_reader import parquet_rows, read_parquet
 from app.connectors.file.sniff import require_format
 from app.connectors.file.source import FileSource
 from app.connectors.projection import projected
@@ -37,6 +37,14 @@ class FileContent:
         self._source = source
         self._root = root
         self._limits = limits
+
+    def rows(self) -> int:
+        """How many records a Parquet file says it has. Raises `SourceError` leaves."""
+        source = self._source
+        path = agency_file(self._root, source.location)
+        with unreadable(source.location):
+            require_format(path, source.kind_of_file)
+            return parquet_rows(path, source.location)
 
     def read(self, columns: Sequence[str] | None) -> Iterator[RawBatch]:
         """The records in file order, with these columns only (None: all). Raises `SourceError` leaves."""

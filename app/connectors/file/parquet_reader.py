@@ -50,9 +50,24 @@ def read_parquet(path: Path, location: str, columns: Sequence[str] | None, limit
     except (pa.ArrowException, OSError) as error:
         if isinstance(error, PermissionError):
             raise
-        raise SourceFormatError(
-            f"{location}: the file cannot be read as Parquet, or it is damaged", field="/source/format"
-        ) from None
+        raise _damaged(location) from None
+
+
+def parquet_rows(path: Path, location: str) -> int:
+    """How many records the footer tells of."""
+    try:
+        with pq.ParquetFile(path, thrift_string_size_limit=_THRIFT_BYTES, pre_buffer=False) as file:
+            return max(0, int(file.metadata.num_rows))
+    except (pa.ArrowException, OSError) as error:
+        if isinstance(error, PermissionError):
+            raise
+        raise _damaged(location) from None
+
+
+def _damaged(location: str) -> SourceFormatError:
+    return SourceFormatError(
+        f"{location}: the file cannot be read as Parquet, or it is damaged", field="/source/format"
+    )
 
 
 def _check_size(file: pq.ParquetFile, location: str, limits: Limits) -> None:

@@ -20,9 +20,11 @@ from app.connectors.contract import (
     Aggregation,
     CheckStep,
     Connector,
+    CountEstimate,
     Discovery,
     RawBatch,
     RawColumn,
+    RowEstimate,
     milliseconds_since,
 )
 from app.connectors.environment import Environment
@@ -31,6 +33,7 @@ from app.connectors.sql.address import ServerAddress, dial_addresses, resolve_ta
 from app.connectors.sql.aggregates import AGGREGATES, finish_groups
 from app.connectors.sql.columns import Check, Column, Table, check_of, documents_of, finish_rows
 from app.connectors.sql.drift import TableChanged, require_types
+from app.connectors.sql.estimates import mysql_rows
 from app.connectors.sql.mysql_faults import translated
 from app.connectors.sql.mysql_render import MysqlRenderer
 from app.connectors.sql.mysql_session import Session, Sessions, drop
@@ -61,7 +64,7 @@ Work = Callable[[Session], Iterator[RawBatch]]
 Result = TypeVar("Result")
 
 
-class MysqlConnector(Connector, Aggregation):
+class MysqlConnector(Connector, Aggregation, CountEstimate):
     """One table, view or query of a MySQL or MariaDB database. Sessions open with the first read."""
 
     kind: ClassVar[str] = "sql"
@@ -153,6 +156,13 @@ class MysqlConnector(Connector, Aggregation):
             batch async for batch in self._run(lambda session: self._grouped(session, request), request.deadline)
         ]
         return batches[0]
+
+    async def estimate(self, request: ScanRequest) -> RowEstimate | None:
+        """What the optimiser expects; never more than of the whole table, of which alone it is sure."""
+        await self.learn()
+        sessions = await self._opened()
+        asked = partial(_with_session, sessions, lambda session: self._estimated(session, request))
+        return await self._threads.call(asked, request.deadline)
 
     async def close(self) -> None:
         """Gives back sessions and threads."""
@@ -283,6 +293,23 @@ class MysqlConnector(Connector, Aggregation):
             for row in _fetch(session, text, tuple(renderer.parameters))
         ]
         yield finish_groups(rows, request, table)
+
+    def _estimated(self, session: Session, request: ScanRequest) -> RowEstimate | None:
+        table, origin = self._table or self._describe(session)
+        facts = self._sessions.facts if self._sessions is not None else None
+        explain = "EXPLAIN EXTENDED" if facts is not None and facts.maria else "EXPLAIN"
+        expected: list[RowEstimate] = []
+        for condition in dict.fromkeys((None, request.filter)):
+            renderer = MysqlRenderer(table.by_name, blank_is_null=request.blank_is_null)
+            text = f"{explain} SELECT 1 FROM {origin}{where(renderer, ScanRequest(filter=condition))}"  # noqa: S608 - quoted
+            with session.cursor() as cursor:
+                cursor.execute(text, tuple(renderer.parameters))
+                names = [str(part[0]) for part in cursor.description]
+                rows, whole = mysql_rows(names, list(cursor.fetchall()))
+            if rows is None:
+                return None
+            expected.append(RowEstimate(rows, sure=whole and condition is None))
+        return RowEstimate(min(one.rows for one in expected), sure=len(expected) == 1 and expected[0].sure)
 
     def _check(self, column: Column) -> Check | None:
         if column.family not in ("date", "timestamp", "instant"):

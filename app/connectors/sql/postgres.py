@@ -19,11 +19,13 @@ from app.connectors.contract import (
     Aggregation,
     CheckStep,
     Connector,
+    CountEstimate,
     Discovery,
     Explains,
     KeyRows,
     RawBatch,
     RawColumn,
+    RowEstimate,
     milliseconds_since,
 )
 from app.connectors.environment import Environment
@@ -32,6 +34,7 @@ from app.connectors.sql.address import ServerAddress, ServerTarget, dial_address
 from app.connectors.sql.aggregates import AGGREGATES, finish_groups
 from app.connectors.sql.columns import Column, Table, check_of, finish_rows
 from app.connectors.sql.drift import TableChanged, require_types
+from app.connectors.sql.estimates import POSTGRES_COUNTED, postgres_plan
 from app.connectors.sql.postgres_bulk import FEWEST_ROWS, BulkReads, Dialled
 from app.connectors.sql.postgres_catalog import load_table, load_tables
 from app.connectors.sql.postgres_codecs import read_as_it_is
@@ -41,7 +44,7 @@ from app.connectors.sql.postgres_keys import KeyGroups, key_read
 from app.connectors.sql.postgres_render import PostgresRenderer
 from app.connectors.sql.render import renders
 from app.connectors.sql.source import SqlSource
-from app.connectors.sql.statements import aggregate, tail
+from app.connectors.sql.statements import aggregate, tail, where
 from app.errors import SimpulError, SourceSchemaMismatch, SourceTimeout, SourceUnreachable
 from app.filters.tree import Filter
 from app.tls import made, unverified
@@ -52,7 +55,7 @@ CONNECT_SECONDS = 5.0
 _OPERATORS = frozenset({"=", "<>", "<", "<=", ">", ">=", "in", "like", "isnull", "and", "or", "not"})
 
 
-class PostgresConnector(Connector, KeyRows, Aggregation, Explains):
+class PostgresConnector(Connector, KeyRows, Aggregation, Explains, CountEstimate):
     """One table, view or query of a PostgreSQL database. The pool opens with the first read."""
 
     kind: ClassVar[str] = "sql"
@@ -234,6 +237,23 @@ class PostgresConnector(Connector, KeyRows, Aggregation, Explains):
         table, origin = await self._described()
         end = tail(PostgresRenderer(table.by_name, blank_is_null=request.blank_is_null), request)
         return self._text(request.columns, end, table, origin)[0]
+
+    async def estimate(self, request: ScanRequest) -> RowEstimate | None:
+        """What the planner expects; sure of tables that are read whole and were counted once (`ANALYZE`, `VACUUM`)."""
+        table, origin = await self._described()
+        renderer = PostgresRenderer(table.by_name, blank_is_null=request.blank_is_null)
+        text = f"SELECT 1 FROM {origin}{where(renderer, ScanRequest(filter=request.filter))}"  # noqa: S608 - quoted names, bound values
+        pool = await self._opened()
+        try:
+            async with asyncio.timeout(seconds_left(request.deadline)), pool.acquire() as session:
+                told = await session.fetchval(f"EXPLAIN (VERBOSE, FORMAT JSON) {text}", *renderer.parameters)
+                plan = postgres_plan(told)
+                if plan.tables is None:
+                    return RowEstimate(plan.rows)
+                sure = await session.fetchval(POSTGRES_COUNTED, *map(list, zip(*plan.tables, strict=True)))
+        except Exception as error:  # noqa: BLE001 - whatever the driver raises becomes one of our errors
+            raise self._fault(error) from None
+        return RowEstimate(plan.rows, sure=bool(sure))
 
     async def rows_of(
         self, columns: tuple[str, ...] | None, key: tuple[tuple[str, Any], ...], deadline: float | None

@@ -5,6 +5,7 @@ What the connector gives to it are requests, what it gives back are batches and 
 
 from __future__ import annotations
 
+import math
 import sqlite3
 import time
 from collections.abc import Iterator, Sequence
@@ -25,7 +26,7 @@ from app.connectors.sql.query import check_query
 from app.connectors.sql.render import quote, undeclared
 from app.connectors.sql.source import SqlSource
 from app.connectors.sql.sqlite_render import SqliteRenderer, column_of, strange_cells
-from app.connectors.sql.statements import aggregate, tail
+from app.connectors.sql.statements import aggregate, tail, where
 from app.errors import (
     SimpulError,
     SourceFailed,
@@ -37,6 +38,8 @@ from app.errors import (
 )
 
 BATCH_ROWS = 5_000
+COUNT_SECONDS = 0.25
+"""How long rows are counted for an estimate."""
 _STEPS_BETWEEN_LOOKS = 10_000
 _UNREAD = (bytes, Unreadable)
 _BLOB = Unreadable("binary", "the cell holds a blob; give it as text in a query, e.g. hex(column)")
@@ -45,12 +48,15 @@ _BLOB = Unreadable("binary", "the cell holds a blob; give it as text in a query,
 class SqliteFile:
     """One file under an agency's folder. Every call opens its own connection, whose statements end at the deadline."""
 
-    def __init__(self, source: SqlSource, root: Path, location: str, seconds: float) -> None:
+    def __init__(
+        self, source: SqlSource, root: Path, location: str, seconds: float, count_seconds: float = COUNT_SECONDS
+    ) -> None:
         """`seconds`: the longest time of one call that is given no deadline (monotonic seconds; the clock is one for all processes)."""
         self._source = source
         self._root = root
         self._location = location
         self._seconds = seconds
+        self._count_seconds = count_seconds
 
     def table(self) -> Table:
         """The columns and keys of the table or query."""
@@ -73,6 +79,25 @@ class SqliteFile:
         if any(row[-1] for row in rows):
             raise undeclared("aggregates over cells of other types than their column's")
         return finish_groups([row[:-1] for row in rows], request, table)
+
+    def estimate(self, request: ScanRequest) -> tuple[int, bool] | None:
+        """The rows that the filter lets through, and whether they were counted; None where nothing tells in a moment."""
+        ends = min(time.monotonic() + self._count_seconds, request.deadline or math.inf)
+        with closing(self._connect(ends)) as connection:
+            try:
+                table, origin = self._table(connection)
+                renderer = SqliteRenderer(table.by_name, blank_is_null=request.blank_is_null)
+                wanted = where(renderer, ScanRequest(filter=request.filter))
+                # A bare COUNT(*) of a table is one step, in which SQLite looks at no clock.
+                text = f"SELECT COUNT(*) FROM (SELECT 1 FROM {origin}{wanted} LIMIT -1)"  # noqa: S608 - quoted names, bound values
+                return int(connection.execute(text, renderer.parameters).fetchone()[0]), True
+            except sqlite3.Error as error:
+                if "interrupted" not in str(error) or ends == request.deadline:
+                    raise _fault(error) from None
+        if request.filter is not None or self._source.query is not None:
+            return None
+        with closing(self._connect(request.deadline)) as connection:
+            return _counted_once(connection, self._source.table_parts[1])
 
     def discover(self, sample_rows: int) -> Discovery:
         """The tables and views; columns and sample of the chosen one."""
@@ -159,6 +184,16 @@ class SqliteFile:
         keys = [self._source.key, *_keys(connection, name, described)]
         primary = [str(row[1]) for row in described if row[5]]
         return Table(f"table {name}", documents_of(columns, self._source.json_columns), keys, primary), quote(name)
+
+
+def _counted_once(connection: sqlite3.Connection, name: str) -> tuple[int, bool] | None:
+    """What `ANALYZE` once found in a table; its file may have grown since."""
+    try:
+        found = connection.execute("SELECT MAX(CAST(stat AS INTEGER)) FROM sqlite_stat1 WHERE tbl = ?", (name,))
+        rows = found.fetchone()[0]
+    except sqlite3.OperationalError:  # no table of the database was ever counted
+        return None
+    return None if rows is None else (max(int(rows), 0), False)
 
 
 def _never_null(row: tuple[Any, ...], described: list[tuple[Any, ...]]) -> bool:

@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 from app.errors import FieldError, FieldUnknown, LimitOutOfRange, OperatorUnsupported, ValidationFailed
-from app.federation.question.query import Partial, Query, SortKey
+from app.federation.question.query import CountMode, Partial, Query, SortKey
 from app.filters.cql2.parse import parse_json, parse_text
 from app.filters.redaction import filter_structure
 from app.filters.tree import (
@@ -54,6 +54,7 @@ class RawQuery:
     key: str | None = None
     partial: Partial = "allow"
     view: str = "records"
+    count: CountMode = "none"
     needed: frozenset[str] = frozenset()
 
     def told(self) -> dict[str, Any]:
@@ -89,6 +90,7 @@ def bind(schema: SchemaDef, raw: RawQuery, most_rows: int = MOST_ROWS) -> Query:
         key=raw.key,
         partial=raw.partial,
         operation="lookup" if raw.key is not None else "list",
+        count=raw.count,
         also_needed=raw.needed,
     )
 
@@ -105,6 +107,8 @@ def query_structure(query: Query) -> str:
     if query.sort:
         parts.append("sort=" + ",".join(f"{'-' if key.descending else ''}{key.field}" for key in query.sort))
     parts.append("limit=?")
+    if query.count != "none":
+        parts.append(f"count={query.count}")
     return " ".join(parts)
 
 

@@ -18,6 +18,7 @@ from app.schemas.registry import SchemaDef
 
 Operation = Literal["list", "lookup", "search", "verify"]
 Partial = Literal["allow", "never"]
+CountMode = Literal["none", "estimated", "exact"]
 Status = Literal[
     "ok", "stale", "timeout", "unavailable", "rejected", "open_circuit", "schema_mismatch", "denied", "skipped"
 ]
@@ -51,6 +52,8 @@ class Query:
     key: str | None = None
     partial: Partial = "allow"
     operation: Operation = "list"
+    count: CountMode = "none"
+    """Whether the answer tells how many records there are beyond the page."""
     also_needed: frozenset[str] = frozenset()
     """Fields beyond filter and sort without which a dataset cannot answer (groups and measures of an aggregate)."""
 
@@ -120,6 +123,25 @@ class AnswerRecord:
     fields: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class CountedDataset:
+    """How many records of a question one dataset has; None where it cannot tell, with the fault where there was one."""
+
+    agency: str
+    dataset: str
+    value: int | None
+    problem: SimpulError | None
+
+
+@dataclass(frozen=True, slots=True)
+class RecordCount:
+    """How many records a question has. No `value` where a dataset cannot tell; `exact`: they were read and counted."""
+
+    value: int | None
+    exact: bool
+    by_dataset: tuple[CountedDataset, ...]
+
+
 @dataclass(slots=True)
 class Answer:
     """The merged page. `after` is the position for the next page, None at the end.
@@ -132,5 +154,6 @@ class Answer:
     records: list[AnswerRecord]
     sources: list[SourceStatus]
     complete: bool
+    count: RecordCount | None = None
     after: tuple[Any, ...] | None = None
     owed: Mapping[str, tuple[Any, ...] | None] = field(default_factory=dict)

@@ -16,6 +16,7 @@ from typing import Self, TypeVar
 
 import structlog
 
+from app.connectors.contract import RowEstimate
 from app.datasets.dataset import ReadRequest, ReadResult
 from app.errors import (
     NetworkForbidden,
@@ -151,13 +152,25 @@ async def stream(leg: Leg, query: Query, runtime: Runtime) -> AsyncGenerator[Rea
                 await asyncio.sleep(_RETRY_SECONDS)
 
 
+async def estimate(leg: Leg, query: Query, runtime: Runtime) -> RowEstimate | None:
+    """About how many records the leg would give; None where nothing tells, or when it failed. Never raises but when it is cancelled."""
+    async with _Guards(leg, runtime, bulk=False, judges=False) as guards:
+        await guards.enter()
+        request = request_of(query, leg.scan, time.monotonic() + guards.left())
+        return await guards.within(leg.ref.source.estimate(request))
+    return None
+
+
 class _Guards:
-    """Around one read. What the read raises is taken into the leg's status; only cancellation goes on."""
+    """Around one read. What the read raises is taken into the leg's status; only cancellation goes on.
 
-    __slots__ = ("_asked", "_breaker", "_bulk", "_bulkhead", "_held", "_leg", "_runtime", "_started", "ends")
+    `judges`: its end speaks of the source. An estimate's does not: what is cheap may work, and fail, where reading does not.
+    """
 
-    def __init__(self, leg: Leg, runtime: Runtime, *, bulk: bool) -> None:
-        self._leg, self._runtime, self._bulk = leg, runtime, bulk
+    __slots__ = ("_asked", "_breaker", "_bulk", "_bulkhead", "_held", "_judges", "_leg", "_runtime", "_started", "ends")
+
+    def __init__(self, leg: Leg, runtime: Runtime, *, bulk: bool, judges: bool = True) -> None:
+        self._leg, self._runtime, self._bulk, self._judges = leg, runtime, bulk, judges
         self._breaker = runtime.guards.breaker(leg.ref.dataset)
         self._bulkhead = runtime.guards.bulkhead(leg.ref.dataset)
         self._asked = self._held = False
@@ -206,8 +219,10 @@ class _Guards:
     ) -> bool:
         if self._held:
             self._bulkhead.leave(self._runtime.client, bulk=self._bulk)
-        if error is None:
+        if error is None and self._judges:
             self._breaker.succeed()
+        elif error is None:
+            self._breaker.release()
         elif isinstance(error, Exception):
             await self._failed(error)
         else:  # cancelled, or nobody wants the rest
@@ -226,7 +241,7 @@ class _Guards:
             log.error("leg_failed", dataset=self._leg.ref.dataset, kind=type(error).__name__, exc_info=error)
             error = SourceFailed("the gateway could not read this source")
         status.status, status.problem = status_of(error), error
-        if isinstance(error, _NO_FAULT_OF_SOURCE) or error.facts.get("cut_short"):
+        if not self._judges or isinstance(error, _NO_FAULT_OF_SOURCE) or error.facts.get("cut_short"):
             breaker.release()
         else:
             breaker.fail(error, await self._mark())

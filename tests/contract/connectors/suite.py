@@ -19,7 +19,7 @@ import pytest
 from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
 
-from app.connectors.contract import JSON_COLUMN, Aggregation, Connector, Freshness, RawBatch
+from app.connectors.contract import JSON_COLUMN, Aggregation, Connector, CountEstimate, Freshness, RawBatch, RowEstimate
 from app.connectors.environment import Environment, Limits, NetworkPolicy
 from app.connectors.json_text import parse_json
 from app.connectors.registry import open_connector, source_model
@@ -252,6 +252,7 @@ class ConnectorSuite:
             "order": can.order,
             "keyset": can.keyset,
             "aggregates": bool(can.aggregates),
+            "estimate": isinstance(subject.connector, CountEstimate),
             "fingerprint": subject.fingerprint is not None,
         }
         found = {name for name, offers in offered.items() if not offers}
@@ -423,6 +424,43 @@ class ConnectorSuite:
             assert bag(list(batch.rows or ())) == bag(computed(subject.names, rows, measures, groups))
 
         await _examples(cases, same, 60)
+
+    async def test_an_estimate_is_a_number_that_no_filter_raises(self, subject: Subject) -> None:
+        connector = subject.connector
+        if not isinstance(connector, CountEstimate):
+            return
+        await connector.learn()
+        whole = await connector.estimate(ScanRequest())
+        stored = len(subject.rows) + subject.rejects
+        assert whole is None or (type(whole.rows) is int and whole.rows >= 0)
+        assert whole is None or not whole.sure or stored / 2 <= whole.rows <= stored * 2
+        with pytest.raises(SourceTimeout):
+            await self._estimated(connector, ScanRequest(deadline=time.monotonic() - 0.01))
+        if not subject.literals:
+            with pytest.raises(CapabilityUndeclared):
+                await connector.estimate(ScanRequest(filter=IsNull(Property(subject.names[0]))))
+            return
+
+        async def fewer(wanted: Filter) -> None:
+            request = ScanRequest(filter=wanted)
+            if not connector.takes(wanted):
+                with pytest.raises(CapabilityUndeclared):
+                    await connector.estimate(request)
+                return
+            found = await connector.estimate(request)
+            assert found is None or found.rows >= 0
+            assert found is None or whole is None or found.rows <= whole.rows
+            if found is not None and found.sure:
+                assert found.rows == len([row async for batch in connector.scan(request) for row in held(batch)])
+
+        await _examples(filters(subject), fewer, 60)
+
+    async def _estimated(self, connector: CountEstimate, request: ScanRequest) -> RowEstimate:
+        """An estimate that has to be asked for: a source that tells nothing is late at once."""
+        found = await connector.estimate(request)
+        if found is None:
+            raise SourceTimeout("nothing is asked")
+        return found
 
     async def test_undeclared_work_raises(self, subject: Subject) -> None:
         can, name = subject.connector.capabilities, subject.names[0]

@@ -86,7 +86,7 @@ async def subject(fixed: None, tmp_path_factory: pytest.TempPathFactory) -> Asyn
             Fault("wrong bytes", lambda: at(strange), SourceFormatError, False),
             Fault("column gone", lambda: at(folder), SourceSchemaMismatch, False, ("Uraian", "pergi")),
         ],
-        cannot=WHOLE_READS,
+        cannot=WHOLE_READS | {"estimate"},
     )
     await connector.close()
 

@@ -89,7 +89,7 @@ async def subject(server, tmp_path_factory) -> AsyncIterator[Subject]:
             Fault("refuses", lambda: opened(folder, _source("http://127.0.0.1:1/x")), SourceUnreachable, True),
             Fault("forbidden", lambda: opened(folder, _source("http://169.254.169.254/x")), NetworkForbidden, False),
         ],
-        cannot=WHOLE_READS - {"filters"} | {"fingerprint"},
+        cannot=WHOLE_READS - {"filters"} | {"fingerprint", "estimate"},
     )
     await connector.close()
 

@@ -175,6 +175,16 @@ class DatasetSuite(AnyDatasetSuite):
             result = await subject.dataset.read(ReadRequest(filter=wanted))
             assert (wanted, keys(result.records)) == (wanted, keys(expected((), wanted)))
 
+    async def test_an_estimate_that_is_sure_is_of_the_records_and_their_rejects(self, subject: Subject) -> None:
+        for _ in ("before it was read", "behind"):
+            for wanted in (TRUE, *FILTERS):
+                found = await subject.dataset.estimate(ReadRequest(filter=wanted, limit=1))
+                assert found is None or found.rows >= 0
+                if found is not None and found.sure:
+                    least = len(expected((), wanted))
+                    assert least <= found.rows <= least + sum(subject.rejected.values()), wanted
+            await subject.dataset.read(ReadRequest())
+
     async def test_a_limit_cuts_and_says_whether_there_is_more(self, subject: Subject) -> None:
         for order in ORDERS:
             for limit in (1, len(ROWS) - 1, len(ROWS), len(ROWS) + 1):

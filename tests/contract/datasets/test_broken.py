@@ -18,7 +18,12 @@ class TestBroken(AnyDatasetSuite):
 
     async def test_whatever_is_asked_of_its_records_raises_why_it_is_broken(self, subject: Subject) -> None:
         dataset, request = subject.dataset, ReadRequest(key="B1")
-        for asked in (dataset.read(request), streamed(dataset, request), dataset.outline(request)):
+        for asked in (
+            dataset.read(request),
+            streamed(dataset, request),
+            dataset.outline(request),
+            dataset.estimate(request),
+        ):
             with pytest.raises(SourceFailed, match="the secret is missing"):
                 await asked
 

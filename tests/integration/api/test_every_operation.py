@@ -153,11 +153,12 @@ PARAMETERS = (
     "f",
     "csv",
     "view",
+    "count",
     "nama",
     "since",
 )
 MEMBERS = (
-    "filter", "fields", "sort", "limit", "cursor", "agencies", "view", "purpose", "aggregates", "group_by", "having", "overlap",
+    "filter", "fields", "sort", "limit", "cursor", "agencies", "view", "count", "purpose", "aggregates", "group_by", "having", "overlap",
     "keys", "schema", "sql", "nik", "nama", "tanggal_lahir",
 )  # fmt: skip
 FACILITIES = "/v1/records/fasilitas-kesehatan"

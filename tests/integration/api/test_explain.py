@@ -44,7 +44,9 @@ def test_each_agency_says_what_it_does_and_what_stays(
     assert "ORDER BY" in table["text"]
     assert (table["pushed"], table["residual"]) == (["columns", "filter", "order", "limit"], ["filter"])
     assert any("too much" in reason for reason in table["why"])
+    assert table["rows_estimated"] == 0
     service = found["rsud"]
+    assert service["rows_estimated"] is None
     assert service["exact"] is False
     assert set(service["residual"]) == {"filter", "order", "limit"}
     assert any("cannot filter" in reason or "mapping" in reason for reason in service["why"])

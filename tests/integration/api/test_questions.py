@@ -28,6 +28,7 @@ WRONG: dict[str, tuple[str, str, tuple[Any, ...]]] = {
     "limit": ("limit_out_of_range", "/limit", ("10", "x", True, 1.0, 1.5, 0, -1, 1001, 10**30, [1], {})),
     "cursor": ("cursor_invalid", "/cursor", (5, True, [], {})),
     "view": (INVALID, "/view", ("x", None, 1, ["records"])),
+    "count": (INVALID, "/count", ("x", None, 1, ["exact"])),
     "overlap": (INVALID, "/overlap", ("x", None, 1, ["refuse"])),
     "purpose": (INVALID, "/purpose", ("a" * 65, 5, ["a"], {})),
     "aggregates": (INVALID, "/aggregates", ("count", 5, {}, [], [{"function": "count"}] * 51)),
@@ -48,7 +49,7 @@ MEASURES: list[tuple[Any, str]] = [
     ({"function": "count", "as": 5}, "/aggregates/0/as"),
 ]
 TAKEN = {
-    SEARCH: {"filter", "fields", "sort", "agencies", "limit", "cursor", "view", "purpose", "nothing"},
+    SEARCH: {"filter", "fields", "sort", "agencies", "limit", "cursor", "view", "count", "purpose", "nothing"},
     AGGREGATE: {"filter", "having", "agencies", "group_by", "view", "overlap", "purpose", "aggregates", "nothing"},
     EXPLAIN: {"filter", "fields", "sort", "agencies", "group_by", "limit", "purpose", "schema", "nothing"},
 }

@@ -29,6 +29,8 @@ def asked(reader: httpx.Client, gateway: RunningGateway) -> Iterator[Asked]:
     yield "get", LIST, reader.get(LIST)
     yield "get", LIST, reader.get(LIST, params={"limit": 1})
     yield "get", LIST, reader.get(LIST, params={"view": "merged"})
+    yield "get", LIST, reader.get(LIST, params={"limit": 1, "count": "exact"})
+    yield "post", f"{LIST}/search", reader.post(f"{LIST}/search", json={"limit": 1, "count": "estimated"})
     yield "post", f"{LIST}/search", reader.post(f"{LIST}/search", json={"filter": "jenis = 'puskesmas'"})
     yield "get", f"{LIST}/{{key}}", reader.get(f"{LIST}/P1")
     groups = {"group_by": ["jenis"], "aggregates": [{"function": "count", "as": "n"}]}

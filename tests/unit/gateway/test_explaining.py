@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from app.connectors.contract import RowEstimate
+from app.datasets.records import ReadRequest
 from app.errors import SourceFailed
 from app.federation.planning.planner import Planner
 from app.federation.question.query import DatasetRef, Grant, Query
@@ -31,3 +33,16 @@ async def test_a_dataset_tells_how_it_would_be_read():
     assert shown.problem is None
     assert shown.outline is not None
     assert shown.outline.residual == ("filter", "order", "limit")
+    assert shown.rows == 0
+
+
+async def test_an_estimate_that_fails_is_no_problem_of_the_question():
+    class Silent(MemoryDataset):
+        async def estimate(self, request: ReadRequest) -> RowEstimate | None:
+            raise SourceFailed("no statistics")
+
+    (scan,) = Planner().plan(QUERY, [ref_of("rsud", Silent())])
+    shown = await _one(QUERY, scan)
+
+    assert (shown.problem, shown.rows) == (None, None)
+    assert shown.outline is not None
