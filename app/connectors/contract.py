@@ -22,6 +22,8 @@ __all__ = ["After", "AggregateRequest", "Measure", "Order", "ScanRequest"]
 
 JSON_COLUMN = {b"simpul": b"json"}
 """Arrow field metadata: the string column holds JSON text. Python rows hold the parsed value (numbers as int/Decimal)."""
+ABSENT_COLUMN = {b"simpul": b"absent"}
+"""Marks a column that was asked for and that no record of a JSON source's part has: it is null throughout."""
 
 
 @dataclass(frozen=True, slots=True)

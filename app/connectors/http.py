@@ -200,7 +200,7 @@ class HttpSource:
             return answer
         except SimpulError:
             raise
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, aiohttp.ClientError) as error:
             raise _translated(error) from None
         except ValueError:
             # What cannot be sent is quoted by the client's own error: a credential may stand in it.
@@ -324,12 +324,14 @@ def _retry_after(answer: httpx.Response) -> int | None:
     return max(0, math.ceil((moment - datetime.now(UTC)).total_seconds()))
 
 
-def _translated(error: httpx.HTTPError) -> SimpulError:
+def _translated(error: httpx.HTTPError | aiohttp.ClientError) -> SimpulError:
     """The leaf for a transport fault; one of our own errors may stand underneath (the resolver raised it)."""
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, SimpulError):
             return cause
+        if isinstance(cause, aiohttp.ClientResponseError):  # its own text quotes what was sent: records, for one
+            return SourceFormatError("the answer breaks the rules of HTTP, its length for one", field="/source/url")
         if isinstance(cause, aiohttp.ClientConnectorCertificateError | aiohttp.ClientSSLError):
             return SourceTlsFailed("the TLS connection failed; check the certificate", field="/source/url")
         if isinstance(cause, aiohttp.ClientConnectorDNSError):

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import pyarrow as pa
 
-from app.connectors.contract import JSON_COLUMN, RawBatch
+from app.connectors.contract import ABSENT_COLUMN, JSON_COLUMN, RawBatch
 from app.errors import SourceSchemaMismatch
 
 
@@ -24,7 +24,8 @@ def project(batch: RawBatch, columns: Sequence[str]) -> RawBatch:
         raise SourceSchemaMismatch(f"the source has no column {', '.join(missing)}", field="/fields", missing=missing)
     indexes = [names.index(name) if name in names else None for name in columns]
     rows = [tuple(None if index is None else row[index] for index in indexes) for row in batch.rows or ()]
-    schema = pa.schema([batch.schema.field(name) if name in names else pa.field(name, pa.string()) for name in columns])
+    absent = [pa.field(name, pa.string(), metadata=ABSENT_COLUMN) for name in columns]
+    schema = pa.schema([absent[at] if index is None else batch.schema.field(index) for at, index in enumerate(indexes)])
     return RawBatch(
         schema, rows=rows, location=batch.location, numbers=batch.numbers, rejects=batch.rejects, notes=batch.notes
     )

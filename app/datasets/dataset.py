@@ -225,6 +225,10 @@ class MappedDataset:
                         raise SourceSchemaMismatch(
                             f"the source has no column {names}", field="/fields", missing=missing
                         )
+                gone = self.mapping.absent_keys(batch)
+                if gone:
+                    detail = f"no record of a part has {', '.join(gone)}, of which the key is made"
+                    raise SourceSchemaMismatch(detail, field="/fields", missing=gone)
                 seen += len(batch)
                 if seen > self.limits.rows:
                     raise SourceTooLarge(

@@ -12,12 +12,17 @@ import re
 from xdist.scheduler import LoadScopeScheduling
 
 STORED = re.compile(r"tests/integration/api/(\w+)\.py::\w+\[(sqlite|postgresql)\b")
-MARIADB = ("tests/contract/connectors/test_sql_mariadb.py", "tests/integration/connectors/test_ordered_reads.py")
+MARIADB = (
+    "tests/contract/connectors/test_sql_mariadb.py",
+    "tests/integration/connectors/test_ordered_reads.py",
+    "tests/hostile/test_a_client_that_leaves.py",
+)
 ACCEPTANCE = (
     "tests/acceptance/test_thirteen_files.py",
     "tests/acceptance/test_made_by_us.py::test_file_that_is_not_in_its_encoding_is_told",
 )
 WHOLE = (
+    "tests/hostile/test_bad_sources_at_every_door.py",
     "tests/architecture/test_sizes.py",
     "tests/contract/connectors/",
     "tests/integration/api/test_every_operation.py",

@@ -1,6 +1,7 @@
 """Look-ups by key in a PostgreSQL table: those that wait at the same time go to the server in one question.
 
-A group forms only while the sessions are busy, so a single look-up waits for nobody. Sessions are held between groups.
+A group forms only while the sessions are busy, so a single look-up waits for nobody. Sessions are held between groups, but never
+the last one of the pool: other reads need it.
 """
 
 from __future__ import annotations
@@ -88,6 +89,7 @@ class KeyGroups:
         self._runners: list[_Runner] = []
         self._idle: list[_Runner] = []
         self._closed = False
+        self._most_idle = min(SESSIONS, pool.get_max_size() - 1)
 
     async def rows(self, key: Key) -> Rows | None:
         """The rows of a key; None when there are too many to be read this way. Raises what the driver raises."""
@@ -136,6 +138,8 @@ class KeyGroups:
             async with self._pool.acquire() as session:
                 while True:
                     if not self._waiting:
+                        if len(self._idle) >= self._most_idle:
+                            return
                         runner.wake = asyncio.get_running_loop().create_future()
                         self._idle.append(runner)
                         await runner.wake

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from app.connectors.contract import ABSENT_COLUMN, RawBatch
 from app.connectors.masking import mask
 from app.connectors.personal import key_text
 from app.datasets.manifest import Manifest, Unpivot
@@ -103,6 +104,13 @@ class CompiledMapping:
     def check_columns(self, names: Iterable[str]) -> list[str]:
         """The raw columns that the mapping needs and the source does not have."""
         return sorted(self.raw_columns - set(names))
+
+    def absent_keys(self, batch: RawBatch) -> list[str]:
+        """The columns of the key that no record of a part has. A member may be missing where it is null; a key never is."""
+        if not (len(batch) or batch.rejects):
+            return []
+        keys = {self.renames.get(name) for name in self.schema.meta.key}
+        return sorted(found.name for found in batch.schema if found.name in keys and found.metadata == ABSENT_COLUMN)
 
     def map_row(self, row: Mapping[str, Any]) -> MappedRow:
         """The values of one prepared row. Every field that rejects is told, not only the first.
