@@ -30,6 +30,7 @@ from app.children import remove_left
 from app.database import STORE_FILE, Database, check_revision, upgrade
 from app.errors import InstanceMissing
 from app.federation.reading.runtime import Runtime
+from app.federation.sql.ahead import WorkersAhead
 from app.gateway.access import Gate
 from app.gateway.admission import Admission
 from app.gateway.exchange import Names
@@ -68,6 +69,7 @@ async def open_services(settings: Settings, metrics: Metrics | None = None) -> A
         state = _services(settings, database, log, seal, gateway, metrics)
         stack.callback(shutil.rmtree, state.opener.cache, ignore_errors=True)
         stack.push_async_callback(state.sources.close)
+        stack.push_async_callback(state.sql_workers.close)
         await state.current.refresh()
         await state.jobs.start()
         stack.push_async_callback(state.jobs.stop)
@@ -127,6 +129,7 @@ def _services(
         unclosed=unclosed,
         jobs=JobRunner(means),
         idempotency=IdempotencyKeys(database, seal, request_seconds=settings.request_seconds),
+        sql_workers=WorkersAhead(spool, settings.sql_workers),
     )
 
 

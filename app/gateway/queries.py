@@ -94,7 +94,7 @@ async def answer(
     client = exchange.principal.client_id
     loader = Loader(statement.bound, statement.refs, statement.partial, state.runtime.until(ends, client), progress)
     try:
-        async with state.runtime.workers.slot(client, until=ends), SqlWorker(state.spool) as worker:
+        async with state.runtime.workers.slot(client, until=ends), SqlWorker(state.sql_workers) as worker:
             await loader.fill(worker)
             overlap = await _overlap(worker, statement, ends)
             batches = await _rows(worker, statement.bound, limit, ends)

@@ -20,6 +20,7 @@ from app.database import Database
 from app.datasets.mapping.codes import InMemoryCodeBook
 from app.errors import AgencyUnknown, StoreUnavailable
 from app.federation.reading.runtime import Runtime
+from app.federation.sql.ahead import WorkersAhead
 from app.gateway.access import Gate
 from app.gateway.admission import Admission
 from app.gateway.exchange import Names
@@ -95,6 +96,7 @@ class Services:
     unclosed: Unclosed
     jobs: JobRunner
     idempotency: IdempotencyKeys
+    sql_workers: WorkersAhead
     under_way: UnderWay = field(default_factory=UnderWay)
     plans: PlanCache = field(default_factory=PlanCache)
 

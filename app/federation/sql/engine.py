@@ -3,33 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
-import os
-import select
-import shutil
-import signal
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
 import pyarrow as pa
 
-from app.children import work_folder
+from app.federation.sql.ahead import MEMORY_BYTES, TEMP_BYTES, Started, WorkersAhead
 from app.federation.sql.refusals import SqlFailed, SqlMemoryExceeded, SqlTimeExceeded, SqlValueNotFinite
 from app.federation.sql.worker import FRAME
 from app.lanes import in_bulk
-from app.nursery import Nursery, NurseryDied
+from app.nursery import NurseryDied
 
-MEMORY_BYTES: Final = 512 << 20
-TEMP_BYTES: Final = 1 << 30
 SECONDS: Final = 30.0
 MOST_ROWS: Final = 100_000
 _PIPE_BYTES: Final = 1 << 20
-_NURSERY: Final = Nursery("import sys; sys.modules['numpy'] = None; from app.federation.sql.worker import main; main()")
-"""The engine and Arrow read numpy where it is installed, and the worker never needs it: a third of its start less."""
 
 
 @dataclass(slots=True)
@@ -43,40 +33,35 @@ class SqlResult:
 class SqlWorker:
     """A worker process for one statement. Leaving the context kills it, whatever it does, and removes what it spilled."""
 
-    def __init__(self, root: Path) -> None:
-        """`root`: where its folder for spilled rows is made."""
+    def __init__(self, ahead: WorkersAhead) -> None:
         self.result = SqlResult()
-        self._folder = work_folder(root, "sql")
-        self._process: int | None = None
-        """A descriptor of the process itself."""
+        self._ahead = ahead
+        self._started: Started | None = None
         self._reader: asyncio.StreamReader | None = None
         self._writer: asyncio.StreamWriter | None = None
 
     async def __aenter__(self) -> Self:
         try:
-            talk, self._process = await asyncio.to_thread(_NURSERY.fork)
+            self._started = await self._ahead.take()
         except NurseryDied:
-            shutil.rmtree(self._folder, ignore_errors=True)
             raise SqlFailed("no process could be started for the statement; try again") from None
-        self._reader, self._writer = await asyncio.open_unix_connection(sock=talk, limit=_PIPE_BYTES)
-        settings = {"memory_bytes": MEMORY_BYTES, "temp_bytes": TEMP_BYTES, "folder": str(self._folder)}
-        await self._send(b"S", json.dumps(settings).encode())
+        try:
+            self._reader, self._writer = await asyncio.open_unix_connection(sock=self._started.talk, limit=_PIPE_BYTES)
+        except BaseException:
+            await self.__aexit__(None, None, None)
+            raise
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        process, self._process = self._process, None
-        if process is None:
+        started, self._started = self._started, None
+        if started is None:
             return
-        with contextlib.suppress(ProcessLookupError):
-            signal.pidfd_send_signal(process, signal.SIGKILL)
+        started.kill()
         if self._writer is not None:
             self._writer.close()
-        await asyncio.shield(self._gone(process))
-
-    async def _gone(self, process: int) -> None:
-        await asyncio.to_thread(_end, process, self._folder)
+        await asyncio.shield(self._ahead.end(started))
 
     async def add(self, table: str, batch: pa.RecordBatch) -> None:
         """Gives rows of a table. A table is made by its first batch, which may be empty."""
@@ -154,15 +139,6 @@ class SqlWorker:
             return kind, await reader.readexactly(size)
         except (asyncio.IncompleteReadError, OSError):
             return b"", b""
-
-
-def _end(process: int, folder: Path) -> None:
-    """Waits until a killed worker is gone, then removes what it spilled."""
-    try:
-        select.select([process], [], [])
-    finally:
-        os.close(process)
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _stream(batch: pa.RecordBatch) -> bytes:

@@ -71,7 +71,7 @@ def _work(source: IO[bytes], sink: IO[bytes]) -> None:
         kind, body = _read(source)
         if kind == b"S":
             engine = _engine(json.loads(body))
-        elif engine is None:
+        elif engine is None or not kind:
             return
         elif kind == b"B":
             size = body[0]
