@@ -20,7 +20,7 @@ from tests.support.demo import Demo, running_demo
 ROOT = Path(__file__).resolve().parents[3]
 DOCUMENT = ROOT / "openapi" / "simpul.json"
 HOOKS = Path(__file__).parent / "schemathesis_hooks.py"
-SECONDS = 75
+SECONDS = 150
 ROLES = ("client", "auditor", "supervisor", "steward", "admin")
 """Those that change little stand first: all speak to one demo."""
 
