@@ -77,6 +77,26 @@ class Keys:
         return columns.append_column("_key", index).filter(index.is_valid())
 
 
+class FieldValues(Keys):
+    """Values of a field that need not be the key: all records with one of them are wanted, and not which of them it is."""
+
+    __slots__ = ()
+
+    @classmethod
+    def of(cls, field: str, values: Any) -> FieldValues:
+        """Each value once."""
+        return cls(field, values, values)
+
+    def listed(self, start: int, size: int) -> Keys:
+        """All: what a list asked for is not looked for again."""
+        return self
+
+    def known(self, columns: pa.RecordBatch) -> pa.RecordBatch:
+        """The rows with one of the values: a source that takes no list gave others too."""
+        held: Any = pc.is_in(columns.column(self.field), value_set=self.values)
+        return columns.filter(held)
+
+
 async def stream_keyed(leg: Leg, query: Query, runtime: Runtime, keys: Keys) -> AsyncGenerator[tuple[ReadResult, Keys]]:
     """Part by part the records that may have one of the keys beside them. It ends early when the leg fails."""
     size = await _list_size(leg, query, runtime, keys)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import asyncio
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from typing import Any, Final
@@ -12,17 +13,18 @@ import pyarrow.compute as pc
 
 from app.federation.question.query import DatasetRef, Partial, Query, SourceStatus
 from app.federation.reading.batches import Batch
+from app.federation.reading.keyed import FieldValues
 from app.federation.reading.runtime import Runtime
 from app.federation.reading.whole import WholeRead
 from app.federation.sql.engine import SqlWorker
 from app.federation.sql.refusals import SqlInputExceeded
 from app.federation.sql.regenerate import Bound, TableUse
 from app.federation.sql.structure import SOURCE_COLUMNS
-from app.filters.tree import TRUE, Filter, In, Literal, Property, all_of
+from app.filters.tree import TRUE
 
 MOST_INPUT_ROWS: Final = 3_000_000
 MOST_KEYS: Final = 50_000
-KEYS_A_READ: Final = 20_000
+"""Values that the other side of a join is asked for. With more of them it is read as its own filter says."""
 
 
 class Loader:
@@ -35,19 +37,29 @@ class Loader:
         partial: Partial,
         runtime: Runtime,
         progress: Callable[[Loader], None] | None = None,
+        most_keys: int = MOST_KEYS,
     ) -> None:
         self.reads: list[WholeRead] = []
         self.rows = 0
-        self._progress = progress
+        self._progress, self._most_keys = progress, most_keys
         self._bound, self._refs, self._partial, self._runtime = bound, refs, partial, runtime
-        self._narrowed: dict[str, tuple[str, list[str]]] = {}
+        self._narrowed: dict[str, FieldValues] = {}
 
     async def fill(self, worker: SqlWorker) -> None:
-        """Reads every table into the worker; raises as `WholeRead.finish` does, and `SqlInputExceeded`."""
-        waiting = list(self._bound.tables)
+        """Reads every table into the worker; raises as `WholeRead.finish` does, and `SqlInputExceeded`.
+
+        Tables that cannot narrow one another are read side by side: the slowest is waited for, not their sum.
+        """
+        await _side_by_side([self._linked(tables, worker) for tables in _groups(self._bound)])
+
+    async def _linked(self, tables: list[TableUse], worker: SqlWorker) -> None:
+        """Tables that joins link: those that few rows are wanted of first, one after the other; the rest together."""
+        waiting = list(tables)
         while waiting:
-            ready = [table for table in waiting if self._selective(table)]
-            table = (ready or waiting)[0]
+            table = next((found for found in waiting if self._selective(found)), None)
+            if table is None:
+                await _side_by_side([self._table(found, worker, set()) for found in waiting])
+                return
             waiting.remove(table)
             await self._table(table, worker, {found.schema.name for found in waiting})
 
@@ -57,42 +69,32 @@ class Loader:
     async def _table(self, table: TableUse, worker: SqlWorker, waiting: set[str]) -> None:
         name = table.schema.name
         links = [link for link in self._bound.links if link.source == name and link.target in waiting]
-        keys: dict[str, set[str] | None] = {link.field: set() for link in links if self._selective(table)}
+        keys = {link.field: _Values(self._most_keys) for link in links}
         fields = (*table.fields, *table.also) or (table.schema.meta.key[0],)
         await worker.add(name, _empty(table, fields))
-        for wanted in self._filters(table):
+        wanted = self._narrowed.get(name)
+        if wanted is None or len(wanted.values):
             query = Query(
                 schema=table.schema,
                 fields=fields,
-                filter=wanted,
+                filter=table.filter,
                 partial=self._partial,
                 also_needed=table.deciding,
             )
-            read = WholeRead(query, self._refs[name], self._runtime)
+            read = WholeRead(query, self._refs[name], self._runtime, wanted)
             self.reads.append(read)
             self._show()
             async with aclosing(read.batches()) as batches:
                 async for batch in batches:
                     self._count(batch)
-                    _collect(keys, batch)
+                    for field, values in keys.items():
+                        values.add(batch.columns.column(field))
                     await worker.add(name, _rows(batch, fields))
             read.finish()
         for link in links:
-            found = keys.get(link.field)
+            found = keys[link.field].distinct()
             if found is not None and link.target not in self._narrowed:
-                self._narrowed[link.target] = (link.target_field, sorted(found))
-
-    def _filters(self, table: TableUse) -> list[Filter]:
-        """One read, or one a chunk of the keys that the other side of a join gave."""
-        narrowed = self._narrowed.get(table.schema.name)
-        if narrowed is None:
-            return [table.filter]
-        field, keys = narrowed
-        return [
-            all_of(In(Property(field), tuple(map(Literal, keys[first : first + KEYS_A_READ]))), table.filter)
-            for first in range(0, max(len(keys), 1), KEYS_A_READ)
-            if keys
-        ]
+                self._narrowed[link.target] = FieldValues.of(link.target_field, found)
 
     def _show(self) -> None:
         if self._progress is not None:
@@ -123,15 +125,61 @@ def merged_statuses(reads: Sequence[WholeRead]) -> list[SourceStatus]:
     return list(found.values())
 
 
-def _collect(keys: dict[str, set[str] | None], batch: Batch) -> None:
-    """The values that the other side is asked for; too many of them and it is read whole."""
-    for field, known in keys.items():
-        if known is None:
-            continue
-        column: Any = batch.columns.column(field)
-        known.update(value for value in pc.unique(column).to_pylist() if value is not None)
-        if len(known) > MOST_KEYS:
-            keys[field] = None
+class _Values:
+    """The different values of a column; too many of them are none."""
+
+    def __init__(self, most: int) -> None:
+        self._parts: list[Any] | None = []
+        self._held, self._most = 0, most
+
+    def add(self, column: Any) -> None:
+        if self._parts is None:
+            return
+        part = pc.unique(column.drop_null())
+        self._parts.append(part)
+        self._held += len(part)
+        if self._held > self._most:
+            self._parts = [pc.unique(pa.chunked_array(self._parts))]
+            self._held = len(self._parts[0])
+            if self._held > self._most:
+                self._parts = None
+
+    def distinct(self) -> Any:
+        """In order, so that equal questions are asked alike; None when there are too many."""
+        if self._parts is None:
+            return None
+        found = pc.unique(pa.chunked_array(self._parts, pa.string()))
+        return found.take(pc.array_sort_indices(found))
+
+
+def _groups(bound: Bound) -> list[list[TableUse]]:
+    """The tables by the links between them, in the order of the statement."""
+    groups: list[list[TableUse]] = []
+    for table in bound.tables:
+        names = {
+            name
+            for link in bound.links
+            for name in (link.source, link.target)
+            if table.schema.name in (link.source, link.target)
+        }
+        near = [group for group in groups if any(found.schema.name in names for found in group)]
+        groups = [group for group in groups if group not in near]
+        groups.append([*(found for group in near for found in group), table])
+    return groups
+
+
+async def _side_by_side(work: Sequence[Coroutine[Any, Any, None]]) -> None:
+    """All of them; with the first that fails the others end."""
+    if len(work) == 1:
+        await work[0]
+        return
+    tasks = [asyncio.ensure_future(one) for one in work]
+    try:
+        await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _rows(batch: Batch, fields: Sequence[str]) -> pa.RecordBatch:
