@@ -37,10 +37,11 @@ class Loader:
         partial: Partial,
         runtime: Runtime,
         progress: Callable[[Loader], None] | None = None,
+        most_keys: int = MOST_KEYS,
     ) -> None:
         self.reads: list[WholeRead] = []
         self.rows = 0
-        self._progress = progress
+        self._progress, self._most_keys = progress, most_keys
         self._bound, self._refs, self._partial, self._runtime = bound, refs, partial, runtime
         self._narrowed: dict[str, FieldValues] = {}
 
@@ -68,7 +69,7 @@ class Loader:
     async def _table(self, table: TableUse, worker: SqlWorker, waiting: set[str]) -> None:
         name = table.schema.name
         links = [link for link in self._bound.links if link.source == name and link.target in waiting]
-        keys = {link.field: _Values() for link in links}
+        keys = {link.field: _Values(self._most_keys) for link in links}
         fields = (*table.fields, *table.also) or (table.schema.meta.key[0],)
         await worker.add(name, _empty(table, fields))
         wanted = self._narrowed.get(name)
@@ -127,9 +128,9 @@ def merged_statuses(reads: Sequence[WholeRead]) -> list[SourceStatus]:
 class _Values:
     """The different values of a column; too many of them are none."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int) -> None:
         self._parts: list[Any] | None = []
-        self._held = 0
+        self._held, self._most = 0, most
 
     def add(self, column: Any) -> None:
         if self._parts is None:
@@ -137,10 +138,10 @@ class _Values:
         part = pc.unique(column.drop_null())
         self._parts.append(part)
         self._held += len(part)
-        if self._held > MOST_KEYS:
+        if self._held > self._most:
             self._parts = [pc.unique(pa.chunked_array(self._parts))]
             self._held = len(self._parts[0])
-            if self._held > MOST_KEYS:
+            if self._held > self._most:
                 self._parts = None
 
     def distinct(self) -> Any:

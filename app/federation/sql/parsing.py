@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, ClassVar, Final
 
+import structlog
 from sqlglot import exp
 from sqlglot.dialects.duckdb import DuckDB
 from sqlglot.errors import SqlglotError
@@ -13,6 +14,8 @@ from sqlglot.parsers.duckdb import DuckDBParser
 from sqlglot.tokenizer_core import Token
 
 from app.federation.sql.refusals import SqlMalformed
+
+log = structlog.get_logger("simpul.sql")
 
 DIALECT: Final = "duckdb"
 WRITTEN: Final = "written"
@@ -53,5 +56,10 @@ def readable(what: str) -> Iterator[None]:
     try:
         yield
     except (SqlglotError, RecursionError, AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
-        said = str(error)[:200] if isinstance(error, SqlglotError) else "it is written in a way that is not read"
+        said = str(error)[:200]
+        if not isinstance(error, SqlglotError):
+            log.warning(
+                "statement_not_read", kind=type(error).__name__, step=what
+            )  # texts of it may quote the statement
+            said = "it is written in a way that is not read"
         raise SqlMalformed(f"{what}: {said}; write it more plainly") from None

@@ -21,6 +21,7 @@ from app.federation.sql.deciding import deciding_fields
 from app.federation.sql.exact import write_exactly
 from app.federation.sql.expansion import check_expansion
 from app.federation.sql.joins import check_joins
+from app.federation.sql.left_out import check_left_out
 from app.federation.sql.names import note_spelling, output_names
 from app.federation.sql.naming import name_columns
 from app.federation.sql.overlaps import question, table_checks
@@ -110,6 +111,7 @@ def _bound(tree: exp.Query, schemas: Mapping[str, SchemaDef], granted: Mapping[s
         for name in schemas
     }
     check_expansion(tree, {name: len(granted[name]) + len(SOURCE_COLUMNS) for name in schemas})
+    check_left_out(tree, schemas)
     written_out = tree.copy()
     write_stars(written_out, frozenset(schemas))
     name_columns(written_out)

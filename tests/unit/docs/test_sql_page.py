@@ -12,7 +12,7 @@ import duckdb
 import pytest
 from sqlglot import exp
 
-from app.federation.sql import engine, expansion, guard, names
+from app.federation.sql import ahead, engine, expansion, guard, names
 from app.federation.sql.allowed import FUNCTIONS, OTHER_FUNCTIONS, OWN_FUNCTIONS, TYPES
 from app.federation.sql.exact import MOST_NESTED
 from app.federation.sql.guard import guarded
@@ -20,6 +20,7 @@ from app.federation.sql.refusals import SqlRefused
 from app.federation.sql.regenerate import Bound, bound, schemas_of
 from app.federation.sql.worker import _engine
 from app.schemas import registry
+from tests.integration.federation.sql import refused
 from tests.support.pages import DOCS, sections, table_rows
 
 PAGE = "reference/sql.md"
@@ -128,6 +129,13 @@ def test_what_is_refused_has_its_code_and_what_to_write_is_taken(refused: str, n
     made(whole(instead))
 
 
+def test_every_function_that_is_refused_in_the_lists_of_statements_has_a_row() -> None:
+    called = {name for statement in refused.REFUSED for name in re.findall(r"([a-z_0-9]+)\(", statement)} - {"left"}
+    told = {name for cells in REFUSED for name in re.findall(r"([a-z_0-9]+)\(", cells[0])}
+
+    assert called <= told
+
+
 def test_the_limits_are_those_of_the_code() -> None:
     told = {cells[0]: cells[1] for cells in table_rows(PARTS["Limits"].text)}
 
@@ -140,7 +148,7 @@ def test_the_limits_are_those_of_the_code() -> None:
         "`induk`, `tingkat` or `median` in one another": str(MOST_NESTED),
         "a name behind AS": f"{names.LONGEST_NAME} characters",
         "time of the whole answer": f"{engine.SECONDS:g} s",
-        "memory of the engine": f"{engine.MEMORY_BYTES >> 20} MiB, and {engine.TEMP_BYTES >> 30} GiB of temporary space",
+        "memory of the engine": f"{ahead.MEMORY_BYTES >> 20} MiB, and {ahead.TEMP_BYTES >> 30} GiB of temporary space",
         "rows of the answer": f"{engine.MOST_ROWS:,}, where the body states no `limit`",
     }
     assert guard.MOST_OWN_NESTED == MOST_NESTED

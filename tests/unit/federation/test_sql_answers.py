@@ -7,12 +7,15 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.errors import FieldUnknown
 from app.federation.sql.guard import guarded
 from app.federation.sql.names import distinct
-from app.federation.sql.refusals import SqlTooComplex, SqlValueNotFinite
+from app.federation.sql.parsing import readable
+from app.federation.sql.refusals import SqlMalformed, SqlTooComplex, SqlValueNotFinite
 from app.federation.sql.regenerate import Bound, bound, schemas_of
 from app.federation.sql.results import LARGEST_NUMBER, settled
 from app.filters.tree import TRUE
@@ -211,3 +214,43 @@ def test_what_is_written_twice_is_not_nested_without_bound(sql: str) -> None:
         made(sql)
 
     assert "at most 3 deep" in caught.value.detail
+
+
+@pytest.mark.parametrize(
+    ("sql", "unknown"),
+    [
+        ("SELECT * EXCLUDE (nma) FROM wilayah", "nma"),
+        ("SELECT * EXCLUDE (nama, namaa) FROM wilayah", "namaa"),
+        ("SELECT w.* EXCLUDE (npsn) FROM wilayah w JOIN satuan_pendidikan s ON s.kode_wilayah = w.kode", "npsn"),
+        ("SELECT * EXCLUDE (kode) FROM (SELECT nama FROM wilayah)", "kode"),
+        ("WITH a AS (SELECT nama AS n FROM wilayah) SELECT * EXCLUDE (nama) FROM a", "nama"),
+        ("SELECT nama FROM wilayah WHERE kode IN (SELECT kode FROM (SELECT * EXCLUDE (kod) FROM wilayah))", "kod"),
+    ],
+)
+def test_what_is_not_there_cannot_be_left_out(sql: str, unknown: str) -> None:
+    with pytest.raises(FieldUnknown, match=f"EXCLUDE names the column '{unknown}'"):
+        made(sql)
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT * EXCLUDE (NAMA) FROM wilayah",
+        "SELECT * EXCLUDE (_agency) FROM wilayah",
+        "SELECT s.* EXCLUDE (npsn) FROM wilayah w JOIN satuan_pendidikan s ON s.kode_wilayah = w.kode",
+        "SELECT * EXCLUDE (n) FROM (SELECT nama AS n, kode FROM wilayah)",
+        "WITH a AS (SELECT * FROM wilayah) SELECT * EXCLUDE (nama) FROM a",
+        "WITH a (x, y) AS (SELECT nama, kode FROM wilayah) SELECT * EXCLUDE (x) FROM a",
+    ],
+)
+def test_what_is_there_is_left_out(sql: str) -> None:
+    assert made(sql).names
+
+
+def test_a_fault_of_the_parser_is_told_in_the_log_without_the_statement() -> None:
+    with structlog.testing.capture_logs() as told, pytest.raises(SqlMalformed), readable("it cannot be read"):
+        raise KeyError("SELECT rahasia")
+
+    assert told == [
+        {"event": "statement_not_read", "kind": "KeyError", "step": "it cannot be read", "log_level": "warning"}
+    ]

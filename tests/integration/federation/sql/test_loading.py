@@ -14,10 +14,9 @@ from app.errors import AllSourcesFailed, SourceFailed
 from app.federation.question.query import DatasetRef
 from app.federation.reading.breaker import Guards
 from app.federation.reading.runtime import Runtime
-from app.federation.sql import loading
 from app.federation.sql.ahead import WorkersAhead
 from app.federation.sql.engine import SqlWorker
-from app.federation.sql.loading import Loader
+from app.federation.sql.loading import MOST_KEYS, Loader
 from app.schemas import registry
 from tests.integration.federation.sql.running import made
 from tests.support.memory import FACILITIES, MemoryDataset, ref_of
@@ -49,11 +48,11 @@ def schools(first: int = 0) -> MemoryDataset:
 
 
 async def answered(
-    ahead: WorkersAhead, sql: str, refs: dict[str, list[DatasetRef]]
+    ahead: WorkersAhead, sql: str, refs: dict[str, list[DatasetRef]], most_keys: int = MOST_KEYS
 ) -> tuple[list[dict[str, Any]], Loader]:
     statement = made(sql)
     runtime = Runtime(Guards(failures_to_open=1000, rest_seconds=1.0, concurrency=4), time.monotonic() + 30)
-    loader = Loader(statement, refs, "never", runtime)
+    loader = Loader(statement, refs, "never", runtime, most_keys=most_keys)
     async with SqlWorker(ahead) as worker:
         await loader.fill(worker)
         batches = [batch async for batch in worker.run(statement.text, statement.parameters, rows=10)]
@@ -75,12 +74,10 @@ async def test_a_source_without_lists_is_read_once_for_many_keys(ahead: WorkersA
     assert [status.rows for status in loader.reads[1].statuses] == [MANY, MANY]  # only those enter the engine
 
 
-async def test_more_keys_than_are_put_to_a_source_leave_the_other_side_as_it_is(
-    ahead: WorkersAhead, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(loading, "MOST_KEYS", MANY - 1)
+async def test_more_keys_than_are_put_to_a_source_leave_the_other_side_as_it_is(ahead: WorkersAhead) -> None:
+    refs = both(facilities(), schools())
 
-    rows, loader = await answered(ahead, f"{JOIN} WHERE f.nama = 'Nama 1'", both(facilities(), schools()))
+    rows, loader = await answered(ahead, f"{JOIN} WHERE f.nama = 'Nama 1'", refs, most_keys=MANY - 1)
 
     assert [list(row.values()) for row in rows] == [[MANY]]
     assert [status.rows for status in loader.reads[1].statuses] == [2 * MANY + 1]
