@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import replace
@@ -10,8 +11,10 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from app.connectors.contract import FAR_BEYOND
 from app.federation.question.query import DatasetRef, Partial, Query, SourceStatus
 from app.federation.reading.batches import Batch
+from app.federation.reading.counting import estimate_records
 from app.federation.reading.runtime import Runtime
 from app.federation.reading.whole import WholeRead
 from app.federation.sql.engine import SqlWorker
@@ -23,6 +26,8 @@ from app.filters.tree import TRUE, Filter, In, Literal, Property, all_of
 MOST_INPUT_ROWS: Final = 3_000_000
 MOST_KEYS: Final = 50_000
 KEYS_A_READ: Final = 20_000
+LOOKING_SECONDS: Final = 1.0
+"""How long sources are asked ahead how much they hold."""
 
 
 class Loader:
@@ -35,21 +40,50 @@ class Loader:
         partial: Partial,
         runtime: Runtime,
         progress: Callable[[Loader], None] | None = None,
+        *,
+        most_rows: int = MOST_INPUT_ROWS,
     ) -> None:
         self.reads: list[WholeRead] = []
         self.rows = 0
-        self._progress = progress
+        self._progress, self._most_rows = progress, most_rows
         self._bound, self._refs, self._partial, self._runtime = bound, refs, partial, runtime
         self._narrowed: dict[str, tuple[str, list[str]]] = {}
 
     async def fill(self, worker: SqlWorker) -> None:
         """Reads every table into the worker; raises as `WholeRead.finish` does, and `SqlInputExceeded`."""
+        await self._refuse_far_beyond()
         waiting = list(self._bound.tables)
         while waiting:
             ready = [table for table in waiting if self._selective(table)]
             table = (ready or waiting)[0]
             waiting.remove(table)
             await self._table(table, worker, {found.schema.name for found in waiting})
+
+    async def _refuse_far_beyond(self) -> None:
+        """Before anything is read: what sources are sure to hold of tables that nothing narrows. A guess counts for nothing."""
+        linked = {link.target for link in self._bound.links}
+        whole = [table for table in self._bound.tables if table.filter == TRUE and table.schema.name not in linked]
+        runtime = self._runtime.until(self._ends_of_looking(), self._runtime.client)
+        sure = 0
+        for table in whole:
+            estimates = await estimate_records(self._query(table, TRUE), self._refs[table.schema.name], runtime)
+            sure += sum(one.found.rows for one in estimates if one.found is not None and one.found.sure)
+        if sure >= FAR_BEYOND * self._most_rows:
+            raise self._exceeded()
+
+    def _ends_of_looking(self) -> float:
+        """Estimates are not waited for as reads are."""
+        ends = time.monotonic() + LOOKING_SECONDS
+        return ends if self._runtime.deadline is None else min(ends, self._runtime.deadline)
+
+    def _query(self, table: TableUse, wanted: Filter) -> Query:
+        return Query(
+            schema=table.schema,
+            fields=_fields(table),
+            filter=wanted,
+            partial=self._partial,
+            also_needed=table.deciding,
+        )
 
     def _selective(self, table: TableUse) -> bool:
         return table.filter != TRUE or table.schema.name in self._narrowed
@@ -58,17 +92,10 @@ class Loader:
         name = table.schema.name
         links = [link for link in self._bound.links if link.source == name and link.target in waiting]
         keys: dict[str, set[str] | None] = {link.field: set() for link in links if self._selective(table)}
-        fields = (*table.fields, *table.also) or (table.schema.meta.key[0],)
+        fields = _fields(table)
         await worker.add(name, _empty(table, fields))
         for wanted in self._filters(table):
-            query = Query(
-                schema=table.schema,
-                fields=fields,
-                filter=wanted,
-                partial=self._partial,
-                also_needed=table.deciding,
-            )
-            read = WholeRead(query, self._refs[name], self._runtime)
+            read = WholeRead(self._query(table, wanted), self._refs[name], self._runtime)
             self.reads.append(read)
             self._show()
             async with aclosing(read.batches()) as batches:
@@ -101,9 +128,16 @@ class Loader:
     def _count(self, batch: Batch) -> None:
         self.rows += batch.columns.num_rows
         self._show()
-        if self.rows > MOST_INPUT_ROWS:
-            detail = f"the statement would read more than {MOST_INPUT_ROWS} records; filter its tables more narrowly"
-            raise SqlInputExceeded(detail, limit_rows=MOST_INPUT_ROWS)
+        if self.rows > self._most_rows:
+            raise self._exceeded()
+
+    def _exceeded(self) -> SqlInputExceeded:
+        detail = f"the statement would read more than {self._most_rows} records; filter its tables more narrowly"
+        return SqlInputExceeded(detail, limit_rows=self._most_rows)
+
+
+def _fields(table: TableUse) -> tuple[str, ...]:
+    return (*table.fields, *table.also) or (table.schema.meta.key[0],)
 
 
 def merged_statuses(reads: Sequence[WholeRead]) -> list[SourceStatus]:
