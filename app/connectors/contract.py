@@ -188,6 +188,10 @@ class RowEstimate:
     sure: bool = False
 
 
+FAR_BEYOND = 4
+"""An estimate that is sure may be off by less: what is estimated at so many times a limit is beyond it, and need not be tried."""
+
+
 class CountEstimate(ABC):
     """Ability: a cheap estimate of the rows a scan would give."""
 

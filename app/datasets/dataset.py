@@ -11,7 +11,7 @@ from contextlib import aclosing
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from app.connectors.contract import Connector, Freshness, RawBatch, RowEstimate
+from app.connectors.contract import FAR_BEYOND, Connector, CountEstimate, Freshness, RawBatch, RowEstimate
 from app.connectors.environment import Limits
 from app.connectors.requests import ScanRequest
 from app.datasets.columnar.selection import ColumnSelection, maps_by_columns
@@ -27,7 +27,7 @@ from app.datasets.pushdown import Ordered, ordered_read, scan_request
 from app.datasets.records import MappedRecord, PreviewRow, ReadRequest, ReadResult
 from app.datasets.selection import Selection
 from app.datasets.trial import Trial, Trier
-from app.errors import SourceSchemaMismatch, SourceTooLarge
+from app.errors import SourceError, SourceSchemaMismatch, SourceTooLarge
 from app.filters.tree import TRUE, Compare, Filter, Literal, Property, all_of
 from app.lanes import in_bulk
 from app.schemas.registry import SchemaDef
@@ -132,6 +132,7 @@ class MappedDataset:
         version = await self.version()
         await self.connector.learn()
         scan = scan_request(self.mapping, self.connector, request, request.filter, self.manifest.fields)
+        await self._refuse_far_beyond(scan)
         scan = replace(scan, columnar=True)
         pushed = _pushed(request, scan)
         selection: Selection | ColumnSelection
@@ -212,6 +213,20 @@ class MappedDataset:
         self._kept.forget()
         await self.connector.close()
 
+    async def _refuse_far_beyond(self, scan: ScanRequest) -> None:
+        """Raises what the read would come to, where the source is sure that it holds many times too much."""
+        if scan.filter is not None or not isinstance(self.connector, CountEstimate):
+            return
+        try:
+            found = await self.connector.estimate(scan)
+        except SourceError:  # the read itself tells what is wrong
+            return
+        if found is not None and found.sure and found.rows >= FAR_BEYOND * self.limits.rows:
+            raise self._too_large()
+
+    def _too_large(self) -> SourceTooLarge:
+        return SourceTooLarge(f"more than {self.limits.rows} rows; narrow the read", limit_rows=self.limits.rows)
+
     async def _batches(self, scan: ScanRequest) -> AsyncGenerator[RawBatch]:
         """The raw batches of a scan; the source is told to stop whatever happens here."""
         seen = 0
@@ -231,9 +246,7 @@ class MappedDataset:
                     raise SourceSchemaMismatch(detail, field="/fields", missing=gone)
                 seen += len(batch)
                 if seen > self.limits.rows:
-                    raise SourceTooLarge(
-                        f"more than {self.limits.rows} rows; narrow the read", limit_rows=self.limits.rows
-                    )
+                    raise self._too_large()
                 yield batch
         finally:
             closing = getattr(batches, "aclose", None)

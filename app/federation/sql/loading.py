@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import replace
@@ -11,8 +12,10 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from app.connectors.contract import FAR_BEYOND
 from app.federation.question.query import DatasetRef, Partial, Query, SourceStatus
 from app.federation.reading.batches import Batch
+from app.federation.reading.counting import estimate_records
 from app.federation.reading.keyed import FieldValues
 from app.federation.reading.runtime import Runtime
 from app.federation.reading.whole import WholeRead
@@ -20,11 +23,13 @@ from app.federation.sql.engine import SqlWorker
 from app.federation.sql.refusals import SqlInputExceeded
 from app.federation.sql.regenerate import Bound, TableUse
 from app.federation.sql.structure import SOURCE_COLUMNS
-from app.filters.tree import TRUE
+from app.filters.tree import TRUE, Filter
 
 MOST_INPUT_ROWS: Final = 3_000_000
 MOST_KEYS: Final = 50_000
 """Values that the other side of a join is asked for. With more of them it is read as its own filter says."""
+LOOKING_SECONDS: Final = 1.0
+"""How long sources are asked ahead how much they hold."""
 
 
 class Loader:
@@ -37,11 +42,13 @@ class Loader:
         partial: Partial,
         runtime: Runtime,
         progress: Callable[[Loader], None] | None = None,
+        *,
         most_keys: int = MOST_KEYS,
+        most_rows: int = MOST_INPUT_ROWS,
     ) -> None:
         self.reads: list[WholeRead] = []
         self.rows = 0
-        self._progress, self._most_keys = progress, most_keys
+        self._progress, self._most_keys, self._most_rows = progress, most_keys, most_rows
         self._bound, self._refs, self._partial, self._runtime = bound, refs, partial, runtime
         self._narrowed: dict[str, FieldValues] = {}
 
@@ -50,6 +57,7 @@ class Loader:
 
         Tables that cannot narrow one another are read side by side: the slowest is waited for, not their sum.
         """
+        await self._refuse_far_beyond()
         await _side_by_side([self._linked(tables, worker) for tables in _groups(self._bound)])
 
     async def _linked(self, tables: list[TableUse], worker: SqlWorker) -> None:
@@ -63,6 +71,32 @@ class Loader:
             waiting.remove(table)
             await self._table(table, worker, {found.schema.name for found in waiting})
 
+    async def _refuse_far_beyond(self) -> None:
+        """Before anything is read: what sources are sure to hold of tables that nothing narrows. A guess counts for nothing."""
+        linked = {link.target for link in self._bound.links}
+        whole = [table for table in self._bound.tables if table.filter == TRUE and table.schema.name not in linked]
+        runtime = self._runtime.until(self._ends_of_looking(), self._runtime.client)
+        sure = 0
+        for table in whole:
+            estimates = await estimate_records(self._query(table, TRUE), self._refs[table.schema.name], runtime)
+            sure += sum(one.found.rows for one in estimates if one.found is not None and one.found.sure)
+        if sure >= FAR_BEYOND * self._most_rows:
+            raise self._exceeded()
+
+    def _ends_of_looking(self) -> float:
+        """Estimates are not waited for as reads are."""
+        ends = time.monotonic() + LOOKING_SECONDS
+        return ends if self._runtime.deadline is None else min(ends, self._runtime.deadline)
+
+    def _query(self, table: TableUse, wanted: Filter) -> Query:
+        return Query(
+            schema=table.schema,
+            fields=_fields(table),
+            filter=wanted,
+            partial=self._partial,
+            also_needed=table.deciding,
+        )
+
     def _selective(self, table: TableUse) -> bool:
         return table.filter != TRUE or table.schema.name in self._narrowed
 
@@ -70,18 +104,11 @@ class Loader:
         name = table.schema.name
         links = [link for link in self._bound.links if link.source == name and link.target in waiting]
         keys = {link.field: _Values(self._most_keys) for link in links}
-        fields = (*table.fields, *table.also) or (table.schema.meta.key[0],)
+        fields = _fields(table)
         await worker.add(name, _empty(table, fields))
         wanted = self._narrowed.get(name)
         if wanted is None or len(wanted.values):
-            query = Query(
-                schema=table.schema,
-                fields=fields,
-                filter=table.filter,
-                partial=self._partial,
-                also_needed=table.deciding,
-            )
-            read = WholeRead(query, self._refs[name], self._runtime, wanted)
+            read = WholeRead(self._query(table, table.filter), self._refs[name], self._runtime, wanted)
             self.reads.append(read)
             self._show()
             async with aclosing(read.batches()) as batches:
@@ -103,9 +130,16 @@ class Loader:
     def _count(self, batch: Batch) -> None:
         self.rows += batch.columns.num_rows
         self._show()
-        if self.rows > MOST_INPUT_ROWS:
-            detail = f"the statement would read more than {MOST_INPUT_ROWS} records; filter its tables more narrowly"
-            raise SqlInputExceeded(detail, limit_rows=MOST_INPUT_ROWS)
+        if self.rows > self._most_rows:
+            raise self._exceeded()
+
+    def _exceeded(self) -> SqlInputExceeded:
+        detail = f"the statement would read more than {self._most_rows} records; filter its tables more narrowly"
+        return SqlInputExceeded(detail, limit_rows=self._most_rows)
+
+
+def _fields(table: TableUse) -> tuple[str, ...]:
+    return (*table.fields, *table.also) or (table.schema.meta.key[0],)
 
 
 def merged_statuses(reads: Sequence[WholeRead]) -> list[SourceStatus]:
