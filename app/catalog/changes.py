@@ -72,11 +72,25 @@ Now = Callable[[], AsyncGenerator[Sequence[Seen]]]
 """Gives the whole dataset in the order of the keys' bytes, each time that it is called."""
 
 
-def seen(key: str, values: Mapping[str, Any], key_fields: Collection[str], secret: bytes) -> Seen:
-    """What is compared of a record."""
-    digests = {name: _digest(secret, name, value) for name, value in values.items()}
-    content = "".join(digest for name, digest in sorted(digests.items()) if name not in key_fields)
-    return Seen(key, digests, _digest(secret, "", content))
+class Digests:
+    """Keyed digests of the values of some records. Most values of a dataset stand in many of its records: each is digested once."""
+
+    def __init__(self, secret: bytes, key_fields: Collection[str]) -> None:
+        self._secret, self._key_fields = secret, key_fields
+        self._known: dict[bytes, str] = {}
+
+    def seen(self, key: str, values: Mapping[str, Any]) -> Seen:
+        """What is compared of a record."""
+        digests = {name: self._of(name, value) for name, value in values.items()}
+        content = "".join(digest for name, digest in sorted(digests.items()) if name not in self._key_fields)
+        return Seen(key, digests, _digest(self._secret, _text("", content)))
+
+    def _of(self, name: str, value: Any) -> str:
+        text = _text(name, value)
+        found = self._known.get(text)
+        if found is None:
+            found = self._known[text] = _digest(self._secret, text)
+        return found
 
 
 async def remember(database: Database, connector: str, scope: str, now: Now) -> int:
@@ -86,10 +100,13 @@ async def remember(database: Database, connector: str, scope: str, now: Now) -> 
     the store is never held for long. What a broken comparison left is given by the next one.
     """
     heirs: Mapping[str, str] = {}
-    gone = _Gone()
+    gone, moves = _Gone(), False
     async with aclosing(_pairs(database, connector, scope, now)) as parts:
         async for pairs in parts:
             gone.take(pairs)
+            moves = moves or bool(await in_bulk(_moved, pairs, heirs))
+    if not moves:
+        return await _number(database, connector, scope, moved=False)
     if gone.by_content:
         async with aclosing(_pairs(database, connector, scope, now)) as parts:
             async for pairs in parts:
@@ -295,6 +312,9 @@ def _held(digest: Any) -> Any:
     return digest[0] if isinstance(digest, list) else digest
 
 
-def _digest(secret: bytes, name: str, value: Any) -> str:
-    text = orjson.dumps([name, value], default=repr, option=orjson.OPT_SORT_KEYS)
+def _digest(secret: bytes, text: bytes) -> str:
     return hmac.digest(secret, text, "sha256")[:DIGEST_BYTES].hex()
+
+
+def _text(name: str, value: Any) -> bytes:
+    return orjson.dumps([name, value], default=repr, option=orjson.OPT_SORT_KEYS)

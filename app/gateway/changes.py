@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from app.catalog import changes
-from app.catalog.changes import Moved, Position, Seen
+from app.catalog.changes import Digests, Moved, Position, Seen
 from app.errors import CursorInvalid, SimpulError
 from app.federation.question import cursor
 from app.federation.question.binder import RawQuery, query_hash
@@ -185,8 +185,8 @@ class _Held:
     def _digested(self, batch: Batch) -> pa.RecordBatch:
         keys, rows = batch.columns.column("_id").to_pylist(), rows_of(self._schema, batch.columns)
         shown = [{name: row[name] for name in batch.fields} for row in rows]
-        pairs = zip(keys, shown, strict=True)
-        found = [changes.seen(str(key), row, self._schema.meta.key, self._secret) for key, row in pairs]
+        known = Digests(self._secret, self._schema.meta.key)
+        found = [known.seen(str(key), row) for key, row in zip(keys, shown, strict=True)]
         digests = pa.array([orjson.dumps(one.fields).decode() for one in found], pa.string())
         contents = pa.array([one.content for one in found], pa.string())
         return batch.columns.append_column("_digests", digests).append_column("_content", contents)

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.catalog.changes import DIGEST_BYTES, UNNUMBERED, Seen, _Ahead, _Gone, _Known, _moved, _paired, seen
+from app.catalog.changes import DIGEST_BYTES, UNNUMBERED, Digests, Seen, _Ahead, _Gone, _Known, _moved, _paired
 
 SECRET = b"s" * 32
 Values = Mapping[str, Mapping[str, Any]]
@@ -28,7 +28,8 @@ class Memory:
     def look(self, records: Values) -> list[dict[str, Any]]:
         """Compares and remembers; returns what moved."""
         known = {key: _Known(key, 1, row["present"], row["content"], row["fields"]) for key, row in self.rows.items()}
-        current = {key: seen(key, values, {"kode"}, self.secret) for key, values in records.items()}
+        digests = Digests(self.secret, {"kode"})
+        current = {key: digests.seen(key, values) for key, values in records.items()}
         pairs = [(known.get(key), current.get(key)) for key in sorted({*known, *current})]
         gone = _Gone()
         gone.take(pairs)
@@ -65,7 +66,7 @@ def test_only_the_record_that_changed_moves_and_only_its_changed_field_has_anoth
 
 
 def test_what_a_broken_comparison_wrote_has_moved_and_older_rows_are_understood():
-    new = seen("1", record("1"), {"kode"}, SECRET)
+    new = Digests(SECRET, {"kode"}).seen("1", record("1"))
     older = {name: [digest, 3] for name, digest in new.fields.items()}
 
     assert _moved([(_Known("1", 3, True, new.content, older), new)], {}) == []
@@ -184,3 +185,13 @@ def test_one_value_in_two_fields_has_two_digests():
     (row,) = Memory().look({"1": {"kode": "same", "nama": "same"}})
 
     assert row["fields"]["kode"] != row["fields"]["nama"]
+
+
+@given(
+    st.lists(st.one_of(st.none(), st.booleans(), st.integers(-2, 2), st.floats(), st.decimals(), st.text(max_size=2)))
+)
+def test_a_value_that_was_digested_before_has_the_digest_that_it_has_alone(values: list[Any]):
+    together = Digests(SECRET, {"kode"})
+    for value in values:  # 0.0 and -0.0, 1 and True are equal to Python and other values to a reader
+        alone = Digests(SECRET, {"kode"}).seen("1", {"nama": value, "kelas": value})
+        assert together.seen("1", {"nama": value, "kelas": value}) == alone
