@@ -5,6 +5,6 @@ from __future__ import annotations
 import subprocess
 import sys
 
-for name in ("log_writer", "lookup", "fanout", "match"):
+for name in ("log_writer", "lookup", "fanout", "match", "join"):
     print(f"== {name}", flush=True)
     subprocess.run([sys.executable, "-m", f"benchmarks.{name}"], check=True)
