@@ -1,7 +1,6 @@
-r"""P3, P5: export of a large table, SQL join of two agencies, each beside its peer on the same data.
+r"""P3: export of a large table beside `psql \copy (select row_to_json …)` on the same data.
 
-`python -m benchmarks.bulk [--rows 1200000] [--rounds 5]`. Peers: `psql \copy (select row_to_json …)`, DuckDB over the same
-rows as Parquet. The exchange log is on and durable.
+`python -m benchmarks.bulk [--rows 1200000] [--rounds 5]`. The exchange log is on and durable.
 """
 
 from __future__ import annotations
@@ -14,7 +13,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import duckdb
 import httpx
 import psycopg
 
@@ -24,13 +22,6 @@ from tests.support.gateway import RunningGateway
 
 PATH = "/v1/records/fasilitas-kesehatan"
 SCHOOLS = 200_000
-JOIN = (
-    "SELECT f.kode_faskes, s.npsn FROM fasilitas_kesehatan f JOIN satuan_pendidikan s ON s.alamat = f.kode_faskes "
-    "WHERE f.nama LIKE 'Fasilitas 12345%'"
-)
-PEER_JOIN = (
-    "SELECT f.kode, s.npsn FROM '{faskes}' f JOIN '{sekolah}' s ON s.kode = f.kode WHERE f.nama LIKE 'Fasilitas 12345%'"
-)
 
 
 def fill(url: str, rows: int) -> None:
@@ -100,26 +91,6 @@ def export(session: httpx.Client, running: RunningGateway, source: str, rows: in
     print(f"P3 memory: {before} MiB before, {resident(running)} MiB after", flush=True)
 
 
-def join(session: httpx.Client, source: str, folder: Path, rows: int, rounds: int) -> None:
-    files = {name: str(folder / f"{name}.parquet") for name in ("faskes", "sekolah")}
-    with psycopg.connect(source) as connection, duckdb.connect() as engine:
-        for name, file in files.items():
-            text = folder / f"{name}.csv"
-            with connection.cursor().copy(f"COPY {name} TO STDOUT (FORMAT csv, HEADER)") as copy:
-                text.write_bytes(b"".join(bytes(part) for part in copy))
-            engine.execute(f"COPY (SELECT * FROM read_csv('{text}', all_varchar = true)) TO '{file}'")
-
-    def peer() -> None:
-        with duckdb.connect() as engine:
-            engine.execute(PEER_JOIN.format(**files)).fetchall()
-
-    def ours() -> None:
-        session.post("/v1/queries", json={"sql": JOIN}).raise_for_status()
-
-    theirs = [timed(peer) for _ in range(rounds)]
-    told("P5 SQL join (peer: DuckDB on Parquet)", [timed(ours) for _ in range(rounds)], theirs, rows)
-
-
 def main() -> None:
     """Prints the ratios."""
     parser = argparse.ArgumentParser()
@@ -133,29 +104,13 @@ def main() -> None:
                 fill(source, given.rows)
                 running, authorization = gateway_on(Path(place), source)
                 try:
-                    measure(running, authorization, source, Path(place), given)
+                    headers = {"authorization": authorization}
+                    with httpx.Client(base_url=running.url, headers=headers, trust_env=False, timeout=600) as session:
+                        export(session, running, source, given.rows, given.rounds)
                 finally:
                     running.stop()
         finally:
             stop_shared_cluster(Path(place))
-
-
-def measure(running: RunningGateway, authorization: str, source: str, place: Path, given: argparse.Namespace) -> None:
-    running.agency("disdikpora")
-    user, _, rest = source.removeprefix("postgresql://").partition("@")
-    running.publish(
-        {
-            "connector": "disdikpora-sekolah",
-            "agency": "disdikpora",
-            "schema": "satuan_pendidikan@1",
-            "source": {"kind": "sql", "url": f"postgresql://{user}@{rest}", "table": "sekolah"},
-            "fields": {"npsn": "npsn", "nama": "nama", "bentuk": "bentuk", "alamat": "kode"},
-        }
-    )
-    headers = {"authorization": authorization}
-    with httpx.Client(base_url=running.url, headers=headers, trust_env=False, timeout=600) as session:
-        join(session, source, place, given.rows, given.rounds)
-        export(session, running, source, given.rows, given.rounds)
 
 
 if __name__ == "__main__":
