@@ -12,7 +12,7 @@ import duckdb
 import pytest
 from sqlglot import exp
 
-from app.federation.sql import ahead, engine, expansion, guard, names
+from app.federation.sql import ahead, engine, expansion, guard, loading, names
 from app.federation.sql.allowed import FUNCTIONS, OTHER_FUNCTIONS, OWN_FUNCTIONS, TYPES
 from app.federation.sql.exact import MOST_NESTED
 from app.federation.sql.guard import guarded
@@ -147,6 +147,7 @@ def test_the_limits_are_those_of_the_code() -> None:
         "columns that `*` and USING stand for": f"{expansion.MOST_WRITTEN_OUT:,}",
         "`induk`, `tingkat` or `median` in one another": str(MOST_NESTED),
         "a name behind AS": f"{names.LONGEST_NAME} characters",
+        "records read for a statement": f"{loading.MOST_INPUT_ROWS:,}; where sources are sure of four times as many, nothing is read",
         "time of the whole answer": f"{engine.SECONDS:g} s",
         "memory of the engine": f"{ahead.MEMORY_BYTES >> 20} MiB, and {ahead.TEMP_BYTES >> 30} GiB of temporary space",
         "rows of the answer": f"{engine.MOST_ROWS:,}, where the body states no `limit`",
