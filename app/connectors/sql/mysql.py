@@ -60,7 +60,6 @@ from app.filters.tree import Compare, Filter, Literal, Property, all_of
 BATCH_ROWS = 5_000
 _ADDRESS_SECONDS = 30.0
 _OPERATORS = frozenset({"=", "<>", "<", "<=", ">", ">=", "in", "like", "isnull", "and", "or", "not"})
-Work = Callable[[Session], Iterator[RawBatch]]
 Result = TypeVar("Result")
 
 
@@ -160,9 +159,12 @@ class MysqlConnector(Connector, Aggregation, CountEstimate):
     async def estimate(self, request: ScanRequest) -> RowEstimate | None:
         """What the optimiser expects; never more than of the whole table, of which alone it is sure."""
         await self.learn()
-        sessions = await self._opened()
-        asked = partial(_with_session, sessions, lambda session: self._estimated(session, request))
-        return await self._threads.call(asked, request.deadline)
+
+        def asked(session: Session) -> Iterator[RowEstimate | None]:
+            yield self._estimated(session, request)
+
+        (found,) = [one async for one in self._run(asked, request.deadline)]
+        return found
 
     async def close(self) -> None:
         """Gives back sessions and threads."""
@@ -175,7 +177,7 @@ class MysqlConnector(Connector, Aggregation, CountEstimate):
     def _columns(self) -> tuple[Column, ...]:
         return self._table[0].columns if self._table is not None else ()
 
-    async def _run(self, work: Work, deadline: float | None) -> AsyncIterator[RawBatch]:
+    async def _run(self, work: Callable[[Session], Iterator[Result]], deadline: float | None) -> AsyncIterator[Result]:
         """Work on a session in a thread; leaving it in the middle kills the statement at the server."""
         sessions = await self._opened()
         running: list[Session] = []
@@ -193,7 +195,9 @@ class MysqlConnector(Connector, Aggregation, CountEstimate):
         finally:
             await batches.aclose()  # type: ignore[attr-defined]
 
-    def _on_session(self, sessions: Sessions, work: Work, running: list[Session], left: Event) -> Iterator[RawBatch]:
+    def _on_session(
+        self, sessions: Sessions, work: Callable[[Session], Iterator[Result]], running: list[Session], left: Event
+    ) -> Iterator[Result]:
         session = sessions.take()
         running.append(session)
         whole = False

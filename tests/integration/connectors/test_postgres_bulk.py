@@ -371,7 +371,7 @@ async def test_a_killed_process_leaves_no_statement_and_is_a_fault_of_that_read(
             os.kill(number, signal.SIGKILL)
             with pytest.raises(SourceFailed):
                 await anext(found)  # type: ignore[call-overload]
-        assert await becomes(session, ACTIVE, 0, 2)
+        assert await becomes(session, ACTIVE, 0, 5)
     finally:
         await opened.close()
 
