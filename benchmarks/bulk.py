@@ -10,7 +10,8 @@ import statistics
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -91,26 +92,40 @@ def export(session: httpx.Client, running: RunningGateway, source: str, rows: in
     print(f"P3 memory: {before} MiB before, {resident(running)} MiB after", flush=True)
 
 
+@contextmanager
+def filled(rows: int, tables: Callable[[str, int], None] = fill) -> Iterator[tuple[str, Path]]:
+    """A database with these tables, and a folder that goes with it."""
+    with tempfile.TemporaryDirectory() as place:
+        cluster = shared_cluster(Path(place))
+        try:
+            with fresh_database(cluster) as source:
+                tables(source, rows)
+                yield source, Path(place)
+        finally:
+            stop_shared_cluster(Path(place))
+
+
+@contextmanager
+def served(rows: int) -> Iterator[tuple[RunningGateway, httpx.Client, str, Path]]:
+    """A gateway on that database, and a client that may ask it; then the database and the folder."""
+    with filled(rows) as (source, folder):
+        running, authorization = gateway_on(folder, source)
+        try:
+            headers = {"authorization": authorization}
+            with httpx.Client(base_url=running.url, headers=headers, trust_env=False, timeout=600) as session:
+                yield running, session, source, folder
+        finally:
+            running.stop()
+
+
 def main() -> None:
     """Prints the ratios."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--rows", type=int, default=1_200_000)
     parser.add_argument("--rounds", type=int, default=5)
     given = parser.parse_args()
-    with tempfile.TemporaryDirectory() as place:
-        cluster = shared_cluster(Path(place))
-        try:
-            with fresh_database(cluster) as source:
-                fill(source, given.rows)
-                running, authorization = gateway_on(Path(place), source)
-                try:
-                    headers = {"authorization": authorization}
-                    with httpx.Client(base_url=running.url, headers=headers, trust_env=False, timeout=600) as session:
-                        export(session, running, source, given.rows, given.rounds)
-                finally:
-                    running.stop()
-        finally:
-            stop_shared_cluster(Path(place))
+    with served(given.rows) as (running, session, source, _):
+        export(session, running, source, given.rows, given.rounds)
 
 
 if __name__ == "__main__":

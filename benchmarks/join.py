@@ -10,7 +10,6 @@ import argparse
 import json
 import statistics
 import subprocess
-import tempfile
 import venv
 from collections.abc import Callable
 from pathlib import Path
@@ -19,9 +18,7 @@ import duckdb
 import httpx
 import psycopg
 
-from benchmarks.bulk import fill, timed
-from benchmarks.lookup import gateway_on
-from tests.fixtures.postgres import fresh_database, shared_cluster, stop_shared_cluster
+from benchmarks.bulk import served, timed
 from tests.support.gateway import RunningGateway
 
 PACKAGES = ("duckdb==1.4.4", "duckdb-ext-postgres==1.4.4.20260205")
@@ -138,22 +135,9 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=1_200_000)
     parser.add_argument("--rounds", type=int, default=9)
     given = parser.parse_args()
-    with tempfile.TemporaryDirectory() as place:
-        folder = Path(place)
-        cluster = shared_cluster(folder)
-        try:
-            with fresh_database(cluster) as source:
-                fill(source, given.rows)
-                running, authorization = gateway_on(folder, source)
-                try:
-                    schools(running, source)
-                    headers = {"authorization": authorization}
-                    with httpx.Client(base_url=running.url, headers=headers, trust_env=False, timeout=600) as session:
-                        join(session, source, folder, given.rounds)
-                finally:
-                    running.stop()
-        finally:
-            stop_shared_cluster(folder)
+    with served(given.rows) as (running, session, source, folder):
+        schools(running, source)
+        join(session, source, folder, given.rounds)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import statistics
-import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,9 +18,7 @@ import asyncpg
 import httpx
 import orjson
 
-from benchmarks.bulk import PATH, fill
-from benchmarks.lookup import gateway_on
-from tests.fixtures.postgres import fresh_database, shared_cluster, stop_shared_cluster
+from benchmarks.bulk import PATH, served
 from tests.support.gateway import RunningGateway
 
 MOST_AT_ONCE = 200_000
@@ -102,20 +99,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--keys", type=int, default=100_000)
     given = parser.parse_args()
-    with tempfile.TemporaryDirectory() as place:
-        cluster = shared_cluster(Path(place))
-        try:
-            with fresh_database(cluster) as source:
-                fill(source, given.rows)
-                running, authorization = gateway_on(Path(place), source)
-                try:
-                    headers = {"authorization": authorization}
-                    with httpx.Client(base_url=running.url, headers=headers, trust_env=False, timeout=600) as session:
-                        measure(session, running, source, given)
-                finally:
-                    running.stop()
-        finally:
-            stop_shared_cluster(Path(place))
+    with served(given.rows) as (running, session, source, _):
+        measure(session, running, source, given)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import subprocess
-import tempfile
 import time
 from pathlib import Path
 
@@ -18,9 +17,8 @@ import psycopg
 from app.connectors.requests import ScanRequest
 from app.connectors.sql.postgres import PostgresConnector
 from app.connectors.sql.source import SqlSource
-from benchmarks.bulk import timed, told
+from benchmarks.bulk import filled, timed, told
 from tests.contract.connectors.suite import environment
-from tests.fixtures.postgres import fresh_database, shared_cluster, stop_shared_cluster
 
 COPY = "\\copy (select * from mentah) to /dev/null"
 
@@ -68,14 +66,8 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=1_200_000)
     parser.add_argument("--rounds", type=int, default=5)
     given = parser.parse_args()
-    with tempfile.TemporaryDirectory() as place:
-        cluster = shared_cluster(Path(place))
-        try:
-            with fresh_database(cluster) as source:
-                fill(source, given.rows)
-                asyncio.run(measure(source, Path(place), given.rows, given.rounds))
-        finally:
-            stop_shared_cluster(Path(place))
+    with filled(given.rows, fill) as (source, folder):
+        asyncio.run(measure(source, folder, given.rows, given.rounds))
 
 
 if __name__ == "__main__":

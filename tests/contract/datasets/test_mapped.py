@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import sqlite3
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -60,14 +61,15 @@ class Pieces(Connector):
     async def close(self) -> None: ...
 
 
-class MappedSuite(DatasetSuite):
+class MappedSuite(DatasetSuite, ABC):
     """Opens the source of its class; `rejected` and `pushed` are what that source makes of the rows."""
 
     rejected: ClassVar[dict[str, int]] = REJECTED
     pushed: ClassVar[tuple[str, ...]]
 
+    @abstractmethod
     def opened(self, folder: Path) -> MappedDataset:
-        raise NotImplementedError
+        """The dataset over the source of this class."""
 
     @pytest.fixture
     async def subject(self, tmp_path: Path) -> AsyncIterator[Subject]:
