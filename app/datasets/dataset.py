@@ -24,15 +24,13 @@ from app.datasets.mapping import CompiledMapping
 from app.datasets.outline import Outline, outline
 from app.datasets.preview import Previewer
 from app.datasets.pushdown import Ordered, ordered_read, scan_request
-from app.datasets.records import MappedRecord, PreviewRow, ReadRequest, ReadResult
+from app.datasets.records import PreviewRow, ReadRequest, ReadResult
 from app.datasets.selection import Selection
 from app.datasets.trial import Trial, Trier
 from app.errors import SourceError, SourceSchemaMismatch, SourceTooLarge
 from app.filters.tree import TRUE, Compare, Filter, Literal, Property, all_of
 from app.lanes import in_bulk
 from app.schemas.registry import SchemaDef
-
-__all__ = ["MappedDataset", "MappedRecord", "ReadRequest", "ReadResult"]
 
 
 class MappedDataset:

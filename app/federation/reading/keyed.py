@@ -15,7 +15,7 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from app.datasets.dataset import ReadResult
+from app.datasets.records import ReadResult
 from app.errors import SimpulError
 from app.federation.question.query import Query, SourceStatus
 from app.federation.reading.leg import Leg, request_of, stream

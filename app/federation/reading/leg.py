@@ -17,7 +17,7 @@ from typing import Self, TypeVar
 import structlog
 
 from app.connectors.contract import RowEstimate
-from app.datasets.dataset import ReadRequest, ReadResult
+from app.datasets.records import ReadRequest, ReadResult
 from app.errors import (
     NetworkForbidden,
     NotFound,

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from app.datasets.dataset import ReadResult
+from app.datasets.records import ReadResult
 from app.federation.question.query import Answer, AnswerRecord, DatasetRef, Grant, Query
 from app.federation.reading.leg import Leg, fields_of, legs_of, read
 from app.federation.reading.merge import merge

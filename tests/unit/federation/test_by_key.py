@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from app.datasets.dataset import ReadRequest, ReadResult
+from app.datasets.records import ReadRequest, ReadResult
 from app.errors import AllSourcesFailed, PartialAnswerRefused, SourceFailed, SourceUnreachable
 from app.federation.by_key import ReadByKey, behind, in_key_order
 from app.federation.question.query import DatasetRef, Query

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from app.datasets.dataset import ReadRequest, ReadResult
+from app.datasets.records import ReadRequest, ReadResult
 from app.errors import (
     AgreementMissing,
     NetworkForbidden,
