@@ -10,9 +10,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.catalog import tables
 from app.catalog.agencies import get_agency
-from app.catalog.inbox import Received, safe_path
+from app.catalog.inbox import Received
 from app.conditions import UNCONDITIONAL, Precondition, tag_of
-from app.errors import NotFound, QuotaExceeded
+from app.errors import QuotaExceeded
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,15 +108,6 @@ def _taken(kept: list[AgencyFile], gone: list[AgencyFile]) -> int:
     return sum({(file.path, file.sha256): file.size_bytes for file in kept if file not in gone}.values())
 
 
-async def get_file(connection: AsyncConnection, agency: str, path: str) -> AgencyFile:
-    """The version in place; `NotFound` when nothing was uploaded under this path."""
-    found = await _current(connection, agency, safe_path(path))
-    if found is None:
-        message = f"agency {agency} has uploaded no file under this path"
-        raise NotFound(message, agency=agency)
-    return found
-
-
 async def list_files(connection: AsyncConnection, agency: str) -> list[AgencyFile]:
     """The version in place of every path, by path."""
     table = tables.agency_file
@@ -129,14 +120,6 @@ async def list_files(connection: AsyncConnection, agency: str) -> list[AgencyFil
     match = (table.c.path == newest.c.path) & (table.c.version == newest.c.version)
     rows = await connection.execute(select(table).join(newest, match).where(table.c.agency == agency))
     return sorted((AgencyFile(**row) for row in rows.mappings()), key=lambda file: file.path)
-
-
-async def list_versions(connection: AsyncConnection, agency: str, path: str) -> list[AgencyFile]:
-    """All versions of one path, the newest first; empty when there is none."""
-    table = tables.agency_file
-    chosen = select(table).where(table.c.agency == agency, table.c.path == safe_path(path))
-    rows = await connection.execute(chosen.order_by(table.c.version.desc()))
-    return [AgencyFile(**row) for row in rows.mappings()]
 
 
 async def _current(connection: AsyncConnection, agency: str, path: str) -> AgencyFile | None:

@@ -29,12 +29,6 @@ def split_pattern(pattern: str) -> list[list[str | None]]:
     return runs
 
 
-def literal_prefix(pattern: str) -> str:
-    """The characters every match starts with (for bounded reads)."""
-    first = split_pattern(pattern)[0]
-    return "".join(char for char in first[: first.index(None) if None in first else len(first)] if char is not None)
-
-
 @lru_cache(maxsize=512)
 def compile_like(pattern: str) -> Matcher:
     """A function text -> bool. Runs are found leftmost first, so the work is bounded by text x pattern."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from typing import Any
 
 import orjson
@@ -72,12 +71,6 @@ def problem_headers(error: SimpulError, language: str = "en") -> dict[str, str]:
     if isinstance(allow, str):
         headers["allow"] = allow
     return headers
-
-
-def wire_problem(error: SimpulError) -> Mapping[str, Any]:
-    """The short form inside `sources[]`: code, title, detail."""
-    kind = problem_of(error)
-    return {"code": kind.code, "title": kind.title_en, "detail": error.detail or kind.advice_en}
 
 
 def _challenge(error: SimpulError) -> str:

@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from app.connectors.cells import NOT_FINITE, Unreadable
 from app.connectors.contract import JSON_COLUMN, RawReject
-from app.connectors.json_text import JsonFlaw, json_cell, parse_json
+from app.connectors.json_text import JsonFlaw, parse_json
 from app.connectors.personal import key_text
 from app.errors import SourceSchemaMismatch
 
@@ -153,23 +153,6 @@ def finish_rows(
         else:
             good.append(tuple(cells))
     return good, rejects
-
-
-def to_arrow(rows: Sequence[tuple[Any, ...]], columns: Sequence[Column], schema: pa.Schema) -> pa.RecordBatch:
-    """Python rows as an Arrow batch; JSON cells become text. `SourceSchemaMismatch` when a column changed its type."""
-    transposed: Iterable[Sequence[Any]] = zip(*rows, strict=True) if rows else [()] * len(columns)
-    arrays = []
-    for column, cells in zip(columns, transposed, strict=True):
-        values = [json_cell(cell) for cell in cells] if column.family == "json" else cells
-        try:
-            arrays.append(pa.array(values, column.arrow_type))
-        except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):
-            raise SourceSchemaMismatch(
-                f"The column {column.name!r} no longer holds {column.source_type}",
-                field="/source/table",
-                step="columns",
-            ) from None
-    return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
 
 def _as_is(value: Any) -> Any:
