@@ -7,7 +7,7 @@ from app.api.audit import data_tracker, exchange_summary, exchanges, incidents, 
 from app.api.governance import access, agreements, erasures
 from app.api.layer.resource import Resource
 from app.api.records import aggregates, changes, conflicts, explain, jobs, queries, records
-from app.api.registry import agencies, catalogue, clients, connectors
+from app.api.registry import agencies, catalogue, clients, connectors, discovery
 
 RESOURCES: tuple[Resource, ...] = (
     aggregates.routes,
@@ -22,6 +22,7 @@ RESOURCES: tuple[Resource, ...] = (
     catalogue.routes,
     agencies.routes,
     connectors.routes,
+    discovery.routes,
     clients.routes,
     agreements.routes,
     erasures.routes,

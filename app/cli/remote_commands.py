@@ -8,11 +8,13 @@ from typing import Annotated, Any
 
 import typer
 
+from app.cli.new_connector import new_connector
 from app.cli.output import note, say, show
 from app.cli.remote import connect
 
 Url = Annotated[str | None, typer.Option("--url", help="Address of the gateway (SIMPUL_URL)")]
 Profile = Annotated[Path | None, typer.Option("--profile", help="Profile file of mode 0600")]
+Schema = Annotated[str | None, typer.Option("--schema", help="Propose for this schema")]
 Json = Annotated[bool, typer.Option("--json", help="Machine-readable output")]
 
 
@@ -80,8 +82,16 @@ def check_connector(name: str, url: Url = None, profile: Profile = None, as_json
 
 
 def discover_connector(name: str, url: Url = None, profile: Profile = None) -> None:
-    """Show tables and columns of a connector's source, and a manifest skeleton."""
+    """Show what stands at a connector's source, how it has to be read, and a manifest ready to send."""
     show(connect(url, profile).call("POST", f"/v1/connectors/{name}/discover").json())
+
+
+def suggest_connector(name: str, schema: Schema = None, url: Url = None, profile: Profile = None) -> None:
+    """Propose the manifest of a connector, as YAML with a comment for each guess."""
+    params = {"schema": schema} if schema else None
+    sys.stdout.write(
+        str(connect(url, profile).call("POST", f"/v1/connectors/{name}/suggest", params=params).json()["manifest"])
+    )
 
 
 def preview_connector(name: str, url: Url = None, profile: Profile = None) -> None:
@@ -134,7 +144,9 @@ GROUPS = {
         {
             "list": list_connectors,
             "check": check_connector,
+            "new": new_connector,
             "discover": discover_connector,
+            "suggest": suggest_connector,
             "preview": preview_connector,
             "publish": publish_connector,
             "join": join_connector,

@@ -10,7 +10,7 @@ import pyarrow as pa
 from app.connectors.contract import Connector, KeyRows, RawBatch
 from app.datasets.mapping import CompiledMapping
 from app.datasets.records import MappedRecord, ReadRequest, ReadResult, Reject
-from app.datasets.selection import SAMPLE_REJECTS, duplicate_key, map_record, prepared_rows
+from app.datasets.selection import SAMPLE_REJECTS, LeftOut, duplicate_key, map_record, prepared_rows
 from app.errors import SourceSchemaMismatch
 from app.filters.evaluation import compile_predicate
 from app.filters.tree import TRUE
@@ -58,7 +58,8 @@ class KeyReader:
             self._checked = batch.schema
         rejects = [[Reject(raw.location, "", raw.rule, raw.detail)] for raw in batch.rejects]
         found: MappedRecord | None = None
-        for prepared in prepared_rows(self._mapping, batch):
+        left_out = LeftOut()
+        for prepared in prepared_rows(self._mapping, batch, left_out):
             if isinstance(prepared, Reject):
                 rejects.append([prepared])
                 continue
@@ -85,7 +86,7 @@ class KeyReader:
             rejects=[fault for faults in rejects for fault in faults][:SAMPLE_REJECTS],
             pushed=self._pushed,
             as_of=datetime.now(UTC),
-            skipped_blank=batch.skipped_blank,
+            skipped_blank=batch.skipped_blank + left_out.rows,
         )
 
     def _wanted(self, record: MappedRecord | None, request: ReadRequest) -> list[MappedRecord]:

@@ -60,6 +60,11 @@ class ReadBlock(_Part):
 
     record_path: str | None = Field(default=None, max_length=500)
     skip_blank_rows: bool = False
+    rows_without: tuple[Annotated[str, Field(min_length=1)], ...] = Field(
+        default=(),
+        max_length=20,
+        description="Columns: a row that is blank in all of them heads a section and is left out",
+    )
     unpivot: Unpivot | None = None
     where: str | None = Field(default=None, max_length=2048)
     missing: tuple[Annotated[str, Field(min_length=1, max_length=40)], ...] = Field(

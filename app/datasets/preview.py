@@ -11,7 +11,7 @@ from app.connectors.masking import mask
 from app.connectors.personal import masked_where_personal
 from app.datasets.mapping import CompiledMapping
 from app.datasets.records import PreviewRow, Reject
-from app.datasets.selection import duplicate_key, map_record, prepared_rows
+from app.datasets.selection import LeftOut, duplicate_key, map_record, prepared_rows
 from app.schemas.registry import SchemaDef
 
 _LEAST, _MOST = -(2**63), 2**64 - 1
@@ -34,7 +34,7 @@ class Previewer:
         """The records of a batch; those that could not even be read stand where their line is."""
         waiting = [(_number(raw.location), Reject(raw.location, "", raw.rule, raw.detail)) for raw in batch.rejects]
         keyed = batch.numbers is None
-        for prepared in prepared_rows(self._mapping, batch):
+        for prepared in prepared_rows(self._mapping, batch, LeftOut()):
             if isinstance(prepared, Reject):
                 yield PreviewRow(prepared.location, {}, None, (prepared,), ())
                 continue

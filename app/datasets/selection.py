@@ -121,26 +121,37 @@ def _location(batch: RawBatch, index: int) -> str:
     return batch.location if batch.numbers is None else f"{batch.location}, line {batch.numbers[index]}"
 
 
-def prepared_rows(mapping: CompiledMapping, batch: RawBatch) -> Iterator[tuple[str, Mapping[str, Any]] | Reject]:
-    """The rows after the manifest's `read:` preparation; a reject for one whose `where` has no value (an error cell, a text as number)."""
+class LeftOut:
+    """How many rows were left out because they say nothing or head a section."""
+
+    def __init__(self) -> None:
+        self.rows = 0
+
+
+def prepared_rows(
+    mapping: CompiledMapping, batch: RawBatch, left_out: LeftOut
+) -> Iterator[tuple[str, Mapping[str, Any]] | Reject]:
+    """The rows after the manifest's `read:` preparation; a reject for one whose `where` has no value (an error cell, a text as number).
+
+    Rows that are left out are counted in `left_out`.
+    """
     preparation = mapping.preparation
-    plain = preparation.unpivot is None and preparation.where is None and not preparation.skip_blank_rows
-    if plain:
+    if preparation.none:
         yield from raw_rows(batch)
         return
     for location, row in raw_rows(batch):
+        if preparation.leaves_out(row):
+            left_out.rows += 1
+            continue
         yield from prepared_row(mapping, location, row, keyed=batch.numbers is None)
 
 
 def prepared_row(
     mapping: CompiledMapping, location: str, row: Mapping[str, Any], *, keyed: bool
 ) -> Iterator[tuple[str, Mapping[str, Any]] | Reject]:
-    """What becomes of one raw row: nothing, itself, or (unpivoted) several."""
-    preparation = mapping.preparation
-    if preparation.skip_blank_rows and all(is_blank(value) for value in row.values()):
-        return
+    """What becomes of one raw row that says something: nothing, itself, or (unpivoted) several."""
     try:
-        yield from preparation.rows(row, location)
+        yield from mapping.preparation.rows(row, location)
     except StepReject as reject:
         where = mapping.location_of(row, location, keyed=keyed)
         yield Reject(where, "", reject.rule, f"/read/where: {detail_en(reject.rule)}")
@@ -268,11 +279,13 @@ class Selection:
         if mapping.plain is not None:
             self._take_plain(batch, mapping.plain)
             return
-        for prepared in prepared_rows(mapping, batch):
+        left_out = LeftOut()
+        for prepared in prepared_rows(mapping, batch, left_out):
             if isinstance(prepared, Reject):
                 self._reject([prepared])
             else:
                 self._take_row(*prepared, keyed=batch.numbers is None)
+        self.blank += left_out.rows
 
     def _take_plain(self, batch: RawBatch, plain: PlainRows) -> None:
         """Rows that are not prepared: mapped together, and one by one only where there is something odd."""

@@ -18,7 +18,7 @@ from app.datasets.manifest import Manifest
 from app.datasets.mapping import CompiledMapping
 from app.datasets.mapping.paths import MappedPath, paths_of
 from app.datasets.records import Reject
-from app.datasets.selection import duplicate_key, map_record, prepared_rows
+from app.datasets.selection import LeftOut, duplicate_key, map_record, prepared_rows
 from app.schemas.registry import SchemaDef
 
 MOST_LOCATIONS = 5
@@ -99,12 +99,13 @@ class Trier:
     def take(self, batch: RawBatch) -> bool:
         """Goes through a batch; false when a bound is reached."""
         found = self.found
-        found.skipped_blank += batch.skipped_blank
         found.hints += batch.notes
         for raw in batch.rejects:
             self._reject([Reject(raw.location, "", raw.rule, raw.detail)], None)
         keyed = batch.numbers is None
-        for prepared in prepared_rows(self._mapping, batch):
+        left_out, blank = LeftOut(), found.skipped_blank + batch.skipped_blank
+        for prepared in prepared_rows(self._mapping, batch, left_out):
+            found.skipped_blank = blank + left_out.rows
             if found.rows >= self._most_rows:
                 found.bounded = "rows"
                 return False
@@ -115,6 +116,7 @@ class Trier:
                 self._reject([prepared], None)
             else:
                 self._row(*prepared, keyed=keyed)
+        found.skipped_blank = blank + left_out.rows
         return True
 
     def done(self) -> Trial:

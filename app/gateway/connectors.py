@@ -6,6 +6,7 @@ Each is an exchange or an admin action: its intent is durable before the store o
 from __future__ import annotations
 
 import asyncio
+import json
 import math
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -20,10 +21,9 @@ from app.audit.entry.record import DatasetUse
 from app.catalog import agencies, connectors, reports
 from app.catalog.connectors import ConnectorRecord, PutOutcome, Revision, Submission
 from app.conditions import Precondition
-from app.connectors.contract import CheckStep, Connector, Discovery
+from app.connectors.contract import CheckStep, Connector
 from app.datasets.manifest import Manifest, canonical_manifest, load_manifest, manifest_digest, parse_manifest
 from app.datasets.mapping import compile_mapping
-from app.datasets.mapping.skeleton import suggest_skeleton
 from app.datasets.records import PreviewRow
 from app.datasets.trial import Trial
 from app.errors import (
@@ -79,7 +79,7 @@ async def put(
         title=manifest.title or connector,
         schema_ref=manifest.schema_ref if manifest.fields else None,
         manifest=canonical_manifest(manifest),
-        original=document if isinstance(document, str) else canonical_manifest(manifest),
+        original=document if isinstance(document, str) else json.dumps(document, ensure_ascii=False, default=str),
         digest=manifest_digest(manifest),
         author=exchange.principal.client_id,
     )
@@ -98,15 +98,15 @@ async def check(state: Services, exchange: Exchange, connector: str) -> CheckRep
 
     The last stage maps the whole source, up to `check_rows` records and `check_seconds`.
     """
-    record, revision, manifest = await _latest(state, exchange, connector)
+    record, revision, manifest = await latest(state, exchange, connector)
     exchange.decide(allow=True, rule="role")
     await exchange.intend(state.log)
-    source = await _open(state, manifest)
+    source = await opened(state, manifest)
     columns: list[str] = []
     try:
-        steps = list(await _in_time(state, source.check()))
+        steps = list(await in_time(state, source.check()))
         if all(step.error is None for step in steps) and manifest.fields:
-            steps.append(await _in_time(state, _columns(state, source, manifest, columns)))
+            steps.append(await in_time(state, _columns(state, source, manifest, columns)))
     finally:
         await source.close()
     trial: Trial | None = None
@@ -183,29 +183,9 @@ def _summary(trial: Trial) -> str:
     return "; ".join([told, *trial.hints])
 
 
-async def discover(state: Services, exchange: Exchange, connector: str) -> tuple[Discovery, Mapping[str, Any]]:
-    """What stands at the source, and a skeleton manifest filled from it. Sample values are shown, never stored."""
-    record, revision, manifest = await _latest(state, exchange, connector)
-    exchange.decide(allow=True, rule="role")
-    await exchange.intend(state.log)
-    source = await _open(state, manifest)
-    try:
-        found = await _in_time(state, source.discover())
-    finally:
-        await source.close()
-    columns = [{"name": column.name, "type": column.source_type} for column in found.columns]
-    async with state.database.begin() as connection:
-        await reports.record_discovery(
-            connection, record.id, revision.revision, {"tables": list(found.tables), "columns": columns}
-        )
-    schema = registry.get(manifest.schema_ref) if manifest.schema_ref else None
-    exchange.answered(ReadOutcome(len(found.sample)))
-    return found, suggest_skeleton(manifest, schema, found)
-
-
 async def preview(state: Services, exchange: Exchange, connector: str, rows: int = PREVIEW_ROWS) -> list[PreviewRow]:
     """The first raw records of the latest revision beside what the mapping makes of them."""
-    _, revision, manifest = await _latest(state, exchange, connector)
+    _, revision, manifest = await latest(state, exchange, connector)
     if manifest.schema_ref is None or not manifest.fields:
         raise StateConflict(
             f"{connector} has no schema and fields yet: there is nothing to preview", connector=connector
@@ -266,7 +246,8 @@ def step_document(step: CheckStep) -> dict[str, Any]:
     }
 
 
-async def _latest(state: Services, exchange: Exchange, connector: str) -> tuple[ConnectorRecord, Revision, Manifest]:
+async def latest(state: Services, exchange: Exchange, connector: str) -> tuple[ConnectorRecord, Revision, Manifest]:
+    """The connector, its newest revision and that manifest, noted in the exchange; only for the agency's own steward or an admin."""
     async with state.database.read() as connection:
         record = _own(exchange.principal, await connectors.get_connector(connection, connector))
         revision = await connectors.get_revision(connection, connector, record.latest_revision)
@@ -276,7 +257,7 @@ async def _latest(state: Services, exchange: Exchange, connector: str) -> tuple[
     return record, revision, manifest
 
 
-async def _in_time(state: Services, work: Awaitable[Result]) -> Result:
+async def in_time(state: Services, work: Awaitable[Result]) -> Result:
     """What a steward sees of a source ends as the request does, whatever the source's text would go on to do."""
     seconds = state.settings.request_seconds
     try:
@@ -286,7 +267,8 @@ async def _in_time(state: Services, work: Awaitable[Result]) -> Result:
         raise SourceTimeout(f"the source did not answer within {seconds:g} s", limit_seconds=seconds) from None
 
 
-async def _open(state: Services, manifest: Manifest) -> Connector:
+async def opened(state: Services, manifest: Manifest) -> Connector:
+    """The raw source of a manifest."""
     async with state.database.read() as connection:
         agency = await agencies.get_agency(connection, manifest.agency)
     return state.opener.connector(manifest, agency)

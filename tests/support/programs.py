@@ -108,9 +108,9 @@ def run(command: Sequence[str], *, env: Mapping[str, str] | None = None) -> subp
     return subprocess.CompletedProcess(list(command), code, *texts)
 
 
-def simpul(*words: str) -> subprocess.CompletedProcess[str]:
-    """A command line of the product, run to its end."""
-    return run([*SIMPUL, *words])
+def simpul(*words: str, variables: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    """A command line of the product, run to its end; `variables` are added to the environment."""
+    return run([*SIMPUL, *words], env={**os.environ, **variables} if variables else None)
 
 
 # --- the side of the tests -----------------------------------------------------------------------------------------

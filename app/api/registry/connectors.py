@@ -101,8 +101,8 @@ async def get_connector(connector: str, request: Request) -> Response:
 async def put_connector(connector: str, request: Request) -> Response:
     """A new numbered revision, unless the latest says the same. What is published goes on serving until you publish.
 
-    JSON or YAML. A manifest that has only `connector`, `agency` and `source` is a draft: `discover` then returns a filled
-    skeleton. Every fault is told at once, each with its JSON pointer.
+    JSON or YAML. A manifest that has only `connector`, `agency` and `source` is a draft: `discover` then proposes
+    the rest. Every fault is told at once, each with its JSON pointer.
     """
     only_parameters(request)
     if media_type(request) in _YAML:
@@ -139,29 +139,6 @@ async def check_connector(connector: str, request: Request) -> Response:
     steps = [work.step_document(step) for step in found.steps]
     document = {"connector": connector, "revision": found.revision, "passed": found.passed, "steps": steps}
     return answer({**document, "mapping": found.mapping})
-
-
-@routes.post(
-    "/{connector}/discover",
-    Rule("discover", STEWARDS, "outcome"),
-    summary="Look at the source",
-    answer=wire.DiscoverAnswer,
-    example=wire.DISCOVERED,
-)
-async def discover_connector(connector: str, request: Request) -> Response:
-    """Tables, columns, types, notes, and a manifest skeleton filled from them. A draft is enough."""
-    only_parameters(request)
-    found, skeleton = await work.discover(services(request), exchange(request), connector)
-    columns = [
-        {
-            "name": column.name,
-            "source_type": column.source_type,
-            "type": str(column.arrow_type),
-            "nullable": column.nullable,
-        }
-        for column in found.columns
-    ]
-    return answer({"tables": found.tables, "columns": columns, "notes": found.notes, "skeleton": skeleton})
 
 
 @routes.post(

@@ -164,24 +164,6 @@ class ConnectorDetail(ConnectorAnswer):
     discovery: DiscoveryReportAnswer | None
 
 
-class SourceColumn(Answer):
-    """A column at the source: its type in the source's words, and the type that it is read as."""
-
-    name: Column
-    source_type: Line
-    type: Line
-    nullable: bool | None = Field(description="Null: the source does not tell")
-
-
-class DiscoverAnswer(Answer):
-    """What stands at the source, and a manifest skeleton filled from it."""
-
-    tables: list[Column] = Field(max_length=100_000)
-    columns: list[SourceColumn] = Field(max_length=10_000)
-    notes: list[Text] = Field(max_length=1000)
-    skeleton: Free
-
-
 class RejectReason(Answer):
     """Which field broke which rule."""
 
@@ -366,16 +348,6 @@ DETAIL: dict[str, Any] = {
         "at": _AT,
     },
     "discovery": None,
-}
-DISCOVERED: dict[str, Any] = {
-    "tables": ["public.faskes", "public.tenaga"],
-    "columns": [{"name": "tempat_tidur", "source_type": "integer", "type": "int32", "nullable": True}],
-    "notes": [],
-    "skeleton": {
-        **MANIFEST,
-        "source": {"kind": "sql", "url": "postgresql://baca@10.20.3.4/faskes", "table": "public.faskes"},
-        "fields": {"kode_faskes": None, "nama": "nama", "jenis": "jenis"},
-    },
 }
 _REJECT = {
     "field": "jenis",

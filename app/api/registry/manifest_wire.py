@@ -42,6 +42,11 @@ class ManifestRead(Wire):
 
     record_path: Annotated[str, Field(max_length=500)] | None = None
     skip_blank_rows: bool = False
+    rows_without: list[Column] = Field(
+        default=[],
+        max_length=20,
+        description="A row that is blank in all of these columns heads a section and is left out",
+    )
     unpivot: ManifestUnpivot | None = None
     where: Annotated[str, Field(max_length=2048)] | None = None
     missing: list[Annotated[str, Field(min_length=1, max_length=40)]] = Field(

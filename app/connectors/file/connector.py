@@ -26,8 +26,12 @@ from app.connectors.contract import (
     ScanRequest,
     milliseconds_since,
 )
+from app.connectors.diagnosis import Diagnoses, Diagnosis, Findings
 from app.connectors.environment import Environment
 from app.connectors.file.content import FileContent, unreadable
+from app.connectors.file.diagnosing.document import diagnose_document
+from app.connectors.file.diagnosing.sheets import diagnose_sheet
+from app.connectors.file.diagnosing.text import diagnose_text
 from app.connectors.file.sheet import parse_sheet, read_sheet, sheets_of
 from app.connectors.file.sniff import require_format
 from app.connectors.file.source import SHEETS, FileSource
@@ -38,12 +42,13 @@ from app.errors import (
     SimpulError,
     SourcePermissionDenied,
 )
+from app.lanes import in_bulk
 
 JSON_BYTES_HERE = 1_048_576
 """A JSON document up to this size is parsed in the process of the gateway."""
 
 
-class FileConnector(Connector, Freshness, CountEstimate):
+class FileConnector(Connector, Freshness, CountEstimate, Diagnoses):
     """One file of one agency. Every read opens it anew, so an upload shows at once."""
 
     kind: ClassVar[str] = "file"
@@ -111,6 +116,25 @@ class FileConnector(Connector, Freshness, CountEstimate):
             sample: tuple[dict[str, Any], ...] = tuple(dict(zip(names, row, strict=True)) for row in rows)
             return Discovery(tables, columns, sample, (*notes, *_clashes(self._source, names)))
         return Discovery(tables, (), notes=notes)
+
+    async def diagnose(self) -> Diagnosis:
+        """How the file has to be read; what the manifest states is taken as it is."""
+        if self._source.kind_of_file in SHEETS:
+            return await self._threads.call(self._diagnose)
+        return await in_bulk(self._diagnose)
+
+    def _diagnose(self) -> Diagnosis:
+        source, found, limits = self._source, Findings(), self._environment.limits
+        path = agency_file(self._environment.root, source.location)
+        with unreadable(source.location):
+            require_format(path, source.kind_of_file)
+            if source.kind_of_file in SHEETS:
+                diagnose_sheet(path, source, self._environment.cache, limits, found)
+            elif source.kind_of_file == "csv":
+                diagnose_text(path, source, found)
+            elif source.kind_of_file in {"json", "geojson"}:
+                diagnose_document(path, source, found)
+        return found.diagnosis()
 
     def _parse_sheet(self) -> None:
         """Has the workbook parsed by the child process, unless it is already."""

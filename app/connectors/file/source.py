@@ -54,6 +54,12 @@ class HeaderRows(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     rows: tuple[int, ...] = Field(min_length=1, max_length=10)
+    skip: int = Field(default=0, ge=0, le=10, description="Rows between the header and the data, such as (1) (2) (3)")
+
+    @field_validator("skip", mode="before")
+    @classmethod
+    def _count(cls, given: Any) -> Any:
+        return _no_truth(given)
 
     @field_validator("rows", mode="before")
     @classmethod

@@ -28,6 +28,8 @@ def header_names(source: FileSource, rows: Iterator[tuple[int, Sequence[str]]], 
             found.append(_carried(row) if number != wanted[-1] else row)
         if number >= max(wanted):
             break
+    if isinstance(source.header, HeaderRows):
+        _pass_over(rows, source.header.skip)
     if not found:
         raise SourceFormatError(f"{location}: there is no header row; the file is empty", field="/source/header")
     width = max(len(row) for row in found)
@@ -40,6 +42,12 @@ def header_names(source: FileSource, rows: Iterator[tuple[int, Sequence[str]]], 
         parts = [str(row[column]).strip() for row in found if column < len(row)]
         names.append(" ".join(dict.fromkeys(part for part in parts if part)))
     return _distinct(names, location)
+
+
+def _pass_over(rows: Iterator[tuple[int, Sequence[str]]], count: int) -> None:
+    """Takes so many rows off."""
+    for _ in range(count):
+        next(rows, None)
 
 
 def filled_columns(source: FileSource, names: Sequence[str], location: str) -> list[int]:

@@ -146,14 +146,15 @@ class ColumnSelection:
         return _Rows(raw, columns, sure, warnings)
 
     def _prepared(self, raw: RawColumns) -> tuple[RawColumns, Any]:
-        """The rows that `skip_blank_rows` and `where` leave, and which of them they could not decide."""
+        """The rows that `skip_blank_rows`, `rows_without` and `where` leave, and which of them they could not decide."""
         preparation = self._mapping.preparation
-        drop: Any = None
+        drop = _either(
+            _all_blank(raw.batch.schema.names, raw) if preparation.skip_blank_rows else None,
+            _all_blank(preparation.rows_without, raw),
+        )
+        if drop is not None:
+            self.blank += pc.sum(drop).as_py() or 0
         unsure: Any = None
-        if preparation.skip_blank_rows:
-            for name in raw.batch.schema.names:
-                empty = _condition(name, raw)
-                drop = empty if drop is None else pc.and_(drop, empty)
         if preparation.where is not None:
             where = preparation.where
             held = map_column(
@@ -222,6 +223,15 @@ class ColumnSelection:
         self.by_rule.update((reject.field, reject.rule) for reject in rejects)
         if len(self.rejects) < SAMPLE_REJECTS:
             self.rejects += rejects
+
+
+def _all_blank(names: Sequence[str], raw: RawColumns) -> Any:
+    """Which rows are blank in all of these columns; None without columns."""
+    found: Any = None
+    for name in names:
+        empty = _condition(name, raw)
+        found = empty if found is None else pc.and_(found, empty)
+    return found
 
 
 def _condition(name: str, raw: RawColumns) -> Any:

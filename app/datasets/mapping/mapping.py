@@ -16,6 +16,7 @@ from app.datasets.mapping.expression import Expression, compile_expression
 from app.datasets.mapping.plain import PlainRows
 from app.datasets.mapping.rules import Nulled, StepReject, detail_en, null_warning
 from app.datasets.mapping.steps.contract import StepContext
+from app.datasets.mapping.text import is_blank
 from app.datasets.records import RecordWarning
 from app.schemas.registry import SchemaDef
 from app.schemas.warnings import NOWHERE, Box, Surroundings, finding_function
@@ -40,6 +41,18 @@ class RowPreparation:
     skip_blank_rows: bool
     unpivot: Unpivot | None
     where: Expression | None
+    rows_without: tuple[str, ...] = ()
+
+    @property
+    def none(self) -> bool:
+        """Whether rows are mapped as they are."""
+        return self.unpivot is None and self.where is None and not self.skip_blank_rows and not self.rows_without
+
+    def leaves_out(self, row: Mapping[str, Any]) -> bool:
+        """Whether a row says nothing, or heads a section: blank in every cell, or in all columns of `rows_without`."""
+        if self.rows_without and all(_says_nothing(row.get(name)) for name in self.rows_without):
+            return True
+        return self.skip_blank_rows and all(map(_says_nothing, row.values()))
 
     def rows(self, row: Mapping[str, Any], location: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
         """The rows that one raw row becomes, each with its location; none where `where` is not true."""
@@ -77,9 +90,7 @@ class CompiledMapping:
 
     def __post_init__(self) -> None:
         """What is made once, for all reads."""
-        prepared = self.preparation
-        as_it_is = prepared.unpivot is None and prepared.where is None and not prepared.skip_blank_rows
-        plain = PlainRows(self.schema, self.fields) if as_it_is and not self.geometries else None
+        plain = PlainRows(self.schema, self.fields) if self.preparation.none and not self.geometries else None
         object.__setattr__(self, "plain", plain)
         names = {compiled.name for compiled in self.fields}
         findings = finding_function(self.schema, names, self.around, RecordWarning)
@@ -150,6 +161,7 @@ def compile_mapping(
         columns |= compiled.columns
         fields.append(compiled)
     read = manifest.read
+    columns.update(read.rows_without)
     where = compile_expression(read.where, "/read/where") if read.where is not None else None
     made: set[str] = set()
     if read.unpivot is not None:
@@ -160,9 +172,13 @@ def compile_mapping(
     return CompiledMapping(
         schema=schema,
         fields=tuple(fields),
-        preparation=RowPreparation(read.skip_blank_rows, read.unpivot, where),
+        preparation=RowPreparation(read.skip_blank_rows, read.unpivot, where, read.rows_without),
         raw_columns=frozenset(columns - made),
         renames={field.name: field.rename for field in fields if field.rename is not None},
         around=Surroundings(codes.known_regions() or None, bbox),
         geometries=tuple(field.name for field in fields if schema.fields[field.name].kind == "geometry"),
     )
+
+
+def _says_nothing(value: Any) -> bool:
+    return value is None or (isinstance(value, str) and is_blank(value))

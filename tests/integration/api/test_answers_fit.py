@@ -19,7 +19,7 @@ from fastapi.routing import APIRoute
 from app.api import operation
 from app.api.audit import exchange_summary, exchanges, incidents, subject_usage
 from app.api.governance import access, agreements, erasures
-from app.api.registry import agencies, catalogue, clients, connectors
+from app.api.registry import agencies, catalogue, clients, connectors, discovery
 from app.main import build_openapi
 from app.schemas import registry
 from tests.integration.api.conftest import facility_manifest, terms
@@ -28,7 +28,7 @@ from tests.support.gateway import RunningGateway
 from tests.support.programs import SIMPUL, run
 
 ROOMS = (
-    operation, agencies, clients, connectors, catalogue, agreements, access, erasures, exchange_summary, exchanges,
+    operation, agencies, clients, connectors, discovery, catalogue, agreements, access, erasures, exchange_summary, exchanges,
     incidents, subject_usage,
 )  # fmt: skip
 JSON = "application/json"
@@ -210,7 +210,8 @@ def ask_connectors(gateway: RunningGateway, fit: Fit, folder: Path) -> None:
     assert fit(steward.put(path, json=draft))["state"] == "draft"
     assert fit(steward.get(f"{path}/quarantine"))["rejected_rows"] is None
     assert fit(steward.get(path))["check"] is None
-    fit(steward.post(f"{path}/discover"))
+    assert fit(steward.post(f"{path}/discover"))["schemas"]
+    assert fit(steward.post(f"{path}/suggest?schema=fasilitas_kesehatan"))["lacking"] == []
     assert fit(steward.put(path, json=whole))["created"] is True
     assert fit(steward.put(path, json=whole))["created"] is False
     found = fit(steward.post(f"{path}/check"))

@@ -139,7 +139,16 @@ def mappings(draw: st.DrawFn) -> CompiledMapping:
             found[name] = {"from": column, **draw(st.sampled_from(STEPS))}
     read = draw(
         st.sampled_from(
-            [{}, {}, {"where": "a = 'ya'"}, {"where": "c > 1"}, {"skip_blank_rows": True}, {"missing": ["N/A", "P3"]}]
+            [
+                {},
+                {},
+                {"where": "a = 'ya'"},
+                {"where": "c > 1"},
+                {"skip_blank_rows": True},
+                {"rows_without": ["a"]},
+                {"rows_without": ["a", "c"], "where": "c > 1"},
+                {"missing": ["N/A", "P3"]},
+            ]
         )
     )
     while True:
