@@ -89,7 +89,9 @@ class MappedDataset:
         pushed = _pushed(request, scan)
         ordered = ordered_read(self.schema, self.mapping, self.connector, request, scan)
         if ordered is not None:
-            return await self._read_ordered(request, wanted, ordered, pushed)
+            result = await self._read_ordered(request, wanted, ordered, pushed)
+            result.version = version
+            return result
         selection = Selection(self.mapping, request, wanted)
         async for batch in self._batches(scan):
             await selection.take(batch)

@@ -24,6 +24,7 @@ from app.connectors.environment import Environment
 from app.connectors.http import HttpSource, document_of, merged
 from app.connectors.json_records import json_batch, json_columns, records_at
 from app.connectors.network import HttpAddress, resolve_allowed
+from app.connectors.rest.drift import Members
 from app.connectors.rest.paging import PagedReading
 from app.connectors.rest.source import RestSource
 from app.errors import (
@@ -82,8 +83,9 @@ class RestConnector(Connector):
         if request.order or request.limit is not None:
             raise CapabilityUndeclared("a REST service does not sort or cut")
         params = {**self._source.params, **self._pushed(request.filter)}
-        first = 1
+        first, members = 1, Members(request.columns)
         async for records in self._pages(params, request.deadline):
+            members.look(records, first)
             numbers = range(first, first + len(records))
             first += len(records)
             if len(records) <= _INLINE_RECORDS:
