@@ -104,8 +104,13 @@ async def _items(
         last = await remember(state.database, feed, lambda name=ref.dataset: held.blocks(name))  # type: ignore[misc]
         position = positions.get(ref.dataset, Position())
         room = asked.query.limit - len(items)
-        moved, positions[ref.dataset], left = await _moved(state, feed, position, room, last)
+        moved, behind, left = await _moved(state, feed, position, room, last)
         now = await held.records(ref.dataset, {one.key for one in moved if one.present})
+        known = known_of(moved, now)
+        if len(known) < len(moved):
+            moved, left = known, True
+            behind = replace(position, seq=known[-1].seq, key=known[-1].key) if known else position
+        positions[ref.dataset] = behind
         items += [Change(ref.agency, ref.dataset, one, now.get(one.key)) for one in moved]
         more = more or left
     return items, more
@@ -128,6 +133,15 @@ async def _moved(
                     items.append(moved)
             if len(found) < changes.BATCH_ROWS:
                 return items, Position(last, last, ""), False
+
+
+def known_of(moved: list[Moved], now: Collection[str]) -> list[Moved]:
+    """The changes before the first one whose record this reading does not hold.
+
+    A comparison of another reading, made at the same time, has remembered it. The next call compares again, and tells what holds then.
+    """
+    missing = (index for index, one in enumerate(moved) if one.present and one.key not in now)
+    return moved[: next(missing, len(moved))]
 
 
 class _Held:

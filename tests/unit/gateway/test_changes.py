@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from app.catalog.changes import Position
+from app.catalog.changes import Moved, Position
 from app.errors import CursorInvalid, ValidationFailed
 from app.federation.question import cursor
 from app.federation.question.query import Grant
 from app.filters.tree import Compare, Literal, Property
-from app.gateway.changes import _PURPOSE, _scope, cursor_positions, moment_of
+from app.gateway.changes import _PURPOSE, _scope, cursor_positions, known_of, moment_of
 from tests.support.memory import FACILITIES
 
 ALL = frozenset(FACILITIES.fields)
@@ -68,6 +68,14 @@ def test_a_cursor_that_holds_no_positions_is_refused(position: list[Any]):
 def test_a_cursor_of_another_route_question_or_kind_of_digest_is_refused(purpose: str, bound: str):
     with pytest.raises(CursorInvalid):
         cursor_positions(KEY, token([["a", 3, 5, "P1"]], purpose, bound), "q")
+
+
+def test_what_another_reading_found_is_not_told_without_its_record():
+    gone, here, other = Moved("a", 2, False, None), Moved("b", 2, True, None), Moved("c", 2, True, None)
+
+    assert known_of([gone, here, other], {"b", "c"}) == [gone, here, other]
+    assert known_of([gone, here, other], {"c"}) == [gone]
+    assert known_of([here, gone], {}) == []
 
 
 @pytest.mark.parametrize(
