@@ -156,11 +156,10 @@ def main() -> None:
                         "fields": FIELDS,
                     }
                 )
-            session = running.client("client", "dinkes")
-            session.timeout = httpx.Timeout(1800)
-            doors = Doors(session, running, source, given.rows)
             for name in given.doors:
-                getattr(doors, name)()
+                session = running.client("client", "dinkes")  # a token ends sooner than all of them
+                session.timeout = httpx.Timeout(1800)
+                getattr(Doors(session, running, source, given.rows), name)()
         finally:
             running.stop()
 
