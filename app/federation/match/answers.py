@@ -36,14 +36,8 @@ class Answers:
         self.texts.append(text)
 
 
-@dataclass(frozen=True, slots=True)
-class _Record:
-    """A record as it leaves, and its values that are compared."""
-
-    text: str
-    values: Mapping[str, Any]
-
-
+_Record = tuple[str, Mapping[str, Any]]
+"""A record as it leaves, and its values that are compared."""
 Records = dict[int, list[_Record]]
 
 
@@ -92,7 +86,7 @@ def _answers(window: Window, records: Records, nobody: str | None) -> Answers:
 def _of_records(made: Answers, given: str, found: Sequence[_Record], values: Mapping[str, Any]) -> None:
     told = ""
     if values:
-        each = [{name: agreement(value, one.values.get(name)) for name, value in values.items()} for one in found]
+        each = [{name: agreement(value, held.get(name)) for name, value in values.items()} for _, held in found]
         fitting = [row for row, agreed in enumerate(each) if not {"different", "absent"} & set(agreed.values())]
         told = f',"compared":{orjson.dumps(each[fitting[0] if fitting else 0]).decode()}'
         if not fitting:
@@ -102,7 +96,7 @@ def _of_records(made: Answers, given: str, found: Sequence[_Record], values: Map
     made.records += len(found)
     status: Status = "matched" if len(found) == 1 else "ambiguous"
     reason = None if len(found) == 1 else _SEVERAL.format(len(found))
-    texts = ",".join([one.text for one in found])
+    texts = ",".join([text for text, _ in found])
     made.add(status, f'{{"key":{given}{_said(status, reason, texts, told)}')
 
 
@@ -124,8 +118,11 @@ def _gather(
         else [{name: wire_value(value) for name, value in row.items()} for row in piece.select(names).to_pylist()]
     )
     keys: list[Any] = piece.column("_key").to_pylist()
-    for key, text, held in zip(keys, texts, values, strict=True):
-        records.setdefault(key, []).append(_Record(text, held))
+    for key, record in zip(keys, zip(texts, values, strict=True), strict=True):
+        if key in records:
+            records[key].append(record)
+        else:
+            records[key] = [record]
 
 
 def _texts(piece: pa.RecordBatch, names: Sequence[str], found: Found) -> list[str]:
