@@ -124,7 +124,7 @@ class MappedDataset:
 
     async def stream(self, request: ReadRequest) -> AsyncGenerator[ReadResult]:
         """Batch by batch, and an empty part at the end; what is kept is one part."""
-        request = ReadRequest(fields=request.fields, filter=request.filter, deadline=request.deadline)
+        request = replace(request, order=(), after=None, limit=None, key=None)
         kept = await self._kept.table(request.deadline)
         if kept is not None:
             yield await kept.answer(request, request.filter)
@@ -137,7 +137,7 @@ class MappedDataset:
         pushed = _pushed(request, scan)
         selection: Selection | ColumnSelection
         if maps_by_columns(self.mapping):
-            selection = ColumnSelection(self.mapping, request.filter, request.deadline)
+            selection = ColumnSelection(self.mapping, request)
         else:
             selection = Selection(self.mapping, request, request.filter)
         async with aclosing(self._batches(scan)) as batches:

@@ -56,6 +56,8 @@ class ReadRequest:
     limit: int | None = None
     key: str | None = None
     deadline: float | None = None
+    findings: bool = True
+    """Whether soft findings are wanted: a whole answer that shows none need not look for them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -254,6 +254,8 @@ class Selection:
         )
 
     def _warn(self, records: list[MappedRecord]) -> None:
+        if not self._request.findings:
+            return
         findings = self._mapping.findings
         for record in records:
             found = findings(record.values)

@@ -211,14 +211,12 @@ class PostgresConnector(Connector, KeyRows, Aggregation, Explains, CountEstimate
                 async with reading(session):
                     cursor = await session.cursor(text, *renderer.parameters, timeout=seconds_left(request.deadline))
                     first = 1
-                    while True:
-                        block = await cursor.fetch(BATCH_ROWS, timeout=seconds_left(request.deadline))
-                        require_types(block, chosen)
-                        rows, rejects = finish_rows(block, checks, chosen, first, table)
-                        yield RawBatch(schema, rows=rows, location=table.label, rejects=rejects)
-                        first += len(block)
-                        if len(block) < BATCH_ROWS:
-                            return
+                    async with aclosing(_blocks(cursor, request.deadline)) as blocks:
+                        async for block in blocks:
+                            require_types(block, chosen)
+                            rows, rejects = finish_rows(block, checks, chosen, first, table)
+                            yield RawBatch(schema, rows=rows, location=table.label, rejects=rejects)
+                            first += len(block)
         except (SimpulError, TableChanged):
             raise
         except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
@@ -422,6 +420,26 @@ class PostgresConnector(Connector, KeyRows, Aggregation, Explains, CountEstimate
 def _whole(request: ScanRequest) -> bool:
     """Whether every row is wanted by columns, in whatever order."""
     return request.columnar and not request.order and request.limit is None and request.after is None
+
+
+async def _blocks(cursor: Any, deadline: float | None) -> AsyncGenerator[list[Any]]:
+    """The rows of a cursor; while a block is mapped the server works on the next one. The last block is not full."""
+
+    def fetch() -> asyncio.Future[list[Any]]:
+        block: asyncio.Future[list[Any]] = asyncio.ensure_future(
+            cursor.fetch(BATCH_ROWS, timeout=seconds_left(deadline))
+        )
+        return block
+
+    ahead = fetch()
+    try:
+        while len(block := await ahead) == BATCH_ROWS:
+            ahead = fetch()
+            yield block
+        yield block
+    finally:
+        ahead.cancel()
+        await asyncio.wait((ahead,))
 
 
 async def _nothing(_: Any) -> None:

@@ -168,8 +168,10 @@ def own_column(mapping: CompiledMapping, name: str, *, odd: bool) -> tuple[pa.Fi
     return pa.field(name, kind), st.integers(0, 99).flatmap(cells)
 
 
-async def by_rows(mapping: CompiledMapping, batches: list[RawBatch], wanted: Filter) -> list[ReadResult]:
-    selection, found = Selection(mapping, ReadRequest(filter=wanted), wanted), []
+async def by_rows(
+    mapping: CompiledMapping, batches: list[RawBatch], wanted: Filter, *, findings: bool = True
+) -> list[ReadResult]:
+    selection, found = Selection(mapping, ReadRequest(filter=wanted, findings=findings), wanted), []
     for batch in batches:
         await selection.take(batch)
         found.append(await selection.drain((), MOMENT))
@@ -183,18 +185,23 @@ def one_by_one(mapping: CompiledMapping) -> CompiledMapping:
     return found
 
 
-async def by_columns(mapping: CompiledMapping, batches: list[RawBatch], wanted: Filter) -> list[ReadResult]:
-    selection, found = ColumnSelection(mapping, wanted, None), []
+async def by_columns(
+    mapping: CompiledMapping, batches: list[RawBatch], wanted: Filter, *, findings: bool = True
+) -> list[ReadResult]:
+    selection, found = ColumnSelection(mapping, ReadRequest(filter=wanted, findings=findings)), []
     for batch in batches:
         await selection.take(batch)
         found.append(await selection.drain((), MOMENT))
     return found
 
 
-def assert_same(mapping: CompiledMapping, batches: list[RawBatch], wanted: Filter = TRUE) -> None:
+def assert_same(
+    mapping: CompiledMapping, batches: list[RawBatch], wanted: Filter = TRUE, *, findings: bool = True
+) -> None:
     schema, names = mapping.schema, list(mapping.schema.fields)
-    rows, columns = asyncio.run(by_rows(mapping, batches, wanted)), asyncio.run(by_columns(mapping, batches, wanted))
-    assert repr(rows) == repr(asyncio.run(by_rows(one_by_one(mapping), batches, wanted)))
+    rows = asyncio.run(by_rows(mapping, batches, wanted, findings=findings))
+    columns = asyncio.run(by_columns(mapping, batches, wanted, findings=findings))
+    assert repr(rows) == repr(asyncio.run(by_rows(one_by_one(mapping), batches, wanted, findings=findings)))
     for row, column in zip(rows, columns, strict=True):
         assert column.columns is not None
         made, told = shown_columns(schema, column.columns, names), columns_of(schema, row.records, names)
@@ -240,7 +247,7 @@ def test_columns_say_what_rows_say(data: st.DataObject, mapping: CompiledMapping
                 for row in rows
             ]
         batches.append(batch)
-    assert_same(mapping, batches, condition)
+    assert_same(mapping, batches, condition, findings=data.draw(st.booleans()))
 
 
 def test_keys_are_met_once_also_over_many_batches() -> None:
