@@ -122,7 +122,9 @@ class MappedDataset:
 
     async def stream(self, request: ReadRequest) -> AsyncGenerator[ReadResult]:
         """Batch by batch, and an empty part at the end; what is kept is one part."""
-        request = ReadRequest(fields=request.fields, filter=request.filter, deadline=request.deadline)
+        request = ReadRequest(
+            fields=request.fields, filter=request.filter, deadline=request.deadline, findings=request.findings
+        )
         kept = await self._kept.table(request.deadline)
         if kept is not None:
             yield await kept.answer(request, request.filter)
@@ -135,7 +137,7 @@ class MappedDataset:
         pushed = _pushed(request, scan)
         selection: Selection | ColumnSelection
         if maps_by_columns(self.mapping):
-            selection = ColumnSelection(self.mapping, request.filter, request.deadline)
+            selection = ColumnSelection(self.mapping, request.filter, request.deadline, findings=request.findings)
         else:
             selection = Selection(self.mapping, request, request.filter)
         async with aclosing(self._batches(scan)) as batches:
@@ -254,7 +256,15 @@ class MappedDataset:
 
 def _question(request: ReadRequest) -> Hashable | None:
     """A read without its deadline; None where it holds something that cannot be compared by value."""
-    question = (request.fields, request.filter, request.order, request.after, request.limit, request.key)
+    question = (
+        request.fields,
+        request.filter,
+        request.order,
+        request.after,
+        request.limit,
+        request.key,
+        request.findings,
+    )
     try:
         hash(question)
     except TypeError:

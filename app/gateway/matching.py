@@ -6,7 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import orjson
 
@@ -89,7 +89,8 @@ async def match(
     names = (*keys.fields, *question.compared)
     found = await in_bulk(Found, question, names, lambda: _waiting_room(state, exchange))
     runtime = state.runtime.until(time.monotonic() + seconds, exchange.principal.client_id)
-    read = WholeRead(asked.query, asked.refs if wanted is not None else (), runtime, wanted)
+    query = replace(asked.query, findings=False)
+    read = WholeRead(query, asked.refs if wanted is not None else (), runtime, wanted)
     try:
         async with aclosing(read.batches()) as batches:
             async for batch in batches:

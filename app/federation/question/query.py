@@ -56,6 +56,8 @@ class Query:
     """Whether the answer tells how many records there are beyond the page."""
     also_needed: frozenset[str] = frozenset()
     """Fields beyond filter and sort without which a dataset cannot answer (groups and measures of an aggregate)."""
+    findings: bool = True
+    """Whether the answer shows soft findings of its records."""
 
 
 @dataclass(frozen=True, slots=True)

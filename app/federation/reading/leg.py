@@ -106,6 +106,7 @@ def request_of(query: Query, scan: Scan, deadline: float | None) -> ReadRequest:
         limit=scan.limit,
         key=query.key,
         deadline=deadline,
+        findings=query.findings,
     )
 
 

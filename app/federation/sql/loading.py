@@ -95,6 +95,7 @@ class Loader:
             filter=wanted,
             partial=self._partial,
             also_needed=table.deciding,
+            findings=False,
         )
 
     def _selective(self, table: TableUse) -> bool:
