@@ -38,6 +38,11 @@ class WholeRead:
         self.rows = 0
 
     @property
+    def united(self) -> bool:
+        """Whether more than one agency may give records: else no key is held by several."""
+        return len({leg.ref.agency for leg in self._legs if leg.runs}) > 1
+
+    @property
     def complete(self) -> bool:
         """Whether every source that this caller may ask answered to its end."""
         return is_complete(self.statuses, self.query.agencies)

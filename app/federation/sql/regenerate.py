@@ -42,7 +42,8 @@ class TableUse:
     """One schema in a statement: the fields it reads, those written by name, and a filter that loses no row of the answer.
 
     `also` are fields of its key that only the check for keys of several agencies reads: no answer holds them. `deciding` are
-    those that rows are filtered, joined, grouped or ordered by: a dataset that masks one of them is left out.
+    those that rows are filtered, joined, grouped or ordered by: a dataset that masks one of them is left out. `sourced`: whether it
+    names `_agency` or `_dataset`.
     """
 
     schema: SchemaDef
@@ -52,6 +53,7 @@ class TableUse:
     uses: int
     also: tuple[str, ...] = ()
     deciding: frozenset[str] = frozenset()
+    sourced: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +192,8 @@ def _table_use(
     checked = any(check.schema == name for check in checks)
     also = tuple(key for key in schema.meta.key if key not in fields) if checked else ()
     decides = frozenset(field for field in read if (name, field) in deciding)
-    return TableUse(schema, read, frozenset(written & set(read)), wanted, len(filters), also, decides)
+    sourced = not fields.isdisjoint(SOURCE_COLUMNS)
+    return TableUse(schema, read, frozenset(written & set(read)), wanted, len(filters), also, decides, sourced)
 
 
 def _links(scopes: Sequence[Scope], tables: Mapping[str, TableUse]) -> tuple[KeyLink, ...]:
