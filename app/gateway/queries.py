@@ -92,7 +92,15 @@ async def answer(
     ends = time.monotonic() + seconds
     await exchange.intend(state.log)
     client = exchange.principal.client_id
-    loader = Loader(statement.bound, statement.refs, statement.partial, state.runtime.until(ends, client), progress)
+    rows = min(limit or MOST_ROWS, MOST_ROWS)
+    loader = Loader(
+        statement.bound,
+        statement.refs,
+        statement.partial,
+        state.runtime.until(ends, client),
+        progress,
+        answer_rows=rows,
+    )
     try:
         async with state.runtime.workers.slot(client, until=ends), SqlWorker(state.sql_workers) as worker:
             await loader.fill(worker)

@@ -14,13 +14,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from app.connectors.contract import FAR_BEYOND
-from app.federation.question.query import DatasetRef, Partial, Query, SourceStatus
+from app.federation.question.query import DatasetRef, Enough, Partial, Query, SourceStatus
 from app.federation.reading.batches import Batch
 from app.federation.reading.counting import estimate_records
 from app.federation.reading.keyed import FieldValues
 from app.federation.reading.runtime import Runtime
 from app.federation.reading.whole import WholeRead
-from app.federation.sql.engine import SqlWorker
+from app.federation.sql.engine import MOST_ROWS, SqlWorker
 from app.federation.sql.refusals import SqlInputExceeded
 from app.federation.sql.regenerate import Bound, TableUse
 from app.federation.sql.structure import SOURCE_COLUMNS
@@ -46,9 +46,12 @@ class Loader:
         *,
         most_keys: int = MOST_KEYS,
         most_rows: int = MOST_INPUT_ROWS,
+        answer_rows: int = MOST_ROWS,
     ) -> None:
+        """`answer_rows`: so many the answer may have."""
         self.reads: list[WholeRead] = []
         self.rows = 0
+        self._answer_rows = answer_rows
         self._progress, self._most_keys, self._most_rows = progress, most_keys, most_rows
         self._bound, self._refs, self._partial, self._runtime = bound, refs, partial, runtime
         self._narrowed: dict[str, FieldValues] = {}
@@ -79,7 +82,11 @@ class Loader:
     async def _refuse_far_beyond(self) -> None:
         """Before anything is read: what sources are sure to hold of tables that nothing narrows. A guess counts for nothing."""
         linked = {link.target for link in self._bound.links}
-        whole = [table for table in self._bound.tables if table.filter == TRUE and table.schema.name not in linked]
+        whole = [
+            table
+            for table in self._bound.tables
+            if table.filter == TRUE and table.schema.name not in linked and table.enough is None
+        ]
         runtime = self._runtime.until(self._ends_of_looking(), self._runtime.client)
         sure = 0
         for table in whole:
@@ -101,6 +108,7 @@ class Loader:
             partial=self._partial,
             also_needed=table.deciding,
             findings=False,
+            enough=self._enough(table),
         )
 
     def _selective(self, table: TableUse) -> bool:
@@ -136,6 +144,10 @@ class Loader:
     def _fields(self, table: TableUse) -> tuple[str, ...]:
         also = table.also if self._checked(table) else ()
         return (*table.fields, *also) or (table.schema.meta.key[0],)
+
+    def _enough(self, table: TableUse) -> Enough | None:
+        found = table.enough
+        return found if found is None or found.rows is not None else replace(found, rows=self._answer_rows + 1)
 
     def _show(self) -> None:
         if self._progress is not None:
