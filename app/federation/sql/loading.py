@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import aclosing
@@ -82,16 +83,14 @@ class Loader:
     async def _refuse_far_beyond(self) -> None:
         """Before anything is read: what sources are sure to hold of tables that nothing narrows. A guess counts for nothing."""
         linked = {link.target for link in self._bound.links}
-        whole = [
-            table
-            for table in self._bound.tables
-            if table.filter == TRUE and table.schema.name not in linked and table.enough is None
-        ]
+        whole = [table for table in self._bound.tables if table.filter == TRUE and table.schema.name not in linked]
         runtime = self._runtime.until(self._ends_of_looking(), self._runtime.client)
-        sure = 0
+        sure = 0.0
         for table in whole:
+            enough = self._enough(table)
+            most = math.inf if enough is None else 0 if enough.any_rows is None else enough.any_rows
             estimates = await estimate_records(self._query(table, TRUE), self._refs[table.schema.name], runtime)
-            sure += sum(one.found.rows for one in estimates if one.found is not None and one.found.sure)
+            sure += sum(min(one.found.rows, most) for one in estimates if one.found is not None and one.found.sure)
         if sure >= FAR_BEYOND * self._most_rows:
             raise self._exceeded()
 
