@@ -38,7 +38,8 @@ CONSTRUCTS: Final[Mapping[str, frozenset[str] | None]] = {
     "Add": None, "Sub": None, "Mul": None, "Div": None, "IntDiv": None, "Mod": None, "Neg": None, "DPipe": None,
     "SafeDPipe": None, "Case": None, "If": None, "Cast": frozenset({"this", "to"}),
     "TryCast": frozenset({"this", "to", "safe"}),
-    "AtTimeZone": frozenset({"this", "zone"}), "DataType": None, "DataTypeParam": None, "Var": None, "Interval": None, "IntervalSpan": None, "Day": None,
+    "AtTimeZone": frozenset({"this", "zone"}),
+    "DataType": None, "DataTypeParam": None, "Var": None, "Interval": None, "IntervalSpan": None, "Day": None,
 }  # fmt: skip
 """Class of the tree -> parts that it may have (None: any; all of them are constructs of this list again)."""
 
