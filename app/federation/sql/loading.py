@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 from app.connectors.contract import FAR_BEYOND
 from app.federation.question.query import DatasetRef, Enough, Partial, Query, SourceStatus
 from app.federation.reading.batches import Batch
-from app.federation.reading.counting import estimate_records
+from app.federation.reading.counting import Estimated, estimate_records
 from app.federation.reading.keyed import FieldValues
 from app.federation.reading.runtime import Runtime
 from app.federation.reading.whole import WholeRead
@@ -73,23 +73,42 @@ class Loader:
         """Tables that joins link: those that few rows are wanted of first, one after the other; the rest together."""
         waiting = list(tables)
         while waiting:
-            table = next((found for found in waiting if self._selective(found)), None)
+            table = await self._first([found for found in waiting if self._selective(found)])
             if table is None:
                 await _side_by_side([self._table(found, worker, set()) for found in waiting])
                 return
             waiting.remove(table)
             await self._table(table, worker, {found.schema.name for found in waiting})
 
+    async def _first(self, selective: list[TableUse]) -> TableUse | None:
+        """The one that fewest rows are wanted of, as far as sources tell: its keys narrow the others most."""
+        if len(selective) < 2:
+            return selective[0] if selective else None
+        rows = await asyncio.gather(*[self._about(table) for table in selective])
+        return selective[rows.index(min(rows))]
+
+    async def _about(self, table: TableUse) -> float:
+        """How many rows that will be; of what nobody can tell, as many as keys are put to a source."""
+        narrowed = self._narrowed.get(table.schema.name)
+        if narrowed is not None:
+            return len(narrowed.values)
+        estimates = await self._estimates(table, table.filter)
+        known = [one.found.rows for one in estimates if one.found is not None]
+        return sum(known) if len(known) == len(estimates) else self._most_keys
+
+    async def _estimates(self, table: TableUse, wanted: Filter) -> list[Estimated]:
+        runtime = self._runtime.until(self._ends_of_looking(), self._runtime.client)
+        return await estimate_records(self._query(table, wanted), self._refs[table.schema.name], runtime)
+
     async def _refuse_far_beyond(self) -> None:
         """Before anything is read: what sources are sure to hold of tables that nothing narrows. A guess counts for nothing."""
         linked = {link.target for link in self._bound.links}
         whole = [table for table in self._bound.tables if table.filter == TRUE and table.schema.name not in linked]
-        runtime = self._runtime.until(self._ends_of_looking(), self._runtime.client)
         sure = 0.0
         for table in whole:
             enough = self._enough(table)
             most = math.inf if enough is None else 0 if enough.any_rows is None else enough.any_rows
-            estimates = await estimate_records(self._query(table, TRUE), self._refs[table.schema.name], runtime)
+            estimates = await self._estimates(table, TRUE)
             sure += sum(min(one.found.rows, most) for one in estimates if one.found is not None and one.found.sure)
         if sure >= FAR_BEYOND * self._most_rows:
             raise self._exceeded()
