@@ -1,4 +1,4 @@
-"""P11: `count` and `sum` by region over 1,200,000 rows of PostgreSQL, as an aggregate and as SQL, beside the same `GROUP BY` by psql.
+"""`count` and `sum` by region over 1,200,000 rows of PostgreSQL, as an aggregate and as SQL, beside the same `GROUP BY` by psql.
 
 psql counts rows; the gateway maps and validates every one, finds second records of a key and keys of other agencies, and records
 the exchange. All three in turn, the answers compared. `python -m benchmarks.groups [--rows 1200000] [--rounds 5]`.
@@ -82,7 +82,7 @@ def measure(session: httpx.Client, source: str, rounds: int) -> None:
             raise SystemExit(f"{name} answers otherwise than psql: {found[name][:3]} and {found['psql'][:3]}")
         ratios = [mine / peer for mine, peer in zip(ours, theirs, strict=True)]
         print(
-            f"P11 {name}: {statistics.median(ours):.2f} s beside {statistics.median(theirs):.3f} s by psql, "
+            f"by region, {name}: {statistics.median(ours):.2f} s beside {statistics.median(theirs):.3f} s by psql, "
             f"{statistics.median(ratios):.1f} x ({min(ratios):.1f} - {max(ratios):.1f})",
             flush=True,
         )
