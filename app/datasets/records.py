@@ -57,7 +57,7 @@ class ReadRequest:
     key: str | None = None
     deadline: float | None = None
     findings: bool = True
-    """Whether soft findings are wanted: a whole answer that shows none need not look for them."""
+    """Whether soft findings are told. Where nobody is shown them a stream does not look for them; what is rejected stays the same."""
 
 
 @dataclass(frozen=True, slots=True)

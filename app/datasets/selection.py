@@ -238,7 +238,10 @@ class Selection:
         return await self._result([record for _, record in self._records], pushed, as_of)
 
     async def _result(self, records: list[MappedRecord], pushed: tuple[str, ...], as_of: datetime) -> ReadResult:
-        if len(records) <= _INLINE_ROWS:
+        if not self._request.findings:
+            for record in records:
+                record.warnings = ()
+        elif len(records) <= _INLINE_ROWS:
             self._warn(records)
         else:
             await in_bulk(self._warn, records)

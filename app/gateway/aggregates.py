@@ -91,7 +91,7 @@ async def add_up(
 async def _added(state: Services, read: WholeRead, query: Query, asked: AggregateQuestion) -> Groups:
     """`query` is the question as it was asked: the reading of a merged view is wider."""
     schema, merged = query.schema, asked.raw.view == "merged"
-    adding = Adding(schema, asked.aggregation, state.spool, overlaps=not merged)
+    adding = Adding(schema, asked.aggregation, state.spool, overlaps=read.united and not merged)
     try:
         if merged:
             overlap = await _merged(state, read, query, adding)

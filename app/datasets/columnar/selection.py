@@ -22,6 +22,7 @@ from app.datasets.columnar.conditions import Conditions
 from app.datasets.columnar.fields import NO, YES, MappedColumn, map_column
 from app.datasets.columnar.findings import findings_of
 from app.datasets.columnar.keys import keys_of
+from app.datasets.columnar.marks import KeyMarks
 from app.datasets.columnar.raw import RawColumns
 from app.datasets.keys_met import KeysMet
 from app.datasets.mapping import CompiledMapping
@@ -69,7 +70,7 @@ class ColumnSelection:
         self._deadline = request.deadline
         self._findings = request.findings
         self._checks: Checks = compile_checks(mapping.schema)
-        self._met = KeysMet()
+        self._marks, self._met = KeyMarks(), KeysMet()
         self.rejected = 0
         self.rejects: list[Reject] = []
         self.by_rule: Counter[tuple[str, str]] = Counter()
@@ -104,7 +105,7 @@ class ColumnSelection:
         self._map_doubtful(rows)
         columns, origins, warnings = self._records(rows)
         keys = keys_of(self._schema, columns)
-        fresh = self._met.first_met(keys)
+        fresh = self._met.first_met(self._marks.of(keys))
         if not fresh.all():
             self._reject_duplicates(rows, keys, origins, np.flatnonzero(~fresh))
         for _, rejects in sorted(rows.rejects.items()):
@@ -119,10 +120,11 @@ class ColumnSelection:
             warnings = (
                 {new: warnings[old] for new, old in enumerate(kept.tolist()) if old in warnings} if warnings else {}
             )
+        if not self._findings:
+            return RecordColumns(columns, keys, {})
         found: dict[int, tuple[RecordWarning, ...]] = {row: tuple(noted) for row, noted in warnings.items()}
-        if self._findings:
-            for row, more in findings_of(self._schema, columns, self._mapping.around).items():
-                found[row] = (*found[row], *more) if row in found else more
+        for row, more in findings_of(self._schema, columns, self._mapping.around).items():
+            found[row] = (*found[row], *more) if row in found else more
         return RecordColumns(columns, keys, found)
 
     def _mapped(self, raw: RawColumns) -> _Rows:

@@ -16,7 +16,7 @@ __all__ = ["FORMS", "Columns", "Form", "Sink", "Summary", "Writer", "writer_of"]
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """A format: its name in `f=`, its media type, the end of a file's name, whether it shows soft findings."""
+    """A format: its name in `f=`, its media type, the end of a file's name; whether it shows the soft findings of a record."""
 
     name: str
     media_type: str

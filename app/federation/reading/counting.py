@@ -61,7 +61,7 @@ async def estimate_records(query: Query, refs: Sequence[DatasetRef], runtime: Ru
 
 
 async def _read_and_counted(query: Query, refs: Sequence[DatasetRef], runtime: Runtime) -> RecordCount:
-    read = WholeRead(query, refs, runtime)
+    read = WholeRead(replace(query, findings=False), refs, runtime)
     async with aclosing(read.together()) as batches:
         async for _ in batches:
             pass

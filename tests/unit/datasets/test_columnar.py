@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from app.connectors.cells import ErrorCell, LongNumber, Percent
 from app.connectors.contract import JSON_COLUMN, RawBatch, RawReject
+from app.datasets.columnar.marks import KeyMarks
 from app.datasets.columnar.selection import ColumnSelection, maps_by_columns
 from app.datasets.keys_met import KeysMet
 from app.datasets.manifest import parse_manifest
@@ -251,17 +252,60 @@ def test_columns_say_what_rows_say(data: st.DataObject, mapping: CompiledMapping
 
 
 def test_keys_are_met_once_also_over_many_batches() -> None:
-    met, seen, chance = KeysMet(), set[str](), np.random.default_rng(7)
+    marks, met, seen, chance = KeyMarks(), KeysMet(), set[str](), np.random.default_rng(7)
     for _ in range(40):
         keys = [f"K{number}" for number in chance.integers(0, 4000, 300)]
-        told = met.first_met(pa.array(keys, pa.string()))
+        told = met.first_met(marks.of(pa.array(keys, pa.string())))
         for key, first in zip(keys, told.tolist(), strict=True):
             assert first is (key not in seen)
             seen.add(key)
-    assert all(hash(key) in met for key in seen)
-    assert hash("never") not in met
-    met.take([hash("never"), hash("again")])
-    assert met.first_met(pa.array(["again", "new", "never"], pa.string())).tolist() == [False, True, False]
+    assert all(mark in met for mark in marks.of(pa.array(sorted(seen))).tolist())
+    again, new, never = marks.of(pa.array(["again", "new", "never"])).tolist()
+    assert never not in met
+    met.take([never, again])
+    assert met.first_met(np.array([again, new, never])).tolist() == [False, True, False]
+
+
+@given(st.lists(st.text(max_size=12) | st.text("ab", max_size=90), unique=True), st.integers(0, 3))
+def test_marks_of_different_keys_differ_and_those_of_equal_keys_do_not(keys: list[str], cut: int) -> None:
+    """In any order, whatever stands beside them: 64 bits of chance."""
+    marks = KeyMarks()
+    found = dict(zip(keys, marks.of(pa.array(keys, pa.string())).tolist(), strict=True))
+    assert len(set(found.values())) == len(keys)
+    again = pa.array([*keys, *keys[::-1]], pa.string()).slice(cut)
+    assert marks.of(again).tolist() == [found[key] for key in again.to_pylist()]
+
+
+def test_marks_differ_from_read_to_read() -> None:
+    """Nobody can choose keys that have the same one."""
+    keys = pa.array(["20318001", "", "a~b", "x" * 300])
+    assert not set(KeyMarks().of(keys).tolist()) & set(KeyMarks().of(keys).tolist())
+
+
+@given(data=st.data(), mapping=mappings())
+def test_without_findings_the_rest_is_the_same(data: st.DataObject, mapping: CompiledMapping) -> None:
+    """Records, keys and rejects, by columns and by rows."""
+    names = sorted(mapping.raw_columns)
+    rows = data.draw(st.lists(st.tuples(*[CELLS for _ in names]), max_size=15))
+    batch = RawBatch(pa.schema([(name, pa.string()) for name in names]), rows=rows, location="inbox/a.csv")
+
+    async def read(*, findings: bool) -> list[ReadResult]:
+        asked = ReadRequest(findings=findings)
+        selections = ColumnSelection(mapping, TRUE, None, findings=findings), Selection(mapping, asked, TRUE)
+        for selection in selections:
+            await selection.take(batch)
+        return [await selection.drain((), MOMENT) for selection in selections]
+
+    (columns, records), (noted, told) = asyncio.run(read(findings=False)), asyncio.run(read(findings=True))
+    assert columns.columns is not None
+    assert noted.columns is not None
+    assert columns.columns.warnings == {}
+    assert not any(record.warnings for record in records.records)
+    assert (columns.columns.rows, columns.columns.keys) == (noted.columns.rows, noted.columns.keys)
+    for record in told.records:
+        record.warnings = ()
+    noted.columns = columns.columns = None
+    assert repr((columns, records)) == repr((noted, told))
 
 
 def test_second_record_of_a_key_is_found_among_any_number_of_rows() -> None:
