@@ -1,4 +1,4 @@
-"""P13: page 1 and page 500 of 50 records, of a union of four kinds with 1,000,000 rows together, and of each kind alone.
+"""P14: page 1 and page 500 of 50 records, of a union of four kinds with 1,000,000 rows together, and of each kind alone.
 
 Page 500 is reached by following the cursor (whose pages may have any length), and asked for in turn with page 1, over HTTP with
 the log on. Sorted by name and by key alone; each SQL source has an index on the name. `python -m benchmarks.paging`.
@@ -136,7 +136,7 @@ def measure(client: httpx.Client, rounds: int) -> None:
                     pushed = " ".join(sorted({",".join(source["pushed"]) or "nothing" for source in page["sources"]}))
             one, other = statistics.median(first[1:]) * 1000, statistics.median(later[1:]) * 1000
             print(
-                f"P13 {' + '.join(agencies)}, {order}: page {NUMBER} {other:.1f} ms, page 1 {one:.1f} ms: {other / one:.2f} x"
+                f"P14 {' + '.join(agencies)}, {order}: page {NUMBER} {other:.1f} ms, page 1 {one:.1f} ms: {other / one:.2f} x"
                 f" (pushed: {pushed})",
                 flush=True,
             )
