@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any, ClassVar
 
-import httpx
 import pyarrow as pa
 
 from app.connectors.capabilities import Capabilities
@@ -21,7 +20,7 @@ from app.connectors.contract import (
     milliseconds_since,
 )
 from app.connectors.environment import Environment
-from app.connectors.http import HttpSource, document_of, merged
+from app.connectors.http import HttpAnswer, HttpSource, document_of, merged
 from app.connectors.json_records import json_batch, json_columns, records_at
 from app.connectors.network import HttpAddress, resolve_allowed
 from app.connectors.rest.drift import Members
@@ -133,7 +132,7 @@ class RestConnector(Connector):
             url, params = reading.following(url, params)
         raise SourceTooLarge(f"more than {MOST_PAGES} pages", field="/source/paging", limit_pages=MOST_PAGES)
 
-    async def _ask(self, url: str, params: Mapping[str, str], deadline: float | None) -> httpx.Response:
+    async def _ask(self, url: str, params: Mapping[str, str], deadline: float | None) -> HttpAnswer:
         auth, resolve = self._source.auth, self._environment.secrets.resolve
         headers = {
             "accept": "application/json",

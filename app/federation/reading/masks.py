@@ -89,7 +89,8 @@ class Cut:
 
     def _seen(self, warnings: tuple[RecordWarning, ...]) -> tuple[RecordWarning, ...]:
         plain, judged = self._plain, self._judged
-        return tuple(one for one in warnings if judged.get((one.field, one.code), {one.field}) <= plain)
+        seen = [one for one in warnings if judged.get((one.field, one.code), {one.field}) <= plain]
+        return warnings if len(seen) == len(warnings) else tuple(seen)
 
     def _cut(self, record: MappedRecord) -> MappedRecord:
         found = record.values
