@@ -73,6 +73,9 @@ metadata = MetaData(
 BigKey = BigInteger().with_variant(Integer(), "sqlite")
 """A number that the database counts up by itself (on SQLite only INTEGER does)."""
 
+KeyText = String(2000).with_variant(String(2000, collation="C"), "postgresql")
+"""The key of a record, in the order of its bytes on both databases."""
+
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 

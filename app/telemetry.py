@@ -155,12 +155,26 @@ class _Lines:
             self._file().flush()
 
 
+class _NamedLogger(structlog.BytesLogger):
+    """Writes lines of the part of the program that is named so."""
+
+    def __init__(self, file: BinaryIO, name: str) -> None:
+        super().__init__(file)
+        self.name = name
+
+
 def _write_own_lines(level: int, file: Callable[[], BinaryIO]) -> None:
     """Structlog writes JSON lines of at least this level."""
+    lines = cast("BinaryIO", _Lines(file))
     structlog.configure(
-        processors=[*_SHARED, *_CLOSING, structlog.processors.JSONRenderer(serializer=_json_bytes)],
+        processors=[
+            *_SHARED,
+            structlog.stdlib.add_logger_name,
+            *_CLOSING,
+            structlog.processors.JSONRenderer(serializer=_json_bytes),
+        ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.BytesLoggerFactory(cast("BinaryIO", _Lines(file))),
+        logger_factory=lambda name="": _NamedLogger(lines, name),
         cache_logger_on_first_use=False,
     )
 

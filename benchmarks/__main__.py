@@ -5,6 +5,10 @@ from __future__ import annotations
 import subprocess
 import sys
 
-for name in ("log_writer", "lookup", "page", "fanout", "bulk", "match", "join", "log_search", "mapping"):
+NAMES = (
+    "log_writer", "lookup", "page", "paging", "fanout", "bulk", "match", "join", "groups", "log_search", "mapping",
+)  # fmt: skip
+
+for name in NAMES:
     print(f"== {name}", flush=True)
     subprocess.run([sys.executable, "-m", f"benchmarks.{name}"], check=True)

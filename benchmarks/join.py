@@ -23,7 +23,11 @@ from tests.support.gateway import RunningGateway
 
 PACKAGES = ("duckdb==1.4.4", "duckdb-ext-postgres==1.4.4.20260205")
 EXTENSION = "duckdb_ext/extensions/v1.4.4/linux_amd64/postgres_scanner.duckdb_extension"
-WANTED = {"few (111 facilities)": "12345", "more (1,111 facilities)": "123"}
+WANTED = {
+    "few (111 facilities)": "12345",
+    "more (1,111 facilities)": "123",
+    "nothing narrows (311,111 facilities)": "1",
+}
 JOIN = (
     "SELECT f.kode_faskes, s.npsn FROM fasilitas_kesehatan f JOIN satuan_pendidikan s ON s.alamat = f.kode_faskes "
     "WHERE f.nama LIKE 'Fasilitas {0}%'"

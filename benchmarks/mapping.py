@@ -93,7 +93,7 @@ def main() -> None:
     share = given.rows / min(BY_ROWS, given.rows)
     columns, rows, alone = [], [], []
     for _ in range(given.rounds):
-        columns.append(asyncio.run(seconds(ColumnSelection(made, TRUE, None), many)))
+        columns.append(asyncio.run(seconds(ColumnSelection(made, ReadRequest()), many)))
         rows.append(share * asyncio.run(seconds(Selection(made, ReadRequest(), TRUE), few)))
         alone.append(share * pydantic_seconds(few))
     mine = statistics.median(columns)

@@ -37,6 +37,10 @@ class Peak:
         """By how much."""
         return self._mebibytes("VmHWM") - self._before
 
+    def most(self) -> int:
+        """All that it held."""
+        return self._mebibytes("VmHWM")
+
     def _mebibytes(self, name: str) -> int:
         lines = (self._process / "status").read_text().splitlines()
         return int(next(line for line in lines if line.startswith(name)).split()[1]) // 1024

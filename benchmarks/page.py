@@ -12,7 +12,8 @@ import os
 import statistics
 import tempfile
 import time
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -99,10 +100,9 @@ async def measure(gateway: RunningGateway, urls: list[str], rounds: int) -> None
         await pool.close()
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--rounds", type=int, default=40)
-    given = parser.parse_args()
+@contextmanager
+def served() -> Iterator[tuple[RunningGateway, list[str]]]:
+    """A gateway with three agencies, and their databases."""
     with tempfile.TemporaryDirectory() as place, ExitStack() as opened:
         cluster = shared_cluster(Path(place))
         opened.callback(stop_shared_cluster, Path(place))
@@ -130,7 +130,15 @@ def main() -> None:
                     },
                 }
             )  # fmt: skip
-        asyncio.run(measure(gateway, list(urls.values()), given.rounds))
+        yield gateway, list(urls.values())
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--rounds", type=int, default=40)
+    given = parser.parse_args()
+    with served() as (gateway, urls):
+        asyncio.run(measure(gateway, urls, given.rounds))
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
-"""Who is asking: `Principal`, the five roles, the two checks of administrative routes. Reading is `decisions.py`."""
+"""Who is asking: `Principal`, the five roles, whose agency an administrative route speaks for. Reading is `decisions.py`."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Final, Literal, get_args
 
-from app.errors import AgencyForbidden, RoleForbidden
+from app.errors import AgencyForbidden
 
 Role = Literal["client", "steward", "auditor", "supervisor", "admin"]
 Kind = Literal["client", "person"]
@@ -22,16 +22,6 @@ class Principal:
     role: Role
     credential: str
     kind: Kind = "client"
-
-
-def require_role(principal: Principal, *roles: Role) -> None:
-    """Pass when the principal has one of `roles`; else `RoleForbidden` that names them."""
-    if principal.role not in roles:
-        raise RoleForbidden(
-            f"Role {principal.role} may not do this; it needs {' or '.join(roles)}.",
-            rule="role_not_allowed",
-            roles=list(roles),
-        )
 
 
 def require_agency(principal: Principal, agency: str) -> None:

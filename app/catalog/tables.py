@@ -13,6 +13,7 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    LargeBinary,
     String,
     Table,
     Text,
@@ -20,7 +21,7 @@ from sqlalchemy import (
     true,
 )
 
-from app.database import BigKey, Json, UtcTime, metadata
+from app.database import BigKey, Json, KeyText, UtcTime, metadata
 
 agency = Table(
     "agency",
@@ -124,18 +125,37 @@ quarantine_total = Table(
     Column("rules", Json, nullable=False, server_default="[]"),  # [field, rule, records]: counts, not the kept examples
 )
 
+change_feed = Table(
+    "change_feed",
+    metadata,
+    Column("id", BigKey, primary_key=True, autoincrement=True),
+    Column("connector", String(63), ForeignKey("connector.id"), nullable=False),
+    Column(
+        "scope", String(32), nullable=False
+    ),  # rows, fields and masks of a grant: what one reader sees as the dataset
+    Column("digest_version", Integer, nullable=False),  # digests of another version cannot be compared
+    Index(None, "connector", "scope", "digest_version", unique=True),
+)
+
+change_step = Table(
+    "change_step",
+    metadata,
+    Column("feed", BigInteger, ForeignKey("change_feed.id"), primary_key=True, autoincrement=False),
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("found_at", UtcTime, nullable=False),  # when everything that moved in it was known
+)
+
 change_mark = Table(
     "change_mark",
     metadata,
-    Column("connector", String(63), ForeignKey("connector.id"), primary_key=True),
-    Column("scope", String(32), primary_key=True),  # rows and masks of a grant: what one reader sees as the dataset
-    Column("key", String(2000), primary_key=True),
-    Column("seq", BigInteger, nullable=False),
+    Column("feed", BigInteger, ForeignKey("change_feed.id"), primary_key=True, autoincrement=False),
+    Column("key", KeyText, primary_key=True),
+    Column("seq", BigInteger, nullable=False),  # of a step that may not have ended yet
     Column("present", Boolean, nullable=False),
-    Column("new_key", String(2000)),
-    Column("content", String(32), nullable=False),
-    Column("fields", Json, nullable=False),  # field: [keyed digest, seq of its last change]
-    Index(None, "connector", "scope", "seq"),
+    Column("new_key", KeyText),
+    Column("content", LargeBinary(16), nullable=False),  # keyed digest of all fields but the key
+    Index(None, "feed", "seq", "key"),
+    sqlite_with_rowid=False,
 )
 
 agency_file = Table(

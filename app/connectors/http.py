@@ -1,4 +1,4 @@
-"""The one HTTP client: httpx's interface on aiohttp's transport, with the network policy at dial time.
+"""The one HTTP client: aiohttp with the network policy at dial time.
 
 Every resolved address is checked when it is dialled, every redirect hop is a new dial, environment proxies are ignored,
 bodies are bounded after inflation. No secret, query or body stands in an error.
@@ -7,19 +7,20 @@ bodies are bounded after inflation. No secret, query or body stands in an error.
 from __future__ import annotations
 
 import asyncio
+import base64
 import math
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any, cast
+from typing import Any
 from urllib.parse import urljoin
 
 import aiohttp
 import httpx
 from aiohttp.abc import AbstractResolver, ResolveResult
-from httpx_aiohttp import AiohttpTransport
 
 from app.connectors.environment import Environment, NetworkPolicy
 from app.connectors.json_text import JsonFlaw, decode_json_bytes, parse_json
@@ -48,6 +49,7 @@ MOST_WAITS = 20
 _LEAST_WAIT_SECONDS = 0.05
 CONNECT_SECONDS = 5.0
 INLINE_BYTES = 131_072
+_CHUNK_BYTES = 16_384
 _MOST_KNOWN = 64
 _PACKINGS = frozenset({"", "identity", "gzip", "x-gzip", "deflate"})
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -99,17 +101,34 @@ class _PolicyResolver(AbstractResolver):
         """Nothing is held."""
 
 
+@dataclass(frozen=True, slots=True)
+class HttpAnswer:
+    """What a service answered: its status, its headers (names in any case), its body unpacked."""
+
+    status: int
+    headers: Mapping[str, str]
+    content: bytes
+    link: str = ""
+    """Its `Link` headers as one."""
+
+    @property
+    def next_link(self) -> str | None:
+        """The address with the relation `next` (RFC 8288), as it is written; None where there is none."""
+        if not self.link:
+            return None
+        return httpx.Response(self.status, headers={"link": self.link}).links.get("next", {}).get("url")
+
+
 class HttpSource:
     """The connections of one connector. Opens nothing before the first request."""
 
     def __init__(self, environment: Environment) -> None:
         self._environment = environment
-        self._client: httpx.AsyncClient | None = None
-        self._transport: httpx.AsyncBaseTransport | None = None
+        self._session: aiohttp.ClientSession | None = None
         self._known: set[HttpAddress] = set()
         """Addresses that the policy lets be dialled; it is the same as long as this source is open."""
 
-    async def get(self, url: str, *, deadline: float | None = None, **request: Any) -> httpx.Response:
+    async def get(self, url: str, *, deadline: float | None = None, **request: Any) -> HttpAnswer:
         """The answer to a GET, its body read; redirects followed by hand. Raises `SourceError` leaves for all but 2xx."""
         return await self.send("GET", url, deadline=deadline, **request)
 
@@ -121,9 +140,9 @@ class HttpSource:
         deadline: float | None = None,
         headers: Mapping[str, str] | None = None,
         auth: tuple[str, str] | None = None,
-        **request: Any,
-    ) -> httpx.Response:
-        """One request with its redirects, within the deadline (`time.monotonic()` seconds)."""
+        data: Mapping[str, str] | None = None,
+    ) -> HttpAnswer:
+        """One request with its redirects, within the deadline (`time.monotonic()` seconds). `data`: fields of a form."""
         budget = self._environment.limits.deadline_seconds
         if deadline is not None:
             budget = min(budget, deadline - time.monotonic())
@@ -132,42 +151,44 @@ class HttpSource:
         trace = outgoing_trace()
         if trace is not None:
             sent.setdefault("traceparent", trace)
+        if auth is not None:
+            sent["authorization"] = "Basic " + base64.b64encode(":".join(auth).encode()).decode()
         try:
             async with asyncio.timeout(max(budget, 0)):
                 for _ in range(MOST_WAITS):
                     try:
-                        return await self._follow(method, url, dict(sent), auth, dict(request))
+                        return await self._follow(method, url, sent, data)
                     except SourceFailed as refused:
                         # 429 and 503 with Retry-After: the service says when; where that is too late it has failed.
                         wait = refused.retry_after_seconds
                         if wait is None or time.monotonic() + wait >= ends:
                             raise
                         await asyncio.sleep(max(wait, _LEAST_WAIT_SECONDS))
-                return await self._follow(method, url, sent, auth, request)
+                return await self._follow(method, url, sent, data)
         except TimeoutError:
             raise SourceTimeout(f"no answer within {budget:.3g} s", field="/source/url") from None
 
     async def close(self) -> None:
         """Closes the connections; may be called twice."""
-        client, self._client, self._transport = self._client, None, None
-        if client is not None:
-            await client.aclose()
+        session, self._session = self._session, None
+        if session is not None:
+            await session.close()
 
     async def _follow(
-        self, method: str, url: str, headers: dict[str, str], auth: Any, request: dict[str, Any]
-    ) -> httpx.Response:
+        self, method: str, url: str, headers: Mapping[str, str], data: Mapping[str, str] | None
+    ) -> HttpAnswer:
         for _ in range(MOST_HOPS + 1):
             await self._allowed(url)
-            answer = await self._once(method, url, headers, auth, request)
-            if answer.status_code not in _REDIRECTS or "location" not in answer.headers:
+            answer = await self._once(method, url, headers, data)
+            if answer.status not in _REDIRECTS or "location" not in answer.headers:
                 return _checked(answer)
             target = joined(url, answer.headers["location"])
             here, there = HttpAddress.of(url), HttpAddress.of(target)
             if here.scheme == "https" and there.scheme != "https":
                 raise NetworkForbidden("the source redirects from https to http", field="/source/url")
             if here != there:
-                headers, auth = {}, None  # credentials never follow to another host
-            url, request = target, {}
+                headers = {}  # credentials never follow to another host
+            url, data = target, None
         raise SourceRejected(f"more than {MOST_HOPS} redirects", field="/source/url")
 
     async def _allowed(self, url: str) -> None:
@@ -182,73 +203,64 @@ class HttpSource:
             self._known.add(address)
 
     async def _once(
-        self, method: str, url: str, headers: Mapping[str, str], auth: Any, request: dict[str, Any]
-    ) -> httpx.Response:
-        client, transport = self._open()
+        self, method: str, url: str, headers: Mapping[str, str], data: Mapping[str, str] | None
+    ) -> HttpAnswer:
+        session = self._opened()
         try:
-            asked = client.build_request(method, url, headers=headers, **request)
-            if auth is not None:
-                asked = next(httpx.BasicAuth(*auth).auth_flow(asked))
-            # By the transport itself: of what the client does around it only the cookies are wanted here.
-            answer = await transport.handle_async_request(asked)
-            try:
-                if "set-cookie" in answer.headers:
-                    client.cookies.extract_cookies(answer)
-                answer._content = await self._body(answer)  # noqa: SLF001 - what httpx's own aread does, but bounded
-            finally:
-                await answer.aclose()
-            return answer
+            async with session.request(method, url, headers=headers, data=data, allow_redirects=False) as answer:
+                found = answer.headers
+                packed = _packed_as_asked(found.getall("content-encoding", ()))
+                content = await self._body(answer.content, packed)
+                link = ", ".join(found.getall("link")) if "link" in found else ""
+                return HttpAnswer(answer.status, found, content, link)
         except SimpulError:
             raise
-        except (httpx.HTTPError, aiohttp.ClientError) as error:
+        except aiohttp.InvalidURL:
+            raise SourceFormatError("the service leads to something that is no address", field="/source/url") from None
+        except (httpx.DecodingError, aiohttp.ClientError) as error:
             raise _translated(error) from None
         except ValueError:
             # What cannot be sent is quoted by the client's own error: a credential may stand in it.
             raise SourceRejected(_UNSENDABLE, field="/source/auth") from None
-        except httpx.InvalidURL:
-            raise SourceFormatError("the service leads to something that is no address", field="/source/url") from None
 
-    async def _body(self, answer: httpx.Response) -> bytes:
-        packed = _packed_as_asked(answer)
+    async def _body(self, sent: aiohttp.StreamReader, packed: str) -> bytes:
         most = self._environment.limits.bytes
         chunks: list[bytes] = []
         size = 0
-        async for chunk in answer.aiter_bytes() if packed else cast("httpx.AsyncByteStream", answer.stream):
+        async for chunk in _unpacked(sent, packed) if packed else sent.iter_any():
             size += len(chunk)
             if size > most:
                 raise SourceTooLarge("the answer is larger than the limit", limit_bytes=most)
             chunks.append(chunk)
         return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
-    def _open(self) -> tuple[httpx.AsyncClient, httpx.AsyncBaseTransport]:
-        if self._client is None or self._transport is None:
+    def _opened(self) -> aiohttp.ClientSession:
+        if self._session is None:
             policy, limits = self._environment.network, self._environment.limits
-
-            tls = verified(self._environment.ca_file)
-
-            def session() -> aiohttp.ClientSession:
-                connector = aiohttp.TCPConnector(
-                    resolver=_PolicyResolver(policy),
-                    ssl=tls,
-                    limit=limits.concurrency,
-                    ttl_dns_cache=10,
-                    use_dns_cache=True,
-                    happy_eyeballs_delay=None,
-                )
-                return aiohttp.ClientSession(connector=connector, trust_env=False, auto_decompress=False)
-
-            packings = {"accept-encoding": "gzip, deflate"}
-            timeout = httpx.Timeout(limits.deadline_seconds, connect=CONNECT_SECONDS)
-            self._transport = AiohttpTransport(client=session, verify=tls, trust_env=False)
-            self._client = httpx.AsyncClient(
-                headers=packings,
-                transport=self._transport,
-                timeout=timeout,
-                verify=tls,
-                trust_env=False,
-                follow_redirects=False,
+            connector = aiohttp.TCPConnector(
+                resolver=_PolicyResolver(policy),
+                ssl=verified(self._environment.ca_file),
+                limit=limits.concurrency,
+                ttl_dns_cache=10,
+                use_dns_cache=True,
+                happy_eyeballs_delay=None,
             )
-        return self._client, self._transport
+            self._session = aiohttp.ClientSession(
+                connector=connector,
+                headers={"accept-encoding": "gzip, deflate", "user-agent": "simpul"},
+                cookie_jar=aiohttp.CookieJar(unsafe=True),
+                timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS),  # `send` bounds the whole
+                trust_env=False,
+                auto_decompress=False,
+            )
+        return self._session
+
+
+async def _unpacked(sent: aiohttp.StreamReader, packed: str) -> AsyncIterator[bytes]:
+    """The body by httpx's decoders, chunk by chunk: aiohttp knows one packing at a time."""
+    body = httpx.Response(200, headers={"content-encoding": packed}, content=sent.iter_chunked(_CHUNK_BYTES))
+    async for chunk in body.aiter_bytes():
+        yield chunk
 
 
 def joined(url: str, reference: str) -> str:
@@ -264,14 +276,14 @@ def merged(url: str, params: Mapping[str, str]) -> str:
     return str(httpx.URL(url).copy_merge_params(dict(params))) if params else url
 
 
-async def document_of(answer: httpx.Response) -> Any:
+async def document_of(answer: HttpAnswer) -> Any:
     """The body as JSON; a large one is parsed in a thread, so that others go on."""
     if len(answer.content) <= INLINE_BYTES:
         return json_of(answer)
     return await in_bulk(json_of, answer)
 
 
-def json_of(answer: httpx.Response) -> Any:
+def json_of(answer: HttpAnswer) -> Any:
     """The body as JSON, numbers exact; raises `SourceFormatError`."""
     try:
         return parse_json(decode_json_bytes(answer.content))
@@ -282,11 +294,11 @@ def json_of(answer: httpx.Response) -> Any:
         ) from None
 
 
-def _packed_as_asked(answer: httpx.Response) -> bool:
-    """Whether the body is packed. Refuses a way that was not asked for: unpacked by nobody, it would be read as broken text."""
-    if "content-encoding" not in answer.headers:
-        return False
-    packed = [word.strip().lower() for word in answer.headers.get("content-encoding", "").split(",")]
+def _packed_as_asked(stated: Sequence[str]) -> str:
+    """How the body is packed, "" where it is not. Refuses a way that was not asked for: unpacked by nobody, it would be broken text."""
+    if not stated:
+        return ""
+    packed = [word.strip().lower() for word in ",".join(stated).split(",")]
     strange = [word for word in packed if word not in _PACKINGS]
     if strange:
         known = ", ".join(sorted(_PACKINGS - {""}))
@@ -295,11 +307,11 @@ def _packed_as_asked(answer: httpx.Response) -> bool:
             field="/source/url",
             rule="content_encoding",
         )
-    return True
+    return ", ".join(word.removeprefix("x-") for word in packed)
 
 
-def _checked(answer: httpx.Response) -> httpx.Response:
-    status = answer.status_code
+def _checked(answer: HttpAnswer) -> HttpAnswer:
+    status = answer.status
     if 200 <= status < 300:
         return answer
     seconds = _retry_after(answer) if status in {429, 503} else None
@@ -310,7 +322,7 @@ def _checked(answer: httpx.Response) -> httpx.Response:
     raise SourceRejected(f"the source answered HTTP {status}", field="/source/url")
 
 
-def _retry_after(answer: httpx.Response) -> int | None:
+def _retry_after(answer: HttpAnswer) -> int | None:
     """Seconds to wait by `Retry-After` (RFC 9110 10.2.3), a number or a date; None where it says nothing usable."""
     text = answer.headers.get("retry-after", "").strip()
     if text.isascii() and text.isdigit() and len(text) < 6:
@@ -324,7 +336,7 @@ def _retry_after(answer: httpx.Response) -> int | None:
     return max(0, math.ceil((moment - datetime.now(UTC)).total_seconds()))
 
 
-def _translated(error: httpx.HTTPError | aiohttp.ClientError) -> SimpulError:
+def _translated(error: httpx.DecodingError | aiohttp.ClientError) -> SimpulError:
     """The leaf for a transport fault; one of our own errors may stand underneath (the resolver raised it)."""
     cause: BaseException | None = error
     while cause is not None:
@@ -339,10 +351,8 @@ def _translated(error: httpx.HTTPError | aiohttp.ClientError) -> SimpulError:
         if isinstance(cause, aiohttp.ClientConnectorError):
             return SourceUnreachable("the source refuses connections", field="/source/url")
         cause = cause.__cause__ or cause.__context__
-    if isinstance(error, httpx.TimeoutException):
+    if isinstance(error, aiohttp.ServerTimeoutError):
         return SourceTimeout("the source did not answer in time", field="/source/url")
-    if isinstance(error, httpx.ConnectError):
-        return SourceUnreachable("the source refuses connections", field="/source/url")
     if isinstance(error, httpx.DecodingError):
         return SourceFormatError("the answer cannot be unpacked", field="/source/url")
     return SourceUnreachable("the connection to the source broke off", field="/source/url")

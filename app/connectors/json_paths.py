@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 _STEP = re.compile(r"\.([^.\[\]]+)|\['([^']+)'\]|\[(\*|\d+)\]")
@@ -27,6 +28,7 @@ class JsonPath:
     steps: tuple[str | int | None, ...]
 
     @classmethod
+    @lru_cache(maxsize=1024)
     def parse(cls, text: str) -> JsonPath:
         """The path. Raises `ValueError` where it is not written as one."""
         if _PATH.fullmatch(text) is None:

@@ -10,6 +10,7 @@ import asyncio
 import re
 import socket
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from urllib.parse import urlsplit
 
@@ -75,6 +76,7 @@ class HttpAddress:
     port: int
 
     @classmethod
+    @lru_cache(maxsize=1024)
     def of(cls, url: str) -> HttpAddress:
         """Raises `NetworkForbidden` for what is no plain address: user names, references, a port outside 1..65535."""
         try:

@@ -34,7 +34,8 @@ class Dataset(Protocol):
     def stream(self, request: ReadRequest) -> AsyncGenerator[ReadResult]:
         """Every wanted record, part by part, in the source's own order. Closing it stops the work at the source.
 
-        Of the request `fields`, `filter` and `deadline` count. `rejected_rows`, `by_rule` and `rejects` of a part are those of the
+        With a `limit` the reader stops there by itself: none is refused for what the source holds beyond it. Beside it
+        `fields`, `filter`, `deadline` and `findings` of the request count. `rejected_rows`, `by_rule`, `rejects` of a part are those of the
         read so far; the last part tells whether every record was read.
         """
 

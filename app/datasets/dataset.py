@@ -32,6 +32,9 @@ from app.filters.tree import TRUE, Compare, Filter, Literal, Property, all_of
 from app.lanes import in_bulk
 from app.schemas.registry import SchemaDef
 
+MOST_BY_ROWS = 5_000
+"""Of so few wanted records a source makes no bulk read: beginning one takes longer than they do."""
+
 
 class MappedDataset:
     """The opened dataset of one connector revision: a `Dataset` (`contract.py`) made of a connector and a mapping.
@@ -89,7 +92,9 @@ class MappedDataset:
         pushed = _pushed(request, scan)
         ordered = ordered_read(self.schema, self.mapping, self.connector, request, scan)
         if ordered is not None:
-            return await self._read_ordered(request, wanted, ordered, pushed)
+            result = await self._read_ordered(request, wanted, ordered, pushed)
+            result.version = version
+            return result
         selection = Selection(self.mapping, request, wanted)
         async for batch in self._batches(scan):
             await selection.take(batch)
@@ -122,7 +127,9 @@ class MappedDataset:
 
     async def stream(self, request: ReadRequest) -> AsyncGenerator[ReadResult]:
         """Batch by batch, and an empty part at the end; what is kept is one part."""
-        request = ReadRequest(fields=request.fields, filter=request.filter, deadline=request.deadline)
+        most = request.limit
+        request = replace(request, order=(), after=None, limit=None, key=None)
+        some = most is not None and most <= MOST_BY_ROWS
         kept = await self._kept.table(request.deadline)
         if kept is not None:
             yield await kept.answer(request, request.filter)
@@ -130,12 +137,13 @@ class MappedDataset:
         version = await self.version()
         await self.connector.learn()
         scan = scan_request(self.mapping, self.connector, request, request.filter, self.manifest.fields)
-        await self._refuse_far_beyond(scan)
-        scan = replace(scan, columnar=True)
+        if most is None:
+            await self._refuse_far_beyond(scan)
+        scan = replace(scan, columnar=not some)
         pushed = _pushed(request, scan)
         selection: Selection | ColumnSelection
         if maps_by_columns(self.mapping):
-            selection = ColumnSelection(self.mapping, request.filter, request.deadline)
+            selection = ColumnSelection(self.mapping, request)
         else:
             selection = Selection(self.mapping, request, request.filter)
         async with aclosing(self._batches(scan)) as batches:
@@ -254,7 +262,15 @@ class MappedDataset:
 
 def _question(request: ReadRequest) -> Hashable | None:
     """A read without its deadline; None where it holds something that cannot be compared by value."""
-    question = (request.fields, request.filter, request.order, request.after, request.limit, request.key)
+    question = (
+        request.fields,
+        request.filter,
+        request.order,
+        request.after,
+        request.limit,
+        request.key,
+        request.findings,
+    )
     try:
         hash(question)
     except TypeError:

@@ -14,9 +14,8 @@ class KeysMet:
     def __init__(self) -> None:
         self._runs: list[np.ndarray[Any, np.dtype[np.int64]]] = []
 
-    def first_met(self, keys: Any) -> np.ndarray[Any, np.dtype[np.bool_]]:
-        """Which of these keys were not met before, neither in earlier calls nor earlier in this one; they are remembered."""
-        marks = np.fromiter(map(hash, keys.to_pylist()), np.int64, len(keys))
+    def first_met(self, marks: np.ndarray[Any, np.dtype[np.int64]]) -> np.ndarray[Any, np.dtype[np.bool_]]:
+        """Which of these hashes were not met before, neither in earlier calls nor earlier in this one; they are remembered."""
         ordered = np.sort(marks)
         if not (ordered[1:] == ordered[:-1]).any() and not self._known(ordered).any():
             self._add(ordered)  # as nearly always: nothing was met before

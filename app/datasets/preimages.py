@@ -40,8 +40,8 @@ def _wanted(node: Filter) -> tuple[str, Sequence[Any]] | None:
     match node:
         case Compare("=", Property(name), Literal(value)):
             return name, [value]
-        case In(Property(name), values):
-            return name, [literal.value for literal in values]
+        case In(Property(name)):
+            return name, node.plain
     return None
 
 

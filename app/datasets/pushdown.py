@@ -126,6 +126,8 @@ def ordered_read(
         Order(mapping.renames[name], descending, "absent" if schema.fields[name].required else "last")
         for name, descending in sort
     ]
+    if request.after == (LAST_KEY,):  # all of this dataset stands before the position
+        return Ordered((), request.limit)
     position = _position(schema, request, sort)
     return Ordered(tuple(_scans(scan, orders, position)), request.limit)
 

@@ -56,6 +56,8 @@ class ReadRequest:
     limit: int | None = None
     key: str | None = None
     deadline: float | None = None
+    findings: bool = True
+    """Whether soft findings are told. Where nobody is shown them a stream does not look for them; what is rejected stays the same."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,7 @@ from app.filters.tree import TRUE, Filter
 from app.lanes import in_bulk
 from app.schemas.geometry import right_handed
 from app.schemas.registry import SchemaDef
-from app.schemas.validation import RowFailure, validate_row
+from app.schemas.validation import RowFailure, valid_values, validate_row
 from app.schemas.warnings import TEXTS
 
 SAMPLE_REJECTS = 1000
@@ -249,7 +249,10 @@ class Selection:
         return await self._result([record for _, record in self._records], pushed, as_of)
 
     async def _result(self, records: list[MappedRecord], pushed: tuple[str, ...], as_of: datetime) -> ReadResult:
-        if len(records) <= _INLINE_ROWS:
+        if not self._request.findings:
+            for record in records:
+                record.warnings = ()
+        elif len(records) <= _INLINE_ROWS:
             self._warn(records)
         else:
             await in_bulk(self._warn, records)
@@ -265,6 +268,8 @@ class Selection:
         )
 
     def _warn(self, records: list[MappedRecord]) -> None:
+        if not self._request.findings:
+            return
         findings = self._mapping.findings
         for record in records:
             found = findings(record.values)
@@ -289,24 +294,20 @@ class Selection:
 
     def _take_plain(self, batch: RawBatch, plain: PlainRows) -> None:
         """Rows that are not prepared: mapped together, and one by one only where there is something odd."""
-        mapping, schema, keyed = self._mapping, self._schema, batch.numbers is None
+        schema, keyed = self._schema, batch.numbers is None
         names, rows = batch.schema.names, _rows(batch)
-        for index, values in enumerate(plain.values(names, rows)):
-            if values is None:
-                self._take_row(_location(batch, index), dict(zip(names, rows[index], strict=True)), keyed=keyed)
-                continue
-            model, failures = validate_row(schema, values)
-            if model is not None:
-                found = model.__dict__
-                record = MappedRecord(schema.key_of(found), found)
-                if self._new(record):
-                    self._offer(record)
+        key_of, new, offer = schema.key_of, self._new, self._offer
+        for index, values in enumerate(valid_values(schema, plain.values(names, rows))):
+            if values is not None:
+                record = MappedRecord(key_of(values), values)
+                if new(record):
+                    offer(record)
                     continue
             row = dict(zip(names, rows[index], strict=True))
-            location = mapping.location_of(row, _location(batch, index), keyed=keyed)
-            if model is None:
-                self._reject(_invalid(values, failures, location))
+            if values is None:
+                self._take_row(_location(batch, index), row, keyed=keyed)
             else:
+                location = self._mapping.location_of(row, _location(batch, index), keyed=keyed)
                 self._reject([duplicate_key(schema, record, location)])
 
     def _take_row(self, location: str, row: Mapping[str, Any], *, keyed: bool) -> None:

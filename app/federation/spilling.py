@@ -59,19 +59,36 @@ class OwnThread:
         self._thread.shutdown(wait=False)
 
 
-class _Run:
-    """A sorted run in an encrypted file. Each has a key of its own, so that the counter may begin at nothing."""
+class Spool:
+    """Rows in an encrypted file, as they came. Each has a key of its own, so that the counter may begin at nothing. Blocking."""
 
-    def __init__(self, root: Path, rows: pa.Table, block_rows: int) -> None:
+    def __init__(self, root: Path, bounds: Bounds = Bounds()) -> None:
         self._cipher = Cipher(AES(secrets.token_bytes(32)), CTR(_COUNTER))
         self._plain = self._cipher.encryptor()
         self._file: IO[bytes] = tempfile.TemporaryFile(dir=root)  # noqa: SIM115 - closed by `close`
+        self._writer: pa.RecordBatchStreamWriter | None = None
+        self._bounds = bounds
+        self._any = False
         self.closed = False
         self.size = 0
-        sink: Any = self
-        with pa.ipc.new_stream(sink, rows.schema, options=_PACKED) as writer:
-            writer.write_table(rows, max_chunksize=block_rows)
-        self._file.flush()
+
+    def add(self, rows: pa.RecordBatch | pa.Table) -> None:
+        """Appends some rows, all of one schema; raises `AnswerTooLarge` where they have no room on disk."""
+        if self._writer is None:
+            sink: Any = self
+            self._writer = pa.ipc.new_stream(sink, rows.schema, options=_PACKED)
+            self._any = True
+        if isinstance(rows, pa.RecordBatch):
+            rows = pa.Table.from_batches([rows])
+        self._writer.write_table(rows, max_chunksize=self._bounds.block_rows)
+        _check_room(self.size, self._bounds)
+
+    def end(self) -> None:
+        """Nothing is added any more."""
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
+            self._file.flush()
 
     def write(self, part: bytes) -> int:
         """Encrypts and appends (the writer's side)."""
@@ -85,7 +102,7 @@ class _Run:
         return self._plain.update(self._file.read(count))
 
     def flush(self) -> None:
-        """The file is flushed when the run is whole."""
+        """The file is flushed at the end."""
 
     def close(self) -> None:
         """The bytes are gone with the file."""
@@ -94,11 +111,21 @@ class _Run:
             self._file.close()
 
     def blocks(self) -> Iterator[pa.RecordBatch]:
-        """The rows in order, from the first; one reader at a time."""
-        self._file.seek(0)
-        self._plain = self._cipher.decryptor()
-        source: Any = self
-        yield from pa.ipc.open_stream(pa.PythonFile(source, mode="r"))
+        """The rows in order, from the first; one reader at a time. Nothing is added behind it."""
+        self.end()
+        if self._any:
+            self._file.seek(0)
+            self._plain = self._cipher.decryptor()
+            source: Any = self
+            yield from pa.ipc.open_stream(pa.PythonFile(source, mode="r"))
+
+
+def _check_room(size: int, bounds: Bounds) -> None:
+    """Raises `AnswerTooLarge` where one computation would hold more bytes on disk than it may."""
+    most = bounds.spill_bytes
+    if size > most:
+        detail = f"more than {most} bytes would have to stand on disk; narrow the filter or name agencies"
+        raise AnswerTooLarge(detail, limit_bytes=most)
 
 
 class ExternalSort:
@@ -108,7 +135,7 @@ class ExternalSort:
         self._root, self._sort, self._distinct, self._bounds = root, sort, distinct, bounds
         self._waiting: list[pa.RecordBatch] = []
         self._bytes = self._spilled = 0
-        self._runs: list[_Run] = []
+        self._runs: list[Spool] = []
 
     def add(self, rows: pa.RecordBatch) -> None:
         """Takes some rows; raises `AnswerTooLarge` where they have no room on disk."""
@@ -146,14 +173,13 @@ class ExternalSort:
             self._bytes = sum(part.nbytes for part in self._waiting)
 
     def _spill(self) -> None:
-        run = _Run(self._root, self._sorted(), self._bounds.block_rows)
+        run = Spool(self._root, self._bounds)
         self._runs.append(run)
+        run.add(self._sorted())
+        run.end()
         self._waiting, self._bytes = [], 0
         self._spilled += run.size
-        most = self._bounds.spill_bytes
-        if self._spilled > most:
-            detail = f"more than {most} bytes would have to stand on disk; narrow the filter or name agencies"
-            raise AnswerTooLarge(detail, limit_bytes=most)
+        _check_room(self._spilled, self._bounds)
 
     def _sorted(self) -> pa.Table:
         return self._ordered(pa.Table.from_batches(self._waiting))

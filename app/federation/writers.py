@@ -112,8 +112,8 @@ def _source(found: AnswerRecord) -> dict[str, Any]:
 
 def record_document(found: AnswerRecord) -> dict[str, Any]:
     """One record as it leaves: its fields that are granted, where it is from, its findings."""
-    values = found.record.values
-    shown = {name: values.get(name) for name in found.fields}
+    values, fields = found.record.values, found.fields
+    shown = values.copy() if tuple(values) == fields else {name: values.get(name) for name in fields}
     shown["_source"] = _source(found)
     if found.record.warnings:
         shown["_warnings"] = [

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import operator
 import unicodedata
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Context, Decimal, localcontext
 from typing import Any
 
@@ -49,8 +49,8 @@ def compile_predicate(node: Filter) -> Predicate:
     match node:
         case Compare(op, left, right):
             return _compare(op, left, right)
-        case In(operand, values):
-            return _in(operand, values)
+        case In(operand):
+            return _in(operand, node.plain)
         case Like(operand, pattern):
             return _like(operand, pattern)
         case IsNull(prop):
@@ -147,9 +147,9 @@ def _compare(op: str, left: Operand, right: Operand) -> Predicate:
     return against
 
 
-def _in(operand: Operand, values: tuple[Literal, ...]) -> Predicate:
+def _in(operand: Operand, values: Sequence[Any]) -> Predicate:
     get = _getter(operand)
-    wanted = frozenset(exact(value.value) for value in values)
+    wanted = frozenset(map(exact, values))
 
     def among(record: Mapping[str, Any]) -> bool | None:
         found = get(record)

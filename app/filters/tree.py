@@ -6,11 +6,12 @@ Above the mapping a `Property` names a schema field, below it (in a `ScanRequest
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Literal as OneOf
+from typing import overload
 
 Value = str | int | Decimal | float | bool | date | datetime
 Comparison = OneOf["=", "<>", "<", "<=", ">", ">="]
@@ -36,6 +37,27 @@ class DayLiteral(Literal):
     """A date at the start or the end of an interval; against a time it is the first or the last moment of that day in UTC."""
 
     last: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Listed(Sequence[Literal]):
+    """The values of a long list. A literal is made only for who asks for one: made of all of a hundred thousand they take as long as
+    the rest of a read.
+    """
+
+    plain: tuple[Value, ...]
+
+    def __len__(self) -> int:
+        return len(self.plain)
+
+    @overload
+    def __getitem__(self, index: int) -> Literal: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Listed: ...
+
+    def __getitem__(self, index: int | slice) -> Literal | Listed:
+        return Listed(self.plain[index]) if isinstance(index, slice) else Literal(self.plain[index])
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +100,12 @@ class In:
     """`operand IN (values)`; values are not empty and not null."""
 
     operand: Operand
-    values: tuple[Literal, ...]
+    values: tuple[Literal, ...] | Listed
+
+    @property
+    def plain(self) -> Sequence[Value]:
+        """What the literals hold."""
+        return self.values.plain if isinstance(self.values, Listed) else [value.value for value in self.values]
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,12 +172,10 @@ def walk(node: Filter) -> Iterator[Filter]:
 
 
 def operands(node: Filter) -> tuple[Operand, ...]:
-    """The operands that stand directly in this node."""
+    """The operands that stand directly in this node; of a list what is looked for in it: its values are literals."""
     if isinstance(node, Compare):
         return (node.left, node.right)
-    if isinstance(node, In):
-        return (node.operand, *node.values)
-    if isinstance(node, Like):
+    if isinstance(node, In | Like):
         return (node.operand,)
     if isinstance(node, IsNull):
         return (node.property,)
@@ -172,8 +197,7 @@ def properties(node: Filter) -> frozenset[str]:
     found: set[str] = set()
     for part in walk(node):
         for operand in operands(part):
-            if not isinstance(operand, Literal):  # a list may have a million
-                found.update(inner.name for inner in inside(operand) if isinstance(inner, Property))
+            found.update(inner.name for inner in inside(operand) if isinstance(inner, Property))
     return frozenset(found)
 
 

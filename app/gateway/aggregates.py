@@ -69,7 +69,7 @@ async def add_up(
     asked = read[0]
     exchange.asks(structure=f"{exchange.structure} {aggregation_structure(asked.aggregation)}")
     query = allowed.query
-    query = replace(query, fields=(*(query.fields or ()), *asked.aggregation.units(schema)))
+    query = replace(query, fields=(*(query.fields or ()), *asked.aggregation.units(schema)), findings=False)
     if asked.raw.view == "merged":
         query = replace(query, sort=in_key_order(schema), filter=split_by_key(schema, query.filter)[0], fields=None)
     await exchange.intend(state.log)
@@ -91,7 +91,7 @@ async def add_up(
 async def _added(state: Services, read: WholeRead, query: Query, asked: AggregateQuestion) -> Groups:
     """`query` is the question as it was asked: the reading of a merged view is wider."""
     schema, merged = query.schema, asked.raw.view == "merged"
-    adding = Adding(schema, asked.aggregation, state.spool, overlaps=not merged)
+    adding = Adding(schema, asked.aggregation, state.spool, overlaps=read.united and not merged)
     try:
         if merged:
             overlap = await _merged(state, read, query, adding)

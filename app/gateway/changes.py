@@ -12,29 +12,31 @@ import time
 from collections.abc import AsyncGenerator, Callable, Collection, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from app.catalog import changes
-from app.catalog.changes import Digests, Moved, Position, Seen
-from app.errors import CursorInvalid, SimpulError
+from app.catalog.changes import Moved, Position
+from app.catalog.digests import DIGEST_VERSION, content_digests
+from app.errors import CursorInvalid, FieldError, SimpulError, ValidationFailed
 from app.federation.question import cursor
 from app.federation.question.binder import RawQuery, query_hash
 from app.federation.question.query import AnswerRecord, Grant, SourceStatus
 from app.federation.reading.batches import Batch, answer_records
 from app.federation.reading.whole import WholeRead
-from app.federation.spilling import ExternalSort, OwnThread
+from app.federation.spilling import ExternalSort, OwnThread, Spool
 from app.gateway import records
+from app.gateway.comparing import remember
 from app.gateway.exchange import Exchange, ReadOutcome
 from app.gateway.services import Services
-from app.lanes import in_bulk
-from app.schemas.arrow import rows_of
 from app.schemas.registry import SchemaDef
 
 _ANSWERED = frozenset({"ok"})
+_PURPOSE = f"changes/{DIGEST_VERSION}"
+_MOST_AHEAD = timedelta(minutes=5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +61,13 @@ class Feed:
 
 
 async def feed(state: Services, exchange: Exchange, schema: SchemaDef, raw_of: Callable[[], RawQuery]) -> Feed:
-    """What moved since the cursor of `raw`; without one everything that is there."""
+    """What moved since the cursor or time of `raw`; without one everything that is there.
+
+    Raises `CursorInvalid`, and `ValidationFailed` for a time that no answer can be given for.
+    """
     asked = records.authorise(state, exchange, schema, "changes", raw_of)
     bound = query_hash(asked.query, records.policy_of(asked.decisions))
-    positions = _positions(state, asked.raw.cursor, bound)
+    positions = await _positions(state, asked, bound)
     whole = replace(asked.query, sort=(), fields=None)
     await exchange.intend(state.log)
     deadline = time.monotonic() + state.settings.request_seconds
@@ -80,7 +85,7 @@ async def feed(state: Services, exchange: Exchange, schema: SchemaDef, raw_of: C
         held.close()
         records.note_sources(state, read.statuses)
     since = cursor.make_token(
-        state.cursor_key, "changes", bound, [[name, at.base, at.seq, at.key] for name, at in positions.items()]
+        state.cursor_key, _PURPOSE, bound, [[name, at.base, at.seq, at.key] for name, at in positions.items()]
     )
     exchange.answered(ReadOutcome(len(items), read.fields, complete, read.statuses))
     return Feed(items, since, more, read.statuses, complete)
@@ -95,46 +100,59 @@ async def _items(
     for ref in asked.refs:
         if ref.grant is None or ref.dataset not in answered:
             continue  # its position stays: what it owes comes when it is back
-        scope, room = _scope(asked.query.schema, ref.grant), asked.query.limit - len(items)
-        last = await changes.remember(state.database, ref.dataset, scope, lambda name=ref.dataset: held.seen(name))  # type: ignore[misc]
+        feed = await changes.feed_of(state.database, ref.dataset, _scope(asked.query.schema, ref.grant))
+        last = await remember(state.database, feed, lambda name=ref.dataset: held.blocks(name))  # type: ignore[misc]
         position = positions.get(ref.dataset, Position())
-        moved, positions[ref.dataset], left = await _moved(state, ref.dataset, scope, position, room, last)
+        room = asked.query.limit - len(items)
+        moved, behind, left = await _moved(state, feed, position, room, last)
         now = await held.records(ref.dataset, {one.key for one in moved if one.present})
+        known = known_of(moved, now)
+        if len(known) < len(moved):
+            moved, left = known, True
+            behind = replace(position, seq=known[-1].seq, key=known[-1].key) if known else position
+        positions[ref.dataset] = behind
         items += [Change(ref.agency, ref.dataset, one, now.get(one.key)) for one in moved]
         more = more or left
     return items, more
 
 
 async def _moved(
-    state: Services, dataset: str, scope: str, position: Position, room: int, last: int
+    state: Services, feed: int, position: Position, room: int, last: int
 ) -> tuple[list[Moved], Position, bool]:
     """What moved in one dataset, the position behind it, and whether there is more."""
     items: list[Moved] = []
     async with state.database.read() as connection:
         while True:
-            found = await changes.moved_since(connection, dataset, scope, position, changes.BATCH_ROWS)
+            found = await changes.moved_since(connection, feed, position, last, changes.BATCH_ROWS)
             for moved in found:
-                if moved.seq > last:  # of a later comparison, which has read a later state
+                told = moved.present or position.base > 0  # who starts now never had what is gone
+                if told and len(items) >= room:
                     return items, position, True
-                if not moved.present and position.base == 0:  # who starts now never had it
-                    position = replace(position, seq=moved.seq, key=moved.key)
-                    continue
-                if len(items) >= room:
-                    return items, position, True
-                items.append(moved)
                 position = replace(position, seq=moved.seq, key=moved.key)
+                if told:
+                    items.append(moved)
             if len(found) < changes.BATCH_ROWS:
                 return items, Position(last, last, ""), False
 
 
+def known_of(moved: list[Moved], now: Collection[str]) -> list[Moved]:
+    """The changes before the first one whose record this reading does not hold.
+
+    A comparison of another reading, made at the same time, has remembered it. The next call compares again, and tells what holds then.
+    """
+    missing = (index for index, one in enumerate(moved) if one.present and one.key not in now)
+    return moved[: next(missing, len(moved))]
+
+
 class _Held:
-    """All records of a reading, dataset by dataset in key order, with their digests: in encrypted files where there are many."""
+    """All records of a reading in an encrypted file, and by dataset in key order their digests (on disk where there are many)."""
 
     def __init__(self, state: Services, schema: SchemaDef) -> None:
         self._root, self._schema = state.spool, schema
         self._secret = hmac.digest(state.cursor_key, b"changes", "sha256")
         self._thread = OwnThread()
         self._sorts: dict[str, ExternalSort] = {}
+        self._spools: dict[str, Spool] = {}
         self._origins: dict[str, Batch] = {}
 
     async def fill(self, read: WholeRead) -> None:
@@ -145,25 +163,29 @@ class _Held:
                     for sort in self._sorts.values():
                         await self._thread.run(sort.settle)
                     self._sorts[batch.dataset] = ExternalSort(self._root, [("_id", False)])
-                self._origins[batch.dataset] = batch
-                await self._thread.run(self._sorts[batch.dataset].add, await in_bulk(self._digested, batch))
+                    self._spools[batch.dataset] = Spool(self._root)
+                self._origins[batch.dataset] = replace(batch, columns=batch.columns.slice(0, 0))
+                await self._thread.run(self._take, batch)
 
-    async def seen(self, dataset: str) -> AsyncGenerator[list[Seen]]:
-        """What is compared of the records of a dataset."""
-        async for block in self._blocks(dataset):
-            yield await in_bulk(_seen, block)
+    async def blocks(self, dataset: str) -> AsyncGenerator[pa.RecordBatch]:
+        """Key and digest of every record of a dataset."""
+        sort = self._sorts.get(dataset)
+        if sort is not None:
+            blocks = sort.blocks()
+            while (block := await self._thread.run(next, blocks, None)) is not None:
+                yield block
 
     async def records(self, dataset: str, keys: Collection[str]) -> dict[str, AnswerRecord]:
         """The records of these keys."""
         found: dict[str, AnswerRecord] = {}
-        if not keys:
+        if not keys or dataset not in self._spools:
             return found
         wanted = pa.array(sorted(keys), pa.string())
-        origin = self._origins.get(dataset)
-        async for block in self._blocks(dataset):
+        blocks = self._spools[dataset].blocks()
+        while len(found) < len(keys) and (block := await self._thread.run(next, blocks, None)) is not None:
             rows = block.filter(pc.is_in(block.column("_id"), value_set=wanted))
-            if rows.num_rows and origin is not None:
-                for one in answer_records(self._schema, replace(origin, columns=rows)):
+            if rows.num_rows:
+                for one in answer_records(self._schema, replace(self._origins[dataset], columns=rows)):
                     found[one.record.key] = one
         return found
 
@@ -174,27 +196,14 @@ class _Held:
     def _forget(self) -> None:
         for sort in self._sorts.values():
             sort.close()
+        for spool in self._spools.values():
+            spool.close()
 
-    async def _blocks(self, dataset: str) -> AsyncGenerator[pa.RecordBatch]:
-        sort = self._sorts.get(dataset)
-        if sort is not None:
-            blocks = sort.blocks()
-            while (block := await self._thread.run(next, blocks, None)) is not None:
-                yield block
-
-    def _digested(self, batch: Batch) -> pa.RecordBatch:
-        keys, rows = batch.columns.column("_id").to_pylist(), rows_of(self._schema, batch.columns)
-        shown = [{name: row[name] for name in batch.fields} for row in rows]
-        known = Digests(self._secret, self._schema.meta.key)
-        found = [known.seen(str(key), row) for key, row in zip(keys, shown, strict=True)]
-        digests = pa.array([orjson.dumps(one.fields).decode() for one in found], pa.string())
-        contents = pa.array([one.content for one in found], pa.string())
-        return batch.columns.append_column("_digests", digests).append_column("_content", contents)
-
-
-def _seen(block: pa.RecordBatch) -> list[Seen]:
-    columns = [block.column(name).to_pylist() for name in ("_id", "_digests", "_content")]
-    return [Seen(key, orjson.loads(digests), content) for key, digests, content in zip(*columns, strict=True)]
+    def _take(self, batch: Batch) -> None:
+        rows = batch.columns
+        digests = content_digests(self._schema, rows, batch.fields, self._secret)
+        self._sorts[batch.dataset].add(pa.RecordBatch.from_arrays([rows.column("_id"), digests], ["_id", "_content"]))
+        self._spools[batch.dataset].add(rows)
 
 
 def _scope(schema: SchemaDef, grant: Grant) -> str:
@@ -206,10 +215,59 @@ def _scope(schema: SchemaDef, grant: Grant) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
-def _positions(state: Services, token: str | None, bound: str) -> dict[str, Position]:
-    if token is None:
+async def _positions(state: Services, asked: records.Authorised, bound: str) -> dict[str, Position]:
+    """Where the reader is in each dataset; nowhere where it starts."""
+    since = asked.raw.cursor
+    if since is None:
         return {}
-    found: list[Any] = cursor.open_token(state.cursor_key, "changes", bound, token)
+    if ":" not in since:  # no character of a cursor
+        return cursor_positions(state.cursor_key, since, bound)
+    moment, found = moment_of(since, datetime.now(UTC)), dict[str, Position]()
+    unknown, first = list[str](), list[datetime]()
+    for ref in asked.refs:
+        if ref.grant is not None:
+            scope = _scope(asked.query.schema, ref.grant)
+            step, began = await changes.step_at(state.database, ref.dataset, scope, moment)
+            found[ref.dataset] = Position(step or 0, step or 0)
+            if step is None:
+                unknown.append(ref.dataset)
+                first += [began] if began is not None else []
+    if unknown:
+        raise _too_early(unknown, max(first) if len(first) == len(unknown) else None)
+    return found
+
+
+def moment_of(text: str, now: datetime) -> datetime:
+    """The time of a `since`; raises `ValidationFailed` where it is none, or lies ahead."""
+    try:
+        moment: datetime | None = datetime.fromisoformat(
+            text.upper().replace(" ", "+")
+        )  # an unescaped + of an address is a space
+    except ValueError:
+        moment = None
+    if moment is None or moment.tzinfo is None:
+        raise _wrong("since_malformed", "a time has its date and zone: 2026-11-20T08:00:00+07:00, or Z at its end")
+    if moment > now + _MOST_AHEAD:
+        raise _wrong("since_ahead", f"this time is still to come; it is {now:%Y-%m-%dT%H:%M:%SZ}")
+    return moment
+
+
+def _too_early(datasets: Sequence[str], first: datetime | None) -> ValidationFailed:
+    """Nothing was read then: what has moved since cannot be told, least of all what is gone."""
+    known = (
+        f"the first reading for you ended at {first:%Y-%m-%dT%H:%M:%S.%fZ}" if first else "none was read for you yet"
+    )
+    advice = "ask since a later time, or without since for everything that is there"
+    return _wrong("since_too_early", f"what moved since then is not known of {', '.join(datasets)}: {known}; {advice}")
+
+
+def _wrong(code: str, detail: str) -> ValidationFailed:
+    return ValidationFailed(f"since: {detail}", errors=[FieldError("since", code, detail)])
+
+
+def cursor_positions(key: bytes, token: str, bound: str) -> dict[str, Position]:
+    """The positions that a feed gave as `next_cursor`; raises `CursorInvalid`."""
+    found: list[Any] = cursor.open_token(key, _PURPOSE, bound, token)
     try:
         return {name: Position(base, seq, key) for name, base, seq, key in found}
     except (TypeError, ValueError):

@@ -6,9 +6,10 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
+from dataclasses import replace
 
 from app.errors import NotAcceptable, SimpulError
-from app.federation.exports import Columns, Summary, Writer, writer_of
+from app.federation.exports import FORMS, Columns, Summary, Writer, writer_of
 from app.federation.question.binder import RawQuery
 from app.federation.question.query import Answer, DatasetRef, Query
 from app.federation.reading.batches import Batch, batches_of
@@ -80,6 +81,7 @@ async def write_whole(
     progress: Callable[[WholeRead], None] | None = None,
 ) -> FinishedAnswer:
     """Every record of the question. Intent first; what came of it is noted in the exchange also when it is an error."""
+    query = replace(query, findings=FORMS[wanted.form].findings)
     read = WholeRead(query, refs, state.runtime.until(time.monotonic() + seconds, exchange.principal.client_id))
     columns = Columns.of(query.schema, read.fields)
     if wanted.form == "geojson" and not columns.located:

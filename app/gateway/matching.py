@@ -6,7 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import orjson
 
@@ -89,7 +89,8 @@ async def match(
     names = (*keys.fields, *question.compared)
     found = await in_bulk(Found, question, names, lambda: _waiting_room(state, exchange))
     runtime = state.runtime.until(time.monotonic() + seconds, exchange.principal.client_id)
-    read = WholeRead(asked.query, asked.refs if wanted is not None else (), runtime, wanted)
+    query = replace(asked.query, findings=False)
+    read = WholeRead(query, asked.refs if wanted is not None else (), runtime, wanted)
     try:
         async with aclosing(read.batches()) as batches:
             async for batch in batches:
@@ -129,10 +130,10 @@ def _write(keys: Asked, found: Found, spool: Spool, read: WholeRead) -> int:
     first = b'{"items":['
     missing = [] if read.complete else _silent(read.statuses)
     for window in answers(keys.question, found, keys.fields, missing):
-        counts.update([answer["status"] for answer in window])
-        rows += sum([len(answer["records"]) for answer in window])
-        for start in range(0, len(window), _LINES):
-            spool.write(first + orjson.dumps(window[start : start + _LINES])[1:-1])
+        counts.update(window.statuses)
+        rows += window.records
+        for start in range(0, len(window.texts), _LINES):
+            spool.write(first + ",".join(window.texts[start : start + _LINES]).encode())
             first = b","
     spool.write(b"" if first == b"," else first)
     rest = {

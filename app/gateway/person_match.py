@@ -89,7 +89,9 @@ async def _held(
         exchange.concerns(Subject(subject, number, "asked"))
     await exchange.intend(state.log)
     fields = (subject, *compared)
-    query = Query(schema, fields=fields, operation="verify", partial="never", also_needed=frozenset(compared))
+    query = Query(
+        schema, fields=fields, operation="verify", partial="never", also_needed=frozenset(compared), findings=False
+    )
     runtime = state.runtime.until(time.monotonic() + state.settings.request_seconds, exchange.principal.client_id)
     ids = pa.array([schema.key_of({subject: number}) for number in numbers], pa.string())
     keys = Keys(subject, ids, pa.array(numbers, pa.string()))

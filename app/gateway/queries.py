@@ -92,11 +92,19 @@ async def answer(
     ends = time.monotonic() + seconds
     await exchange.intend(state.log)
     client = exchange.principal.client_id
-    loader = Loader(statement.bound, statement.refs, statement.partial, state.runtime.until(ends, client), progress)
+    rows = min(limit or MOST_ROWS, MOST_ROWS)
+    loader = Loader(
+        statement.bound,
+        statement.refs,
+        statement.partial,
+        state.runtime.until(ends, client),
+        progress,
+        answer_rows=rows,
+    )
     try:
         async with state.runtime.workers.slot(client, until=ends), SqlWorker(state.sql_workers) as worker:
             await loader.fill(worker)
-            overlap = await _overlap(worker, statement, ends)
+            overlap = await _overlap(worker, statement, loader, ends)
             batches = await _rows(worker, statement.bound, limit, ends)
             result = worker.result
         found = await in_bulk(settled, batches, statement.bound.names, result.types)
@@ -130,10 +138,10 @@ async def _rows(worker: SqlWorker, bound: Bound, limit: int | None, ends: float)
     return batches
 
 
-async def _overlap(worker: SqlWorker, statement: Statement, ends: float) -> dict[str, Any]:
+async def _overlap(worker: SqlWorker, statement: Statement, loader: Loader, ends: float) -> dict[str, Any]:
     """`meta.overlap`: keys that several agencies hold. Refused where the statement would add them up for each agency."""
     found: dict[str, dict[str, Any]] = {}
-    for check in statement.bound.checks:
+    for check in (one for one in statement.bound.checks if loader.united(one.schema)):
         left = max(ends - time.monotonic(), 0.01)
         keys, agencies = await worker.shared(check.text, check.parameters, seconds=left)
         if keys and check.adds_up and statement.overlap == "refuse":

@@ -11,7 +11,6 @@ from decimal import Decimal
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from app.schemas.base import FieldSpec, SchemaMeta
 from app.schemas.constraints import DecimalRule
@@ -77,9 +76,3 @@ def decimal_text(value: Decimal) -> str:
     if "." in text:
         text = text.rstrip("0").rstrip(".")
     return "0" if text == "-0" else text
-
-
-def decimal_texts(column: Any) -> Any:
-    """`decimal_text` of a whole decimal128 column (scale 1 to 6)."""
-    text = pc.utf8_rtrim(pc.cast(column, pa.string()), characters="0")
-    return pc.utf8_rtrim(text, characters=".")

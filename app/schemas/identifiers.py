@@ -42,16 +42,6 @@ def normalise_identifier(text: str) -> str:
     return _SEPARATORS.sub("", text)
 
 
-def dotted_kode_wilayah(text: str) -> str | None:
-    """`3320102001` or `33.20.10.2001` as the canonical `33.20.10.2001`; None when it is no Kemendagri code."""
-    digits = normalise_identifier(text)
-    if not re.fullmatch(r"[0-9]+", digits) or len(digits) not in (2, 4, 6, 10):
-        return None
-    parts = [digits[:2], digits[2:4], digits[4:6], digits[6:]]
-    dotted = ".".join(part for part in parts if part)
-    return dotted if re.fullmatch(KEMENDAGRI_PATTERN, dotted) else None
-
-
 def parent_of(kode: str) -> str | None:
     """The code one level up (`33.20.10` of `33.20.10.2001`); None for a province."""
     head, _, _ = kode.rpartition(".")
@@ -118,13 +108,6 @@ def nik_parts(nik: str, today: dt.date) -> NikParts:
     return NikParts(f"{nik[:2]}.{nik[2:4]}.{nik[4:6]}", sex, tuple(past or found))
 
 
-def nip_kind(nip: str) -> Literal["lama", "pns", "pppk"]:
-    """9 digits: old NIP. Else digits 13-14 are a month (PNS) or the count of a work contract (PPPK)."""
-    if len(nip) == 9:
-        return "lama"
-    return "pns" if 1 <= int(nip[12:14]) <= 12 else "pppk"
-
-
 def nip_fault(nip: str) -> str | None:
     """Hard rules of a NIP or NI PPPK of 18 digits; an old one of 9 digits has none."""
     if len(nip) == 9:
@@ -166,11 +149,6 @@ def npwp_luhn_holds(npwp: str) -> bool:
 def nop_sector_usual(nop: str) -> bool:
     """Soft: the last digit of a PBB-P2 object number is 0 (one taxpayer), 7 (SISTEP) or 9 (shared use)."""
     return nop[-1] in "079"
-
-
-def facility_schemes(kode: str) -> tuple[str, ...]:
-    """Coding schemes that a health facility code could be of; none of them is confirmed by a public list."""
-    return tuple(name for name, pattern in _FACILITY_SCHEMES.items() if pattern.fullmatch(kode))
 
 
 def facility_scheme_known(kode: str) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -50,6 +50,16 @@ def validate_row(schema: SchemaDef, values: Mapping[str, Any]) -> tuple[SharedSc
     except ValidationError as fault:
         return None, list(failures_of(fault))
     return cast("SharedSchema", record), []
+
+
+def valid_values(schema: SchemaDef, rows: Iterable[Mapping[str, Any] | None]) -> Iterator[dict[str, Any] | None]:
+    """The values of each row as its record has them; None for a row that is no record, and for None."""
+    validate = schema.model.__pydantic_validator__.validate_python
+    for row in rows:
+        try:
+            yield None if row is None else validate(row).__dict__
+        except ValidationError:
+            yield None
 
 
 def failures_of(fault: ValidationError, field: str = "") -> Iterator[RowFailure]:

@@ -6,10 +6,17 @@ import datetime as dt
 from collections.abc import Callable
 from decimal import Decimal
 from functools import cache
-from typing import Any
+from typing import Any, Final
+
+import orjson
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from app.schemas.arrow import decimal_text
 from app.schemas.base import SharedPart, field_specs
+
+_SPECIAL: Final = r'[\x00-\x1f"\\]'
+"""What JSON escapes."""
 
 
 def wire_values(record: SharedPart) -> dict[str, Any]:
@@ -57,3 +64,22 @@ def wire_value(value: Any) -> Any:
             return {name: wire_value(item) for name, item in value.items()}
         case _:
             return value
+
+
+def wire_texts(column: Any) -> Any:
+    """The values of an Arrow column on the wire as JSON texts: those of `wire_value`, an Arrow column of strings without nulls."""
+    kind = column.type
+    if pa.types.is_string(kind):
+        quoted: Any = pc.binary_join_element_wise('"', column, '"', "")
+        special = pc.fill_null(pc.match_substring_regex(column, _SPECIAL), pa.scalar(False))  # noqa: FBT003 - Arrow has no other way
+        if pc.any(special).as_py():
+            quoted = pc.replace_with_mask(quoted, special, pa.array(_dumped(column.filter(special)), pa.string()))
+        return quoted.fill_null("null")
+    if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind):
+        plain = orjson.dumps(column.to_pylist())[1:-1].decode()
+        return pa.array(plain.split(",") if plain else [], pa.string())
+    return pa.array(_dumped(column), pa.string())
+
+
+def _dumped(column: Any) -> list[str]:
+    return [orjson.dumps(wire_value(value)).decode() for value in column.to_pylist()]

@@ -136,6 +136,10 @@ def _other_columns(_service: FaultyService, peer: socket.socket, _records: objec
     peer.sendall(_whole([{"id": "A3", "nama_faskes": "Dua", "jenis": "klinik"}]))
 
 
+def _renamed_member(_service: FaultyService, peer: socket.socket, _records: object) -> None:
+    peer.sendall(_whole([{"kode": f"A{number}", "nama": f"Dua {number}", "kategori": "klinik"} for number in (3, 4)]))
+
+
 def _no_list(_service: FaultyService, peer: socket.socket, _records: object) -> None:
     peer.sendall(_whole({"A3": {"nama": "Dua"}}))
 
@@ -158,6 +162,7 @@ FAULTS: dict[str, Callable[[FaultyService, socket.socket, object], None]] = {
     "length_too_short": _length_too_short,
     "length_too_short_and_kept": _length_too_short_kept,
     "other_columns": _other_columns,
+    "renamed_member": _renamed_member,
     "no_list": _no_list,
     "no_objects": _no_objects,
     "no_json": _no_json,

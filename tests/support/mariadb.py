@@ -17,6 +17,7 @@ import pytest
 
 from tests.support.ports import free_port
 
+Gone = pymysql.err.MySQLError
 PASSWORD = "uji-4f9c1e"
 USER = "simpul"
 START_SECONDS = 60

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -148,3 +149,38 @@ def test_every_advice_is_shown(name: str) -> None:
     found = [texts[name]] if name in texts else [f"{name}(x)", f"{name}(x, 1)", f"{name}(x, 1, 'a')"]
 
     assert any(f"is not on the list; {HINTS[name]}; functions: " in refusal(text) for text in found)
+
+
+@pytest.mark.parametrize("text", ["a = {}", "a <> {}", "a < {}", "a IN ({})", "CASE a WHEN {} THEN 1 ELSE 2 END"])
+@pytest.mark.parametrize(
+    ("value", "other"),
+    [
+        (date(2020, 1, 1), "'2020-01-01'"),
+        (datetime(2020, 1, 1, tzinfo=UTC), "'2020-01-01'"),
+        (date(2020, 1, 1), "2020"),
+        (True, "'true'"),
+        (True, "1"),
+        (1, "TRUE"),
+        ([1], "1"),
+        ({"x": 1}, "'x'"),
+    ],
+)
+def test_values_of_kinds_that_never_are_equal_are_refused(text: str, value: object, other: str) -> None:
+    expression = compile_expression(text.format(other), "/fields/nama/expr")
+
+    with pytest.raises(StepReject, match="wrong_type"):
+        expression.value({"a": value})
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["a = '--'", "a || ' -- ' || a", "replace(a, '/*', '')", "a = ';'", "a = '$$'", "a = 'it''s -- so'", '"a--b" = 1'],
+)
+def test_a_mark_inside_a_text_is_no_comment(text: str) -> None:
+    compile_expression(text, "/fields/nama/expr")
+
+
+@pytest.mark.parametrize("text", ["a -- b", "a = 'x' -- b", "'a' /* b */", "a; b", "$$a$$", "'a\x00'", "'a''' -- '"])
+def test_a_mark_outside_of_a_text_is_refused(text: str) -> None:
+    with pytest.raises(ExpressionForbidden):
+        compile_expression(text, "/fields/nama/expr")

@@ -119,6 +119,7 @@ def test_our_lines_and_those_of_libraries_are_json_with_the_trace(capfdbinary):
     assert ours["event"] == "answered"
     assert ours["nik"] == MASK
     assert ours["level"] == "info"
+    assert [line["logger"] for line in (ours, theirs)] == ["simpul.test", "sqlalchemy"]
     assert theirs["event"] == f"failed for {MASK}"
     assert [line["agency"] for line in (ours, theirs)] == ["dinkes", "dinkes"]
 

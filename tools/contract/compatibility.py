@@ -243,9 +243,16 @@ def _bounds(old: Json, new: Json, way: Way) -> Found:
             before, after = old.get(name), new.get(name)
             if after is not None and (before is None or sign * after < sign * before):
                 found.append(("", f"{name} {before} -> {after}"))
-    if "pattern" in new and new["pattern"] != old.get("pattern"):
+    if "pattern" in new and not _takes(new["pattern"], old.get("pattern")):
         found.append(("", f"pattern {old.get('pattern')} -> {new['pattern']}"))
     return found
+
+
+def _takes(new: str, old: str | None) -> bool:
+    """Whether a pattern is the old one, or has the whole of it as its first alternative: `^a+$` and `^(a+|b)$`."""
+    return old is not None and (
+        new == old or (old[:1] == "^" and old[-1:] == "$" and new.startswith(f"^({old[1:-1]}|"))
+    )
 
 
 def renew() -> None:

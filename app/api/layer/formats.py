@@ -114,6 +114,6 @@ def _check_csv(dialect: str, chosen: str) -> None:
 
 
 def next_page(request: Request, base_url: str, cursor: str) -> str:
-    """`Link` to the page behind this one: the same question with another cursor."""
-    kept = [(name, value) for name, value in request.query_params.multi_items() if name != "cursor"]
+    """`Link` to the page behind this one: the same question with another cursor. It does not count again: the first page told."""
+    kept = [(name, value) for name, value in request.query_params.multi_items() if name not in {"cursor", "count"}]
     return f'<{base_url}{request.url.path}?{urlencode([*kept, ("cursor", cursor)])}>; rel="next"'

@@ -19,6 +19,8 @@ from app.gateway.changes import Change, feed
 from app.schemas.registry import SchemaDef, all_schemas
 
 routes = Resource("/v1/records", "records")
+_TIME = r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?([Zz]|[+ -][0-9]{2}:[0-9]{2})"
+_SINCE = {"type": "string", "maxLength": 8192, "pattern": f"^([A-Za-z0-9_-]+|{_TIME})$"}
 
 
 def _raw(request: Request) -> RawQuery:
@@ -59,14 +61,17 @@ def _add_route(schema: SchemaDef) -> None:
         headers = {"simpul-complete": "?1" if found.complete else "?0", "vary": "Accept-Language, Authorization"}
         return Response(write_document(document), 200, headers, JSON)
 
-    since = {"type": "string", "maxLength": 8192, "pattern": "^[A-Za-z0-9_-]+$"}
     parameters = [
         {
             "name": "since",
             "in": "query",
             "required": False,
-            "schema": since,
-            "description": "`next_cursor` of the call before",
+            "schema": _SINCE,
+            "description": "`next_cursor` of the call before, or a time with zone (RFC 3339)",
+            "examples": {
+                "cursor": {"summary": "Behind the call before", "value": "b3BhcXVl"},
+                "time": {"summary": "What was found after a time", "value": "2026-11-20T08:00:00Z"},
+            },
         },
         {
             "name": "agencies",
@@ -86,7 +91,8 @@ def _add_route(schema: SchemaDef) -> None:
         name=f"list_{schema.name}_changes",
         summary=f"Changes of {schema.meta.title_en}",
         description="What moved since the last call, found by comparing each dataset with what it was: upserts with the record, "
-        "deletions, and records that go on under another key. Without `since` everything that is there.",
+        "deletions, and records that go on under another key. Without `since` everything that is there; with a time what readings of "
+        "the feed found after it.",
         answer=ChangesAnswer,
         example=docs.change_example(schema),
         openapi_extra={"parameters": parameters},

@@ -19,7 +19,7 @@ from app.connectors.file.csv_reader import read_csv
 from app.connectors.file.json_reader import read_json
 from app.connectors.file.sniff import require_bytes
 from app.connectors.file.source import FileSource
-from app.connectors.http import HttpSource, document_of
+from app.connectors.http import HttpSource, document_of, merged
 from app.connectors.json_records import json_batch
 from app.connectors.projection import project
 from app.connectors.rest.connector import check_http
@@ -176,7 +176,7 @@ class CkanConnector(Connector):
         if self._source.api_key:
             headers["authorization"] = self._environment.secrets.resolve(self._source.api_key)
         url = f"{self._source.url}/api/3/action/{action}"
-        document = await document_of(await self._http.get(url, deadline=deadline, headers=headers, params=params))
+        document = await document_of(await self._http.get(merged(url, params), deadline=deadline, headers=headers))
         if not isinstance(document, dict) or document.get("success") is not True:
             raise SourceRejected(f"the portal refused {action}", field="/source/url")
         return document.get("result")

@@ -28,7 +28,7 @@ from app.connectors.contract import (
 )
 from app.connectors.diagnosis import Diagnoses, Diagnosis, Findings
 from app.connectors.environment import Environment
-from app.connectors.file.content import FileContent, unreadable
+from app.connectors.file.content import FileContent, unchanged, unreadable
 from app.connectors.file.diagnosing.document import diagnose_document
 from app.connectors.file.diagnosing.sheets import diagnose_sheet
 from app.connectors.file.diagnosing.text import diagnose_text
@@ -139,7 +139,10 @@ class FileConnector(Connector, Freshness, CountEstimate, Diagnoses):
     def _parse_sheet(self) -> None:
         """Has the workbook parsed by the child process, unless it is already."""
         path = agency_file(self._environment.root, self._source.location)
-        with suppress(OSError):  # told by the read that follows
+        with (
+            suppress(OSError),
+            unchanged(path, self._source.location),
+        ):  # other faults are told by the read that follows
             require_format(path, self._source.kind_of_file)
             parse_sheet(path, self._source, self._environment.cache, self._environment.limits).close()
 
@@ -210,7 +213,7 @@ class FileConnector(Connector, Freshness, CountEstimate, Diagnoses):
     def _read_sheet(self, columns: Sequence[str] | None) -> Iterator[RawBatch]:
         source, environment = self._source, self._environment
         path = agency_file(environment.root, source.location)
-        with unreadable(source.location):
+        with unreadable(source.location), unchanged(path, source.location):
             require_format(path, source.kind_of_file)
             yield from projected(read_sheet(path, source, environment.cache, environment.limits), columns)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +16,7 @@ from app.connectors.file.parquet_reader import parquet_rows, read_parquet
 from app.connectors.file.sniff import require_format
 from app.connectors.file.source import FileSource
 from app.connectors.projection import projected
-from app.errors import SourceFormatError, SourcePermissionDenied
+from app.errors import SourceFailed, SourceFormatError, SourcePermissionDenied
 
 
 @contextmanager
@@ -28,6 +29,21 @@ def unreadable(location: str) -> Iterator[None]:
     except OSError as error:
         detail = f"{location} could not be read ({error.strerror})"
         raise SourceFormatError(detail, field="/source/location") from None
+
+
+@contextmanager
+def unchanged(path: Path, location: str) -> Iterator[None]:
+    """Raises `SourceFailed` behind a read during which the file was written to: half of it is of another version, or missing.
+
+    One that was put in its stead by renaming is another file: what is read is whole.
+    """
+    with path.open("rb") as file:
+        before = os.fstat(file.fileno())
+        yield
+        after = os.fstat(file.fileno())
+    if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
+        detail = f"{location} was written to while it was read; write beside it, then rename"
+        raise SourceFailed(detail, field="/source/location")
 
 
 class FileContent:
@@ -50,7 +66,7 @@ class FileContent:
         """The records in file order, with these columns only (None: all). Raises `SourceError` leaves."""
         source = self._source
         path = agency_file(self._root, source.location)
-        with unreadable(source.location):
+        with unreadable(source.location), unchanged(path, source.location):
             require_format(path, source.kind_of_file)
             if source.kind_of_file == "csv":
                 yield from projected(read_csv(path, source, source.location), columns)

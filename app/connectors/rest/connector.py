@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any, ClassVar
 
-import httpx
 import pyarrow as pa
 
 from app.connectors.capabilities import Capabilities
@@ -21,9 +20,10 @@ from app.connectors.contract import (
     milliseconds_since,
 )
 from app.connectors.environment import Environment
-from app.connectors.http import HttpSource, document_of, merged
+from app.connectors.http import HttpAnswer, HttpSource, document_of, merged
 from app.connectors.json_records import json_batch, json_columns, records_at
 from app.connectors.network import HttpAddress, resolve_allowed
+from app.connectors.rest.drift import Members
 from app.connectors.rest.paging import PagedReading
 from app.connectors.rest.source import RestSource
 from app.errors import (
@@ -82,8 +82,9 @@ class RestConnector(Connector):
         if request.order or request.limit is not None:
             raise CapabilityUndeclared("a REST service does not sort or cut")
         params = {**self._source.params, **self._pushed(request.filter)}
-        first = 1
+        first, members = 1, Members(request.columns)
         async for records in self._pages(params, request.deadline):
+            members.look(records, first)
             numbers = range(first, first + len(records))
             first += len(records)
             if len(records) <= _INLINE_RECORDS:
@@ -131,7 +132,7 @@ class RestConnector(Connector):
             url, params = reading.following(url, params)
         raise SourceTooLarge(f"more than {MOST_PAGES} pages", field="/source/paging", limit_pages=MOST_PAGES)
 
-    async def _ask(self, url: str, params: Mapping[str, str], deadline: float | None) -> httpx.Response:
+    async def _ask(self, url: str, params: Mapping[str, str], deadline: float | None) -> HttpAnswer:
         auth, resolve = self._source.auth, self._environment.secrets.resolve
         headers = {
             "accept": "application/json",

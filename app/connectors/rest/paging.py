@@ -9,9 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import httpx
-
-from app.connectors.http import joined
+from app.connectors.http import HttpAnswer, joined
 from app.connectors.json_paths import JsonPath, NothingThere
 from app.connectors.network import HttpAddress
 from app.connectors.rest.source import RestPaging
@@ -26,7 +24,7 @@ class PagedReading:
 
     def __init__(self, paging: RestPaging, url: str) -> None:
         self._paging = paging
-        self._address = HttpAddress.of(url)
+        self._url = url
         self._number = paging.first if paging.kind == "page" else 0
         self._mark: str | None = None
         self._seen: set[str] = set()
@@ -55,7 +53,7 @@ class PagedReading:
             asked[paging.size_param] = str(paging.size)
         return asked
 
-    def goes_on(self, document: Any, answer: httpx.Response, records: list[Any]) -> bool:
+    def goes_on(self, document: Any, answer: HttpAnswer, records: list[Any]) -> bool:
         """Whether there may be a page behind this one. Raises `SourceFormatError` where the service contradicts itself."""
         self._read += len(records)
         if self._paging.kind == "none":
@@ -81,7 +79,7 @@ class PagedReading:
         if self._paging.kind != "next_link" or self._mark is None:
             return url, params
         target = joined(url, self._mark)
-        if HttpAddress.of(target) != self._address:
+        if HttpAddress.of(target) != HttpAddress.of(self._url):
             raise SourceFormatError("the link to the next page leads to another host", field="/source/paging")
         return target, {}
 
@@ -115,10 +113,10 @@ class PagedReading:
             return not _at(document, self._paging.more)
         return isinstance(document, dict) and any(document.get(name) is False for name in _MORE)
 
-    def _next_mark(self, document: Any, answer: httpx.Response) -> str | None:
+    def _next_mark(self, document: Any, answer: HttpAnswer) -> str | None:
         path = self._paging.path
         if path is None and self._paging.kind == "next_link":
-            link = answer.links.get("next", {}).get("url")
+            link = answer.next_link
             if link is not None:
                 return link
             path = "$.next"

@@ -101,8 +101,7 @@ class MysqlConnector(Connector, Aggregation, CountEstimate):
     async def learn(self) -> None:
         """Reads the catalogue, once."""
         if self._table is None:
-            sessions = await self._opened()
-            self._table = await self._threads.call(partial(_with_session, sessions, self._describe))
+            self._table = await self._once(self._describe)
 
     def takes(self, node: Filter) -> bool:
         """What can be rendered is done."""
@@ -128,8 +127,7 @@ class MysqlConnector(Connector, Aggregation, CountEstimate):
 
     async def discover(self, sample_rows: int = 20) -> Discovery:
         """Tables and views; columns and sample of the chosen one."""
-        sessions = await self._opened()
-        tables = await self._threads.call(partial(_with_session, sessions, _tables))
+        tables = await self._once(_tables)
         if self._source.table is None and self._source.query is None:
             return Discovery(tables, ())
         self._table = None
@@ -159,12 +157,7 @@ class MysqlConnector(Connector, Aggregation, CountEstimate):
     async def estimate(self, request: ScanRequest) -> RowEstimate | None:
         """What the optimiser expects; never more than of the whole table, of which alone it is sure."""
         await self.learn()
-
-        def asked(session: Session) -> Iterator[RowEstimate | None]:
-            yield self._estimated(session, request)
-
-        (found,) = [one async for one in self._run(asked, request.deadline)]
-        return found
+        return await self._once(lambda session: self._estimated(session, request), request.deadline)
 
     async def close(self) -> None:
         """Gives back sessions and threads."""
@@ -178,15 +171,20 @@ class MysqlConnector(Connector, Aggregation, CountEstimate):
         return self._table[0].columns if self._table is not None else ()
 
     async def _run(self, work: Callable[[Session], Iterator[Result]], deadline: float | None) -> AsyncIterator[Result]:
-        """Work on a session in a thread; leaving it in the middle kills the statement at the server."""
+        """Work on a session in a thread; leaving it in the middle kills the statement at the server.
+
+        The line is cut too: a server that hangs or trickles would hold the thread, and whoever comes next.
+        """
         sessions = await self._opened()
         running: list[Session] = []
         left = Event()
 
         def stop() -> None:
             left.set()
-            for session in running:
-                self._killers.executor.submit(sessions.kill, session.thread_id())  # type: ignore[no-untyped-call]
+            for session in running[:]:  # a thread may take it out meanwhile
+                if (number := session.number) is not None:
+                    self._killers.executor.submit(sessions.kill, number)
+                session.cut()
 
         batches = pull(self._threads, self._on_session(sessions, work, running, left), deadline, stop)
         try:
@@ -195,11 +193,24 @@ class MysqlConnector(Connector, Aggregation, CountEstimate):
         finally:
             await batches.aclose()  # type: ignore[attr-defined]
 
+    async def _once(self, work: Callable[[Session], Result], deadline: float | None = None) -> Result:
+        """What one piece of work on a session gives."""
+
+        def step(session: Session) -> Iterator[Result]:
+            yield work(session)
+
+        (found,) = [one async for one in self._run(step, deadline)]
+        return found
+
     def _on_session(
         self, sessions: Sessions, work: Callable[[Session], Iterator[Result]], running: list[Session], left: Event
     ) -> Iterator[Result]:
-        session = sessions.take()
-        running.append(session)
+        def begin(session: Session) -> None:
+            running.append(session)
+            if left.is_set():
+                session.cut()
+
+        session = sessions.take(begin)
         whole = False
         try:
             yield from work(session)
@@ -341,8 +352,7 @@ class MysqlConnector(Connector, Aggregation, CountEstimate):
         if name == "dns":
             await self._opened()
         elif name == "auth":
-            sessions = await self._opened()
-            await self._threads.call(partial(_with_session, sessions, lambda _: None))
+            await self._once(lambda _: None)
         elif self._source.table is not None or self._source.query is not None:
             await self.discover(sample_rows=1)
 
@@ -372,17 +382,6 @@ _STAGES = {
     "source_auth_failed": "auth",
     "source_permission_denied": "permission",
 }
-
-
-def _with_session(sessions: Sessions, work: Callable[[Session], Result]) -> Result:
-    session = sessions.take()
-    try:
-        found = work(session)
-    except Exception as error:  # noqa: BLE001 - whatever the driver raises becomes one of our errors
-        drop(session)
-        raise translated(error) from None
-    sessions.give_back(session)
-    return found
 
 
 def _fetch(session: Session, text: str, parameters: tuple[Any, ...]) -> list[Any]:

@@ -32,7 +32,9 @@ _LEAVES: dict[int, tuple[type[SimpulError], str, str]] = {
 }
 _CUT_OFF = frozenset({1317, 1969, 3024, 1028})
 """Interrupted, or over the time limit (MariaDB, MySQL)."""
-_NOT_NOW = frozenset({1040, 1041, 1053, 1129, 1130, 1152, 1158, 1159, 1160, 1161, 1203, 2002, 2003, 2006, 2013, 2055})
+_NOT_NOW = frozenset(
+    {1040, 1041, 1053, 1129, 1130, 1152, 1158, 1159, 1160, 1161, 1203, 1927, 2002, 2003, 2006, 2013, 2055}
+)
 _SERVER = frozenset({1021, 1030, 1037, 1038, 1114, 1205, 1213})
 
 

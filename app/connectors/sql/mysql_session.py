@@ -11,7 +11,7 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,22 @@ _VERSION = re.compile(r"(?:5\.5\.5-)?(\d+)\.(\d+)\.(\d+)")
 
 
 class Session(pymysql.connections.Connection):
-    """A connection whose TLS is made of what is passed to it."""
+    """A connection whose TLS is made of what is passed to it, and whose line can be cut from any thread."""
+
+    line: socket.socket | None = None
+    """The line below TLS, held a second time."""
+
+    @property
+    def number(self) -> int | None:
+        """By which the server knows it; None until they have met."""
+        known: tuple[int] | None = getattr(self, "server_thread_id", None)
+        return None if known is None else known[0]
+
+    def cut(self) -> None:
+        """Ends the connection: whoever waits for the server goes on with an error."""
+        if self.line is not None:
+            with contextlib.suppress(OSError):
+                self.line.shutdown(socket.SHUT_RDWR)
 
     def _create_ssl_ctx(self, sslp: Any) -> ssl.SSLContext:
         """The context that was passed; where the driver would make one for `prefer` (with SSLKEYLOGFILE), ours."""
@@ -98,17 +113,18 @@ class Sessions:
         self._lock = threading.Lock()
         self.facts: ServerFacts | None = None
 
-    def take(self) -> Session:
-        """An idle session that still lives, or a new one. Raises `SourceError` leaves."""
+    def take(self, begin: Callable[[Session], None]) -> Session:
+        """An idle session that still lives, or a new one, told to `begin` before the server is heard. Raises `SourceError` leaves."""
         while True:
             with self._lock:
                 if not self._idle:
                     break
                 session, since = self._idle.pop()
             if time.monotonic() - since < _IDLE_SECONDS:
+                begin(session)
                 return session
             drop(session)
-        return self._connect()
+        return self._connect(begin)
 
     def give_back(self, session: Session) -> None:
         """A session whose last statement was read to its end."""
@@ -116,13 +132,21 @@ class Sessions:
             self._idle.append((session, time.monotonic()))
 
     def kill(self, number: int) -> None:
-        """Stops the statement that another session runs."""
+        """Stops the statement that another session runs; tried for as long as a connection may take."""
+        watch: list[threading.Timer] = []
+
+        def begin(session: Session) -> None:
+            watch.append(threading.Timer(CONNECT_SECONDS, session.cut))
+            watch[0].start()
+
         with contextlib.suppress(Exception):
-            session = self._connect()
+            session = self._connect(begin)
             try:
                 _execute(session, f"KILL QUERY {int(number)}")
             finally:
                 drop(session)
+        for timer in watch:
+            timer.cancel()
 
     def close(self) -> None:
         """Drops what is idle."""
@@ -131,12 +155,13 @@ class Sessions:
         for session, _ in idle:
             drop(session)
 
-    def _connect(self) -> Session:
+    def _connect(self, begin: Callable[[Session], None]) -> Session:
         target = self._target
+        session: Session | None = None
         try:
             dialled = socket.create_connection((self.addresses[0], target.port), CONNECT_SECONDS)
             dialled.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            session: Session = Session(
+            session = Session(
                 host=target.host,
                 user=target.user,
                 password=target.password,
@@ -152,11 +177,15 @@ class Sessions:
                 program_name="simpul",
                 **_tls(target.sslmode, self._ca_file),
             )
+            session.line = dialled.dup()
+            begin(session)
             session.connect(dialled)
             self.facts = ServerFacts.of(str(session.get_server_info()))  # type: ignore[no-untyped-call]
             for statement in self.facts.settings(self._seconds):
                 _execute(session, statement)
         except Exception as error:  # noqa: BLE001 - whatever the driver raises becomes one of our errors
+            if session is not None:
+                drop(session)
             raise translated(error) from None
         return session
 
@@ -164,6 +193,8 @@ class Sessions:
 def drop(session: Session) -> None:
     """Closes a session at once, whatever it is doing; nothing more is read from it."""
     session._force_close()  # type: ignore[attr-defined]  # noqa: SLF001 - `close` would talk to the server first
+    if session.line is not None:
+        session.line.close()
 
 
 def _execute(session: Session, statement: str) -> None:

@@ -42,6 +42,7 @@ from app.connectors.sql.postgres_copy import CopyRead
 from app.connectors.sql.postgres_faults import changed_under, seconds_left, translated
 from app.connectors.sql.postgres_keys import KeyGroups, key_read
 from app.connectors.sql.postgres_render import PostgresRenderer
+from app.connectors.sql.postgres_sessions import reading, session_of
 from app.connectors.sql.render import renders
 from app.connectors.sql.source import SqlSource
 from app.connectors.sql.statements import aggregate, tail, where
@@ -108,7 +109,7 @@ class PostgresConnector(Connector, KeyRows, Aggregation, Explains, CountEstimate
         text = aggregate(renderer, request, origin)
         pool = await self._opened()
         try:
-            async with asyncio.timeout(seconds_left(request.deadline)), pool.acquire() as session:
+            async with asyncio.timeout(seconds_left(request.deadline)), session_of(pool) as session:
                 rows = await session.fetch(text, *renderer.parameters)
         except Exception as error:  # noqa: BLE001 - whatever the driver raises becomes one of our errors
             raise self._fault(error) from None
@@ -142,7 +143,7 @@ class PostgresConnector(Connector, KeyRows, Aggregation, Explains, CountEstimate
         """Tables and views; columns and sample of the chosen one."""
         pool = await self._opened()
         try:
-            async with pool.acquire(timeout=CONNECT_SECONDS) as session:
+            async with session_of(pool, CONNECT_SECONDS) as session:
                 tables = await load_tables(session)
                 if self._source.table is None and self._source.query is None:
                     return Discovery(tables, ())
@@ -185,7 +186,7 @@ class PostgresConnector(Connector, KeyRows, Aggregation, Explains, CountEstimate
         pool = await self._opened()
         try:
             # Each wait has its own limit: one around all of them would cancel whoever reads these batches at a yield.
-            async with pool.acquire(timeout=seconds_left(request.deadline)) as session:
+            async with session_of(pool, seconds_left(request.deadline)) as session:
                 if _whole(request) and not renderer.parameters and self._dialled is not None:
                     wanted = CopyRead(table, chosen, origin + end)
                     async with aclosing(self._bulk.batches(session, text, wanted, self._dialled, request)) as found:
@@ -207,17 +208,15 @@ class PostgresConnector(Connector, KeyRows, Aggregation, Explains, CountEstimate
                         rows, rejects = finish_rows(small, checks, chosen, 1, table)
                         yield RawBatch(schema, rows=rows, location=table.label, rejects=rejects)
                         return
-                async with session.transaction(readonly=True):
+                async with reading(session):
                     cursor = await session.cursor(text, *renderer.parameters, timeout=seconds_left(request.deadline))
                     first = 1
-                    while True:
-                        block = await cursor.fetch(BATCH_ROWS, timeout=seconds_left(request.deadline))
-                        require_types(block, chosen)
-                        rows, rejects = finish_rows(block, checks, chosen, first, table)
-                        yield RawBatch(schema, rows=rows, location=table.label, rejects=rejects)
-                        first += len(block)
-                        if len(block) < BATCH_ROWS:
-                            return
+                    async with aclosing(_blocks(cursor, request.deadline)) as blocks:
+                        async for block in blocks:
+                            require_types(block, chosen)
+                            rows, rejects = finish_rows(block, checks, chosen, first, table)
+                            yield RawBatch(schema, rows=rows, location=table.label, rejects=rejects)
+                            first += len(block)
         except (SimpulError, TableChanged):
             raise
         except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
@@ -245,7 +244,7 @@ class PostgresConnector(Connector, KeyRows, Aggregation, Explains, CountEstimate
         text = f"SELECT 1 FROM {origin}{where(renderer, ScanRequest(filter=request.filter))}"  # noqa: S608 - quoted names, bound values
         pool = await self._opened()
         try:
-            async with asyncio.timeout(seconds_left(request.deadline)), pool.acquire() as session:
+            async with asyncio.timeout(seconds_left(request.deadline)), session_of(pool) as session:
                 told = await session.fetchval(f"EXPLAIN (VERBOSE, FORMAT JSON) {text}", *renderer.parameters)
                 plan = postgres_plan(told)
                 if plan.tables is None:
@@ -343,7 +342,7 @@ class PostgresConnector(Connector, KeyRows, Aggregation, Explains, CountEstimate
             found = self._table
             if found is None:
                 try:
-                    async with pool.acquire(timeout=CONNECT_SECONDS) as session:
+                    async with session_of(pool, CONNECT_SECONDS) as session:
                         found = await load_table(session, self._source)
                 except SimpulError:
                     raise
@@ -391,7 +390,7 @@ class PostgresConnector(Connector, KeyRows, Aggregation, Explains, CountEstimate
                         krbsrvname="postgres",
                         gsslib="gssapi",
                         timeout=CONNECT_SECONDS,
-                        min_size=1,
+                        min_size=0,  # more, and the pool would dial for nobody: at a server that hangs, in everybody's slot
                         max_size=self._environment.limits.concurrency,
                         max_inactive_connection_lifetime=300,
                         statement_cache_size=200,
@@ -406,7 +405,8 @@ class PostgresConnector(Connector, KeyRows, Aggregation, Explains, CountEstimate
                             "TimeZone": "UTC",
                         },
                     )
-                    self._dialled = Dialled(target, tls=tls is not False)
+                    async with session_of(pool):
+                        self._dialled = Dialled(target, tls=tls is not False)
                     return pool
                 except ConnectionError as error:
                     if (
@@ -420,6 +420,26 @@ class PostgresConnector(Connector, KeyRows, Aggregation, Explains, CountEstimate
 def _whole(request: ScanRequest) -> bool:
     """Whether every row is wanted by columns, in whatever order."""
     return request.columnar and not request.order and request.limit is None and request.after is None
+
+
+async def _blocks(cursor: Any, deadline: float | None) -> AsyncGenerator[list[Any]]:
+    """The rows of a cursor; while a block is mapped the server works on the next one. The last block is not full."""
+
+    def fetch() -> asyncio.Future[list[Any]]:
+        block: asyncio.Future[list[Any]] = asyncio.ensure_future(
+            cursor.fetch(BATCH_ROWS, timeout=seconds_left(deadline))
+        )
+        return block
+
+    ahead = fetch()
+    try:
+        while len(block := await ahead) == BATCH_ROWS:
+            ahead = fetch()
+            yield block
+        yield block
+    finally:
+        ahead.cancel()
+        await asyncio.wait((ahead,))
 
 
 async def _nothing(_: Any) -> None:

@@ -36,7 +36,7 @@ def changed_under(error: Exception) -> bool:
     return isinstance(error, (TableChanged, *_STALE)) or type(error) is asyncpg.DataError  # a value of another type
 
 
-def translated(error: BaseException) -> SimpulError:  # noqa: C901, PLR0911 - a table of cases
+def translated(error: BaseException) -> SimpulError:  # noqa: C901, PLR0911, PLR0912 - a table of cases
     """The leaf that says what went wrong at the source."""
     match error:
         case SimpulError():
@@ -55,6 +55,8 @@ def translated(error: BaseException) -> SimpulError:  # noqa: C901, PLR0911 - a 
             return SourcePermissionDenied("the user may not read this table", field="/source/table")
         case asyncpg.QueryCanceledError():
             return SourceTimeout("the database did not answer before the deadline", step="read")
+        case asyncpg.AdminShutdownError() | asyncpg.CrashShutdownError():
+            return SourceUnreachable("the database ended the session", field="/source/url")
         case asyncpg.TooManyConnectionsError() | asyncpg.CannotConnectNowError() | asyncpg.PostgresConnectionError():
             return SourceUnreachable("the database takes no connection now", field="/source/url")
         case asyncpg.PostgresError():

@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from app.connectors.contract import RawBatch
 from app.connectors.sql.columns import Check, Column, Table, check_of, finish_rows
+from app.connectors.sql.postgres_sessions import session_of
 
 MOST_KEYS = 500
 MOST_ROWS = 1_000
@@ -125,17 +126,19 @@ class KeyGroups:
             runner.task = asyncio.create_task(self._run(runner), name="key-look-ups")
 
     def _forget(self, gone: _Waiting) -> None:
-        """A caller left. A group that nobody waits for any more is cancelled at the server."""
+        """A caller left. A group that nobody waits for any more is cancelled at the server, and so is dialling for nobody."""
         if gone in self._waiting:
             self._waiting.remove(gone)
-            return
         for runner in self._runners:
+            dialling = not runner.asked and runner not in self._idle
+            if dialling and not self._waiting and runner.task is not None:
+                runner.task.cancel()
             if gone in runner.asked and all(asked.answer.done() for asked in runner.asked) and runner.task is not None:
                 runner.task.cancel()
 
     async def _run(self, runner: _Runner) -> None:
         try:
-            async with self._pool.acquire() as session:
+            async with session_of(self._pool) as session:
                 while True:
                     if not self._waiting:
                         if len(self._idle) >= self._most_idle:

@@ -110,7 +110,7 @@ class Renderer(ABC):
                 if len(values) > self.most_keys:
                     raise undeclared(f"a list of more than {self.most_keys} values")
                 column = self._column(operand)
-                return self.among(column, [fit(column, value) for value in values])
+                return self.among(column, _all_bound(column, node.plain))
             case Like(operand, pattern):
                 column = self._column(operand)
                 if column.family != "text":
@@ -167,7 +167,18 @@ def fit(column: Column, operand: Operand) -> Any:
     """The literal, when its type is one the column compares with exactly."""
     if not isinstance(operand, Literal):
         raise undeclared("this form of comparison")
-    value = operand.value
+    return _bound(column, operand.value)
+
+
+def _all_bound(column: Column, values: Sequence[Any]) -> Sequence[Any]:
+    """Values of a list, as `fit` takes each."""
+    if column.family == "text" and set(map(type, values)) == {str}:
+        _encodable("".join(values))
+        return values
+    return [_bound(column, value) for value in values]
+
+
+def _bound(column: Column, value: Any) -> Any:
     if column.family == "text" and isinstance(value, str):
         return _encodable(value)
     if not _fits(column, value):

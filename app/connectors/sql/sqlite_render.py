@@ -87,12 +87,6 @@ class SqliteRenderer(Renderer):
         """Nulls last in both directions; where none occur an index serves both."""
         return f"{column.ordered} {'DESC' if descending else 'ASC'}{' NULLS LAST' if nulls else ''}"
 
-    def placeholder(self, column: Column, value: Any) -> str | None:
-        """A plain placeholder."""
-        if column.family == "integer" and not _is_int64(value):
-            return None
-        return self.bind(value, column.family)
-
 
 def _is_int64(value: Any) -> bool:
     return type(value) is int and INT64_MIN <= value <= INT64_MAX

@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from app.filters.evaluation import compile_predicate
+from app.filters.evaluation import Predicate, compile_predicate
 from app.filters.tree import TRUE, Filter, conjuncts, properties
 
 
-def rows_that_hold(wanted: Filter, columns: pa.RecordBatch) -> Any:
-    """The mask of the rows for which the filter is true; None where all are."""
-    if wanted == TRUE:
-        return None
-    mask: Any = None
-    for part in conjuncts(wanted):
-        held = _held(part, columns)
-        mask = held if mask is None else pc.and_(mask, held)
-    return mask
+class Conditions:
+    """A filter, made ready once for all batches of a read."""
+
+    def __init__(self, wanted: Filter) -> None:
+        parts = () if wanted == TRUE else conjuncts(wanted)
+        self._parts = [(compile_predicate(part), sorted(properties(part))) for part in parts]
+
+    def hold(self, columns: pa.RecordBatch) -> Any:
+        """The mask of the rows for which the filter is true; None where all are."""
+        mask: Any = None
+        for holds, names in self._parts:
+            held = _held(holds, names, columns)
+            mask = held if mask is None else pc.and_(mask, held)
+        return mask
 
 
-def _held(part: Filter, columns: pa.RecordBatch) -> Any:
-    holds, names = compile_predicate(part), sorted(properties(part))
+def _held(holds: Predicate, names: Sequence[str], columns: pa.RecordBatch) -> Any:
     if not names:
         return pa.repeat(holds({}) is True, columns.num_rows)
     if len(names) == 1:
@@ -34,5 +39,5 @@ def _held(part: Filter, columns: pa.RecordBatch) -> Any:
             values = [*distinct.dictionary.to_pylist(), None]
             held: Any = pa.array([holds({name: value}) is True for value in values], pa.bool_())
             return held.take(distinct.indices.fill_null(len(values) - 1))
-    rows = columns.select(names).to_pylist()
+    rows = columns.select(list(names)).to_pylist()
     return pa.array([holds(row) is True for row in rows], pa.bool_())

@@ -18,18 +18,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from app.connectors.contract import RawBatch
-from app.datasets.columnar.conditions import rows_that_hold
+from app.datasets.columnar.conditions import Conditions
 from app.datasets.columnar.fields import NO, YES, MappedColumn, map_column
 from app.datasets.columnar.findings import findings_of
 from app.datasets.columnar.keys import keys_of
+from app.datasets.columnar.marks import KeyMarks
 from app.datasets.columnar.raw import RawColumns
 from app.datasets.keys_met import KeysMet
 from app.datasets.mapping import CompiledMapping
 from app.datasets.mapping.compile import CompiledField
-from app.datasets.records import MappedRecord, ReadResult, RecordColumns, RecordWarning, Reject
+from app.datasets.records import MappedRecord, ReadRequest, ReadResult, RecordColumns, RecordWarning, Reject
 from app.datasets.selection import SAMPLE_REJECTS, duplicate_key, is_blank, map_record, prepared_row, raw_rows
 from app.errors import SourceTimeout
-from app.filters.tree import Filter
 from app.lanes import in_bulk
 from app.schemas.arrow import batch_of
 from app.schemas.checks import Checks, compile_checks
@@ -62,13 +62,15 @@ class _Rows:
 class ColumnSelection:
     """What `Selection` is for a stream, over columns. One use a read."""
 
-    def __init__(self, mapping: CompiledMapping, wanted: Filter, deadline: float | None) -> None:
+    def __init__(self, mapping: CompiledMapping, request: ReadRequest) -> None:
+        """Of the request its filter, its deadline, and whether soft findings are wanted."""
         self._mapping = mapping
         self._schema: SchemaDef = mapping.schema
-        self._wanted = wanted
-        self._deadline = deadline
+        self._wanted = Conditions(request.filter)
+        self._deadline = request.deadline
+        self._findings = request.findings
         self._checks: Checks = compile_checks(mapping.schema)
-        self._met = KeysMet()
+        self._marks, self._met = KeyMarks(), KeysMet()
         self.rejected = 0
         self.rejects: list[Reject] = []
         self.by_rule: Counter[tuple[str, str]] = Counter()
@@ -103,12 +105,12 @@ class ColumnSelection:
         self._map_doubtful(rows)
         columns, origins, warnings = self._records(rows)
         keys = keys_of(self._schema, columns)
-        fresh = self._met.first_met(keys)
+        fresh = self._met.first_met(self._marks.of(keys))
         if not fresh.all():
             self._reject_duplicates(rows, keys, origins, np.flatnonzero(~fresh))
         for _, rejects in sorted(rows.rejects.items()):
             self._reject(rejects)
-        held = rows_that_hold(self._wanted, columns)
+        held = self._wanted.hold(columns)
         if held is not None:
             fresh &= held.to_numpy(zero_copy_only=False)
         if not fresh.all():
@@ -118,6 +120,8 @@ class ColumnSelection:
             warnings = (
                 {new: warnings[old] for new, old in enumerate(kept.tolist()) if old in warnings} if warnings else {}
             )
+        if not self._findings:
+            return RecordColumns(columns, keys, {})
         found: dict[int, tuple[RecordWarning, ...]] = {row: tuple(noted) for row, noted in warnings.items()}
         for row, more in findings_of(self._schema, columns, self._mapping.around).items():
             found[row] = (*found[row], *more) if row in found else more

@@ -16,18 +16,19 @@ __all__ = ["FORMS", "Columns", "Form", "Sink", "Summary", "Writer", "writer_of"]
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """A format: its name in `f=`, its media type, the end of a file's name."""
+    """A format: its name in `f=`, its media type, the end of a file's name; whether it shows the soft findings of a record."""
 
     name: str
     media_type: str
     suffix: str
+    findings: bool = False
 
 
 FORMS: Mapping[str, Form] = {
     form.name: form
     for form in (
-        Form("json", "application/json", "json"),
-        Form("ndjson", "application/x-ndjson", "ndjson"),
+        Form("json", "application/json", "json", findings=True),
+        Form("ndjson", "application/x-ndjson", "ndjson", findings=True),
         Form("csv", "text/csv", "csv"),
         Form("xlsx", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", "xlsx"),
         Form("parquet", "application/vnd.apache.parquet", "parquet"),

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any, ClassVar, Final, Protocol
 
 import duckdb
 import pyarrow as pa
@@ -16,6 +19,8 @@ from app.federation.exports.expressions import quoted
 from app.federation.reading.batches import Batch
 from app.schemas.registry import SchemaDef
 
+MOST_IDLE: Final = 2
+"""Engines that wait for the next answer: one for each thread that writes."""
 _SURELY_SHORT = 32_767
 """Bytes of UTF-8; a text has at most as many UTF-16 units."""
 
@@ -88,7 +93,7 @@ class Writer(ABC):
     @cached_property
     def engine(self) -> RowText:
         """The engine that makes text of batches; it has no file and no network."""
-        return RowText()
+        return RowText.idle()
 
     @abstractmethod
     def take(self, batch: Batch) -> None:
@@ -102,13 +107,19 @@ class Writer(ABC):
         """Gives the engine back; may be called twice."""
         engine = self.__dict__.pop("engine", None)
         if engine is not None:
-            engine.close()
+            engine.give_back()
 
 
 class RowText:
-    """Arrow batches to text, one expression a row, in an engine without file system, network or extensions."""
+    """Arrow batches to text, one expression a row, in an engine without file system, network or extensions.
+
+    Opening an engine takes longer than most answers: those that are given back serve the next ones. Nothing of a batch stays in one.
+    """
+
+    _waiting: ClassVar[deque[RowText]] = deque()
 
     def __init__(self) -> None:
+        self._sound, self._process = True, os.getpid()
         settings: dict[str, str | bool | int | float | list[str]] = {
             "threads": 1,  # of a thousand rows a second one makes nothing faster
             "memory_limit": "128MB",
@@ -123,21 +134,35 @@ class RowText:
         ):
             self._engine.execute(command)
 
+    @classmethod
+    def idle(cls) -> RowText:
+        """One that waits, else a new one."""
+        while True:
+            try:
+                found = cls._waiting.pop()
+            except IndexError:
+                return cls()
+            if found._process == os.getpid():  # noqa: SLF001 - its own; a forked process opens engines of its own
+                return found
+
+    def give_back(self) -> None:
+        """Lets the next one have it; those beyond `MOST_IDLE`, and one in which something failed, end."""
+        if self._sound and len(self._waiting) < MOST_IDLE:
+            self._waiting.append(self)
+        else:
+            self.close()
+
     def render(self, batch: pa.RecordBatch, expression: str) -> bytes:
         """The texts of all rows, one behind the other. `expression` is over the batch's columns and never null."""
-        self._engine.register("part", pa.Table.from_batches([batch]))
-        try:
+        with self._part(batch):
             made = self._engine.sql(f"SELECT {expression} AS line FROM part").to_arrow_table()  # noqa: S608 - our own
-        finally:
-            self._engine.unregister("part")
         return b"".join(_bytes(chunk) for chunk in made.column(0).chunks)
 
     def longest(self, batch: pa.RecordBatch, texts: Mapping[str, str]) -> dict[str, int]:
         """The longest of each of these expressions in UTF-16 units, where it could pass what 32,767 bytes hold, else 0."""
         if not texts:
             return {}
-        self._engine.register("part", pa.Table.from_batches([batch]))
-        try:
+        with self._part(batch):
             sizes = ", ".join(f"coalesce(max(strlen({sql})), 0)" for sql in texts.values())
             bytes_each = self._engine.sql(f"SELECT {sizes} FROM part").fetchall()[0]  # noqa: S608 - our own
             found = dict.fromkeys(texts, 0)
@@ -146,9 +171,19 @@ class RowText:
                     beyond = f"length(regexp_replace({sql}, '[^\\x{{10000}}-\\x{{10FFFF}}]', '', 'g'))"
                     units = f"SELECT max(length({sql}) + {beyond}) FROM part"  # noqa: S608 - our own
                     found[name] = int(self._engine.sql(units).fetchall()[0][0])
+        return found
+
+    @contextlib.contextmanager
+    def _part(self, batch: pa.RecordBatch) -> Iterator[None]:
+        """The batch as a table of the engine. One in which something failed serves no other answer."""
+        self._engine.register("part", pa.Table.from_batches([batch]))
+        try:
+            yield
+        except BaseException:
+            self._sound = False
+            raise
         finally:
             self._engine.unregister("part")
-        return found
 
     def close(self) -> None:
         """Ends the engine."""

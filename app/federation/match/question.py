@@ -15,6 +15,7 @@ from app.federation.reading.keyed import LISTS, Keys, Lists
 from app.schemas.kernels import scalar_faults
 from app.schemas.registry import SchemaDef
 from app.schemas.validation import validate_row
+from app.schemas.wire import wire_texts
 
 WINDOW = 20_000
 """Keys that are bound, and later answered, together."""
@@ -32,9 +33,9 @@ class MatchKey:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """Some keys of the question. `index` is that of each among the distinct keys, null where it is invalid."""
+    """Some keys of the question as JSON texts. `index` is that of each among the distinct keys, null where it is invalid."""
 
-    given: Sequence[Any]
+    given: Sequence[str]
     reasons: Sequence[str | None]
     index: Any
     values: Mapping[str, Sequence[str | None]]
@@ -119,10 +120,10 @@ class Question:
         """All keys in order. A window is let go of when the next is taken."""
         for number, batch in enumerate(self._windows):
             self._windows[number] = batch.slice(0, 0)
-            given: list[Any] = batch.column("given").to_pylist()
+            given: list[str] = wire_texts(batch.column("given")).to_pylist()
             odd: Any = batch.column("odd")
             for row in _rows_of(odd.is_valid()):
-                given[row] = orjson.Fragment(odd[row].as_py())
+                given[row] = odd[row].as_py().decode()
             values = {name: batch.column(name).to_pylist() for name in batch.schema.names[len(_COLUMNS) - 1 :]}
             yield Window(given, batch.column("reason").to_pylist(), self._members[number], values)
 

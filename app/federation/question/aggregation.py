@@ -61,6 +61,8 @@ class Overlap:
 
 def overlap_of(records: Sequence[AnswerRecord]) -> Overlap | None:
     """The overlap among the records of a page, None when there is none."""
+    if len({found.record.key for found in records}) == len(records):
+        return None
     holders: dict[str, set[str]] = {}
     for found in records:
         holders.setdefault(found.record.key, set()).add(found.agency)

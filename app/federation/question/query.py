@@ -33,6 +33,23 @@ class SortKey:
 
 
 @dataclass(frozen=True, slots=True)
+class Enough:
+    """How many records of each dataset are enough, whichever they are; `rows` None: as many as the answer may have, and one.
+
+    `offset` is added to that. `distinct`: so many that differ in one of these fields.
+    """
+
+    rows: int | None
+    offset: int = 0
+    distinct: tuple[str, ...] | None = None
+
+    @property
+    def any_rows(self) -> int | None:
+        """So many records are enough whatever they hold; None where that cannot be said."""
+        return None if self.rows is None or self.distinct is not None else self.rows + self.offset
+
+
+@dataclass(frozen=True, slots=True)
 class Query:
     """A bound question: every name exists in the schema, every literal has the field's type.
 
@@ -56,6 +73,10 @@ class Query:
     """Whether the answer tells how many records there are beyond the page."""
     also_needed: frozenset[str] = frozenset()
     """Fields beyond filter and sort without which a dataset cannot answer (groups and measures of an aggregate)."""
+    findings: bool = True
+    """Whether the answer shows soft findings of its records."""
+    enough: Enough | None = None
+    """A whole reading stops at each dataset that gave as many."""
 
 
 @dataclass(frozen=True, slots=True)

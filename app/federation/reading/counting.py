@@ -61,7 +61,7 @@ async def estimate_records(query: Query, refs: Sequence[DatasetRef], runtime: Ru
 
 
 async def _read_and_counted(query: Query, refs: Sequence[DatasetRef], runtime: Runtime) -> RecordCount:
-    read = WholeRead(query, refs, runtime)
+    read = WholeRead(replace(query, findings=False), refs, runtime)
     async with aclosing(read.together()) as batches:
         async for _ in batches:
             pass
@@ -78,7 +78,7 @@ async def _read_and_counted(query: Query, refs: Sequence[DatasetRef], runtime: R
 def _of_all(query: Query) -> Query:
     """The question without its page. What it sorts by still has to be granted: the same datasets are asked."""
     sorted_by = frozenset(key.field for key in query.sort)
-    return replace(query, sort=(), after=None, owed={}, also_needed=query.also_needed | sorted_by)
+    return replace(query, sort=(), after=None, owed={}, findings=False, also_needed=query.also_needed | sorted_by)
 
 
 def _whole_page(page: Answer) -> RecordCount:

@@ -20,7 +20,7 @@ from app.errors import SimpulError
 from app.federation.question.query import Query, SourceStatus
 from app.federation.reading.leg import Leg, request_of, stream
 from app.federation.reading.runtime import Runtime
-from app.filters.tree import Filter, In, Literal, Property, all_of
+from app.filters.tree import Filter, In, Listed, Property, all_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ class Keys:
     def conditions(self, size: int, first: int = 0) -> Iterator[Filter]:
         """The values from `first` on as conditions of at most `size` values."""
         for start in range(first, len(self.values), size):
-            yield In(Property(self.field), tuple([Literal(value) for value in self.part(start, size)]))
+            yield In(Property(self.field), Listed(tuple(self.part(start, size))))
 
     def part(self, start: int, size: int) -> list[Any]:
         """Some of the values."""
@@ -133,7 +133,7 @@ async def _list_size(leg: Leg, query: Query, runtime: Runtime, keys: Keys) -> in
         return 0  # it may not be asked at all: the read says so
     for size in keys.how.sizes:
         wanted = In(
-            Property(keys.field), (Literal(keys.part(0, 1)[0]),) * min(size, len(keys.values))
+            Property(keys.field), Listed((keys.part(0, 1)[0],) * min(size, len(keys.values)))
         )  # only its length matters
         request = request_of(replace(query, filter=wanted), leg.scan, ends)
         try:

@@ -103,9 +103,10 @@ def request_of(query: Query, scan: Scan, deadline: float | None) -> ReadRequest:
         filter=wanted,
         order=scan.order,
         after=start_of(query, scan.ref.agency, scan.ref.dataset),
-        limit=scan.limit,
+        limit=scan.limit if query.enough is None else query.enough.any_rows,
         key=query.key,
         deadline=deadline,
+        findings=query.findings,
     )
 
 
@@ -219,6 +220,8 @@ class _Guards:
     ) -> bool:
         if self._held:
             self._bulkhead.leave(self._runtime.client, bulk=self._bulk)
+        if self._asked:
+            self._leg.status.elapsed_ms = round((time.perf_counter() - self._started) * 1000, 1)
         if error is None and self._judges:
             self._breaker.succeed()
         elif error is None:
@@ -228,8 +231,6 @@ class _Guards:
         else:  # cancelled, or nobody wants the rest
             self._breaker.release()
             return False
-        if self._asked:
-            self._leg.status.elapsed_ms = round((time.perf_counter() - self._started) * 1000, 1)
         return True
 
     async def _failed(self, error: Exception) -> None:

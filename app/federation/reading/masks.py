@@ -81,12 +81,16 @@ class Cut:
                 shown = [masks[column.name](value) for value in distinct.dictionary.to_pylist()]
                 values = pa.array([*shown, None], column.type).take(distinct.indices.fill_null(len(shown)))
             arrays.append(values)
-        warnings = {row: left for row, noted in columns.warnings.items() if (left := self._seen(noted))}
+        seen = {
+            id(noted): self._seen(noted) for noted in {id(noted): noted for noted in columns.warnings.values()}.values()
+        }
+        warnings = {row: left for row, noted in columns.warnings.items() if (left := seen[id(noted)])}
         return RecordColumns(pa.RecordBatch.from_arrays(arrays, schema=rows.schema), columns.keys, warnings)
 
     def _seen(self, warnings: tuple[RecordWarning, ...]) -> tuple[RecordWarning, ...]:
         plain, judged = self._plain, self._judged
-        return tuple(one for one in warnings if judged.get((one.field, one.code), {one.field}) <= plain)
+        seen = [one for one in warnings if judged.get((one.field, one.code), {one.field}) <= plain]
+        return warnings if len(seen) == len(warnings) else tuple(seen)
 
     def _cut(self, record: MappedRecord) -> MappedRecord:
         found = record.values

@@ -1,6 +1,7 @@
 """Every record of a question, or those of many keys, dataset after dataset, batch after batch: for exports, SQL, matches.
 
-Nothing is kept and nothing is cut. What a leg gave before it failed is counted there, and the answer is not called complete.
+Nothing is kept, and nothing is cut but where any records are enough (`Query.enough`). What a leg gave before it failed is
+counted there, and the answer is not called complete.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from dataclasses import replace
 import pyarrow as pa
 
 from app.datasets.records import ReadResult
-from app.federation.question.query import DatasetRef, Query
+from app.federation.question.query import DatasetRef, Enough, Query
 from app.federation.reading.batches import Batch, columns_of, shown_columns
 from app.federation.reading.keyed import Keys, stream_keyed
 from app.federation.reading.leg import Leg, fields_of, legs_of, stream
@@ -36,6 +37,11 @@ class WholeRead:
         self.fields = fields_of(query, self._legs)
         self.statuses = [leg.status for leg in self._legs]
         self.rows = 0
+
+    @property
+    def united(self) -> bool:
+        """Whether more than one agency may give records: else no key is held by several."""
+        return len({leg.ref.agency for leg in self._legs if leg.runs}) > 1
 
     @property
     def complete(self) -> bool:
@@ -80,12 +86,16 @@ class WholeRead:
 
     async def _of(self, leg: Leg) -> AsyncGenerator[Batch]:
         """The records of one dataset; none where it is not asked."""
-        if leg.runs:
-            async with aclosing(self._results(leg)) as results:
-                async for result, keys in results:
-                    batch = await self._batch(leg, result, keys)
-                    if batch.columns.num_rows:
-                        yield batch
+        if not leg.runs:
+            return
+        left = None if self.query.enough is None else _Left(self.query.enough)
+        async with aclosing(self._results(leg)) as results:
+            async for result, keys in results:
+                batch = await self._batch(leg, result, keys, left)
+                if batch.columns.num_rows:
+                    yield batch
+                if left is not None and not left.rows:
+                    return
 
     def finish(self, *, counted: bool = False) -> bool:
         """Whether the answer is complete; raises as `verdict.judge` does."""
@@ -102,10 +112,12 @@ class WholeRead:
             async for result in results:
                 yield result, None
 
-    async def _batch(self, leg: Leg, result: ReadResult, keys: Keys | None) -> Batch:
+    async def _batch(self, leg: Leg, result: ReadResult, keys: Keys | None, left: _Left | None) -> Batch:
         if result.stale:
             leg.status.status = "stale"
         columns = await in_bulk(self._columns, leg, result, keys)
+        if left is not None:
+            columns = await in_bulk(left.take, columns)
         leg.status.rows += columns.num_rows
         return Batch(columns, leg.ref.agency, leg.ref.dataset, result.as_of, leg.scan.fields)
 
@@ -117,3 +129,24 @@ class WholeRead:
         else:
             made = columns_of(schema, result.records if cut is None else cut.records(result.records), fields)
         return made if keys is None else keys.known(made)
+
+
+class _Left:
+    """How many records of a dataset are still wanted."""
+
+    def __init__(self, enough: Enough) -> None:
+        self.rows = (enough.rows or 0) + enough.offset
+        self._fields = enough.distinct
+        self._wanted, self._met = self.rows, list[pa.Table]()
+
+    def take(self, columns: pa.RecordBatch) -> pa.RecordBatch:
+        """Those of them that are wanted."""
+        if self._fields is None:
+            columns = columns.slice(0, self.rows)
+            self.rows -= columns.num_rows
+        elif columns.num_rows and self.rows:
+            fields = list(self._fields)
+            part = pa.concat_tables([*self._met, pa.table({name: columns.column(name) for name in fields})])
+            self._met = [part.group_by(fields, use_threads=False).aggregate([])] if fields else []
+            self.rows = max(self._wanted - self._met[0].num_rows, 0) if fields else 0
+        return columns

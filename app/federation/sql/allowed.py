@@ -38,6 +38,7 @@ CONSTRUCTS: Final[Mapping[str, frozenset[str] | None]] = {
     "Add": None, "Sub": None, "Mul": None, "Div": None, "IntDiv": None, "Mod": None, "Neg": None, "DPipe": None,
     "SafeDPipe": None, "Case": None, "If": None, "Cast": frozenset({"this", "to"}),
     "TryCast": frozenset({"this", "to", "safe"}),
+    "AtTimeZone": frozenset({"this", "zone"}),
     "DataType": None, "DataTypeParam": None, "Var": None, "Interval": None, "IntervalSpan": None, "Day": None,
 }  # fmt: skip
 """Class of the tree -> parts that it may have (None: any; all of them are constructs of this list again)."""
@@ -76,6 +77,9 @@ OTHER_FUNCTIONS: Final[Mapping[str, tuple[int, int]]] = {
     "suffix": (2, 2), "fmod": (2, 2),
 }  # fmt: skip
 """Functions of the engine that the parser has no class for -> the least and the most arguments."""
+
+ZONES: Final = ("UTC", "Asia/Jakarta", "Asia/Pontianak", "Asia/Makassar", "Asia/Jayapura")
+"""Zones of AT TIME ZONE: the region's own. The engine knows them by its library of ICU, which is part of it."""
 
 _NAMED = exp.DataType.Type
 TYPES: Final = frozenset(

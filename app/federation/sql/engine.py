@@ -14,7 +14,7 @@ import pyarrow as pa
 from app.federation.sql.ahead import MEMORY_BYTES, TEMP_BYTES, Started, WorkersAhead
 from app.federation.sql.refusals import SqlFailed, SqlMemoryExceeded, SqlTimeExceeded, SqlValueNotFinite
 from app.federation.sql.worker import FRAME
-from app.lanes import in_bulk
+from app.lanes import in_writing
 from app.nursery import NurseryDied
 
 SECONDS: Final = 30.0
@@ -66,7 +66,7 @@ class SqlWorker:
     async def add(self, table: str, batch: pa.RecordBatch) -> None:
         """Gives rows of a table. A table is made by its first batch, which may be empty."""
         name = table.encode()
-        body = await in_bulk(_stream, batch)
+        body = await in_writing(_stream, batch)
         await self._send(b"B", bytes([len(name)]) + name + body)
 
     async def shared(self, text: str, parameters: Sequence[Any], *, seconds: float = SECONDS) -> tuple[int, list[str]]:

@@ -14,7 +14,7 @@ from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
 from app.errors import FieldError
-from app.federation.sql.allowed import CONSTRUCTS, FUNCTIONS, OTHER_FUNCTIONS, OWN_FUNCTIONS, TYPES
+from app.federation.sql.allowed import CONSTRUCTS, FUNCTIONS, OTHER_FUNCTIONS, OWN_FUNCTIONS, TYPES, ZONES
 from app.federation.sql.hints import CONSTRUCT_HINTS, FUNCTION_HINTS, OPERATORS, advice, written
 from app.federation.sql.joins import check_joins
 from app.federation.sql.names import LONGEST_NAME
@@ -196,6 +196,12 @@ def _check_lateral(node: exp.Lateral) -> None:
         raise _construct("unnest")
 
 
+def _check_zone(node: exp.AtTimeZone) -> None:
+    zone = node.args.get("zone")
+    if not (isinstance(zone, exp.Literal) and zone.is_string and zone.this in ZONES):
+        raise _construct(node.key)
+
+
 def _check_dot(node: exp.Dot) -> None:
     if not isinstance(node.this, exp.Bracket | exp.Dot):
         raise _construct("dot")
@@ -292,5 +298,5 @@ def _key(part: exp.Expr) -> str:
 
 _SPECIAL: Final[Mapping[type[exp.Expr], Callable[[Any], None]]] = {
     exp.Select: _check_select, exp.With: _check_with, exp.Literal: _check_literal, exp.Alias: _check_alias, exp.Lateral: _check_lateral,
-    exp.Dot: _check_dot, exp.DataType: _check_type, exp.Pad: _check_padding, exp.Anonymous: _check_own,
+    exp.Dot: _check_dot, exp.AtTimeZone: _check_zone, exp.DataType: _check_type, exp.Pad: _check_padding, exp.Anonymous: _check_own,
 }  # fmt: skip

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from app.federation.sql.allowed import ZONES
+
 _LIKE = "write x LIKE '%text%', or contains(x, 'text'), starts_with(x, 'text')"
 _NOW = "write current_date or current_timestamp"
 _LEVELS = "write GROUP BY ROLLUP (a, b) or GROUP BY CUBE (a, b)"
@@ -25,7 +27,7 @@ FUNCTION_HINTS: Final[Mapping[str, str]] = {
 
 CONSTRUCT_HINTS: Final[Mapping[str, str]] = {
     "group rollup": _LEVELS, "group cube": _LEVELS,
-    "attimezone": "times are UTC; WIB is x + INTERVAL 7 HOUR",
+    "attimezone": f"write the zone as one of {', '.join(repr(zone) for zone in ZONES)}, or x + INTERVAL 7 HOUR",
     "regexpilike": _LIKE, "glob": _LIKE, "collate": "texts compare by binary UTF-8 order",
     "unnest": "lists are read as they are; take them apart on your side",
     "pivot": "write sum(x) FILTER (WHERE …) once a column", "unpivot": "write SELECT … UNION ALL SELECT …",
@@ -39,7 +41,7 @@ CONSTRUCT_HINTS: Final[Mapping[str, str]] = {
 
 _WRITTEN: Final[Mapping[str, str]] = {
     "bitwiseand": "&", "bitwiseor": "|", "bitwisenot": "~", "bitwiseleftshift": "<<", "bitwiserightshift": ">>",
-    "withingroup": "WITHIN GROUP", "groupingsets": "GROUPING SETS", "similarto": "SIMILAR TO", "attimezone": "AT TIME ZONE",
+    "withingroup": "WITHIN GROUP", "groupingsets": "GROUPING SETS", "similarto": "SIMILAR TO", "attimezone": "AT TIME ZONE with this zone",
     "regexplike": "~", "regexpilike": "~*", "trycast": "TRY_CAST", "collate": "COLLATE", "jsonextract": "->", "jsonextractscalar": "->>",
     "array": "[…]", "bracket": "x[…]", "struct": "{…}", "all": "ALL", "placeholder": "?", "parameter": "$1", "dot": "a.b.c.d",
     "star except_": "* EXCLUDE", "star replace": "* REPLACE", "star rename": "* RENAME", "group all": "GROUP BY ALL",

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import replace
-from typing import Any, Final
+from types import TracebackType
+from typing import Any, Final, Self
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from app.connectors.contract import FAR_BEYOND
-from app.federation.question.query import DatasetRef, Partial, Query, SourceStatus
+from app.federation.question.query import DatasetRef, Enough, Partial, Query, SourceStatus
 from app.federation.reading.batches import Batch
-from app.federation.reading.counting import estimate_records
+from app.federation.reading.counting import Estimated, estimate_records
 from app.federation.reading.keyed import FieldValues
 from app.federation.reading.runtime import Runtime
 from app.federation.reading.whole import WholeRead
-from app.federation.sql.engine import SqlWorker
+from app.federation.sql.engine import MOST_ROWS, SqlWorker
 from app.federation.sql.refusals import SqlInputExceeded
 from app.federation.sql.regenerate import Bound, TableUse
 from app.federation.sql.structure import SOURCE_COLUMNS
@@ -45,12 +47,19 @@ class Loader:
         *,
         most_keys: int = MOST_KEYS,
         most_rows: int = MOST_INPUT_ROWS,
+        answer_rows: int = MOST_ROWS,
     ) -> None:
+        """`answer_rows`: so many the answer may have."""
         self.reads: list[WholeRead] = []
         self.rows = 0
+        self._answer_rows = answer_rows
         self._progress, self._most_keys, self._most_rows = progress, most_keys, most_rows
         self._bound, self._refs, self._partial, self._runtime = bound, refs, partial, runtime
         self._narrowed: dict[str, FieldValues] = {}
+
+    def united(self, schema: str) -> bool:
+        """Whether more than one agency may give records of a table: else no key of it is held by several."""
+        return len({ref.agency for ref in self._refs[schema] if ref.grant is not None}) > 1
 
     async def fill(self, worker: SqlWorker) -> None:
         """Reads every table into the worker; raises as `WholeRead.finish` does, and `SqlInputExceeded`.
@@ -64,22 +73,43 @@ class Loader:
         """Tables that joins link: those that few rows are wanted of first, one after the other; the rest together."""
         waiting = list(tables)
         while waiting:
-            table = next((found for found in waiting if self._selective(found)), None)
+            table = await self._first([found for found in waiting if self._selective(found)])
             if table is None:
                 await _side_by_side([self._table(found, worker, set()) for found in waiting])
                 return
             waiting.remove(table)
             await self._table(table, worker, {found.schema.name for found in waiting})
 
+    async def _first(self, selective: list[TableUse]) -> TableUse | None:
+        """The one that fewest rows are wanted of, as far as sources tell: its keys narrow the others most."""
+        if len(selective) < 2:
+            return selective[0] if selective else None
+        rows = await asyncio.gather(*[self._about(table) for table in selective])
+        return selective[rows.index(min(rows))]
+
+    async def _about(self, table: TableUse) -> float:
+        """How many rows that will be; of what nobody can tell, as many as keys are put to a source."""
+        narrowed = self._narrowed.get(table.schema.name)
+        if narrowed is not None:
+            return len(narrowed.values)
+        estimates = await self._estimates(table, table.filter)
+        known = [one.found.rows for one in estimates if one.found is not None]
+        return sum(known) if len(known) == len(estimates) else self._most_keys
+
+    async def _estimates(self, table: TableUse, wanted: Filter) -> list[Estimated]:
+        runtime = self._runtime.until(self._ends_of_looking(), self._runtime.client)
+        return await estimate_records(self._query(table, wanted), self._refs[table.schema.name], runtime)
+
     async def _refuse_far_beyond(self) -> None:
         """Before anything is read: what sources are sure to hold of tables that nothing narrows. A guess counts for nothing."""
         linked = {link.target for link in self._bound.links}
         whole = [table for table in self._bound.tables if table.filter == TRUE and table.schema.name not in linked]
-        runtime = self._runtime.until(self._ends_of_looking(), self._runtime.client)
-        sure = 0
+        sure = 0.0
         for table in whole:
-            estimates = await estimate_records(self._query(table, TRUE), self._refs[table.schema.name], runtime)
-            sure += sum(one.found.rows for one in estimates if one.found is not None and one.found.sure)
+            enough = self._enough(table)
+            most = math.inf if enough is None else 0 if enough.any_rows is None else enough.any_rows
+            estimates = await self._estimates(table, TRUE)
+            sure += sum(min(one.found.rows, most) for one in estimates if one.found is not None and one.found.sure)
         if sure >= FAR_BEYOND * self._most_rows:
             raise self._exceeded()
 
@@ -91,10 +121,12 @@ class Loader:
     def _query(self, table: TableUse, wanted: Filter) -> Query:
         return Query(
             schema=table.schema,
-            fields=_fields(table),
+            fields=self._fields(table),
             filter=wanted,
             partial=self._partial,
             also_needed=table.deciding,
+            findings=False,
+            enough=self._enough(table),
         )
 
     def _selective(self, table: TableUse) -> bool:
@@ -104,24 +136,36 @@ class Loader:
         name = table.schema.name
         links = [link for link in self._bound.links if link.source == name and link.target in waiting]
         keys = {link.field: _Values(self._most_keys) for link in links}
-        fields = _fields(table)
-        await worker.add(name, _empty(table, fields))
+        fields, sourced = self._fields(table), table.sourced or self._checked(table)
+        await worker.add(name, _empty(table, fields, sourced=sourced))
         wanted = self._narrowed.get(name)
         if wanted is None or len(wanted.values):
             read = WholeRead(self._query(table, table.filter), self._refs[name], self._runtime, wanted)
             self.reads.append(read)
             self._show()
-            async with aclosing(read.batches()) as batches:
+            async with aclosing(read.batches()) as batches, _Sending(worker, name) as sending:
                 async for batch in batches:
                     self._count(batch)
                     for field, values in keys.items():
                         values.add(batch.columns.column(field))
-                    await worker.add(name, _rows(batch, fields))
+                    await sending.next(_rows(batch, fields, sourced=sourced))
             read.finish()
         for link in links:
             found = keys[link.field].distinct()
             if found is not None and link.target not in self._narrowed:
                 self._narrowed[link.target] = FieldValues.of(link.target_field, found)
+
+    def _checked(self, table: TableUse) -> bool:
+        """Whether the worker is asked for keys of several agencies."""
+        return self.united(table.schema.name) and any(check.schema == table.schema.name for check in self._bound.checks)
+
+    def _fields(self, table: TableUse) -> tuple[str, ...]:
+        also = table.also if self._checked(table) else ()
+        return (*table.fields, *also) or (table.schema.meta.key[0],)
+
+    def _enough(self, table: TableUse) -> Enough | None:
+        found = table.enough
+        return found if found is None or found.rows is not None else replace(found, rows=self._answer_rows + 1)
 
     def _show(self) -> None:
         if self._progress is not None:
@@ -136,10 +180,6 @@ class Loader:
     def _exceeded(self) -> SqlInputExceeded:
         detail = f"the statement would read more than {self._most_rows} records; filter its tables more narrowly"
         return SqlInputExceeded(detail, limit_rows=self._most_rows)
-
-
-def _fields(table: TableUse) -> tuple[str, ...]:
-    return (*table.fields, *table.also) or (table.schema.meta.key[0],)
 
 
 def merged_statuses(reads: Sequence[WholeRead]) -> list[SourceStatus]:
@@ -216,16 +256,46 @@ async def _side_by_side(work: Sequence[Coroutine[Any, Any, None]]) -> None:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def _rows(batch: Batch, fields: Sequence[str]) -> pa.RecordBatch:
-    """The granted fields and who gave them."""
-    rows = batch.columns.num_rows
+class _Sending:
+    """Gives rows to the worker while the next ones are read: at most one part is on its way."""
+
+    def __init__(self, worker: SqlWorker, table: str) -> None:
+        self._worker, self._table = worker, table
+        self._under_way: asyncio.Task[None] | None = None
+
+    async def next(self, rows: pa.RecordBatch) -> None:
+        """Begins to give them, as soon as the worker has those before."""
+        if self._under_way is not None:
+            await self._under_way
+        self._under_way = asyncio.create_task(self._worker.add(self._table, rows))
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._under_way is None:
+            return
+        if error is None:
+            await self._under_way
+            return
+        self._under_way.cancel()
+        await asyncio.gather(self._under_way, return_exceptions=True)
+
+
+def _rows(batch: Batch, fields: Sequence[str], *, sourced: bool) -> pa.RecordBatch:
+    """The granted fields and, where that is asked for, who gave them."""
     columns = [batch.columns.column(name) for name in fields]
-    columns += [pa.repeat(pa.scalar(text, pa.string()), rows) for text in (batch.agency, batch.dataset)]
+    if not sourced:
+        return pa.RecordBatch.from_arrays(columns, names=list(fields))
+    only: Any = pa.repeat(pa.scalar(0, pa.int8()), batch.columns.num_rows)
+    columns += [pa.DictionaryArray.from_arrays(only, pa.array([text])) for text in (batch.agency, batch.dataset)]
     return pa.RecordBatch.from_arrays(columns, names=[*fields, *SOURCE_COLUMNS])
 
 
-def _empty(table: TableUse, fields: Sequence[str]) -> pa.RecordBatch:
+def _empty(table: TableUse, fields: Sequence[str], *, sourced: bool) -> pa.RecordBatch:
     """No rows: the table is there whatever the sources give."""
     columns = [pa.field(name, table.schema.arrow.field(name).type) for name in fields]
-    columns += [pa.field(name, pa.string()) for name in SOURCE_COLUMNS]
+    columns += [pa.field(name, pa.string()) for name in SOURCE_COLUMNS] if sourced else []
     return pa.RecordBatch.from_pylist([], schema=pa.schema(columns))

@@ -16,7 +16,7 @@ import pyarrow as pa
 from sqlglot import exp
 from sqlglot.optimizer.scope import Scope
 
-from app.filters.tree import TRUE, And, Compare, Filter, In, Like, Literal, Or, Property, all_of
+from app.filters.tree import And, Compare, Filter, In, Like, Literal, Or, Property, all_of
 from app.schemas.base import FieldSpec
 from app.schemas.numbers import NumberBeyond, exact_number, whole
 from app.schemas.registry import SchemaDef
@@ -31,11 +31,20 @@ _WHOLE_DIGITS: Final = 19
 
 def where_filter(scope: Scope, alias: str, schema: SchemaDef) -> Filter:
     """The conjuncts of WHERE over this table alone that reject nulls: rows that break them are in no answer of this scope."""
+    return all_of(*_conditions(scope, alias, schema))
+
+
+def decides_where(scope: Scope, alias: str, schema: SchemaDef) -> bool:
+    """Whether that is all of WHERE: every row that it lets through is one of this scope."""
+    return None not in _conditions(scope, alias, schema)
+
+
+def _conditions(scope: Scope, alias: str, schema: SchemaDef) -> list[Filter | None]:
     where = scope.expression.args.get("where")
     if where is None:
-        return TRUE
+        return []
     parts = where.this.flatten() if isinstance(where.this, exp.And) else [where.this]
-    return all_of(*[_condition(part, alias, schema) for part in parts])
+    return [_condition(part, alias, schema) for part in parts]
 
 
 def _condition(node: Any, alias: str, schema: SchemaDef) -> Filter | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlglot import exp
@@ -17,7 +17,9 @@ from sqlglot.optimizer.qualify import qualify
 from sqlglot.optimizer.scope import Scope, traverse_scope
 
 from app.errors import FieldError, FieldUnknown
+from app.federation.question.query import Enough
 from app.federation.sql.deciding import deciding_fields
+from app.federation.sql.enough import rows_enough
 from app.federation.sql.exact import write_exactly
 from app.federation.sql.expansion import check_expansion
 from app.federation.sql.joins import check_joins
@@ -42,7 +44,8 @@ class TableUse:
     """One schema in a statement: the fields it reads, those written by name, and a filter that loses no row of the answer.
 
     `also` are fields of its key that only the check for keys of several agencies reads: no answer holds them. `deciding` are
-    those that rows are filtered, joined, grouped or ordered by: a dataset that masks one of them is left out.
+    those that rows are filtered, joined, grouped or ordered by: a dataset that masks one of them is left out. `sourced`: whether it
+    names `_agency` or `_dataset`. `enough`: how many of its rows are all that is needed.
     """
 
     schema: SchemaDef
@@ -52,6 +55,8 @@ class TableUse:
     uses: int
     also: tuple[str, ...] = ()
     deciding: frozenset[str] = frozenset()
+    sourced: bool = True
+    enough: Enough | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +133,9 @@ def _bound(tree: exp.Query, schemas: Mapping[str, SchemaDef], granted: Mapping[s
     checks = _checks(scopes, schemas)
     deciding = deciding_fields(scopes)
     tables = tuple(_table_use(name, schemas[name], scopes, written, checks, deciding) for name in schemas)
+    if not checks:
+        enough = rows_enough(scopes, schemas)
+        tables = tuple(replace(table, enough=enough.get(table.schema.name)) for table in tables)
     links = _links(scopes, {table.schema.name: table for table in tables})
     names = output_names(whole, scopes)
     write_exactly(whole)
@@ -190,7 +198,8 @@ def _table_use(
     checked = any(check.schema == name for check in checks)
     also = tuple(key for key in schema.meta.key if key not in fields) if checked else ()
     decides = frozenset(field for field in read if (name, field) in deciding)
-    return TableUse(schema, read, frozenset(written & set(read)), wanted, len(filters), also, decides)
+    sourced = not fields.isdisjoint(SOURCE_COLUMNS)
+    return TableUse(schema, read, frozenset(written & set(read)), wanted, len(filters), also, decides, sourced)
 
 
 def _links(scopes: Sequence[Scope], tables: Mapping[str, TableUse]) -> tuple[KeyLink, ...]:

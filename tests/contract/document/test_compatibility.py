@@ -227,6 +227,23 @@ def test_what_only_adds_breaks_nothing(change: Change) -> None:
     assert TOOL.breaking(SMALL, changed) == []
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "lines"),
+    [
+        ("^a+$", "^(a+|b)$", []),
+        ("^a+$", "^(a|b)$", ["GET /things: query parameter kind: pattern ^a+$ -> ^(a|b)$"]),
+        ("^(a+|b)$", "^a+$", ["GET /things: query parameter kind: pattern ^(a+|b)$ -> ^a+$"]),
+    ],
+)
+def test_pattern_with_the_former_one_among_its_alternatives_breaks_nothing(
+    before: str, after: str, lines: list[str]
+) -> None:
+    old, new = copy.deepcopy(SMALL), copy.deepcopy(SMALL)
+    put("things.get.parameters.1.schema", "pattern", before)(old)
+    put("things.get.parameters.1.schema", "pattern", after)(new)
+    assert TOOL.breaking(old, new) == lines
+
+
 def test_a_list_is_read_with_its_reasons() -> None:
     text = "# Title\n\n- `GET /a: removed`: nobody asked for it\n- `GET /b: removed`:\n    - `GET /c: removed`: an example\n"
     assert TOOL.accepted(text) == {"GET /a: removed": "nobody asked for it"}

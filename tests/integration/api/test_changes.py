@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -22,28 +23,27 @@ FIRST = ("C1,Satu,klinik,a@b.id", "C2,Dua,klinik,a@b.id", "C3,Tiga,klinik,a@b.id
 class Register:
     """One agency's file, written anew at will."""
 
-    def __init__(self, gateway: RunningGateway, folder: Path) -> None:
-        self.gateway, self.file = gateway, folder / "ubah.csv"
-        gateway.agency("dprkp")
+    def __init__(self, gateway: RunningGateway, folder: Path, agency: str) -> None:
+        self.gateway, self.file, self.agency = gateway, folder / "ubah.csv", agency
+        gateway.agency(agency)
+        self.write(*FIRST)
+        manifest = facility_manifest(f"{agency}-ubah", agency, "inbox/ubah.csv")
+        gateway.publish({**manifest, "fields": {**manifest["fields"], "email_kontak": "email"}})  # type: ignore[dict-item]
 
     def write(self, *rows: str) -> None:
         self.file.write_text(HEAD + "\n".join(rows) + "\n", "utf-8")
-        self.gateway.upload("dprkp", self.file)
+        self.gateway.upload(self.agency, self.file)
 
 
 @pytest.fixture
 def register(gateway: RunningGateway, tmp_path: Path) -> Register:
-    made = Register(gateway, tmp_path)
-    made.write(*FIRST)
-    manifest = facility_manifest("dprkp-ubah", "dprkp", "inbox/ubah.csv")
-    gateway.publish({**manifest, "fields": {**manifest["fields"], "email_kontak": "email"}})  # type: ignore[dict-item]
-    return made
+    return Register(gateway, tmp_path, "dprkp")
 
 
 def follow(reader: httpx.Client, since: str | None, limit: int = 100, **more: str) -> tuple[list[dict[str, Any]], str]:
     items: list[dict[str, Any]] = []
     while True:
-        params = {**ONLY, "limit": limit, **more, **({"since": since} if since else {})}
+        params: dict[str, Any] = {**ONLY, "limit": limit, **more, **({"since": since} if since else {})}
         answer = reader.get(PATH, params=params)
         assert answer.status_code == 200, answer.text
         page = answer.json()
@@ -106,6 +106,50 @@ def test_source_that_is_away_owes_its_changes(gateway: RunningGateway, register:
 
     assert away.status_code in {502, 503}, away.text
     assert told(follow(reader, since)[0]) == {("delete", "C1", None)}
+
+
+def test_since_may_be_a_time(gateway: RunningGateway, tmp_path: Path) -> None:
+    register, reader, only = (
+        Register(gateway, tmp_path, "dpupr"),
+        gateway.client("client", "dinkes"),
+        {"agencies": "dpupr"},
+    )
+    before = datetime.now(UTC)
+    early = reader.get(PATH, params={**only, "since": before.isoformat()})
+    assert early.status_code == 422, early.text
+    assert [one["code"] for one in early.json()["errors"]] == ["since_too_early"]
+    assert "none was read for you yet" in early.json()["detail"]
+
+    follow(reader, None, **only)
+    first = datetime.now(UTC)
+    register.write(*FIRST[1:], "C5,Lima,klinik,a@b.id")
+    follow(reader, first.isoformat(), **only)
+    second = datetime.now(UTC).astimezone(timezone(timedelta(hours=7)))
+    register.write(*FIRST[2:])
+
+    gone = {("delete", "C2", None), ("delete", "C5", None)}
+    assert told(follow(reader, second.isoformat(), **only)[0]) == gone
+    assert told(follow(reader, first.isoformat(), 1, **only)[0]) == {("delete", "C1", None), *gone}
+    early = reader.get(PATH, params={**only, "since": before.isoformat()})
+    assert "the first reading for you ended at" in early.json()["detail"]
+    everything = told(follow(reader, "2020-01-01T00:00:00Z", **only)[0])  # before the dataset was registered
+    assert everything == {("upsert", "C3", None), ("upsert", "C4", None)}
+
+
+@pytest.mark.parametrize(
+    ("since", "code"),
+    [
+        ("2026-11-20T08:00:00", "since_malformed"),
+        ("2999-01-01T00:00:00Z", "since_ahead"),
+    ],
+)
+def test_time_that_cannot_be_answered_is_refused_and_named(
+    gateway: RunningGateway, register: Register, since: str, code: str
+) -> None:
+    answer = gateway.client("client", "dinkes").get(PATH, params={**ONLY, "since": since})
+
+    assert answer.status_code == 422, answer.text
+    assert [(one["pointer"], one["code"]) for one in answer.json()["errors"]] == [("/since", code)]
 
 
 def test_feed_is_recorded_and_its_cursor_is_its_own(

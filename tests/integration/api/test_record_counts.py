@@ -43,7 +43,10 @@ def test_an_exact_count_is_of_every_page_and_stands_in_the_log(gateway: RunningG
 
 
 def test_a_cursor_goes_on_with_a_count_or_without_one(reader: httpx.Client) -> None:
-    first = reader.get(LIST, params={"limit": 1, "count": "exact"}).json()
+    answer = reader.get(LIST, params={"limit": 1, "count": "exact"})
+    assert "cursor=" in answer.headers["link"]
+    assert "count" not in answer.headers["link"]
+    first = answer.json()
     on = {"limit": 1, "cursor": first["next_cursor"]}
 
     assert "count" not in reader.get(LIST, params=on).json()["meta"]

@@ -27,6 +27,7 @@ from app.errors import (
     SourceRejected,
     SourceTimeout,
     SourceTooLarge,
+    SourceUnreachable,
 )
 from tests.contract.connectors.suite import SECRET, Secrets, opened, read
 from tests.support.sources import SourceServer
@@ -139,7 +140,7 @@ async def test_proxies_of_the_surroundings_are_ignored(http: HttpSource, server:
     for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     server.json("/a", b"[]")
-    assert (await http.get(f"{server.url}/a")).status_code == 200
+    assert (await http.get(f"{server.url}/a")).status == 200
 
 
 async def test_a_bomb_is_cut_off_before_it_fills_the_memory(tmp_path: Path) -> None:
@@ -155,6 +156,47 @@ async def test_a_bomb_is_cut_off_before_it_fills_the_memory(tmp_path: Path) -> N
         with pytest.raises(SourceTooLarge):
             await source.get(url)
         await source.close()
+
+
+@pytest.mark.parametrize("packing", ["gzip", "x-gzip", "gzip, gzip"])
+async def test_a_body_is_unpacked_as_often_as_it_was_packed(http: HttpSource, packing: str) -> None:
+    body = b'[{"id": 1}]'
+    for _ in packing.split(","):
+        body = gzip.compress(body)
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        head = f"HTTP/1.1 200 OK\r\nContent-Encoding: {packing}\r\nContent-Length: {len(body)}\r\n\r\n"
+        writer.write(head.encode() + body)
+
+    async with serving(answer) as url:
+        assert (await http.get(url)).content == b'[{"id": 1}]'
+
+
+async def test_a_cookie_of_a_service_is_given_back(http: HttpSource) -> None:
+    seen: list[bytes] = []
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        seen.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(
+            b"HTTP/1.1 200 OK\r\nSet-Cookie: sesi=7; Path=/\r\nContent-Length: 2\r\nConnection: close\r\n\r\n[]"
+        )
+
+    async with serving(answer) as url:
+        await http.get(url)
+        await http.get(url)
+    assert b"sesi=7" not in seen[0]
+    assert b"Cookie: sesi=7" in seen[1]
+
+
+async def test_a_connection_that_breaks_off_is_no_late_answer(http: HttpSource) -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n[")
+
+    async with serving(answer) as url:
+        with pytest.raises(SourceUnreachable, match="broke off"):
+            await http.get(url)
 
 
 async def test_a_trickle_ends_at_the_deadline(tmp_path: Path) -> None:

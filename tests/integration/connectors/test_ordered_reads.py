@@ -234,6 +234,34 @@ async def test_a_page_of_a_large_table_reads_as_many_rows_as_it_gives(postgres_u
     )  # 1,200 pupils' ties where directions differ
 
 
+@pytest.mark.parametrize("descending", [False, True])
+async def test_a_position_in_a_sqlite_table_is_found_by_its_index(tmp_path, descending) -> None:
+    with closing(sqlite3.connect(tmp_path / "uji.db")) as database:
+        database.execute(_DDL.format(text="TEXT").replace("nama TEXT", "nama TEXT NOT NULL"))
+        database.execute("CREATE INDEX menurut_nama ON sekolah (nama, npsn)")
+        large = dataset(tmp_path, {"kind": "sql", "url": "sqlite:uji.db", "table": "sekolah"}, **_FIELDS)
+        asked = ReadRequest(order=(("nama", descending),), after=("SD 5", "20600500"), limit=51)
+        texts = (await large.outline(asked)).texts
+        await large.close()
+        for text in texts:
+            plan = [row[3] for row in database.execute(f"EXPLAIN QUERY PLAN {text}", ("",) * text.count("?"))]
+            assert any(step.startswith("SEARCH sekolah USING INDEX menurut_nama (nama") for step in plan), plan
+
+
+async def test_a_table_that_stands_before_the_position_is_not_asked(tmp_path) -> None:
+    with closing(sqlite3.connect(tmp_path / "uji.db")) as database:
+        database.execute(_DDL.format(text="TEXT"))
+        database.executemany("INSERT INTO sekolah VALUES (?, ?, ?, ?, ?)", [("20000001", "Satu", "SD", 1, "a")])
+        database.commit()
+    found = dataset(tmp_path, {"kind": "sql", "url": "sqlite:uji.db", "table": "sekolah"}, **_FIELDS)
+    found._kept.table = _nothing_kept
+    found.connector.scan = None  # type: ignore[assignment,method-assign]
+    page = await found.read(ReadRequest(after=(LAST_KEY,), limit=51))
+    await found.close()
+    assert (page.records, page.more) == ([], False)
+    assert page.pushed == ("columns", "order", "limit")
+
+
 async def test_a_page_of_a_large_mariadb_table_reads_as_many_rows_as_it_gives(mariadb_database, tmp_path) -> None:
     port, _, name = mariadb_database.partition("/")
     with closing(admin(int(port), name)) as server, server.cursor() as cursor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import psycopg
@@ -10,14 +11,19 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from pydantic import SecretStr
+from sqlalchemy import func, insert, select, text
 
 import app.access.tables
 import app.audit.erasure.requests
 import app.audit.read.incidents
-import app.catalog.tables  # noqa: F401 - importing a room's tables puts them into the metadata
+import app.catalog.idempotency
+import app.catalog.jobs  # noqa: F401 - importing tables puts them into the metadata
 from app.audit.store.tables import metadata as audit_metadata
+from app.catalog import tables
 from app.database import _alembic, current_revision, downgrade, head_revision, metadata, migrating, upgrade
 from app.settings import Settings
+
+FEEDS = (tables.change_feed, tables.change_step, tables.change_mark)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -73,3 +79,27 @@ def test_replicas_of_an_earlier_version_count_as_long_not_heard_of(tmp_path: Pat
         found = connection.execute("SELECT * FROM log_replica ORDER BY replica").fetchall()
 
     assert found == [("a", 1, None, 0, None), ("b", 2, None, 0, None)]
+
+
+def test_marks_of_digests_that_cannot_be_compared_are_dropped(settings: Settings) -> None:
+    upgrade(settings, "0014")
+    with migrating(settings) as connection:
+        times = {"created_at": datetime.now(UTC), "updated_at": datetime.now(UTC)}
+        lists = {"network_allow": [], "env_allow": [], "disabled": False}
+        agency = {"id": "dinkes", "name": "Dinkes", "member_class": "GOV", **lists, **times}
+        connection.execute(insert(tables.agency).values(**agency))
+        connector = {"id": "dinkes-faskes", "agency": "dinkes", "state": "published", "latest_revision": 1, **times}
+        connection.execute(insert(tables.connector).values(**connector))
+        connection.execute(
+            text(
+                "INSERT INTO change_mark VALUES ('dinkes-faskes', 'open', 'K1', 1, true, NULL, 'ab', '{\"nama\": \"cd\"}')"
+            )
+        )
+    upgrade(settings)
+    with migrating(settings) as connection:
+        found = [connection.execute(select(func.count()).select_from(table)).scalar_one() for table in FEEDS]
+        assert connection.execute(select(tables.connector.c.id)).scalar_one() == "dinkes-faskes"
+    downgrade(settings, "0014")
+
+    assert found == [0, 0, 0]
+    assert current_revision(settings) == "0014"

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from app.access.agreements import Terms
-from app.access.principals import Principal, require_agency, require_role
+from app.access.principals import Principal, require_agency
 from app.access.purposes import SEED
 from app.access.terms import check_terms
-from app.errors import AgencyForbidden, RoleForbidden, ValidationFailed
+from app.errors import AgencyForbidden, ValidationFailed
 from tests.unit.access.making import FACILITIES, RESIDENTS, make_agreement, make_state
 
 TODAY = date(2026, 6, 15)
@@ -102,12 +102,9 @@ def test_usable_agreements_are_the_callers_active_ones():
     assert snapshot.usable(replace(app, role="steward"), TODAY) == []
 
 
-def test_roles_and_agencies_of_administrative_routes():
+def test_agencies_of_administrative_routes():
     steward = Principal("s", "dinkes", "steward", "t")
-    require_role(steward, "steward", "admin")
     require_agency(steward, "dinkes")
     require_agency(replace(steward, role="admin"), "rsud")
-    with pytest.raises(RoleForbidden, match="admin or supervisor"):
-        require_role(steward, "admin", "supervisor")
     with pytest.raises(AgencyForbidden, match="rsud"):
         require_agency(steward, "rsud")

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from app.connectors.cells import ErrorCell, LongNumber, Percent
 from app.connectors.contract import JSON_COLUMN, RawBatch, RawReject
+from app.datasets.columnar.marks import KeyMarks
 from app.datasets.columnar.selection import ColumnSelection, maps_by_columns
 from app.datasets.keys_met import KeysMet
 from app.datasets.manifest import parse_manifest
@@ -177,8 +178,10 @@ def own_column(mapping: CompiledMapping, name: str, *, odd: bool) -> tuple[pa.Fi
     return pa.field(name, kind), st.integers(0, 99).flatmap(cells)
 
 
-async def by_rows(mapping: CompiledMapping, batches: list[RawBatch], wanted: Filter) -> list[ReadResult]:
-    selection, found = Selection(mapping, ReadRequest(filter=wanted), wanted), []
+async def by_rows(
+    mapping: CompiledMapping, batches: list[RawBatch], wanted: Filter, *, findings: bool = True
+) -> list[ReadResult]:
+    selection, found = Selection(mapping, ReadRequest(filter=wanted, findings=findings), wanted), []
     for batch in batches:
         await selection.take(batch)
         found.append(await selection.drain((), MOMENT))
@@ -192,18 +195,23 @@ def one_by_one(mapping: CompiledMapping) -> CompiledMapping:
     return found
 
 
-async def by_columns(mapping: CompiledMapping, batches: list[RawBatch], wanted: Filter) -> list[ReadResult]:
-    selection, found = ColumnSelection(mapping, wanted, None), []
+async def by_columns(
+    mapping: CompiledMapping, batches: list[RawBatch], wanted: Filter, *, findings: bool = True
+) -> list[ReadResult]:
+    selection, found = ColumnSelection(mapping, ReadRequest(filter=wanted, findings=findings)), []
     for batch in batches:
         await selection.take(batch)
         found.append(await selection.drain((), MOMENT))
     return found
 
 
-def assert_same(mapping: CompiledMapping, batches: list[RawBatch], wanted: Filter = TRUE) -> None:
+def assert_same(
+    mapping: CompiledMapping, batches: list[RawBatch], wanted: Filter = TRUE, *, findings: bool = True
+) -> None:
     schema, names = mapping.schema, list(mapping.schema.fields)
-    rows, columns = asyncio.run(by_rows(mapping, batches, wanted)), asyncio.run(by_columns(mapping, batches, wanted))
-    assert repr(rows) == repr(asyncio.run(by_rows(one_by_one(mapping), batches, wanted)))
+    rows = asyncio.run(by_rows(mapping, batches, wanted, findings=findings))
+    columns = asyncio.run(by_columns(mapping, batches, wanted, findings=findings))
+    assert repr(rows) == repr(asyncio.run(by_rows(one_by_one(mapping), batches, wanted, findings=findings)))
     for row, column in zip(rows, columns, strict=True):
         assert column.columns is not None
         made, told = shown_columns(schema, column.columns, names), columns_of(schema, row.records, names)
@@ -249,21 +257,64 @@ def test_columns_say_what_rows_say(data: st.DataObject, mapping: CompiledMapping
                 for row in rows
             ]
         batches.append(batch)
-    assert_same(mapping, batches, condition)
+    assert_same(mapping, batches, condition, findings=data.draw(st.booleans()))
 
 
 def test_keys_are_met_once_also_over_many_batches() -> None:
-    met, seen, chance = KeysMet(), set[str](), np.random.default_rng(7)
+    marks, met, seen, chance = KeyMarks(), KeysMet(), set[str](), np.random.default_rng(7)
     for _ in range(40):
         keys = [f"K{number}" for number in chance.integers(0, 4000, 300)]
-        told = met.first_met(pa.array(keys, pa.string()))
+        told = met.first_met(marks.of(pa.array(keys, pa.string())))
         for key, first in zip(keys, told.tolist(), strict=True):
             assert first is (key not in seen)
             seen.add(key)
-    assert all(hash(key) in met for key in seen)
-    assert hash("never") not in met
-    met.take([hash("never"), hash("again")])
-    assert met.first_met(pa.array(["again", "new", "never"], pa.string())).tolist() == [False, True, False]
+    assert all(mark in met for mark in marks.of(pa.array(sorted(seen))).tolist())
+    again, new, never = marks.of(pa.array(["again", "new", "never"])).tolist()
+    assert never not in met
+    met.take([never, again])
+    assert met.first_met(np.array([again, new, never])).tolist() == [False, True, False]
+
+
+@given(st.lists(st.text(max_size=12) | st.text("ab", max_size=90), unique=True), st.integers(0, 3))
+def test_marks_of_different_keys_differ_and_those_of_equal_keys_do_not(keys: list[str], cut: int) -> None:
+    """In any order, whatever stands beside them: 64 bits of chance."""
+    marks = KeyMarks()
+    found = dict(zip(keys, marks.of(pa.array(keys, pa.string())).tolist(), strict=True))
+    assert len(set(found.values())) == len(keys)
+    again = pa.array([*keys, *keys[::-1]], pa.string()).slice(cut)
+    assert marks.of(again).tolist() == [found[key] for key in again.to_pylist()]
+
+
+def test_marks_differ_from_read_to_read() -> None:
+    """Nobody can choose keys that have the same one."""
+    keys = pa.array(["20318001", "", "a~b", "x" * 300])
+    assert not set(KeyMarks().of(keys).tolist()) & set(KeyMarks().of(keys).tolist())
+
+
+@given(data=st.data(), mapping=mappings())
+def test_without_findings_the_rest_is_the_same(data: st.DataObject, mapping: CompiledMapping) -> None:
+    """Records, keys and rejects, by columns and by rows."""
+    names = sorted(mapping.raw_columns)
+    rows = data.draw(st.lists(st.tuples(*[CELLS for _ in names]), max_size=15))
+    batch = RawBatch(pa.schema([(name, pa.string()) for name in names]), rows=rows, location="inbox/a.csv")
+
+    async def read(*, findings: bool) -> list[ReadResult]:
+        asked = ReadRequest(findings=findings)
+        selections = ColumnSelection(mapping, asked), Selection(mapping, asked, TRUE)
+        for selection in selections:
+            await selection.take(batch)
+        return [await selection.drain((), MOMENT) for selection in selections]
+
+    (columns, records), (noted, told) = asyncio.run(read(findings=False)), asyncio.run(read(findings=True))
+    assert columns.columns is not None
+    assert noted.columns is not None
+    assert columns.columns.warnings == {}
+    assert not any(record.warnings for record in records.records)
+    assert (columns.columns.rows, columns.columns.keys) == (noted.columns.rows, noted.columns.keys)
+    for record in told.records:
+        record.warnings = ()
+    noted.columns = columns.columns = None
+    assert repr((columns, records)) == repr((noted, told))
 
 
 def test_second_record_of_a_key_is_found_among_any_number_of_rows() -> None:

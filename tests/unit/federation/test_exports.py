@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import openpyxl
 import orjson
 import pandas as pd
@@ -19,6 +20,7 @@ import pytest
 from app.datasets.records import MappedRecord, RecordWarning
 from app.errors import AnswerTooLarge, NotAcceptable
 from app.federation.exports import Columns, Summary, writer_of
+from app.federation.exports.writer import MOST_IDLE, RowText
 from app.federation.reading.batches import Batch, columns_of
 from app.schemas import registry
 
@@ -273,3 +275,37 @@ def test_a_list_in_a_sheet_is_marked_as_text_and_not_changed() -> None:
     cell = openpyxl.load_workbook(io.BytesIO(content))["Data"]["C2"]
 
     assert (cell.value, cell.data_type, cell.quotePrefix) == ("+62 291 | =1+1", "s", True)
+
+
+def test_an_engine_that_is_given_back_serves_the_next_answer_and_holds_nothing_of_the_last() -> None:
+    first = RowText.idle()
+    part = pa.RecordBatch.from_pydict({"a": ["x", "y"]})
+    assert first.render(part, "a") == b"xy"
+    first.give_back()
+
+    second = RowText.idle()
+
+    assert second is first
+    with pytest.raises(duckdb.CatalogException):
+        second._engine.sql("SELECT * FROM part")
+    assert second.render(pa.RecordBatch.from_pydict({"b": ["z"]}), "b") == b"z"
+    second.close()
+
+
+def test_an_engine_in_which_something_failed_serves_no_other_answer() -> None:
+    failed = RowText.idle()
+    with pytest.raises(duckdb.Error):
+        failed.render(pa.RecordBatch.from_pydict({"a": ["x"]}), "CAST(a AS INTEGER)")
+    failed.give_back()
+
+    assert RowText.idle() is not failed
+
+
+def test_no_more_engines_wait_than_write_at_once() -> None:
+    many = [RowText.idle() for _ in range(MOST_IDLE + 2)]
+    for one in many:
+        one.give_back()
+    again = [RowText.idle() for _ in many]
+    assert len([one for one in again if one in many]) == MOST_IDLE
+    for one in again:
+        one.close()

@@ -16,6 +16,7 @@ from app.errors import FilterMalformed, FilterTooComplex, OperatorUnsupported, T
 from app.filters.cql2.parse import parse_json, parse_text
 from app.filters.evaluation import compile_predicate
 from app.filters.redaction import filter_structure
+from app.filters.tree import In, Listed, Literal, Property, properties, rename
 from app.filters.typing import typed
 from app.schemas import registry
 
@@ -524,3 +525,18 @@ def test_whatever_is_written_is_read_or_refused(text) -> None:
     refused = (FilterMalformed, FilterTooComplex, OperatorUnsupported, TypeMismatch)
     with contextlib.suppress(*refused):
         typed(_SCHOOLS, parse_text(text))
+
+
+@given(values=st.lists(st.text(max_size=3) | st.integers(-3, 3) | st.sampled_from([0.1, Decimal("0.1")]), min_size=1))
+def test_a_long_list_is_the_list_of_its_literals(values) -> None:
+    long, short = (In(Property("a"), made) for made in (Listed(tuple(values)), tuple(map(Literal, values))))
+    assert tuple(long.values) == short.values
+    assert tuple(long.values[1:]) == short.values[1:]
+    assert len(long.values) == len(short.values)
+    assert list(long.plain) == list(short.plain)
+    assert long == In(Property("a"), Listed(tuple(values)))
+    assert hash(long) == hash(In(Property("a"), Listed(tuple(values))))
+    assert filter_structure(long) == filter_structure(short)
+    assert properties(rename(long, str.upper)) == {"A"}
+    for value in [*values, None, "never"]:
+        assert compile_predicate(long)({"a": value}) == compile_predicate(short)({"a": value})

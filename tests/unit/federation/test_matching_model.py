@@ -181,9 +181,10 @@ async def by_columns(
             read.finish()
     except SimpulError as error:
         return error.code
-    made = [
-        answer for part in answers(question, found, fields, silent(read.statuses, read.complete)) for answer in part
-    ]
+    parts = list(answers(question, found, fields, silent(read.statuses, read.complete)))
+    made = [orjson.loads(text) for part in parts for text in part.texts]
+    assert [answer["status"] for answer in made] == [status for part in parts for status in part.statuses]
+    assert sum(len(answer["records"]) for answer in made) == sum(part.records for part in parts)
     found.close()
     return told(made, read.complete, read.statuses)
 

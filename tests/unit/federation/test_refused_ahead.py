@@ -58,7 +58,7 @@ async def loaded(sql: str, *facilities: DatasetRef, regions: MemoryDataset | Non
 async def test_what_a_source_is_sure_of_is_refused_before_it_is_read(facilities) -> None:
     facilities.estimated = RowEstimate(4 * MOST, sure=True)
     with pytest.raises(SqlInputExceeded, match="more narrowly") as caught:
-        await loaded("SELECT nama FROM fasilitas_kesehatan LIMIT 1", ref_of("dinkes", facilities))
+        await loaded("SELECT nama FROM fasilitas_kesehatan ORDER BY nama LIMIT 1", ref_of("dinkes", facilities))
 
     assert caught.value.facts["limit_rows"] == MOST
     assert facilities.asked == []
@@ -78,6 +78,19 @@ async def test_less_and_guesses_are_tried(facilities, estimated) -> None:
     loader = await loaded("SELECT nama FROM fasilitas_kesehatan", ref_of("dinkes", facilities))
 
     assert loader.rows == 1
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT nama FROM fasilitas_kesehatan LIMIT 1",
+        "SELECT DISTINCT jenis FROM fasilitas_kesehatan LIMIT 1",
+        "SELECT EXISTS (SELECT 1 FROM fasilitas_kesehatan) AS ada",
+    ],
+)
+async def test_some_of_a_large_table_are_tried(facilities, sql: str) -> None:
+    facilities.estimated = RowEstimate(10**9, sure=True)
+    assert (await loaded(sql, ref_of("dinkes", facilities))).rows == 1
 
 
 async def test_a_table_that_a_condition_or_a_join_narrows_is_tried(facilities) -> None:

@@ -41,7 +41,7 @@ def test_a_function_is_named_as_it_was_called(call: str, name: str) -> None:
     ("part", "said"),
     [
         ("nama COLLATE de", "COLLATE"), ("nama -> '$.a'", "->"), ("nama ->> '$.a'", "->>"), ("nama ~* 'a'", "~*"),
-        ("nama AT TIME ZONE 'x'", "AT TIME ZONE"), ("kode & 1", "&"),
+        ("nama AT TIME ZONE 'x'", "AT TIME ZONE with this zone"), ("nama AT TIME ZONE kode", "AT TIME ZONE with this zone"), ("kode & 1", "&"),
         ("{'a': 1}", "{…}"),
     ],
 )  # fmt: skip

@@ -1,29 +1,24 @@
-"""The change feed: readers of the same cut share what is remembered, and a cursor of another feed is none."""
+"""The change feed: readers of the same cut share what is remembered; a cursor of another feed is none; times have zones."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from app.catalog.changes import Position
-from app.errors import CursorInvalid
+from app.catalog.changes import Moved, Position
+from app.errors import CursorInvalid, ValidationFailed
 from app.federation.question import cursor
 from app.federation.question.query import Grant
 from app.filters.tree import Compare, Literal, Property
-from app.gateway.changes import _positions, _scope
+from app.gateway.changes import _PURPOSE, _scope, cursor_positions, known_of, moment_of
 from tests.support.memory import FACILITIES
 
 ALL = frozenset(FACILITIES.fields)
 ONLY = Compare("=", Property("kelas"), Literal("B"))
-
-
-@dataclass(frozen=True)
-class Keyed:
-    """Services that hold the key of cursors."""
-
-    cursor_key: bytes = b"k" * 32
+KEY = b"k" * 32
+NOW = datetime(2026, 11, 20, 8, tzinfo=UTC)
 
 
 def test_readers_of_everything_share_one_memory_whatever_their_agreement():
@@ -51,25 +46,67 @@ def test_masked_values_differ_by_agreement_and_so_does_what_is_remembered_of_the
     assert _scope(FACILITIES, first) != _scope(FACILITIES, second)
 
 
-def test_without_a_cursor_every_dataset_is_read_from_its_start():
-    assert _positions(Keyed(), None, "q") == {}  # type: ignore[arg-type]
+def token(position: list[Any], purpose: str = _PURPOSE, bound: str = "q") -> str:
+    return cursor.make_token(KEY, purpose, bound, position)
 
 
 def test_a_cursor_brings_back_the_position_in_each_dataset():
-    token = cursor.make_token(Keyed.cursor_key, "changes", "q", [["a", 3, 5, "P1"], ["b", 0, 0, ""]])
+    found = cursor_positions(KEY, token([["a", 3, 5, "P1"], ["b", 0, 0, ""]]), "q")
 
-    assert _positions(Keyed(), token, "q") == {"a": Position(3, 5, "P1"), "b": Position()}  # type: ignore[arg-type]
+    assert found == {"a": Position(3, 5, "P1"), "b": Position()}
 
 
 @pytest.mark.parametrize("position", [[["a", 1]], [1, 2], [["a", 1, 2, "k", "more"]]])
 def test_a_cursor_that_holds_no_positions_is_refused(position: list[Any]):
-    token = cursor.make_token(Keyed.cursor_key, "changes", "q", position)
     with pytest.raises(CursorInvalid):
-        _positions(Keyed(), token, "q")  # type: ignore[arg-type]
+        cursor_positions(KEY, token(position), "q")
 
 
-@pytest.mark.parametrize(("purpose", "bound"), [("records", "q"), ("changes", "another question")])
-def test_a_cursor_of_another_route_or_question_is_refused(purpose: str, bound: str):
-    token = cursor.make_token(Keyed.cursor_key, purpose, bound, [["a", 3, 5, "P1"]])
+@pytest.mark.parametrize(
+    ("purpose", "bound"), [("records", "q"), ("changes", "q"), ("changes/1", "q"), (_PURPOSE, "another question")]
+)
+def test_a_cursor_of_another_route_question_or_kind_of_digest_is_refused(purpose: str, bound: str):
     with pytest.raises(CursorInvalid):
-        _positions(Keyed(), token, "q")  # type: ignore[arg-type]
+        cursor_positions(KEY, token([["a", 3, 5, "P1"]], purpose, bound), "q")
+
+
+def test_what_another_reading_found_is_not_told_without_its_record():
+    gone, here, other = Moved("a", 2, False, None), Moved("b", 2, True, None), Moved("c", 2, True, None)
+
+    assert known_of([gone, here, other], {"b", "c"}) == [gone, here, other]
+    assert known_of([gone, here, other], {"c"}) == [gone]
+    assert known_of([here, gone], {}) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "microseconds"),
+    [
+        ("2026-11-20T08:00:00Z", 0),
+        ("2026-11-20t08:00:00z", 0),
+        ("2026-11-20T15:00:00+07:00", 0),
+        ("2026-11-20T15:00:00 07:00", 0),  # the + of an address
+        ("2026-11-20T08:00:00.25-00:00", 250_000),
+        ("2026-11-20T08:00:00.000001999Z", 1),  # never later than what was said
+        ("2026-11-20T08:05:00Z", 300_000_000),
+    ],
+)
+def test_a_time_is_read_with_its_zone(text: str, microseconds: int):
+    assert moment_of(text, NOW) == NOW + timedelta(microseconds=microseconds)
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("2026-11-20T08:00:00", "since_malformed"),
+        ("2026-13-20T08:00:00Z", "since_malformed"),
+        ("08:00:00Z", "since_malformed"),
+        (":", "since_malformed"),
+        ("2026-11-20T08:05:01Z", "since_ahead"),
+        ("9999-12-31T23:59:59-12:00", "since_ahead"),
+    ],
+)
+def test_what_is_no_time_or_still_to_come_is_refused(text: str, code: str):
+    with pytest.raises(ValidationFailed) as refused:
+        moment_of(text, NOW)
+
+    assert [(one.pointer, one.code) for one in refused.value.errors] == [("since", code)]

@@ -6,13 +6,11 @@ import datetime as dt
 from decimal import Decimal
 
 import orjson
-import pyarrow as pa
 import pytest
 from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from app.schemas import registry
-from app.schemas.arrow import decimal_text, decimal_texts
+from app.schemas.arrow import decimal_text
 from app.schemas.rules import RULES
 from app.schemas.validation import RowFailure, validate_row
 from app.schemas.warnings import TEXTS, Surroundings, soft_warnings
@@ -176,9 +174,3 @@ def test_values_leave_with_decimals_as_text_and_objects_as_dicts():
 )
 def test_decimals_are_written_plainly(value, text):
     assert decimal_text(Decimal(value)) == text
-
-
-@given(st.lists(st.decimals(-(10**18) + 1, 10**18 - 1, places=6) | st.none()))
-def test_a_column_of_decimals_is_written_like_each_of_them(values):
-    column = pa.array(values, pa.decimal128(38, 6))
-    assert decimal_texts(column).to_pylist() == [None if value is None else decimal_text(value) for value in values]

@@ -66,6 +66,8 @@ _COMPUTED: Mapping[type[exp.Expression], frozenset[str]] = {
     exp.Div: frozenset({"typed", "safe"}),
 }
 """Marks of a node beside its parts that say what is computed anyhow."""
+_QUOTED = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*\"""")
+"""A text or a quoted name: what stands in it is no comment."""
 _CASTS = {"TEXT": "text", "VARCHAR": "text", "INT": "integer", "BIGINT": "integer", "DECIMAL": "decimal"}
 
 
@@ -84,7 +86,8 @@ def compile_expression(text: str, pointer: str) -> Expression:
         _refuse("an expression is a text", pointer)
     if len(text) > MOST_CHARACTERS:
         _refuse(f"an expression has at most {MOST_CHARACTERS} characters", pointer)
-    if any(mark in text for mark in (";", "--", "/*", "$$", "\x00")):
+    bare = _QUOTED.sub("''", text)
+    if "\x00" in text or any(mark in bare for mark in (";", "--", "/*", "$$")):
         _refuse("an expression holds no `;`, comments or `$$`", pointer)
     if _nesting(text) > MOST_DEPTH:
         _refuse(f"an expression is nested at most {MOST_DEPTH} deep", pointer)

@@ -60,13 +60,28 @@ def as_decimal(value: Any) -> Decimal:
     return Decimal(as_number(value))
 
 
+_KINDS: Mapping[type, tuple[type, ...]] = {str: (str,), float: (int, float, Decimal)}
+
+
 def compared(left: Any, right: Any) -> tuple[Any, Any]:
-    """Two values as one kind, as `=` takes them: a text and a number compare only when the text is a number."""
-    if isinstance(left, str) != isinstance(right, str) and not isinstance(left, bool) and not isinstance(right, bool):
+    """Two values as one kind, as `=` takes them: a text and a number compare only when the text is a number.
+
+    Raises `Unfit` (`wrong_type`) for a date and a text, a truth value and a number: they would be unequal in silence.
+    """
+    first, second = _kind(left), _kind(right)
+    if first is second and first is not float:
+        return left, right
+    if {first, second} <= {str, float}:
         return as_number(left), as_number(right)
-    if isinstance(left, float) or isinstance(right, float):
-        return as_number(left), as_number(right)
-    return left, right
+    raise Unfit("wrong_type")
+
+
+def _kind(value: Any) -> type:
+    """What it is compared as: `float` stands for every number."""
+    kind = type(value)
+    if kind in (str, bool, datetime, date):
+        return kind
+    return next((family for family in (str, float) if isinstance(value, _KINDS[family])), kind)
 
 
 def joined(*texts: str) -> str:

@@ -15,7 +15,6 @@ REFUSED: Final = [
     "SELECT kode, md5(nama) FROM wilayah ORDER BY kode",
     "SELECT kode, unicode(nama) FROM wilayah ORDER BY kode",
     "SELECT kode, bit_length(nama) FROM wilayah ORDER BY kode",
-    "SELECT id, waktu AT TIME ZONE 'UTC' FROM kejadian_bencana ORDER BY id",
     "SELECT id, to_days(2) FROM kejadian_bencana ORDER BY id",
     "SELECT product(2) FROM harga_komoditas",
     "SELECT histogram(satuan) FROM harga_komoditas",

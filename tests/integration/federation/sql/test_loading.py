@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from app.connectors.contract import RowEstimate
 from app.errors import AllSourcesFailed, SourceFailed
 from app.federation.question.query import DatasetRef
 from app.federation.reading.breaker import Guards
@@ -90,6 +91,29 @@ async def test_without_a_key_the_other_side_is_not_asked(ahead: WorkersAhead) ->
 
     assert [list(row.values()) for row in rows] == [[0]]
     assert (len(loader.reads), other.asked) == (1, [])
+
+
+@pytest.mark.parametrize(
+    ("facilities_told", "schools_told", "first"),
+    [
+        (RowEstimate(40), RowEstimate(30), "satuan_pendidikan"),
+        (RowEstimate(30), RowEstimate(40), "fasilitas_kesehatan"),
+        (RowEstimate(MOST_KEYS + 1), RowEstimate(-1), "satuan_pendidikan"),
+        (RowEstimate(-1), RowEstimate(-1), "fasilitas_kesehatan"),
+    ],
+)
+async def test_of_two_filtered_tables_the_one_that_fewer_rows_are_expected_of_is_read_first(
+    ahead: WorkersAhead, facilities_told: RowEstimate, schools_told: RowEstimate, first: str
+) -> None:
+    """-1: the source cannot tell."""
+    one, other = facilities(), schools()
+    one.estimated, other.estimated = facilities_told, schools_told
+    sql = f"{JOIN} WHERE f.nama = 'Nama 1' AND s.bentuk = 'SD'"
+
+    rows, loader = await answered(ahead, sql, both(one, other))
+
+    assert [list(row.values()) for row in rows] == [[MANY]]
+    assert loader.reads[0].query.schema.name == first
 
 
 async def test_a_row_of_a_left_join_stays_without_its_other_side(ahead: WorkersAhead) -> None:

@@ -1,0 +1,1 @@
+"""Peers that have to be installed first; each script starts its own and ends it."""
