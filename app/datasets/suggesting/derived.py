@@ -17,6 +17,8 @@ _UNITS: Mapping[str, str] = {
     "rp": "rupiah", "rupiah": "rupiah", "indeks": "indeks", "ipm": "indeks", "tahun": "tahun", "ton": "ton", "rumah tangga": "rumah tangga",
 }  # fmt: skip
 _SHOWN = 60
+_OPAQUE = frozenset({"Pengenal", "KodeFaskes", "KodeAsal"})
+_LONGEST_IDENTIFIER = 64
 
 
 def derived(
@@ -45,6 +47,8 @@ def derived(
             yield from _region_said(name, around, words)
         if name not in chosen and spec.semantic == "Tahun":
             yield from _year_said(name, words)
+        if chosen and name not in chosen and name in schema.meta.key and spec.semantic in _OPAQUE:
+            yield from _different(name, chosen, around)
 
 
 def _levels(code: Proposal) -> Iterator[Proposal]:
@@ -135,3 +139,18 @@ def _year_said(name: str, words: Sequence[str]) -> Iterator[Proposal]:
         year, text = next(iter(found.items()))
         why = f"{text[:_SHOWN]!r} says the year and no column does; every record gets it"
         yield Proposal(name, "", {"const": int(year)}, 0.5, 0, 0, (why,))
+
+
+def _different(name: str, chosen: Mapping[str, Proposal], around: Around) -> Iterator[Proposal]:
+    """A column that may serve as an identifier, for want of a better one: filled in every record, and never the same twice."""
+    used = {proposal.column for proposal in chosen.values()}
+    for column in sorted(around.columns, key=lambda one: one.name in used):
+        texts = column.texts
+        if not column.is_text() or column.empty or column.nested or len(set(texts)) < len(texts):
+            continue
+        if max(map(len, texts)) <= _LONGEST_IDENTIFIER:
+            why = (
+                "no column is like an identifier; the values of this one are all different: make sure that they stay so"
+            )
+            yield Proposal(name, column.name, column.name, 0.36, len(texts), len(texts), (why,))
+            return

@@ -243,3 +243,12 @@ def test_the_manifest_is_read_as_it_is_written() -> None:
     assert load_yaml(text)["source"]["delimiter"] == ";"
     assert "# Columns that no field takes: Buka" in text
     assert "delimiter: ;  # a semicolon cuts the lines" in text
+
+
+def test_where_nothing_is_like_an_identifier_a_column_of_different_values_may_serve() -> None:
+    rows = [{"Tanggal": "23 Mei 2022", "Peta": f"2022052319{at}.mmi.jpg", "Jenis": "gempa"} for at in range(3)]
+
+    found = proposed("kejadian_bencana", rows).chosen["id"]
+
+    assert found.mapping == "Peta"
+    assert found.score < 0.4
