@@ -5,6 +5,7 @@ Loading and storing of the lists live in the catalogue.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -48,8 +49,17 @@ class CodeBook(Protocol):
     def known_regions(self) -> Collection[str]:
         """The dotted Kemendagri codes of the loaded list."""
 
-    def lookup_name(self, name: str, parent: str | None, level: str) -> list[str]:
-        """Codes of the regions of a level with this name at or below `parent`: none, one or many (= no match)."""
+    def lookup_name(self, name: str, parent: str | None, level: str, *, blanks: bool = True) -> list[str]:
+        """Codes of the regions of a level with this name at or below `parent`: none, one or many (= no match).
+
+        Without `blanks` neither blanks nor hyphens count: `Karimun Jawa` is `Karimunjawa`.
+        """
+
+    def names_in(self, text: str, parents: Collection[str], level: str, *, blanks: bool = True) -> list[str]:
+        """Codes of the regions of a level at or below `parents` whose name stands in the text as words.
+
+        Of names of which one holds the other the longer counts.
+        """
 
     def tables(self) -> Mapping[str, pa.Table]:
         """`region_code` and `code_crosswalk` in Arrow."""
@@ -65,6 +75,22 @@ def name_key(name: str) -> str:
     return upper(squeeze(name))
 
 
+def closed_name(name: str) -> str:
+    """A name without blanks and hyphens."""
+    return _OPEN.sub("", name)
+
+
+def _stands_in(name: str, text: str, *, blanks: bool) -> bool:
+    """Whether a name stands in a text as words; without `blanks` its own words may be written together or apart."""
+    pattern = re.escape(name) if blanks else "[ -]*".join(map(re.escape, closed_name(name)))
+    return re.search(rf"(?<!\w){pattern}(?!\w)", text) is not None
+
+
+def _below(code: str, parent: str) -> bool:
+    return code == parent or code.startswith(parent + ".")
+
+
+_OPEN = re.compile(r"[ -]")
 _REGENCY_WORDS = ("KABUPATEN ", "KOTA ")
 
 
@@ -81,6 +107,8 @@ class InMemoryCodeBook:
     crosswalk_table: pa.Table
     _regions: dict[str, RegionRow] = field(init=False, repr=False, compare=False)
     _names: dict[tuple[str, str], list[str]] = field(init=False, repr=False, compare=False)
+    _closed: dict[tuple[str, str], list[str]] = field(init=False, repr=False, compare=False)
+    """By names without blanks and hyphens."""
     _crosswalk: dict[tuple[str, str, str], str] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -95,6 +123,10 @@ class InMemoryCodeBook:
                 names.setdefault((level, key), []).append(region.kode)
         object.__setattr__(self, "_regions", regions)
         object.__setattr__(self, "_names", names)
+        closed: dict[tuple[str, str], list[str]] = {}
+        for (level, key), codes in names.items():
+            closed.setdefault((level, closed_name(key)), []).extend(codes)
+        object.__setattr__(self, "_closed", closed)
         object.__setattr__(self, "_crosswalk", _crosswalk_index(self.crosswalk_table))
 
     def crosswalk(self, system: str, code: str, level: str) -> str | None:
@@ -109,12 +141,24 @@ class InMemoryCodeBook:
         """See CodeBook."""
         return self._regions.keys()
 
-    def lookup_name(self, name: str, parent: str | None, level: str) -> list[str]:
+    def lookup_name(self, name: str, parent: str | None, level: str, *, blanks: bool = True) -> list[str]:
         """See CodeBook."""
-        found = self._names.get((plain_level(level), name_key(name)), [])
+        index, key = (self._names, name_key(name)) if blanks else (self._closed, closed_name(name_key(name)))
+        found = index.get((plain_level(level), key), [])
         if parent is None:
-            return list(found)
-        return [code for code in found if code == parent or code.startswith(parent + ".")]
+            return list(dict.fromkeys(found))
+        return [code for code in dict.fromkeys(found) if _below(code, parent)]
+
+    def names_in(self, text: str, parents: Collection[str], level: str, *, blanks: bool = True) -> list[str]:
+        """See CodeBook."""
+        wanted, words = plain_level(level), name_key(text)
+        met: dict[str, list[str]] = {}
+        for (of_level, name), codes in self._names.items():
+            inside = [code for code in codes if any(_below(code, parent) for parent in parents)]
+            if of_level == wanted and inside and _stands_in(name, words, blanks=blanks):
+                met[name] = inside
+        longest = [name for name in met if not any(name != other and name in other for other in met)]
+        return list(dict.fromkeys(code for name in longest for code in met[name]))
 
     def tables(self) -> Mapping[str, pa.Table]:
         """See CodeBook."""

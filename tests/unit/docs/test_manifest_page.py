@@ -40,6 +40,8 @@ REGIONS = [
     ("33.20", "Kabupaten Jepara", "kabupaten", "33"),
     ("33.20.06", "Jepara", "kecamatan", "33.20"),
     ("33.20.08", "Bangsri", "kecamatan", "33.20"),
+    ("33.20.01", "Kedung", "kecamatan", "33.20"),
+    ("33.20.10", "Karimunjawa", "kecamatan", "33.20"),
 ]
 CROSSWALK = [("bps", "3320", "JEPARA", "kabupaten", "33.20"), ("bps", "3320080", "JEPARA", "kecamatan", "33.20.06")]
 

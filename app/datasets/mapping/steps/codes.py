@@ -58,36 +58,60 @@ def crosswalk(given: Any, context: StepContext) -> Step:
 def lookup(given: Any, context: StepContext) -> Step:
     """`lookup: {level: kecamatan, parent: "33.20", strip: ["KEC. "]}`: the code of a region by its name within a parent.
 
-    `parent_from` names a raw column that holds the parent's code. Two regions of one name: no match.
+    `parent` may be a list; `parent_from` names a raw column that holds the parent's code. `blanks: ignore` takes `Karimun Jawa` for
+    Karimunjawa; `search: true` finds the one name that stands in a text. Two regions of one name: no match.
     """
-    options = context.options(given, "level", "parent", "parent_from", "strip")
-    level, parent, column = options.get("level"), options.get("parent"), options.get("parent_from")
+    options = context.options(given, "level", "parent", "parent_from", "strip", "blanks", "search")
+    level, column = options.get("level"), options.get("parent_from")
     if level not in _LEVELS:
         context.refuse(f"lookup needs level: {', '.join(_LEVELS)}")
-    words = options.get("strip", [])
-    if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
-        context.at("strip").refuse('strip is a list of texts, such as ["KEC. "]')
-    strips = [upper(word) for word in words]
-    if parent is not None and not isinstance(parent, str):
-        context.at("parent").refuse('parent is a text in quotes, such as "33.20"')
-    if column is not None and (not isinstance(column, str) or not column or parent is not None):
+    strips, parents = _strips(options, context), _parents(options, context)
+    if column is not None and (not isinstance(column, str) or not column or parents):
         context.at("parent_from").refuse("parent_from names a raw column, and stands without parent")
+    if options.get("blanks", "count") not in {"count", "ignore"}:
+        context.at("blanks").refuse("blanks is count (the default) or ignore")
+    search = options.get("search", False)
+    if not isinstance(search, bool):
+        context.at("search").refuse("search is true or false")
+    if search and not parents and column is None:
+        context.at("search").refuse("search needs a parent: without one a text of every region would be looked for")
     if column is not None:
         context.columns.add(column)
-    book = context.codes
+    book, blanks = context.codes, options.get("blanks") != "ignore"
 
     def step(value: Any, row: Row) -> Any:
         name = upper(squeeze(need_text(value)))
-        for word in strips:
-            name = name.removeprefix(word).strip()
-        found = book.lookup_name(name, str(row.get(column)) if column is not None else parent, level)
+        within = [str(row.get(column))] if column is not None else parents
+        if search:
+            found = book.names_in(name, within, level, blanks=blanks)
+        else:
+            for word in strips:
+                name = name.removeprefix(word).strip()
+            found = [
+                code for parent in within or (None,) for code in book.lookup_name(name, parent, level, blanks=blanks)
+            ]
         if not found:
             raise StepReject("lookup_unmatched")
-        if len(found) > 1:
+        if len(set(found)) > 1:
             raise StepReject("lookup_ambiguous")
         return found[0]
 
     return step
+
+
+def _strips(options: Mapping[str, Any], context: StepContext) -> list[str]:
+    words = options.get("strip", [])
+    if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
+        context.at("strip").refuse('strip is a list of texts, such as ["KEC. "]')
+    return [upper(word) for word in words]
+
+
+def _parents(options: Mapping[str, Any], context: StepContext) -> list[str]:
+    given = options.get("parent")
+    parents = given if isinstance(given, list) else [] if given is None else [given]
+    if not all(isinstance(one, str) for one in parents) or (isinstance(given, list) and not given):
+        context.at("parent").refuse('parent is a text in quotes, such as "33.20", or a list of them')
+    return parents
 
 
 STEPS: Mapping[str, Builder] = {"codes": codes, "crosswalk": crosswalk, "lookup": lookup}

@@ -91,19 +91,22 @@ def _exact(text: str) -> Decimal:
 
 
 def geometry(given: Any, context: StepContext) -> Step:
-    """`geometry: {notation: coordinates | geojson, axis: latlng | lnglat}`: a GeoJSON Polygon or MultiPolygon, lng-lat.
+    """`geometry: {notation: coordinates | geojson | wkt, axis: latlng | lnglat}`: a GeoJSON Polygon or MultiPolygon, lng-lat.
 
     Bare coordinates: nesting of 3 is a Polygon, of 4 a MultiPolygon. `axis: latlng` swaps every position.
     """
     options = context.options(given, "notation", "axis")
     notation, axis = options.get("notation", "geojson"), options.get("axis", "lnglat")
-    if notation not in {"coordinates", "geojson"} or axis not in {"latlng", "lnglat"}:
-        context.refuse("geometry takes notation (coordinates, geojson) and axis (latlng, lnglat)")
+    if notation not in {"coordinates", "geojson", "wkt"} or axis not in {"latlng", "lnglat"}:
+        context.refuse("geometry takes notation (coordinates, geojson, wkt) and axis (latlng, lnglat)")
     swap = axis == "latlng"
 
     def step(value: Any, _: Row) -> Any:
-        found = _loaded(value) if isinstance(value, str) else value
-        if notation == "geojson":
+        if notation == "wkt":
+            found: Any = _from_wkt(need_text(value))
+        else:
+            found = _loaded(value) if isinstance(value, str) else value
+        if notation != "coordinates":
             if not isinstance(found, Mapping) or found.get("type") not in _DEPTHS.values():
                 raise StepReject("geometry_malformed")
             coordinates, kind = found.get("coordinates"), str(found["type"])
@@ -115,6 +118,19 @@ def geometry(given: Any, context: StepContext) -> Step:
         return {"type": kind, "coordinates": _positions(coordinates, swap=swap)}
 
     return step
+
+
+def _from_wkt(text: str) -> Any:
+    """A text of OGC 06-103r4 as a GeoJSON object; a height is left out, an SRID before it (EWKT) is none of it."""
+    import shapely  # noqa: PLC0415 - GEOS and numpy are loaded by the first geometry
+    from shapely.geometry import mapping  # noqa: PLC0415 - the same
+
+    if len(text) > _MOST_TEXT:
+        raise StepReject("geometry_malformed")
+    try:
+        return json.loads(json.dumps(mapping(shapely.force_2d(shapely.from_wkt(text)))))
+    except (shapely.errors.ShapelyError, ValueError, TypeError, AttributeError, NotImplementedError):
+        raise StepReject("geometry_malformed") from None
 
 
 def _loaded(text: str) -> Any:

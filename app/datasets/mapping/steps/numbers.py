@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any
 
 from app.connectors.cells import Percent
 from app.datasets.mapping.rules import StepReject
 from app.datasets.mapping.steps.contract import Builder, Row, Step, StepContext
-from app.datasets.mapping.text import trim
+from app.datasets.mapping.text import BLANKS, is_blank, trim
 from app.schemas.numbers import NumberBeyond, exact_decimal
 
 _MOST_CHARACTERS = 60
@@ -27,23 +27,12 @@ _UNITS: Mapping[tuple[str, str], Decimal] = {
 def number(given: Any, context: StepContext) -> Step:
     """`number: {decimal: ",", thousands: ".", prefix: "Rp", suffix: "km"}`: text to an exact decimal.
 
-    Digits are ASCII. A thousands mark must stand between groups of three. Numbers of the source pass: the notation is one of text.
+    Digits are ASCII; none need stand before the decimal mark (`,5`). A thousands mark must stand between groups of three; where it is a
+    blank every blank counts, also one that does not break. Numbers of the source pass: the notation is one of text.
     A cell that the sheet shows as a percentage needs `suffix: "%"` and gives what is shown, 6.09 for 6.09 %.
     """
     options = context.options(given, "decimal", "thousands", "prefix", "suffix")
-    point, group = options.get("decimal", "."), options.get("thousands", "")
-    if not isinstance(point, str) or len(point) != 1 or not isinstance(group, str) or len(group) > 1:
-        context.refuse("decimal is one character; thousands is another one, or absent")
-    if point == group:
-        said = "decimal is too" if "decimal" in options else "so is decimal where it is left out"
-        other = "," if group == "." else "."
-        context.at("thousands").refuse(
-            f'thousands is "{group}", and {said}; state the decimal sign: decimal: "{other}"'
-        )
-    if any(sign.isdigit() or sign in "+-" or sign.isspace() for sign in point + group.strip()):
-        context.refuse("decimal and thousands are marks, neither digits nor signs")
-    whole = rf"\d{{1,3}}(?:{re.escape(group)}\d{{3}})+|\d+" if group else r"\d+"
-    pattern = re.compile(rf"([+-]?)\s*({whole})(?:{re.escape(point)}(\d+))?", re.ASCII)
+    written = _written(options.get("decimal", "."), options.get("thousands", ""), options, context)
     prefix, suffix = context.word(options, "prefix"), context.word(options, "suffix")
 
     def step(value: Any, _: Row) -> Any:
@@ -60,14 +49,38 @@ def number(given: Any, context: StepContext) -> Step:
         if not isinstance(value, str):
             raise StepReject("wrong_type")
         found = _bare(trim(value), prefix, suffix)
-        match = pattern.fullmatch(found) if len(found) <= _MOST_CHARACTERS else None
-        if match is None:
-            raise StepReject("not_a_number")
-        sign, digits, fraction = match.groups()
-        plain = digits.replace(group, "") if group else digits
-        return Decimal(f"{sign}{plain}.{fraction or '0'}") if fraction else Decimal(f"{sign}{plain}")
+        return written(found)
 
     return step
+
+
+def _written(point: Any, group: Any, options: Mapping[str, Any], context: StepContext) -> Callable[[str], Decimal]:
+    """The reader of bare numbers in this notation; it raises `StepReject`."""
+    if not isinstance(point, str) or len(point) != 1 or not isinstance(group, str) or len(group) > 1:
+        context.refuse("decimal is one character; thousands is another one, or absent")
+    if point == group:
+        said = "decimal is too" if "decimal" in options else "so is decimal where it is left out"
+        other = "," if group == "." else "."
+        context.at("thousands").refuse(
+            f'thousands is "{group}", and {said}; state the decimal sign: decimal: "{other}"'
+        )
+    if any(sign.isdigit() or sign in "+-" or sign.isspace() for sign in point + group.strip()):
+        context.refuse("decimal and thousands are marks, neither digits nor signs")
+    mark = f"[{BLANKS}]" if group and is_blank(group) else re.escape(group)
+    whole = rf"\d{{1,3}}(?:{mark}\d{{3}})+|\d+" if group else r"\d+"
+    pattern = re.compile(rf"([+-]?)\s*(?:({whole})(?:{re.escape(point)}(\d+))?|{re.escape(point)}(\d+))", re.ASCII)
+
+    def read(text: str) -> Decimal:
+        match = pattern.fullmatch(text) if len(text) <= _MOST_CHARACTERS else None
+        if match is None:
+            raise StepReject("not_a_number")
+        sign, digits, fraction, alone = match.groups()
+        if alone is not None:
+            return Decimal(f"{sign}0.{alone}")
+        plain = re.sub(mark, "", digits) if group else digits
+        return Decimal(f"{sign}{plain}.{fraction}") if fraction else Decimal(f"{sign}{plain}")
+
+    return read
 
 
 def _bare(text: str, prefix: str, suffix: str) -> str:
