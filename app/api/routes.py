@@ -23,6 +23,7 @@ RESOURCES: tuple[Resource, ...] = (
     agencies.routes,
     connectors.routes,
     discovery.routes,
+    discovery.schema_routes,
     clients.routes,
     agreements.routes,
     erasures.routes,

@@ -9,8 +9,9 @@ from urllib.parse import urlsplit
 
 import typer
 
-from app.cli.output import fail, note, say
+from app.cli.output import fail, note, say, show
 from app.cli.remote import Remote, connect
+from app.datasets.manifest_schema import manifest_schema
 
 _CREATED_NEW = {"If-None-Match": "*"}
 _TAKEN = (412, 428)
@@ -62,6 +63,11 @@ def new_connector(
         fail(f"{out} is there already; it is not overwritten")
     out.write_text(found["manifest"], "utf-8")
     note(f"written to {out}; look it through, then: simpul apply -f {out}")
+
+
+def write_schema() -> None:
+    """Write the JSON Schema of a manifest to standard output, for editors that complete and check YAML."""
+    show(manifest_schema())
 
 
 def _uploaded(remote: Remote, file: Path, agency: str) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from app.cli.new_connector import new_connector
+from app.cli.new_connector import new_connector, write_schema
 from app.cli.output import note, say, show
 from app.cli.remote import connect
 
@@ -147,6 +147,7 @@ GROUPS = {
             "new": new_connector,
             "discover": discover_connector,
             "suggest": suggest_connector,
+            "schema": write_schema,
             "preview": preview_connector,
             "publish": publish_connector,
             "join": join_connector,

@@ -102,7 +102,7 @@ async def put_connector(connector: str, request: Request) -> Response:
     """A new numbered revision, unless the latest says the same. What is published goes on serving until you publish.
 
     JSON or YAML. A manifest that has only `connector`, `agency` and `source` is a draft: `discover` then proposes
-    the rest. Every fault is told at once, each with its JSON pointer.
+    the rest. Every fault is told at once, each with its JSON pointer. `GET /v1/manifest-schema` says what may stand in it.
     """
     only_parameters(request)
     if media_type(request) in _YAML:

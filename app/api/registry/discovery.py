@@ -8,8 +8,9 @@ from fastapi import Request, Response
 
 from app.api.layer.bodies import answer
 from app.api.layer.dependencies import exchange, only_parameters, services
-from app.api.layer.resource import STEWARDS, Resource, Rule
+from app.api.layer.resource import READ, STEWARDS, Resource, Rule
 from app.api.registry import discovery_wire as wire
+from app.datasets.manifest_schema import manifest_schema
 from app.datasets.suggesting.choosing import Suggestion
 from app.datasets.suggesting.document import reason_of
 from app.datasets.suggesting.trying import Proposal
@@ -29,6 +30,25 @@ _SCHEMA: dict[str, Any] = {
         }
     ]
 }
+
+
+schema_routes = Resource("/v1/manifest-schema", "connectors")
+
+
+@schema_routes.get(
+    "",
+    READ,
+    summary="JSON Schema of a manifest",
+    answer=wire.ManifestSchemaAnswer,
+    example=wire.MANIFEST_SCHEMA,
+)
+async def get_manifest_schema(request: Request) -> Response:
+    """What a manifest may hold, in JSON Schema 2020-12: every kind of source, every key, every step with its options.
+
+    It is made of the models that a PUT is read with. Editors complete and check manifests with it; `simpul connector schema` writes it.
+    """
+    only_parameters(request)
+    return answer(manifest_schema())
 
 
 @routes.post(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -87,6 +87,23 @@ class SuggestAnswer(Answer):
     manifest: ManifestText
 
 
+class ManifestSchemaAnswer(Answer):
+    """A JSON Schema of manifests."""
+
+    schema_uri: Line = Field(alias="$schema")
+    title: Line
+    description: Text
+    type: Literal["object"]
+    additional_properties: bool = Field(
+        alias="additionalProperties", description="False: no other key may stand in a manifest"
+    )
+    required: list[Name] = Field(max_length=100)
+    properties: dict[Name, Free] = Field(max_length=100)
+    definitions: dict[Name, Free] = Field(
+        alias="$defs", max_length=500, description="Sources by kind, mappings of fields, and what stands in them"
+    )
+
+
 _MANIFEST = """\
 # Proposed from what stands at the source. Each comment tells why; nothing is used before you send and publish it.
 connector: dinkes-faskes
@@ -129,4 +146,14 @@ SUGGESTED: dict[str, Any] = {
     "lacking": [],
     "unused": ["Keterangan"],
     "manifest": _MANIFEST,
+}
+MANIFEST_SCHEMA: dict[str, Any] = {
+    "$schema": "https://json-schema.org/draft/2020-12/schema",
+    "title": "Simpul manifest",
+    "description": "A connector as an agency declares it.",
+    "type": "object",
+    "additionalProperties": False,
+    "required": ["connector", "agency", "source"],
+    "properties": {"connector": {"type": "string", "pattern": "^[a-z0-9][a-z0-9-]{1,62}$"}},
+    "$defs": {"field": {"anyOf": [{"type": "string"}, {"type": "object"}]}},
 }

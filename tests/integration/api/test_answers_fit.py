@@ -39,7 +39,8 @@ Place = tuple[str, str, int]
 def routes() -> Iterator[APIRoute]:
     """In the order in which they are matched."""
     for room in ROOMS:
-        yield from (route for route in room.routes.router.routes if isinstance(route, APIRoute))
+        for resource in (room.routes, *([room.schema_routes] if room is discovery else [])):
+            yield from (route for route in resource.router.routes if isinstance(route, APIRoute))
 
 
 def documented() -> dict[Place, Mapping[str, Any]]:
@@ -211,6 +212,7 @@ def ask_connectors(gateway: RunningGateway, fit: Fit, folder: Path) -> None:
     assert fit(steward.get(f"{path}/quarantine"))["rejected_rows"] is None
     assert fit(steward.get(path))["check"] is None
     assert fit(steward.post(f"{path}/discover"))["schemas"]
+    assert "source_file" in fit(steward.get("/v1/manifest-schema"))["$defs"]
     assert fit(steward.post(f"{path}/suggest?schema=fasilitas_kesehatan"))["lacking"] == []
     assert fit(steward.put(path, json=whole))["created"] is True
     assert fit(steward.put(path, json=whole))["created"] is False
