@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from app.api.layer.problems import PROBLEMS
+from app.faults import CODES
 from app.settings import Settings
 from app.cli.main import app as cli
 from app.connectors.capabilities import Capabilities
@@ -18,6 +19,13 @@ L = [
 ]
 for k in sorted(PROBLEMS.values(), key=lambda k: (k.status, k.code)):
     L.append(f"| `{k.code}` | {k.status} | {k.title_en} | {k.advice_en} |")
+L += [
+    "\n## Places\n",
+    "Of a body or manifest `errors` names each place that does not fit: `pointer` (RFC 6901), `detail`, and a `code`. Every body uses these; members with rules of their own have further ones, e.g. `field_unknown` or `limit_out_of_range`. A null says what an absent member says where the OpenAPI document lets it stand; anywhere else it is `type`, or the member's own code.\n",
+    "| code | what it means |",
+    "|---|---|",
+    *(f"| `{code}` | {told} |" for code, told in CODES.items()),
+]
 (R / "problems.md").write_text("\n".join(L) + "\n")
 L = [
     "# Settings\n",

@@ -14,7 +14,7 @@ TEXTS: Final = {
     "401": "No valid token.",
     "403": "Not allowed; `rule` names the rule that denied.",
     "404": "No such thing.",
-    "405": "Persons are verified one by one: not for this schema.",
+    "405": "Not for this schema, or not with this method; `detail` says what to use.",
     "406": "The format asked for is not offered.",
     "409": "It does not fit the present state, or the first request with this Idempotency-Key is not settled.",
     "412": "What stands there is not what the request's condition names.",
@@ -71,7 +71,7 @@ def problems_of(rule: Rule | None, path: str, method: str, operation: dict[str, 
         found |= {"413", "415"}
     if (rule.recording == "admin" and method == "post") or rule.op in _CHANGES_STATE:
         found.add("409")
-    if rule.op == "explain":
+    if rule.op in {"explain", "lookup"}:  # a person; a key that is the word of an operation
         found.add("405")
     if rule.op in _PROBES:
         found.add("502")

@@ -21,6 +21,7 @@ from app.connectors.registry import source_model
 from app.connectors.source import Duration, SourceBase
 from app.datasets.yaml_text import load_yaml
 from app.errors import FieldError, ManifestInvalid, SchemaUnknown
+from app.faults import fault_code, members_of, model_at
 from app.schemas import registry
 from app.schemas.numbers import NumberBeyond, exact_number
 from app.schemas.registry import SchemaDef
@@ -146,7 +147,7 @@ def _moved_back(fault: FieldError, kind: Any) -> FieldError:
     if fault.pointer != "/source/record_path":
         return fault
     unknown = f"a source of kind {str(kind)[:40]} has no path to its records; leave record_path out"
-    detail = unknown if fault.code == "extra_forbidden" else fault.detail
+    detail = unknown if fault.code == "unknown" else fault.detail
     return replace(fault, pointer="/read/record_path", detail=detail)
 
 
@@ -224,13 +225,14 @@ def _faults(error: ValidationError, model: type[BaseModel], prefix: str = "") ->
         if len(path) < len(fault["loc"]) and any(other[: len(path)] == path and other != path for other in paths):
             continue
         detail = fault["msg"].removeprefix("Value error, ")
-        if fault["type"] == "extra_forbidden":
-            known = [info.alias or name for name, info in _model_at(model, path[:-1]).model_fields.items()]
+        code = fault_code(fault["type"])
+        if code == "unknown":
+            known = members_of(model_at(model, path[:-1]))
             near = difflib.get_close_matches(path[-1], known, n=1)
             detail = f"unknown key {path[-1]}; " + (
                 f"did you mean {near[0]}?" if near else f"known: {', '.join(known)}"
             )
-        found.append(FieldError(prefix + "".join(f"/{step}" for step in path), fault["type"], detail))
+        found.append(FieldError(prefix + "".join(f"/{step}" for step in path), code, detail))
     return found
 
 
@@ -238,22 +240,11 @@ def _written_path(model: type[BaseModel], path: list[str]) -> list[str]:
     """The path as it stands in the manifest: pydantic puts the name of a form (`bool`, `HeaderRows`) behind a key that takes several."""
     made: list[str] = []
     for step in path:
-        info = _model_at(model, made[:-1]).model_fields.get(made[-1]) if made else None
+        info = model_at(model, made[:-1]).model_fields.get(made[-1]) if made else None
         forms = get_args(info.annotation) if info is not None else ()
         if step not in {getattr(form, "__name__", "") for form in forms}:
             made.append(step)
     return made
-
-
-def _model_at(model: type[BaseModel], path: list[str]) -> type[BaseModel]:
-    """The model that stands at a path, for the names that it knows."""
-    for step in path:
-        info = model.model_fields.get(step)
-        if info is None:
-            return model
-        inside = [info.annotation, *get_args(info.annotation)]
-        model = next((part for part in inside if isinstance(part, type) and issubclass(part, BaseModel)), model)
-    return model
 
 
 def _check_schema(manifest: Manifest, schema_called: SchemaCalled, *, draft: bool) -> list[FieldError]:

@@ -19,6 +19,7 @@ from app.api.layer.long_lists import LONG_LIST_DEPTH, LongList, long_list
 from app.audit.entry.members import EXCHANGE_OPS
 from app.conditions import tag_of_bytes
 from app.errors import BodyTooLarge, FieldError, MalformedJson, SimpulError, UnsupportedMediaType, ValidationFailed
+from app.faults import fault_code, members_of, model_at
 from app.gateway.exchange import Exchange
 from app.lanes import in_bulk
 
@@ -196,15 +197,23 @@ def validated(model: type[Model], document: Any) -> Model:
     try:
         return model.model_validate(document)
     except ValidationError as error:
-        raise ValidationFailed("the body does not fit", errors=field_errors(error, document)) from None
+        raise ValidationFailed("the body does not fit", errors=field_errors(error, model, document)) from None
 
 
-def field_errors(error: ValidationError, document: Any) -> list[FieldError]:
-    """Pydantic's findings as JSON pointers into the document, and rules. Names of types of the gateway never stand in them."""
+def field_errors(error: ValidationError, model: type[BaseModel], document: Any) -> list[FieldError]:
+    """Pydantic's findings as JSON pointers into the document, and codes. Names of types of the gateway never stand in them."""
     found = []
     for fault in error.errors(include_input=False, include_url=False, include_context=False):
-        steps = [str(step).replace("~", "~0").replace("/", "~1") for step in _steps(fault["loc"], document)]
-        found.append(FieldError("".join(f"/{step}" for step in steps), fault["type"], fault["msg"]))
+        if (
+            fault["type"] == "none_required"
+        ):  # a null would have been taken too: what else is told of the member says more
+            continue
+        path = [str(step) for step in _steps(fault["loc"], document)]
+        pointer = "".join(f"/{step.replace('~', '~0').replace('/', '~1')}" for step in path)
+        code, detail = fault_code(fault["type"]), fault["msg"].removeprefix("Value error, ")
+        if code == "unknown":
+            detail = f"known: {', '.join(sorted(members_of(model_at(model, path[:-1]))))}"
+        found.append(FieldError(pointer, code, detail))
     return found
 
 

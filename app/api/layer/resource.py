@@ -166,6 +166,12 @@ class RuleTable:
         self._methods = tuple(
             (method, _pattern(path), path.count("{")) for resource in given for method, path in resource.paths
         )
+        self._literal: dict[str, set[str]] = {}
+        """Paths without parameters, and the methods that they take: none of them is a key, whatever the method."""
+        for resource in given:
+            for method, path in resource.paths:
+                if "{" not in path:
+                    self._literal.setdefault(path, set()).add(method)
         self._by_start: dict[tuple[str, str, str], list[tuple[re.Pattern[str], RouteRule]]] = {}
         for rule in self.rules:
             first, second = _start(rule.path)
@@ -178,6 +184,9 @@ class RuleTable:
 
     def find(self, method: str, path: str) -> RouteRule | None:
         """The rule of a request, None when no governed route has this path and method."""
+        methods = self._literal.get(path)
+        if methods is not None and method not in methods:
+            return None
         first, second = _start(path)
         for start in ((method, first, second), (method, first, "")):
             for pattern, rule in self._by_start.get(start, ()):

@@ -2,25 +2,38 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from datetime import date
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StrictBool
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, JsonSchemaValue, SkipJsonSchema, models_json_schema
+from pydantic_core import PydanticCustomError
 from pydantic_core.core_schema import DateSchema, DictSchema, FloatSchema, IntSchema, WithDefaultSchema
 
 Slug = Annotated[str, Field(min_length=2, max_length=63, pattern=r"^[a-z0-9][a-z0-9-]{1,62}$")]
 Text = Annotated[str, Field(min_length=1, max_length=500)]
 Word = Annotated[str, Field(min_length=1, max_length=100)]
 Words = Annotated[list[Word], Field(max_length=100)]
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+
+
+def _written_day(value: Any) -> Any:
+    if not isinstance(value, str) or _DAY.fullmatch(value) is None:
+        raise PydanticCustomError("day_type", "a day is a text as 2026-01-31")
+    return value
+
+
+Day = Annotated[date, Field(strict=False), BeforeValidator(_written_day)]
+"""A day as the document has it; numbers and times are none."""
 Count = Annotated[int, Field(ge=0, le=9_007_199_254_740_991, json_schema_extra={"format": "int64"})]
 
 
 class Wire(BaseModel):
-    """Members that are not declared are an error."""
+    """Members that are not declared are an error, and so is a value of another type: nothing is converted in silence."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=False, defer_build=True)
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, str_strip_whitespace=False, defer_build=True)
 
 
 class AgencyBody(Wire):
@@ -46,12 +59,12 @@ class AgencyBody(Wire):
 
 def _given(value: Any) -> Any:
     if value is None:
-        raise ValueError("null is no value here; leave the member out to keep what stands")
+        raise PydanticCustomError("null_type", "null is no value here; leave the member out")
     return value
 
 
 GIVEN = AfterValidator(_given)
-"""A member of a change that may be absent, but not null."""
+"""A member that may be absent, but not null."""
 
 
 class AgencyChange(Wire):
@@ -115,8 +128,8 @@ class AgreementBody(Wire):
     fields: list[Word] = Field(min_length=1, max_length=200, description='Granted fields, or ["*"]', examples=[["*"]])
     purposes: list[Word] = Field(min_length=1, max_length=50, examples=[["pelayanan_kesehatan"]])
     basis: Text = Field(description="Legal basis", examples=["UU 17/2023 Ps. 173; PKS 400/12/2026"])
-    valid_from: date = Field(examples=["2026-01-01"])
-    valid_until: date = Field(description="Last day, included", examples=["2026-12-31"])
+    valid_from: Day = Field(examples=["2026-01-01"])
+    valid_until: Day = Field(description="Last day, included", examples=["2026-12-31"])
     row_filter: Annotated[str, Field(max_length=2048)] | None = Field(default=None, description="CQL2 over the schema")
     masks: dict[Word, Word] = Field(default_factory=dict, description="Mask per field")
     rights: list[Word] = Field(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import date
 from typing import Annotated, Literal
 
 from fastapi import Request, Response
@@ -13,7 +12,7 @@ from app.api.layer.bodies import answer, purpose_in_body, read_model
 from app.api.layer.dependencies import exchange, only_parameters, services
 from app.api.layer.formats import only_json
 from app.api.layer.resource import EVERYONE, Resource, Rule
-from app.api.layer.wire import Wire
+from app.api.layer.wire import Day, Wire
 from app.api.records import examples as docs
 from app.errors import FieldError, ValidationFailed
 from app.gateway import person_match, verification
@@ -29,7 +28,7 @@ class PersonValues(Wire):
     nama: Annotated[str, Field(min_length=1, max_length=200)] | None = Field(
         default=None, description="Name to compare", examples=["Siti Contoh Aminah"]
     )
-    tanggal_lahir: date | None = Field(default=None, description="Birth date to compare")
+    tanggal_lahir: Day | None = Field(default=None, description="Birth date to compare")
 
 
 class PersonItem(Wire):

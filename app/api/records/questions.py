@@ -83,23 +83,22 @@ def raw_measures(given: Sequence[Measure]) -> list[RawMeasure]:
 
 
 def _refusal(error: ValidationError, model: type[BaseModel], document: Any, most_rows: int) -> RequestError:
-    known = sorted(field.alias or name for name, field in model.model_fields.items())
-    refusals = [_refused(fault, known, most_rows) for fault in field_errors(error, document)]
+    refusals = [_refused(fault, most_rows) for fault in field_errors(error, model, document)]
     found = list(dict.fromkeys(fault for one in refusals for fault in one.errors))
     if len(found) == 1:
         return refusals[0]
     return ValidationFailed("the question does not fit", errors=found)
 
 
-def _refused(fault: FieldError, known: Sequence[str], most_rows: int) -> RequestError:
+def _refused(fault: FieldError, most_rows: int) -> RequestError:
     """The error of one finding of Pydantic. Of a list the whole is named, of a measure the member."""
     member, *inner = fault.pointer.split("/")[1:] or [""]
     if member == "limit":
         return limit_refused(most_rows)
     if fault.pointer == "":
         return _failed("", _Rule("type", "object"))
-    if member not in known:
-        return _failed(fault.pointer, _Rule("unknown", f"known: {', '.join(known)}"))
+    if fault.code == "unknown" and not inner:
+        return _failed(fault.pointer, _Rule(fault.code, fault.detail))
     if member == "aggregates" and inner:
         part = inner[1] if len(inner) > 1 else ""
         rule = _IN_A_MEASURE.get(part, _MEASURE)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import date
 from typing import Annotated, Literal
 
 from fastapi import Request, Response
@@ -13,7 +12,7 @@ from app.api.layer.bodies import answer, purpose_in_body, read_model
 from app.api.layer.dependencies import exchange, only_parameters, services
 from app.api.layer.formats import only_json
 from app.api.layer.resource import EVERYONE, Resource, Rule
-from app.api.layer.wire import Wire
+from app.api.layer.wire import Day, Wire
 from app.api.records import examples as docs
 from app.gateway import verification
 from app.schemas.registry import SchemaDef
@@ -26,7 +25,7 @@ class VerifyBody(Wire):
     nama: Annotated[str, Field(min_length=1, max_length=200)] | None = Field(
         default=None, description="Name to compare"
     )
-    tanggal_lahir: date | None = Field(default=None, description="Birth date to compare")
+    tanggal_lahir: Day | None = Field(default=None, description="Birth date to compare")
     purpose: Annotated[str, Field(max_length=64)] | None = Field(default=None, description="Instead of Simpul-Purpose")
 
 

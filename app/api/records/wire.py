@@ -8,7 +8,7 @@ from pydantic import Field, StrictInt, WithJsonSchema
 from pydantic.json_schema import SkipJsonSchema
 
 from app.api.layer.answers import Answer, Complete, Cursor, Free, Id, Meta, Moment, Name, ProblemBrief, Sources, Whole
-from app.api.layer.wire import Wire
+from app.api.layer.wire import GIVEN, Wire
 from app.federation.question.aggregate_binder import MOST_GROUP_FIELDS, MOST_MEASURES
 from app.federation.question.aggregation import Function
 from app.federation.question.binder import MOST_NAMES, MOST_ROWS
@@ -30,7 +30,7 @@ Agencies = Annotated[
     list[Annotated[str, _told(maxLength=64)]],
     Field(description="Only these agencies", json_schema_extra={"maxItems": MOST_NAMES["agencies"]}),
 ]
-Rows = Annotated[StrictInt, _told(minimum=1, maximum=MOST_ROWS)] | SkipJsonSchema[None]
+Rows = Annotated[Annotated[StrictInt, _told(minimum=1, maximum=MOST_ROWS)] | SkipJsonSchema[None], GIVEN]
 """Never with a default: a client that sends it would ask for a page where it wants the whole answer, or an aggregate."""
 Position = Annotated[str, _told(maxLength=8192, pattern="^[A-Za-z0-9_-]+$")]
 Purpose = Annotated[str, Field(max_length=64, description="Instead of Simpul-Purpose")]

@@ -120,6 +120,22 @@ def test_a_method_that_a_path_does_not_take_is_told_which_it_takes(reader: httpx
     assert answer.headers["allow"] == "GET, HEAD, OPTIONS, POST"
 
 
+@pytest.mark.parametrize("word", ["search", "match", "aggregate", "%73earch"])
+def test_an_operations_path_is_no_key(gateway: RunningGateway, reader: httpx.Client, word: str) -> None:
+    for ask in (reader.get, reader.head, reader.delete):
+        answer = ask(f"{LIST}/{word}")
+        assert (answer.status_code, answer.headers["allow"]) == (405, "OPTIONS, POST")
+    assert reader.get(f"{LIST}/{word}").json()["code"] == "method_not_allowed"
+    assert reader.get(f"/v1/records/nothing/{word}").json()["code"] == "schema_unknown"
+    with httpx.Client(base_url=gateway.url, trust_env=False) as nobody:
+        assert nobody.get(f"{LIST}/{word}").status_code == 401
+
+
+def test_a_key_that_is_an_operations_word_is_found_by_the_list(reader: httpx.Client) -> None:
+    assert reader.get(LIST, params={"kode_faskes": "search"}).json()["items"] == []
+    assert reader.get(f"{LIST}/searches").json()["code"] == "record_not_found"
+
+
 def test_head_is_get_without_a_body(reader: httpx.Client) -> None:
     answer = reader.head(LIST, params={"limit": 1})
     assert (answer.status_code, answer.content) == (200, b"")

@@ -25,7 +25,7 @@ WRONG: dict[str, tuple[str, str, tuple[Any, ...]]] = {
     "sort": (INVALID, "/sort", TEXTS),
     "agencies": (INVALID, "/agencies", TEXTS),
     "group_by": (INVALID, "/group_by", (*TEXTS, ["nama"] * 11)),
-    "limit": ("limit_out_of_range", "/limit", ("10", "x", True, 1.0, 1.5, 0, -1, 1001, 10**30, [1], {})),
+    "limit": ("limit_out_of_range", "/limit", (None, "10", "x", True, 1.0, 1.5, 0, -1, 1001, 10**30, [1], {})),
     "cursor": ("cursor_invalid", "/cursor", (5, True, [], {})),
     "view": (INVALID, "/view", ("x", None, 1, ["records"])),
     "count": (INVALID, "/count", ("x", None, 1, ["exact"])),
@@ -147,6 +147,6 @@ def test_a_parameter_and_a_member_are_refused_alike(
 
 
 def test_null_says_what_an_absent_member_says(reader: httpx.Client) -> None:
-    empty = dict.fromkeys(("filter", "fields", "sort", "limit", "cursor", "agencies", "purpose"))
+    empty = dict.fromkeys(("filter", "fields", "sort", "cursor", "agencies", "purpose"))
     assert reader.post(SEARCH, json=empty).status_code == 200
     assert reader.post(SEARCH, json={"fields": [], "sort": [], "agencies": []}).status_code == 200
