@@ -30,7 +30,7 @@ KEY_BYTES: Final = 48
 class Digest(Protocol):
     """A hash that is fed in pieces."""
 
-    def update(self, piece: bytes, /) -> None:
+    def update(self, piece: bytes | memoryview, /) -> None:
         """The next bytes."""
 
     def digest(self) -> bytes:
@@ -72,12 +72,12 @@ class Spool:
     def _cipher(self) -> CipherContext:
         return _cipher(self.key)
 
-    def write(self, part: bytes) -> int:
+    def write(self, part: bytes | memoryview) -> int:
         """Appends; raises `AnswerTooLarge` naming the job route above the limit."""
-        part = bytes(part)
-        if not part:
+        part = memoryview(part).cast("B")  # a buffer of Arrow counts signed bytes, which no cipher takes
+        if not part.nbytes:
             return 0
-        self.size += len(part)
+        self.size += part.nbytes
         if self.size > self._most_bytes:
             raise AnswerTooLarge(
                 f"the answer is larger than {self._most_bytes} bytes; narrow it, or take another format",
@@ -89,20 +89,20 @@ class Spool:
                 self._append(self._file, chunk)
             self._chunks = []
         if self._file is None:
-            self._chunks.append(part)
+            self._chunks.append(bytes(part))
         else:
             self._append(self._file, part)
-        return len(part)
+        return part.nbytes
 
-    def _append(self, file: IO[bytes], part: bytes) -> None:
+    def _append(self, file: IO[bytes], part: bytes | memoryview) -> None:
+        pieces = memoryview(part)
         if self._room is not None:
-            self._room.take(len(part))
+            self._room.take(pieces.nbytes)
         if self._digests is not None:
             for digest in self._digests:
                 digest.update(part)
-        pieces = memoryview(part)
         try:
-            for start in range(0, len(part), CHUNK_BYTES):  # a cipher lets no other thread in
+            for start in range(0, pieces.nbytes, CHUNK_BYTES):  # a cipher lets no other thread in
                 file.write(self._cipher.update(pieces[start : start + CHUNK_BYTES]))
         except OSError as error:
             raise StorageFull(f"the answer could not be kept: {error.strerror}; try again") from None

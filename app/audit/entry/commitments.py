@@ -38,7 +38,7 @@ class BodyCommitment:
             raise ValueError(f"a salt has {SALT_BYTES} bytes")
         self._hash = sha256(self.salt)
 
-    def update(self, piece: bytes) -> None:
+    def update(self, piece: bytes | memoryview) -> None:
         """The next bytes of the body."""
         self._hash.update(piece)
 

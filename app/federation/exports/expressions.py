@@ -53,20 +53,14 @@ def neutral(text: str) -> str:
     return f"CASE WHEN left({text}, 1) IN {DANGEROUS_SQL} THEN '''' || {text} ELSE {text} END"
 
 
-def csv_cell(sql: str, kind: Any, *, json: bool, comma: bool, separator: str) -> str:
-    """A cell of a CSV file: empty for null, quoted where it must be (RFC 4180)."""
+def csv_text(sql: str, kind: Any, *, json: bool, comma: bool) -> str:
+    """The text of a cell of a CSV file, null for null, before it is quoted; `comma`: decimals as Indonesia writes them."""
     text = plain_text(sql, kind, json=json)
     if comma and (pa.types.is_decimal(kind) or pa.types.is_floating(kind)):
-        text = f"replace({text}, '.', ',')"
-    elif pa.types.is_string(kind) and not json:
-        text = neutral(text)
-    elif pa.types.is_list(kind) and _scalar(kind.value_type):
-        text = neutral(_joined(sql, kind, comma=comma, safe=True))
-    special = f"'[{separator}\"\\r\\n]'"
-    made = (
-        f"""CASE WHEN regexp_matches({text}, {special}) THEN '"' || replace({text}, '"', '""') || '"' ELSE {text} END"""
-    )
-    return f"coalesce({made}, '')"
+        return f"replace({text}, '.', ',')"
+    if pa.types.is_list(kind) and _scalar(kind.value_type):
+        return _joined(sql, kind, comma=comma, safe=True)
+    return text
 
 
 def plain_text(sql: str, kind: Any, *, json: bool = False) -> str:

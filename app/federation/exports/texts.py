@@ -2,56 +2,89 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
+from dataclasses import replace
 from typing import Any
 
 import orjson
 
-from app.federation.exports.expressions import csv_cell, csv_head, json_value, quoted
-from app.federation.exports.writer import Columns, Sink, Summary, Writer, chosen, literal
+from app.federation.exports.expressions import csv_head, quoted
+from app.federation.exports.lines import (
+    Pieces,
+    csv_cells,
+    joined,
+    json_object,
+    json_values,
+    parts_of,
+    warnings_member,
+)
+from app.federation.exports.writer import Columns, Sink, Summary, Writer
 from app.federation.reading.batches import Batch
 
 _UTC = orjson.OPT_UTC_Z
 
 
-def record_json(columns: Columns, batch: Batch) -> str:
-    """The expression of a record as JSON text: fields, `_source`, and `_warnings` where there are any."""
-    members = _members(columns, batch, set())
-    if not columns.sourced:
-        return f"CAST(to_json({{{', '.join(members)}}}) AS VARCHAR)"
-    members.append(f"'_source': {_source(batch)}")
-    whole = f"CAST(to_json({{{', '.join(members)}}}) AS VARCHAR)"
-    noted = f"CAST(to_json({{{', '.join(members)}, '_warnings': CAST(_warnings AS JSON)}}) AS VARCHAR)"
-    without = batch.columns.column("_warnings").null_count
-    if without in (0, batch.columns.num_rows):
-        return whole if without else noted
-    return f"CASE WHEN _warnings IS NULL THEN {whole} ELSE {noted} END"
-
-
-class NdjsonWriter(Writer):
-    """One record a line."""
+class LineWriter(Writer):
+    """Every record of a batch is the same pieces one behind the other."""
 
     def take(self, batch: Batch) -> None:
-        """The lines of a batch."""
-        self.sink.write(self.engine.render(batch.columns, f"{record_json(self.columns, batch)} || chr(10)"))
+        """The records of a batch."""
+        for part in parts_of(batch.columns):
+            self.put(joined(self.line(replace(batch, columns=part)), part.num_rows))
+
+    def put(self, lines: memoryview) -> None:
+        """Writes some records."""
+        self.sink.write(lines)
+
+    @abstractmethod
+    def line(self, batch: Batch) -> Pieces:
+        """The pieces of a record."""
+
+    def record(self, batch: Batch) -> Pieces:
+        """The pieces of a record as JSON: fields, `_source`, and `_warnings` where there are any."""
+        made = json_values(self.engine, self.columns, batch)
+        members = [(name, made[name]) for name in self.columns.names if name in made]
+        if not self.columns.sourced:
+            return json_object(members)
+        *whole, end = json_object([*members, ("_source", _source(batch, made["_id"]))])
+        return [*whole, *warnings_member(batch), end]
+
+
+class NdjsonWriter(LineWriter):
+    """One record a line."""
+
+    def line(self, batch: Batch) -> Pieces:
+        """The record and the end of its line."""
+        return [*self.record(batch), "\n"]
 
     def finish(self, summary: Summary) -> None:
         """A line file has no end mark."""
 
 
-class JsonWriter(Writer):
-    """The page's members with all records in `items`."""
+class ListWriter(LineWriter):
+    """Records with commas between them, behind a head that is written with the first or before it."""
 
     def __init__(self, columns: Columns, sink: Sink) -> None:
         super().__init__(columns, sink)
         self._begun = False
+
+    def put(self, lines: memoryview) -> None:
+        """Writes some records, each with a comma before it; the first of all loses it."""
+        self.sink.write(lines if self._begun else lines[1:])
+        self._begun = True
+
+
+class JsonWriter(ListWriter):
+    """The page's members with all records in `items`."""
+
+    def __init__(self, columns: Columns, sink: Sink) -> None:
+        super().__init__(columns, sink)
         kinds = [{"name": name, "type": kind} for name, kind in zip(columns.names, columns.types, strict=False)]
         sink.write(b"{" + (b"" if columns.sourced else b'"columns":' + orjson.dumps(kinds) + b",") + b'"items":[')
 
-    def take(self, batch: Batch) -> None:
-        """The items of a batch."""
-        made = self.engine.render(batch.columns, f"',' || {record_json(self.columns, batch)}")
-        self.sink.write(made if self._begun else made[1:])
-        self._begun = True
+    def line(self, batch: Batch) -> Pieces:
+        """One of the items."""
+        return [",", *self.record(batch)]
 
     def finish(self, summary: Summary) -> None:
         """What a page says behind its items."""
@@ -60,39 +93,41 @@ class JsonWriter(Writer):
         self.sink.write(b"]," + orjson.dumps(rest, default=str, option=_UTC)[1:])
 
 
-class GeoJsonWriter(Writer):
+class GeoJsonWriter(ListWriter):
     """A FeatureCollection (RFC 7946). A record without coordinates has the geometry null."""
 
     def __init__(self, columns: Columns, sink: Sink) -> None:
         super().__init__(columns, sink)
-        self._begun = False
+        sink.write(b'{"type":"FeatureCollection","features":[')
 
-    def take(self, batch: Batch) -> None:
-        """The features of a batch."""
+    def line(self, batch: Batch) -> Pieces:
+        """A feature."""
         columns = self.columns
-        geometry = "NULL"
+        made = json_values(self.engine, columns, batch)
+        geometry: Pieces = ["null"]
         if columns.geometry is not None:
-            geometry = f"CAST({quoted(columns.geometry)} AS JSON)"
+            geometry = made.get(columns.geometry, geometry)
         elif columns.point is not None:
             lng, lat = (quoted(name) for name in columns.point)
             point = f"{{'type': 'Point', 'coordinates': [{lng}, {lat}]}}"
-            geometry = f"CASE WHEN {lng} IS NULL OR {lat} IS NULL THEN NULL ELSE {point} END"
-        properties = _members(columns, batch, {columns.geometry or ""})
-        properties.append(f"'_source': {_source(batch)}")
-        feature = f"{{'type': 'Feature', 'id': _id, 'geometry': {geometry}, 'properties': {{{', '.join(properties)}}}}}"
-        made = self.engine.render(batch.columns, f"',' || CAST(to_json({feature}) AS VARCHAR)")
-        self.sink.write(made if self._begun else b'{"type":"FeatureCollection","features":[' + made[1:])
-        self._begun = True
+            sql = f"CASE WHEN {lng} IS NULL OR {lat} IS NULL THEN 'null' ELSE CAST(to_json({point}) AS VARCHAR) END"
+            geometry = [self.engine.texts(batch.columns, {"geometry": sql})["geometry"]]
+        properties = [(name, made[name]) for name in columns.names if name in made and name != columns.geometry]
+        members: list[tuple[str, Pieces]] = [
+            ("type", ['"Feature"']),
+            ("id", made["_id"]),
+            ("geometry", geometry),
+            ("properties", json_object([*properties, ("_source", _source(batch, made["_id"]))])),
+        ]
+        return [",", *json_object(members)]
 
     def finish(self, summary: Summary) -> None:
         """The sources as foreign members (RFC 7946, section 6.1)."""
         rest = {"sources": summary.sources, "complete": summary.complete}
-        if not self._begun:
-            self.sink.write(b'{"type":"FeatureCollection","features":[')
         self.sink.write(b"]," + orjson.dumps(rest, default=str, option=_UTC)[1:])
 
 
-class CsvWriter(Writer):
+class CsvWriter(LineWriter):
     """One header row, then one record a row; `indonesian`: BOM, `;` and decimal comma, as Excel there reads it."""
 
     def __init__(self, columns: Columns, sink: Sink, *, indonesian: bool = False) -> None:
@@ -103,40 +138,20 @@ class CsvWriter(Writer):
         head = self._separator.join(csv_head(name, self._separator) for name in names)
         sink.write((b"\xef\xbb\xbf" if indonesian else b"") + head.encode() + b"\r\n")
 
-    def take(self, batch: Batch) -> None:
-        """The rows of a batch."""
-        columns, separator = self.columns, self._separator
-        given = dict(chosen(columns, batch, lambda sql, _: sql))
-        cells = []
-        for column in columns.schema:
-            cell = "''"
-            if column.name in given:
-                is_json = column.name in columns.json
-                cell = csv_cell(given[column.name], column.type, json=is_json, comma=self._comma, separator=separator)
-            cells.append(cell)
-        if columns.sourced:
-            cells += [literal(batch.agency), literal(batch.dataset)]
-        if (
-            len(cells) == 1
-        ):  # null is an empty line, as a record of one empty cell is (RFC 4180); an empty text is quoted
-            value = next(iter(given.values()), "NULL")
-            cells = [f"""CASE WHEN {value} IS NOT NULL AND {cells[0]} = '' THEN '""' ELSE {cells[0]} END"""]
-        between = f" || '{separator}' || "
-        self.sink.write(self.engine.render(batch.columns, f"{between.join(cells)} || chr(13) || chr(10)"))
+    def line(self, batch: Batch) -> Pieces:
+        """A row."""
+        cells = csv_cells(self.engine, self.columns, batch, separator=self._separator, comma=self._comma)
+        if self.columns.sourced:
+            cells += [[batch.agency], [batch.dataset]]
+        made: Pieces = []
+        for number, cell in enumerate(cells):
+            made += [self._separator, *cell] if number else cell
+        return [*made, "\r\n"]
 
     def finish(self, summary: Summary) -> None:
         """A CSV file has no end mark."""
 
 
-def _members(columns: Columns, batch: Batch, without: set[str]) -> list[str]:
-    members = []
-    for name, sql in chosen(columns, batch, json_value):
-        if name not in without:
-            members.append(f"{literal(name)}: " + (f"CAST({sql} AS JSON)" if name in columns.json else sql))
-    return members
-
-
-def _source(batch: Batch) -> str:
-    moment = orjson.loads(orjson.dumps(batch.as_of, option=_UTC))
-    named = f"'agency': {literal(batch.agency)}, 'dataset': {literal(batch.dataset)}"
-    return f"{{{named}, 'id': _id, 'as_of': {literal(moment)}}}"
+def _source(batch: Batch, key: Pieces) -> Pieces:
+    named = orjson.dumps({"agency": batch.agency, "dataset": batch.dataset}).decode()
+    return [named[:-1] + ',"id":', *key, ',"as_of":' + orjson.dumps(batch.as_of, option=_UTC).decode() + "}"]

@@ -15,6 +15,7 @@ from typing import Any, ClassVar, Final, Protocol
 import duckdb
 import pyarrow as pa
 
+from app.federation.exports.buffers import Texts, text_bytes
 from app.federation.exports.expressions import quoted
 from app.federation.reading.batches import Batch
 from app.schemas.registry import SchemaDef
@@ -28,7 +29,7 @@ _SURELY_SHORT = 32_767
 class Sink(Protocol):
     """Where bytes go; a file that is only appended to."""
 
-    def write(self, part: bytes) -> int:
+    def write(self, part: bytes | memoryview) -> int:
         """Appends."""
 
 
@@ -154,9 +155,20 @@ class RowText:
 
     def render(self, batch: pa.RecordBatch, expression: str) -> bytes:
         """The texts of all rows, one behind the other. `expression` is over the batch's columns and never null."""
+        return bytes(text_bytes(self.texts(batch, {"line": expression})["line"]))
+
+    def texts(self, batch: pa.RecordBatch, expressions: Mapping[str, str]) -> dict[str, Texts]:
+        """The texts of all rows for each of these expressions over the batch's columns, null where the expression is."""
+        if not expressions:
+            return {}
         with self._part(batch):
-            made = self._engine.sql(f"SELECT {expression} AS line FROM part").to_arrow_table()  # noqa: S608 - our own
-        return b"".join(_bytes(chunk) for chunk in made.column(0).chunks)
+            asked = ", ".join(f"{sql} AS {quoted(name)}" for name, sql in expressions.items())
+            made = self._engine.sql(f"SELECT {asked} FROM part").to_arrow_table().combine_chunks()  # noqa: S608 - our own
+        found = (
+            pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], pa.string())
+            for column in made.columns
+        )
+        return {name: texts.cast(pa.string()) for name, texts in zip(expressions, found, strict=True)}
 
     def longest(self, batch: pa.RecordBatch, texts: Mapping[str, str]) -> dict[str, int]:
         """The longest of each of these expressions in UTF-16 units, where it could pass what 32,767 bytes hold, else 0."""
@@ -188,17 +200,6 @@ class RowText:
     def close(self) -> None:
         """Ends the engine."""
         self._engine.close()
-
-
-def _bytes(chunk: pa.StringArray) -> bytes:
-    """The bytes of a text array: its values stand behind one another in one buffer."""
-    offsets, texts = chunk.buffers()[1], chunk.buffers()[2]
-    if offsets is None or texts is None or len(chunk) == 0:
-        return b""
-    width = 8 if pa.types.is_large_string(chunk.type) else 4
-    whole = memoryview(offsets).cast("q" if width == 8 else "i")
-    first, last = whole[chunk.offset], whole[chunk.offset + len(chunk)]
-    return bytes(memoryview(texts)[first:last])
 
 
 def literal(text: str) -> str:

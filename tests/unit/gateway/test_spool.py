@@ -156,3 +156,13 @@ def test_digest_and_commitment_are_those_of_all_that_was_written(made: Made, mem
     assert digest == sha256(b"abcdefghij").digest()
     assert commitment.hexdigest() == commit_body(commitment.salt, b"abcdefghij")
     assert spool.sealed()[0] == digest
+
+
+@pytest.mark.parametrize("memory_bytes", [0, 5_000])
+@pytest.mark.parametrize("kind", ["B", "b", "q"])
+def test_whatever_holds_bytes_is_taken(made: Made, memory_bytes: int, kind: str) -> None:
+    spool, held = made(memory_bytes=memory_bytes), memoryview(bytearray(TEXT)).cast("B").cast(kind)
+
+    assert spool.write(held) == len(TEXT) == spool.tell()
+    held.cast("B")[:3] = b"..."  # the writer may use its memory again
+    assert spooled(spool) == TEXT
