@@ -6,6 +6,7 @@ import difflib
 from collections.abc import Mapping
 
 from app import errors
+from app.schemas.agenda_kegiatan import AgendaKegiatan
 from app.schemas.arrow import arrow_schema
 from app.schemas.base import SharedSchema, field_specs
 from app.schemas.batas_wilayah import BatasWilayah
@@ -15,8 +16,15 @@ from app.schemas.fasilitas_kesehatan import FasilitasKesehatan
 from app.schemas.harga_komoditas import HargaKomoditas
 from app.schemas.json_schema import coordinates_of, queryables_of, record_schema
 from app.schemas.kejadian_bencana import KejadianBencana
+from app.schemas.kode_pos import KodePos
+from app.schemas.kode_referensi import KodeReferensi
+from app.schemas.kunjungan_wisata import KunjunganWisata
+from app.schemas.lokasi_layanan import LokasiLayanan
 from app.schemas.metadata_dataset import MetadataDataset
+from app.schemas.penduduk_agregat import PendudukAgregat
 from app.schemas.penduduk_verifikasi import PendudukVerifikasi
+from app.schemas.penerima_bantuan_agregat import PenerimaBantuanAgregat
+from app.schemas.pulau import Pulau
 from app.schemas.realisasi_apbd import RealisasiApbd
 from app.schemas.satuan_pendidikan import SatuanPendidikan
 from app.schemas.statistik_indikator import StatistikIndikator
@@ -38,6 +46,14 @@ MODELS: tuple[type[SharedSchema], ...] = (
     KejadianBencana,
     MetadataDataset,
     PendudukVerifikasi,
+    KodePos,
+    Pulau,
+    PendudukAgregat,
+    AgendaKegiatan,
+    KunjunganWisata,
+    PenerimaBantuanAgregat,
+    LokasiLayanan,
+    KodeReferensi,
 )
 
 

@@ -43,6 +43,9 @@ RULES: Mapping[str, str] = {
     "level_mismatch": "tingkat does not fit the number of parts of kode",
     "silpa_mismatch": "silpa differs from pendapatan - belanja + pembiayaan by more than 1 rupiah",
     "range_order": "the lower end of the range is above its upper end",
+    "small_cell": "a count of 1 to 4 in a village could point to persons; leave it null (`when: [{if: ...}]` in the mapping)",
+    "precision_date": "a date known to the month is written as its first day, one known to the year as 1 January",
+    "own_parent": "a code is not its own parent; leave kode_induk null at the top of a list",
 }
 """Every rule code that a rejected value can carry, and what to do about it. Codes are stable; values never appear."""
 

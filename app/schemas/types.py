@@ -122,6 +122,13 @@ Pengali = Annotated[int, IntegerRule(semantic="Pengali", minimum=1, maximum=10**
 UkuranBita = Annotated[int, IntegerRule(semantic="UkuranBita", minimum=0, maximum=MOST_INTEGER)]
 Tahun = Annotated[int, IntegerRule(semantic="Tahun", minimum=1900, maximum=2100)]
 Bulan = Annotated[int, IntegerRule(semantic="Bulan", minimum=1, maximum=12)]
+Periode = Annotated[
+    str,
+    TextRule(
+        semantic="Periode", min_length=4, max_length=7, pattern=r"^(19|20)[0-9]{2}(-(S[12]|Q[1-4]|0[1-9]|1[0-2]))?$"
+    ),
+]
+"""A year, half year, quarter or month as SDMX writes it: `2025`, `2025-S1`, `2025-Q3`, `2025-07`."""
 SkalaMmi = Annotated[int, IntegerRule(semantic="SkalaMmi", minimum=1, maximum=12)]
 """Modified Mercalli intensity, I to XII."""
 Lintang = Annotated[float, NumberRule(semantic="Lintang", minimum=-90, maximum=90)]

@@ -26,7 +26,7 @@ SCHEMAS = registry.all_schemas()
 each_schema = pytest.mark.parametrize("schema", SCHEMAS, ids=lambda schema: schema.name)
 
 
-def test_the_twelve_schemas_have_the_keys_that_all_agencies_share():
+def test_the_twenty_schemas_have_the_keys_that_all_agencies_share():
     assert {schema.name: schema.meta.key for schema in SCHEMAS} == {
         "wilayah": ("kode",),
         "wilayah_padanan": ("sistem", "kode_asal"),
@@ -40,6 +40,14 @@ def test_the_twelve_schemas_have_the_keys_that_all_agencies_share():
         "kejadian_bencana": ("id",),
         "metadata_dataset": ("id",),
         "penduduk_verifikasi": ("nik",),
+        "kode_pos": ("kode_wilayah", "kode_pos"),
+        "pulau": ("kode",),
+        "penduduk_agregat": ("kode_wilayah", "periode", "jenis_kelamin", "kelompok_umur", "kategori"),
+        "agenda_kegiatan": ("id",),
+        "kunjungan_wisata": ("destinasi_id", "periode"),
+        "penerima_bantuan_agregat": ("program", "kode_wilayah", "tahun"),
+        "lokasi_layanan": ("id",),
+        "kode_referensi": ("daftar", "kode"),
     }
 
 

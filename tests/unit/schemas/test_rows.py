@@ -64,6 +64,51 @@ def test_rules_over_several_fields_name_the_field_to_look_at():
     assert rules_of("harga_komoditas", harga=Decimal("24950.001")) == [("harga", "too_precise")]
 
 
+def test_a_count_that_could_point_to_somebody_stays_out_of_villages_alone():
+    for schema, field in (
+        ("penduduk_agregat", "jumlah"),
+        ("penerima_bantuan_agregat", "jumlah_kk"),
+        ("penerima_bantuan_agregat", "jumlah_jiwa"),
+    ):
+        for region in ("33.20.10.2001", "dapodik:Desa Parang"):
+            refused = [rules_of(schema, kode_wilayah=region, **{field: count}) for count in (1, 4)]
+            assert refused == [[(field, "small_cell")]] * 2
+            assert [rules_of(schema, kode_wilayah=region, **{field: count}) for count in (0, 5, None)] == [[]] * 3
+        assert rules_of(schema, kode_wilayah="33.20.10", **{field: 1}) == []
+
+
+@pytest.mark.parametrize("age", ["0-4", "17-17", "75+", "100-104"])
+def test_ages_and_periods_have_one_form(age):
+    assert rules_of("penduduk_agregat", kelompok_umur=age) == []
+    for other in ("00-04", "4", "0–4", "75 +", "-4"):
+        assert rules_of("penduduk_agregat", kelompok_umur=other) in (
+            [("kelompok_umur", "pattern")],
+            [("kelompok_umur", "too_short")],
+        )
+    assert rules_of("penduduk_agregat", kelompok_umur="9-4") == [("kelompok_umur", "range_order")]
+    for period in ("2025", "2025-S2", "2025-Q4", "2025-12"):
+        assert rules_of("kunjungan_wisata", periode=period) == []
+    for period in ("2025-S3", "2025-Q5", "2025-13", "2025-1", "2025-07-01", "Juli 2025"):
+        assert [rule for _, rule in rules_of("kunjungan_wisata", periode=period)] in (["pattern"], ["too_long"])
+
+
+def test_a_date_of_month_precision_is_the_first_of_the_month():
+    first, later = dt.date(2026, 3, 1), dt.date(2026, 4, 1)
+    assert rules_of("agenda_kegiatan", mulai=first, selesai=later, presisi="bulan") == []
+    assert rules_of("agenda_kegiatan", mulai=later, selesai=first) == [("mulai", "range_order")]
+    assert rules_of("agenda_kegiatan", mulai=dt.date(2026, 3, 2), presisi="bulan") == [("mulai", "precision_date")]
+    assert rules_of("agenda_kegiatan", mulai=first, presisi="tahun") == [("mulai", "precision_date")]
+    for presisi in ("hari", "tidak_pasti", None):
+        assert rules_of("agenda_kegiatan", mulai=dt.date(2026, 3, 2), presisi=presisi) == []
+
+
+def test_codes_of_lists_and_islands():
+    assert rules_of("kode_referensi", kode_induk="puskesmas") == [("kode_induk", "own_parent")]
+    assert rules_of("kode_referensi", berlaku_sampai=dt.date(2024, 1, 1)) == [("berlaku_dari", "range_order")]
+    assert rules_of("pulau", kode="33.20.10001") == [("kode", "pattern")]
+    assert rules_of("kode_pos", kode_pos="09455") == [("kode_pos", "pattern")]
+
+
 def test_a_failure_inside_a_list_says_where_and_never_what():
     schema = registry.get("destinasi_wisata")
     _, failures = validate_row(schema, example_row(schema) | {"harga_tiket": [{"rupiah": 1}, {"rupiah": -987654}]})
@@ -108,6 +153,10 @@ def test_doubts_never_reject_and_name_field_and_code():
         ("kode_induk", "region_unknown"),
     ]
     assert codes("wilayah", tingkat="kelurahan") == [("tingkat", "village_kind_mismatch")]
+    assert codes("kode_pos", kode_wilayah="33.20.10") == [("kode_wilayah", "not_a_village")]
+    assert codes("kode_pos", kode_wilayah="pos:Karimunjawa") == []
+    assert codes("pulau", kode_wilayah="33.19.10") == [("kode_wilayah", "island_elsewhere")]
+    assert codes("pulau", kode="33.00.40001", kode_wilayah="33.19") == []
     assert codes("statistik_indikator", kode_wilayah="pihps:99", known_regions=frozenset()) == []
     assert codes("kejadian_bencana", waktu_wib="2022-05-23T12:32:02+07:00") == [("waktu_wib", "time_mismatch")]
     assert codes("kejadian_bencana", waktu_wib="2022-13-99T99:99:99+07:00") == [("waktu_wib", "time_mismatch")]
