@@ -68,7 +68,7 @@ L = [
     "|---|---|",
     "| `sql` | a table, view or one SELECT of PostgreSQL, MySQL or MariaDB; an SQLite file in the agency's folder |",
     "| `file` | CSV, XLSX, XLS, ODS, JSON, NDJSON, GeoJSON, Parquet in the agency's inbox |",
-    "| `rest` | JSON over HTTP: page, offset, cursor, next-link paging; basic, bearer, API key, OAuth 2.0 client credentials |",
+    "| `rest` | JSON over HTTP, asked by GET or POST: page, offset, cursor, next-link paging, or by the name of a make (Laravel, Django REST framework, OData, ArcGIS); basic, bearer, API key, OAuth 2.0 client credentials |",
     "| `ckan` | a CKAN resource (datastore, else the file behind it), or a portal's packages |",
     "",
     "## Capabilities\n",

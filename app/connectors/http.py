@@ -25,6 +25,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from app.connectors.environment import Environment, NetworkPolicy
 from app.connectors.json_text import JsonFlaw, decode_json_bytes, parse_json
 from app.connectors.network import HttpAddress, canonical_host, resolve_allowed
+from app.connectors.pace import Pace
 from app.errors import (
     NetworkForbidden,
     SimpulError,
@@ -53,6 +54,9 @@ _CHUNK_BYTES = 16_384
 _MOST_KNOWN = 64
 _PACKINGS = frozenset({"", "identity", "gzip", "x-gzip", "deflate"})
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_SENT_AGAIN = frozenset({307, 308})
+Sent = Mapping[str, str] | bytes | None
+"""The fields of a form, or a body as it stands."""
 _STATUS: Mapping[int, type[SimpulError]] = {
     401: SourceAuthFailed,
     403: SourcePermissionDenied,
@@ -120,10 +124,11 @@ class HttpAnswer:
 
 
 class HttpSource:
-    """The connections of one connector. Opens nothing before the first request."""
+    """The connections of one connector. Opens nothing before the first request. `rate`: the requests in a time, such as `5/s`."""
 
-    def __init__(self, environment: Environment) -> None:
+    def __init__(self, environment: Environment, rate: str | None = None) -> None:
         self._environment = environment
+        self._pace = Pace(rate)
         self._session: aiohttp.ClientSession | None = None
         self._known: set[HttpAddress] = set()
         """Addresses that the policy lets be dialled; it is the same as long as this source is open."""
@@ -140,9 +145,9 @@ class HttpSource:
         deadline: float | None = None,
         headers: Mapping[str, str] | None = None,
         auth: tuple[str, str] | None = None,
-        data: Mapping[str, str] | None = None,
+        data: Sent = None,
     ) -> HttpAnswer:
-        """One request with its redirects, within the deadline (`time.monotonic()` seconds). `data`: fields of a form."""
+        """One request with its redirects, within the deadline (`time.monotonic()` seconds)."""
         budget = self._environment.limits.deadline_seconds
         if deadline is not None:
             budget = min(budget, deadline - time.monotonic())
@@ -157,14 +162,14 @@ class HttpSource:
             async with asyncio.timeout(max(budget, 0)):
                 for _ in range(MOST_WAITS):
                     try:
-                        return await self._follow(method, url, sent, data)
+                        return await self._follow(method, url, sent, data, ends)
                     except SourceFailed as refused:
                         # 429 and 503 with Retry-After: the service says when; where that is too late it has failed.
                         wait = refused.retry_after_seconds
                         if wait is None or time.monotonic() + wait >= ends:
                             raise
                         await asyncio.sleep(max(wait, _LEAST_WAIT_SECONDS))
-                return await self._follow(method, url, sent, data)
+                return await self._follow(method, url, sent, data, ends)
         except TimeoutError:
             raise SourceTimeout(f"no answer within {budget:.3g} s", field="/source/url") from None
 
@@ -174,11 +179,10 @@ class HttpSource:
         if session is not None:
             await session.close()
 
-    async def _follow(
-        self, method: str, url: str, headers: Mapping[str, str], data: Mapping[str, str] | None
-    ) -> HttpAnswer:
+    async def _follow(self, method: str, url: str, headers: Mapping[str, str], data: Sent, ends: float) -> HttpAnswer:
         for _ in range(MOST_HOPS + 1):
             await self._allowed(url)
+            await self._pace.turn(ends)
             answer = await self._once(method, url, headers, data)
             if answer.status not in _REDIRECTS or "location" not in answer.headers:
                 return _checked(answer)
@@ -186,9 +190,12 @@ class HttpSource:
             here, there = HttpAddress.of(url), HttpAddress.of(target)
             if here.scheme == "https" and there.scheme != "https":
                 raise NetworkForbidden("the source redirects from https to http", field="/source/url")
+            if method != "GET" and (here != there or answer.status not in _SENT_AGAIN):
+                detail = f"the source redirects a {method} request; state the address that it leads to"
+                raise SourceRejected(detail, field="/source/url")
             if here != there:
                 headers = {}  # credentials never follow to another host
-            url, data = target, None
+            url = target
         raise SourceRejected(f"more than {MOST_HOPS} redirects", field="/source/url")
 
     async def _allowed(self, url: str) -> None:
@@ -202,9 +209,7 @@ class HttpSource:
         if len(self._known) < _MOST_KNOWN:
             self._known.add(address)
 
-    async def _once(
-        self, method: str, url: str, headers: Mapping[str, str], data: Mapping[str, str] | None
-    ) -> HttpAnswer:
+    async def _once(self, method: str, url: str, headers: Mapping[str, str], data: Sent) -> HttpAnswer:
         session = self._opened()
         try:
             async with session.request(method, url, headers=headers, data=data, allow_redirects=False) as answer:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
-from datetime import date, datetime
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from contextlib import aclosing
 from typing import Any, ClassVar
 
 import pyarrow as pa
@@ -19,29 +19,27 @@ from app.connectors.contract import (
     ScanRequest,
     milliseconds_since,
 )
+from app.connectors.diagnosis import Diagnoses, Diagnosis
 from app.connectors.environment import Environment
-from app.connectors.http import HttpAnswer, HttpSource, document_of, merged
+from app.connectors.http import HttpAnswer, HttpSource, document_of
 from app.connectors.json_records import json_batch, json_columns, records_at
 from app.connectors.network import HttpAddress, resolve_allowed
+from app.connectors.rest.answers import flattened, refuse_errors
+from app.connectors.rest.credentials import Credentials
 from app.connectors.rest.drift import Members
 from app.connectors.rest.paging import PagedReading
+from app.connectors.rest.questions import Question
+from app.connectors.rest.recognising import Recognition, expected
 from app.connectors.rest.source import RestSource
-from app.errors import (
-    CapabilityUndeclared,
-    SimpulError,
-    SourceAuthFailed,
-    SourceFailed,
-    SourceMissing,
-    SourceTooLarge,
-)
-from app.filters.tree import Compare, Filter, Literal, Property, Value, conjuncts
+from app.errors import CapabilityUndeclared, SimpulError, SourceFormatError, SourceMissing, SourceTooLarge
+from app.filters.tree import Compare, Filter, Literal, Property, conjuncts
 from app.lanes import in_bulk
 
 MOST_PAGES = 10_000
 _INLINE_RECORDS = 1_000
 
 
-class RestConnector(Connector):
+class RestConnector(Connector, Diagnoses):
     """One REST service."""
 
     kind: ClassVar[str] = "rest"
@@ -49,8 +47,8 @@ class RestConnector(Connector):
     def __init__(self, source: RestSource, environment: Environment) -> None:
         self._source = source
         self._environment = environment
-        self._http = HttpSource(environment)
-        self._token: tuple[str, float] | None = None
+        self._http = HttpSource(environment, source.rate)
+        self._credentials = Credentials(source.auth, environment.secrets, self._http)
 
     @property
     def capabilities(self) -> Capabilities:
@@ -81,9 +79,9 @@ class RestConnector(Connector):
         """The records, page by page."""
         if request.order or request.limit is not None:
             raise CapabilityUndeclared("a REST service does not sort or cut")
-        params = {**self._source.params, **self._pushed(request.filter)}
+        question = self._question(self._pushed(request.filter))
         first, members = 1, Members(request.columns)
-        async for records in self._pages(params, request.deadline):
+        async for records in self._pages(question, request.deadline):
             members.look(records, first)
             numbers = range(first, first + len(records))
             first += len(records)
@@ -92,87 +90,94 @@ class RestConnector(Connector):
             else:
                 yield await in_bulk(_batch, records, numbers, request.columns)
 
+    async def diagnose(self) -> Diagnosis:
+        """Where the records are and how the next page is asked for: told by the first answer, tried on the second."""
+        source = expected(self._source)
+        first = RestConnector(source, self._environment)
+        try:
+            reading = PagedReading(source.paging.resolved(), source.url)
+            answer = await first._ask(source.url, first._question(reading.parameters()), None)
+            document = await document_of(answer)
+        finally:
+            await first.close()
+        refuse_errors(document)
+        recognised = Recognition(self._source, document, answer)
+        for candidate in recognised.candidates():
+            if recognised.accepts(candidate, await self._second_page(candidate.source)):
+                break
+        return recognised.diagnosis()
+
     async def close(self) -> None:
         """Closes the connections."""
         await self._http.close()
 
+    async def _second_page(self, proposed: RestSource) -> list[Any] | SimpulError | None:
+        """What the second page holds when it is asked for as proposed; None where there is none, a fault where it cannot be read."""
+        opened = RestConnector(proposed, self._environment)
+        pages = opened._pages(opened._question({}), None)
+        try:
+            first, second = await anext(pages), await anext(pages, None)
+            if second == first:
+                return SourceFormatError("the second page is the first again", field="/source/paging")
+            return second
+        except SimpulError as error:
+            return error
+        finally:
+            await pages.aclose()
+            await opened.close()
+
     async def _first(self) -> RawBatch:
-        async for records in self._pages(dict(self._source.params), None):
-            return json_batch(records, "record")
+        async with aclosing(self._pages(self._question({}), None)) as pages:
+            async for records in pages:
+                return json_batch(records, "record")
         return json_batch([], "record")
 
-    def _pushed(self, wanted: Filter | None) -> dict[str, str]:
-        params: dict[str, str] = {}
+    def _question(self, values: Mapping[str, Any]) -> Question:
+        return Question.of(self._source, values, self._environment.secrets.resolve)
+
+    def _pushed(self, wanted: Filter | None) -> dict[str, Any]:
+        pushed: dict[str, Any] = {}
         for part in conjuncts(wanted) if wanted is not None else ():
             match part:
                 case Compare("=", Property(name), Literal(value)) if name in self._source.pushdown:
-                    params[self._source.pushdown[name]] = _parameter(value)
+                    pushed[self._source.pushdown[name]] = value
                 case _:
                     raise CapabilityUndeclared("a REST service takes equality on its declared parameters only")
-        return params
+        return pushed
 
-    async def _pages(self, params: dict[str, str], deadline: float | None) -> AsyncIterator[list[Any]]:
+    async def _pages(self, question: Question, deadline: float | None) -> AsyncGenerator[list[Any]]:
         """The records of each page. A read ends where the service says so (`paging.py`), never where it says nothing."""
-        paging, url = self._source.paging, self._source.url
-        reading = PagedReading(paging, self._source.url)
+        url, preset = self._source.url, self._source.preset
+        reading = PagedReading(self._source.paging.resolved(), url)
         for _ in range(MOST_PAGES):
             try:
-                answer = await self._ask(url, {**params, **reading.parameters()}, deadline)
+                answer = await self._ask(url, question.with_values(reading.parameters()), deadline)
             except SourceMissing:
                 if not reading.behind_the_end:
                     raise
+                reading.close()
                 return
             document = await document_of(answer)
-            _refuse_errors(document)
-            records = records_at(document, self._source.record_path)
+            refuse_errors(document)
+            records = records_at(document, self._source.records)
+            if preset is not None and preset.parts:
+                records = flattened(records, preset.parts)
             if records or reading.begins:
                 yield records  # an empty page behind others says that they were all
             if not reading.goes_on(document, answer, records):
                 return
-            url, params = reading.following(url, params)
+            link = reading.link(url)
+            if link is not None:
+                url, question = link, question.alone()
         raise SourceTooLarge(f"more than {MOST_PAGES} pages", field="/source/paging", limit_pages=MOST_PAGES)
 
-    async def _ask(self, url: str, params: Mapping[str, str], deadline: float | None) -> HttpAnswer:
-        auth, resolve = self._source.auth, self._environment.secrets.resolve
+    async def _ask(self, url: str, question: Question, deadline: float | None) -> HttpAnswer:
+        resolve = self._environment.secrets.resolve
         headers = {
             "accept": "application/json",
             **{name: resolve(value) for name, value in self._source.headers.items()},
         }
-        sent = {name: resolve(value) for name, value in params.items()}
-        basic: tuple[str, str] | None = None
-        if auth.kind == "basic":
-            basic = (resolve(auth.user), resolve(auth.password))
-        elif auth.kind == "bearer":
-            headers["authorization"] = f"Bearer {resolve(auth.token)}"
-        elif auth.kind == "api_key":
-            (headers if auth.place == "header" else sent)[auth.name] = resolve(auth.value)
-        elif auth.kind == "oauth2":
-            kept = self._token
-            headers["authorization"] = f"Bearer {await self._access_token(deadline)}"
-            if self._token is kept:
-                try:
-                    return await self._http.get(merged(url, sent), deadline=deadline, headers=headers)
-                except SourceAuthFailed:  # a kept token that is no longer believed is fetched anew, once
-                    self._token = None
-                    headers["authorization"] = f"Bearer {await self._access_token(deadline)}"
-        return await self._http.get(merged(url, sent), deadline=deadline, headers=headers, auth=basic)
-
-    async def _access_token(self, deadline: float | None) -> str:
-        """A token of the source's own authorization server, kept until shortly before it ends."""
-        if self._token is not None and time.monotonic() < self._token[1]:
-            return self._token[0]
-        auth, resolve = self._source.auth, self._environment.secrets.resolve
-        form = {"grant_type": "client_credentials", **({"scope": auth.scope} if auth.scope else {})}
-        credentials = (resolve(auth.client_id), resolve(auth.client_secret))
-        answer = await document_of(
-            await self._http.send("POST", auth.token_url, deadline=deadline, data=form, auth=credentials)
-        )
-        if not isinstance(answer, dict) or not isinstance(answer.get("access_token"), str):
-            raise SourceAuthFailed("the token endpoint gave no access_token", field="/source/auth")
-        lifetime = str(answer.get("expires_in"))
-        seconds = int(lifetime) if lifetime.isascii() and lifetime.isdigit() and len(lifetime) < 9 else 60
-        self._token = (answer["access_token"], time.monotonic() + max(seconds - 30, 5))
-        return self._token[0]
+        return await self._credentials.send(question.request(url), headers, deadline)
 
 
 def _batch(records: list[Any], numbers: Sequence[int], columns: Sequence[str] | None) -> RawBatch:
@@ -205,18 +210,3 @@ async def check_http(url: str, environment: Environment, first: Any) -> list[Che
             CheckStep(stage, milliseconds_since(started), error, str(error.facts.get("field", "/source/url"))),
         ]
     return [*steps, CheckStep("read", milliseconds_since(started), None, "/source/url")]
-
-
-def _parameter(value: Value) -> str:
-    """A value as JSON services write it in a query."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, datetime):
-        return value.isoformat().replace("+00:00", "Z")
-    return value.isoformat() if isinstance(value, date) else str(value)
-
-
-def _refuse_errors(document: Any) -> None:
-    """`errors` beside the data (GraphQL says faults like that, with HTTP 200): the data is then not all there is."""
-    if isinstance(document, dict) and isinstance(document.get("errors"), list) and document["errors"]:
-        raise SourceFailed(f"the service tells {len(document['errors'])} errors beside its data", field="/source/url")

@@ -1,11 +1,13 @@
-"""Kind rest against a server of our own: pages, a parameter that can be pushed, faults."""
+"""Kind rest against servers of our own: pages of every make, by GET and by POST, a parameter that can be pushed, faults."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+from urllib.parse import urlencode
 
 import pyarrow as pa
 import pytest
@@ -40,16 +42,93 @@ def _answer(query: dict[str, str], headers: dict[str, str]) -> tuple[int, str, b
     return 200, "application/json", json.dumps({"items": rows[(page - 1) * _SIZE : page * _SIZE]}).encode()
 
 
+def _rows(asked: dict[str, Any]) -> list[dict[str, Any]]:
+    rows = [dict(zip(_NAMES, row, strict=True)) for row in _ROWS]
+    return [row for row in rows if "nama" not in asked or row["nama"] == asked["nama"]]
+
+
+def _laravel(asked: dict[str, Any]) -> dict[str, Any]:
+    rows, page = _rows(asked), int(asked.get("page", "1"))
+    last = max(1, -(-len(rows) // _SIZE))
+    return {
+        "data": rows[(page - 1) * _SIZE : page * _SIZE],
+        "links": {"prev": None, "next": f"/laravel?page={page + 1}" if page < last else None},
+        "meta": {"current_page": page, "last_page": last, "per_page": _SIZE, "total": len(rows)},
+    }
+
+
+def _drf(asked: dict[str, Any]) -> dict[str, Any]:
+    rows, at = _rows(asked), int(asked.get("offset", "0"))
+    kept = {name: value for name, value in asked.items() if name == "nama"}
+    following = "/drf?" + urlencode({**kept, "offset": at + _SIZE}) if at + _SIZE < len(rows) else None
+    return {"count": len(rows), "next": following, "previous": None, "results": rows[at : at + _SIZE]}
+
+
+def _odata(asked: dict[str, Any]) -> dict[str, Any]:
+    rows, at = _rows(asked), int(asked.get("$skiptoken", "0"))
+    page: dict[str, Any] = {"@odata.context": "$metadata#faskes", "value": rows[at : at + _SIZE]}
+    if asked.get("$count") == "true":
+        page["@odata.count"] = len(rows)
+    if at + _SIZE < len(rows):
+        kept = {name: value for name, value in asked.items() if name == "nama"}
+        page["@odata.nextLink"] = "odata?" + urlencode({**kept, "$skiptoken": at + _SIZE})
+    return page
+
+
+def _arcgis(asked: dict[str, Any]) -> dict[str, Any]:
+    if not {"where", "f"} <= asked.keys():
+        return {"error": {"code": 400, "message": f"Invalid query parameters {PERSON}", "details": []}}
+    rows, at = _rows(asked), int(asked["resultOffset"])
+    size = min(int(asked["resultRecordCount"]), _SIZE)  # a layer cuts what is asked for to its own most
+    page = {"objectIdFieldName": "id", "features": [{"attributes": row} for row in rows[at : at + size]]}
+    return page | ({"exceededTransferLimit": True} if at + size < len(rows) else {})
+
+
+def _posted(asked: dict[str, Any]) -> dict[str, Any]:
+    rows, at = _rows(asked["where"]), int(asked["page"].get("from", 0))
+    return {"hits": {"total": len(rows), "hits": rows[at : at + asked["page"]["size"]]}}
+
+
+_MAKES: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
+    "laravel": _laravel,
+    "drf": _drf,
+    "odata": _odata,
+    "arcgis": _arcgis,
+    "posted": _posted,
+}
+
+
+def _of(make: Callable[[dict[str, Any]], dict[str, Any]]) -> Callable[[Any, dict[str, str]], tuple[int, str, bytes]]:
+    def answer(asked: Any, headers: dict[str, str]) -> tuple[int, str, bytes]:
+        if headers.get("x-api-key") != "uji-4f9c1e":
+            return 401, "text/plain", PERSON.encode()
+        return 200, "application/json", json.dumps(make(asked)).encode()
+
+    return answer
+
+
 @pytest.fixture(scope="module")
 def server():
     server = SourceServer()
     server.routes["/api"] = _answer
+    for name, make in _MAKES.items():
+        (server.posts if name == "posted" else server.routes)[f"/{name}"] = _of(make)
     server.routes["/denied"] = lambda _q, _h: (403, "text/plain", PERSON.encode())
     server.routes["/broken"] = lambda _q, _h: (500, "text/plain", PERSON.encode())
     server.routes["/page"] = lambda _q, _h: (200, "text/html", f"<html>{PERSON}</html>".encode())
     server.routes["/halves"] = lambda _q, _h: (200, "application/json", f'{{"items": [{{"nama": "{PERSON}"'.encode())
     yield server
     server.close()
+
+
+def _make(server: SourceServer, name: str) -> dict[str, Any]:
+    """The source of a make: its preset, or what has to be stated of it."""
+    own = {"kind": "rest", "url": f"{server.url}/{name}", "auth": {"kind": "api_key", "value": "${secret:PW}"}}
+    if name == "posted":
+        paging = {"kind": "offset", "param": "$.page.from", "size_param": "$.page.size", "size": _SIZE}
+        own |= {"method": "POST", "body": {"where": {}}, "record_path": "$.hits.hits[*]"}
+        return own | {"paging": {**paging, "total": "$.hits.total"}, "pushdown": {"nama": "$.where.nama"}}
+    return own | {"paging": {"preset": name}, "pushdown": {"nama": "nama"}}
 
 
 def _source(url: str, **changes: object) -> dict:
@@ -64,10 +143,11 @@ def _source(url: str, **changes: object) -> dict:
     return {**source, **changes}
 
 
-@pytest.fixture(scope="module")
-async def subject(server, tmp_path_factory) -> AsyncIterator[Subject]:
+@pytest.fixture(scope="module", params=["stated", *_MAKES])
+async def subject(server, tmp_path_factory, request) -> AsyncIterator[Subject]:
     folder = tmp_path_factory.mktemp("rest")
-    connector = opened(folder, _source(f"{server.url}/api"))
+    stated = request.param == "stated"
+    connector = opened(folder, _source(f"{server.url}/api") if stated else _make(server, request.param))
 
     def at(path: str, **changes: object) -> Connector:
         return opened(folder, _source(f"{server.url}{path}", **changes))

@@ -12,6 +12,7 @@ import yaml
 
 from tests.support.gateway import RunningGateway
 from tests.support.programs import simpul
+from tests.support.sources import SourceServer
 
 HEAD = "No;Kode Puskesmas;Nama Puskesmas;Rawat Inap;Lintang;Bujur\r\n"
 CENTRES = "".join(
@@ -226,3 +227,29 @@ def test_a_connector_is_new_by_one_command(gateway: RunningGateway, tmp_path: Pa
     again = simpul(*command, variables=variables)
     assert again.returncode != 0
     assert "already" in again.stderr
+
+
+def test_a_service_of_a_known_make_is_read_to_its_end(gateway: RunningGateway) -> None:
+    rows = [{"kode_faskes": f"P332001{at:04d}", "nama": f"Puskesmas {at}", "jenis": "puskesmas"} for at in range(1, 26)]
+
+    def answer(query: dict[str, str], _headers: dict[str, str]) -> tuple[int, str, bytes]:
+        page = int(query.get("page", "1"))
+        meta = {"current_page": page, "last_page": 3, "total": 25}
+        links = {"next": f"/api?page={page + 1}" if page < 3 else None}
+        document = {"data": rows[(page - 1) * 10 : page * 10], "links": links, "meta": meta}
+        return 200, "application/json", json.dumps(document).encode()
+
+    server = SourceServer()
+    server.routes["/api"] = answer
+    body = {"connector": "layanan-laravel", "agency": "dinkes", "source": {"kind": "rest", "url": f"{server.url}/api"}}
+    try:
+        assert gateway.admin.put("/v1/connectors/layanan-laravel", json=body).status_code in {200, 201}
+        found = gateway.admin.post("/v1/connectors/layanan-laravel/discover").json()
+
+        assert yaml.safe_load(found["manifest"])["source"] == {**body["source"], "paging": {"preset": "laravel"}}
+        assert "as Laravel writes them" in found["manifest"]
+        assert [guess["pointer"] for guess in found["guesses"]] == ["/source/paging"]
+        mapped = checked(gateway, "layanan-laravel", found["manifest"])
+        assert (mapped["rows"], mapped["mapped"]) == (25, 25)
+    finally:
+        server.close()
