@@ -6,10 +6,11 @@ tells nothing, not that it changed and not by it which record goes on under anot
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import hmac
 import time
-from collections.abc import AsyncGenerator, Callable, Collection, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -77,6 +78,7 @@ async def feed(state: Services, exchange: Exchange, schema: SchemaDef, raw_of: C
         await held.fill(read)
         complete = read.finish()
         items, more = await _items(state, asked, held, read, positions)
+        since = cursor.make_token(state.cursor_key, _PURPOSE, bound, packed_positions(positions))
     except SimpulError as error:
         error.legs = error.legs or read.statuses
         exchange.answered(ReadOutcome(sources=read.statuses))
@@ -84,9 +86,6 @@ async def feed(state: Services, exchange: Exchange, schema: SchemaDef, raw_of: C
     finally:
         held.close()
         records.note_sources(state, read.statuses)
-    since = cursor.make_token(
-        state.cursor_key, _PURPOSE, bound, [[name, at.base, at.seq, at.key] for name, at in positions.items()]
-    )
     exchange.answered(ReadOutcome(len(items), read.fields, complete, read.statuses))
     return Feed(items, since, more, read.statuses, complete)
 
@@ -102,7 +101,7 @@ async def _items(
             continue  # its position stays: what it owes comes when it is back
         feed = await changes.feed_of(state.database, ref.dataset, _scope(asked.query.schema, ref.grant))
         last = await remember(state.database, feed, lambda name=ref.dataset: held.blocks(name))  # type: ignore[misc]
-        position = positions.get(ref.dataset, Position())
+        position = positions.pop(ref.dataset, None) or positions.get(short_name(ref.dataset), Position())
         room = asked.query.limit - len(items)
         moved, behind, left = await _moved(state, feed, position, room, last)
         now = await held.records(ref.dataset, {one.key for one in moved if one.present})
@@ -110,7 +109,7 @@ async def _items(
         if len(known) < len(moved):
             moved, left = known, True
             behind = replace(position, seq=known[-1].seq, key=known[-1].key) if known else position
-        positions[ref.dataset] = behind
+        positions[short_name(ref.dataset)] = behind
         items += [Change(ref.agency, ref.dataset, one, now.get(one.key)) for one in moved]
         more = more or left
     return items, more
@@ -265,10 +264,27 @@ def _wrong(code: str, detail: str) -> ValidationFailed:
     return ValidationFailed(f"since: {detail}", errors=[FieldError("since", code, detail)])
 
 
+def short_name(dataset: str) -> str:
+    """How a cursor calls a dataset. No dataset's own name begins with a dot: those of older cursors are still known."""
+    return "." + base64.urlsafe_b64encode(hashlib.sha256(dataset.encode()).digest()[:6]).decode()
+
+
+def packed_positions(positions: Mapping[str, Position]) -> list[list[Any]]:
+    """The positions as they stand in a cursor, short: most readers are behind a whole step of each dataset."""
+    return [
+        [name, at.base] if (at.seq, at.key) == (at.base, "") else [name, at.base, at.seq, at.key]
+        for name, at in positions.items()
+    ]
+
+
 def cursor_positions(key: bytes, token: str, bound: str) -> dict[str, Position]:
     """The positions that a feed gave as `next_cursor`; raises `CursorInvalid`."""
     found: list[Any] = cursor.open_token(key, _PURPOSE, bound, token)
     try:
-        return {name: Position(base, seq, key) for name, base, seq, key in found}
+        return dict(_position(*one) for one in found)
     except (TypeError, ValueError):
         raise CursorInvalid("this is no `since` of a change feed; start again without one") from None
+
+
+def _position(name: str, base: int, seq: int | None = None, key: str = "") -> tuple[str, Position]:
+    return name, Position(base, base if seq is None else seq, key)
