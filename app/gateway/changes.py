@@ -73,7 +73,7 @@ async def feed(state: Services, exchange: Exchange, schema: SchemaDef, raw_of: C
     await exchange.intend(state.log)
     deadline = time.monotonic() + state.settings.request_seconds
     read = WholeRead(whole, asked.refs, state.runtime.until(deadline, exchange.principal.client_id))
-    held = _Held(state, schema)
+    held = _Held(state, schema, exchange.principal.client_id)
     try:
         await held.fill(read)
         complete = read.finish()
@@ -146,8 +146,8 @@ def known_of(moved: list[Moved], now: Collection[str]) -> list[Moved]:
 class _Held:
     """All records of a reading in an encrypted file, and by dataset in key order their digests (on disk where there are many)."""
 
-    def __init__(self, state: Services, schema: SchemaDef) -> None:
-        self._root, self._schema = state.spool, schema
+    def __init__(self, state: Services, schema: SchemaDef, client: str) -> None:
+        self._space, self._schema = state.space(client), schema
         self._secret = hmac.digest(state.cursor_key, b"changes", "sha256")
         self._thread = OwnThread()
         self._sorts: dict[str, ExternalSort] = {}
@@ -161,8 +161,8 @@ class _Held:
                 if batch.dataset not in self._sorts:
                     for sort in self._sorts.values():
                         await self._thread.run(sort.settle)
-                    self._sorts[batch.dataset] = ExternalSort(self._root, [("_id", False)])
-                    self._spools[batch.dataset] = Spool(self._root)
+                    self._sorts[batch.dataset] = ExternalSort(self._space, [("_id", False)])
+                    self._spools[batch.dataset] = Spool(self._space)
                 self._origins[batch.dataset] = replace(batch, columns=batch.columns.slice(0, 0))
                 await self._thread.run(self._take, batch)
 
