@@ -69,7 +69,9 @@ class Settings(BaseSettings):
     )
     answer_spool_bytes: int = Field(default=2_147_483_648, ge=1024, description="Largest spooled answer; above it 413")
     spool_bytes: int = Field(
-        default=8_589_934_592, ge=1024, description="Space of all answers on their way; one client holds three quarters"
+        default=8_589_934_592,
+        ge=1024,
+        description="Space of all answers on their way and what is sorted for them; one client holds three quarters",
     )
     job_result_bytes: int = Field(
         default=4_294_967_296, ge=1024, description="Space of one client's finished job results"

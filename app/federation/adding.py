@@ -12,7 +12,6 @@ from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from decimal import Context, Decimal
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -23,15 +22,15 @@ from app.datasets.selection import comparable
 from app.errors import AggregateTooLarge, MixedLevels, MixedUnits
 from app.federation.exports.expressions import quoted
 from app.federation.question.aggregation import Aggregation, Measure, Overlap
-from app.federation.spilling import ExternalSort, OwnThread
+from app.federation.spilling import ExternalSort, OwnThread, Space
 from app.filters.evaluation import compile_predicate
 from app.schemas.registry import SchemaDef
 
 MOST_GROUPS = 10_000
 MOST_INTEGER = 2**53 - 1
 MOST_DIGITS = 38
-_ENGINE: dict[str, str | int | float | list[str]] = {"threads": 1, "memory_limit": "128MB", "temp_directory": ""}
-"""Of one part only: nothing of it stands on disk."""
+PART_BYTES = 128_000_000
+"""Memory that the engine has for one part. Nothing of it stands on disk: a part that needs more is halved."""
 _EXACT = Context(prec=60)
 _AVERAGE = Context(prec=18)
 _REGION_CODES = frozenset({"KodeWilayah", "KodeWilayahAtauAsal"})
@@ -44,8 +43,10 @@ Group = tuple[Any, ...]
 class Adding:
     """Takes records as columns, then answers; `close` it. `overlaps`: whether keys may be held by several agencies."""
 
-    def __init__(self, schema: SchemaDef, asked: Aggregation, root: Path, *, overlaps: bool) -> None:
-        self._schema, self._asked = schema, asked
+    def __init__(
+        self, schema: SchemaDef, asked: Aggregation, space: Space, *, overlaps: bool, part_bytes: int = PART_BYTES
+    ) -> None:
+        self._schema, self._asked, self._part_bytes = schema, asked, part_bytes
         keys = schema.meta.key if asked.adds_up else ()
         self._regions = [name for name in keys if schema.fields[name].semantic in _REGION_CODES]
         self._units = asked.units(schema)
@@ -57,13 +58,13 @@ class Adding:
         order = [(name, False) for name in asked.group_by]
         fields = dict.fromkeys(str(one.field) for one in asked.measures if one.function == "count_distinct")
         self._distinct = {  # a field that is grouped by has one value in its group
-            name: ExternalSort(root, [*order, *([] if name in asked.group_by else [(name, False)])], distinct=True)
+            name: ExternalSort(space, [*order, *([] if name in asked.group_by else [(name, False)])], distinct=True)
             for name in fields
         }
-        self._holders = ExternalSort(root, [("_id", False)]) if overlaps else None
+        self._holders = ExternalSort(space, [("_id", False)]) if overlaps else None
 
     async def take(self, columns: pa.RecordBatch, agency: str) -> None:
-        """Adds some records; raises `AggregateTooLarge` as soon as there are too many groups."""
+        """Adds some records; raises `AggregateTooLarge` as soon as there are too many groups, errors of `Spool.add`."""
         await self._thread.run(self._take, columns, self._agencies.setdefault(agency, len(self._agencies)))
 
     async def overlap(self) -> Overlap | None:
@@ -85,7 +86,10 @@ class Adding:
     @cached_property
     def _engine(self) -> duckdb.DuckDBPyConnection:
         """Opened in its thread: that takes a while."""
-        return duckdb.connect(":memory:", config=_ENGINE)
+        limits: dict[str, str | int | float | list[str]] = {
+            "threads": 1, "memory_limit": f"{self._part_bytes}B", "temp_directory": "",
+        }  # fmt: skip
+        return duckdb.connect(":memory:", config=limits)
 
     def _forget(self) -> None:
         if "_engine" in self.__dict__:
@@ -95,8 +99,31 @@ class Adding:
 
     def _take(self, columns: pa.RecordBatch, agency: int) -> None:
         rows = pa.table({name: self._column(columns, name) for name in self._columns} or {"_id": columns.column("_id")})
-        self._engine.register("part", rows)
-        for row in _rows(self._engine, self._query):
+        self._add_up(rows)
+        for name, sort in self._distinct.items():
+            wanted = list(dict.fromkeys((*self._asked.group_by, name)))
+            for part in rows.select(wanted).filter(pc.is_valid(rows.column(name))).to_batches():
+                sort.add(part)
+        if self._holders is not None:
+            numbers = pa.repeat(pa.scalar(agency, pa.int32()), columns.num_rows)
+            self._holders.add(pa.RecordBatch.from_arrays([columns.column("_id"), numbers], names=["_id", "_agency"]))
+
+    def _add_up(self, rows: pa.Table) -> None:
+        """Adds a part, in two halves where memory does not hold it whole; raises `AggregateTooLarge` where it does not hold one record."""
+        try:
+            self._engine.register("part", rows)
+            found, numbers = _rows(self._engine, self._query), self._floats_of_part()
+        except duckdb.OutOfMemoryException:
+            if rows.num_rows < 2:
+                detail = f"the values of one record need more than {self._part_bytes} bytes of memory; aggregate fewer fields"
+                raise AggregateTooLarge(detail, limit_bytes=self._part_bytes) from None
+            half = rows.num_rows // 2
+            self._add_up(rows.slice(0, half))
+            self._add_up(rows.slice(half))
+            return
+        finally:
+            self._engine.unregister("part")
+        for row in found:
             group = tuple([_plain(row[name]) for name in self._asked.group_by])
             total = self._groups.get(group)
             if total is None:
@@ -105,15 +132,8 @@ class Adding:
                     raise AggregateTooLarge(detail, limit_groups=MOST_GROUPS)
                 total = self._groups[group] = _Total()
             total.take(row)
-        self._take_floats()
-        self._engine.unregister("part")
-        for name, sort in self._distinct.items():
-            wanted = list(dict.fromkeys((*self._asked.group_by, name)))
-            for part in rows.select(wanted).filter(pc.is_valid(rows.column(name))).to_batches():
-                sort.add(part)
-        if self._holders is not None:
-            numbers = pa.repeat(pa.scalar(agency, pa.int32()), columns.num_rows)
-            self._holders.add(pa.RecordBatch.from_arrays([columns.column("_id"), numbers], names=["_id", "_agency"]))
+        for group, name, value in numbers:
+            self._groups[group].add(name, value)
 
     def _column(self, columns: pa.RecordBatch, name: str) -> Any:
         found, kind = columns.column(name), self._schema.fields[name].kind
@@ -142,16 +162,18 @@ class Adding:
         grouped = f" GROUP BY {', '.join(groups)}" if groups else ""
         return f"SELECT {', '.join(parts)} FROM part{grouped}"  # noqa: S608 - names are quoted
 
-    def _take_floats(self) -> None:
+    def _floats_of_part(self) -> list[tuple[Group, str, Decimal]]:
         """Binary floats: of each group every distinct value once, times its count."""
+        found = []
         for field in sorted({str(one.field) for one in self._asked.measures if self._floats(one)}):
             name, groups = quoted(field), "".join(f"{quoted(group)}, " for group in self._asked.group_by)
             asked = f"SELECT {groups}{name}, count(*) FROM part WHERE {name} IS NOT NULL GROUP BY {groups}{name}"  # noqa: S608
             table = self._engine.sql(asked).to_arrow_table()
             for row in zip(*[column.to_pylist() for column in table.columns], strict=True):
                 *group, value, times = row
-                total = self._groups[tuple(map(_plain, group))]
-                total.add(f"sum {field}", _EXACT.multiply(Decimal(repr(value)), Decimal(times)))
+                added = _EXACT.multiply(Decimal(repr(value)), Decimal(times))
+                found.append((tuple(map(_plain, group)), f"sum {field}", added))
+        return found
 
     def _items(self) -> list[dict[str, Any]]:
         for total in self._groups.values():

@@ -11,7 +11,6 @@ import heapq
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from app.datasets.records import ReadResult
@@ -23,6 +22,7 @@ from app.federation.reading.runtime import Runtime
 from app.federation.reading.verdict import judge
 from app.federation.reading.whole import WholeRead
 from app.federation.sorting import sorted_records
+from app.federation.spilling import Space
 from app.federation.survivorship import grouped
 from app.lanes import in_bulk
 from app.schemas.registry import SchemaDef
@@ -42,12 +42,12 @@ def in_key_order(schema: SchemaDef) -> tuple[SortKey, ...]:
 class ReadByKey:
     """One reading of a question that is sorted by `in_key_order`, behind its position. `first`: rows of the first pieces."""
 
-    def __init__(self, query: Query, refs: Sequence[Any], runtime: Runtime, root: Path, *, first: int) -> None:
+    def __init__(self, query: Query, refs: Sequence[Any], runtime: Runtime, space: Space, *, first: int) -> None:
         self.query = query
         legs = legs_of(query, refs, runtime)
         self.fields = fields_of(query, legs)
         self._others = [leg.status for leg in legs if not leg.runs]
-        self._legs = [_KeyedLeg(leg, query, runtime, root, first) for leg in legs if leg.runs]
+        self._legs = [_KeyedLeg(leg, query, runtime, space, first) for leg in legs if leg.runs]
 
     @property
     def statuses(self) -> list[SourceStatus]:
@@ -83,11 +83,11 @@ class ReadByKey:
 class _KeyedLeg:
     """One dataset in key order. `held` are records not yet taken; `more`: others follow them."""
 
-    def __init__(self, leg: Leg, query: Query, runtime: Runtime, root: Path, first: int) -> None:
+    def __init__(self, leg: Leg, query: Query, runtime: Runtime, space: Space, first: int) -> None:
         self.held: list[tuple[Position, AnswerRecord]] = []
         self.more = True
         self.status = leg.status
-        self._leg, self._query, self._runtime, self._root = leg, query, runtime, root
+        self._leg, self._query, self._runtime, self._space = leg, query, runtime, space
         self._size = min(first, MOST_PIECE_ROWS)
         self._position = position_of(query.schema)
         self._after = start_of(query, leg.ref.agency, leg.ref.dataset)
@@ -153,7 +153,7 @@ class _KeyedLeg:
         if self._sorted is None:
             question = replace(self._query, agencies=None, after=None, owed={})
             self._whole = WholeRead(question, [self._leg.ref], self._runtime)
-            self._sorted = sorted_records(self._whole, self._root)
+            self._sorted = sorted_records(self._whole, self._space)
         part = await anext(self._sorted, None)
         if part is None:
             self.more = False

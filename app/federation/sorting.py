@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import aclosing
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -16,7 +15,7 @@ from app.datasets.records import MappedRecord
 from app.federation.question.query import AnswerRecord
 from app.federation.reading.batches import Batch
 from app.federation.reading.whole import WholeRead
-from app.federation.spilling import ExternalSort, OwnThread
+from app.federation.spilling import ExternalSort, OwnThread, Space
 from app.lanes import in_bulk
 from app.schemas.arrow import rows_of
 
@@ -26,24 +25,24 @@ Origins = Mapping[str, Batch]
 """Of each dataset a batch without rows: its agency, its moment, its fields."""
 
 
-async def sorted_batches(read: WholeRead, root: Path) -> AsyncGenerator[Batch]:
-    """The batches of a reading in the order of its question. A batch holds records of one dataset. What is spilled stands in `root`."""
-    async with aclosing(_sorted(read, root)) as tables:
+async def sorted_batches(read: WholeRead, space: Space) -> AsyncGenerator[Batch]:
+    """The batches of a reading in the order of its question. A batch holds records of one dataset. What is spilled stands in `space`."""
+    async with aclosing(_sorted(read, space)) as tables:
         async for rows, origins in tables:
             for run in _runs(rows, origins):
                 yield run
 
 
-async def sorted_records(read: WholeRead, root: Path) -> AsyncGenerator[list[AnswerRecord]]:
+async def sorted_records(read: WholeRead, space: Space) -> AsyncGenerator[list[AnswerRecord]]:
     """The records of a reading in the order of its question, some at a time."""
-    async with aclosing(_sorted(read, root)) as tables:
+    async with aclosing(_sorted(read, space)) as tables:
         async for rows, origins in tables:
             yield await in_bulk(_records, read, rows, origins)
 
 
-async def _sorted(read: WholeRead, root: Path) -> AsyncGenerator[tuple[pa.RecordBatch, Origins]]:
+async def _sorted(read: WholeRead, space: Space) -> AsyncGenerator[tuple[pa.RecordBatch, Origins]]:
     keys = [(key.field, key.descending) for key in read.query.sort]
-    thread, sort = OwnThread(), ExternalSort(root, [*keys, ("_agency", False), ("_dataset", False), ("_id", False)])
+    thread, sort = OwnThread(), ExternalSort(space, [*keys, ("_agency", False), ("_dataset", False), ("_id", False)])
     try:
         origins: dict[str, Batch] = {}
         async with aclosing(read.together()) as batches:

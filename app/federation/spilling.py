@@ -10,9 +10,10 @@ import secrets
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Literal, ParamSpec, TypeVar
+from typing import IO, Any, Literal, ParamSpec, Protocol, TypeVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -21,7 +22,7 @@ from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.ciphers.modes import CTR
 
 from app.datasets.selection import comparable
-from app.errors import AnswerTooLarge
+from app.errors import AnswerTooLarge, SimpulError
 
 Given = ParamSpec("Given")
 Result = TypeVar("Result")
@@ -43,6 +44,27 @@ class Bounds:
     spill_bytes: int = 4 << 30
 
 
+class Room(Protocol):
+    """The room that one file takes on the disk, counted for the caller who needs it."""
+
+    def take(self, size: int) -> None:
+        """Before so many bytes are written; raises where there is no room for them."""
+
+    def give_back(self) -> None:
+        """The file is gone; may be called twice."""
+
+    def refused(self, error: OSError) -> SimpulError:
+        """The error of a disk that took no more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Space:
+    """A folder for files, and whose room they take: `room` gives one for each file."""
+
+    root: Path
+    room: Callable[[], Room]
+
+
 class OwnThread:
     """A thread for one computation: one piece of work after the other, beside the loop and the bulk thread."""
 
@@ -62,10 +84,12 @@ class OwnThread:
 class Spool:
     """Rows in an encrypted file, as they came. Each has a key of its own, so that the counter may begin at nothing. Blocking."""
 
-    def __init__(self, root: Path, bounds: Bounds = Bounds()) -> None:
+    def __init__(self, space: Space, bounds: Bounds = Bounds()) -> None:
         self._cipher = Cipher(AES(secrets.token_bytes(32)), CTR(_COUNTER))
         self._plain = self._cipher.encryptor()
-        self._file: IO[bytes] = tempfile.TemporaryFile(dir=root)  # noqa: SIM115 - closed by `close`
+        self._room = space.room()
+        with self._kept():
+            self._file: IO[bytes] = tempfile.TemporaryFile(dir=space.root)  # noqa: SIM115 - closed by `close`
         self._writer: pa.RecordBatchStreamWriter | None = None
         self._bounds = bounds
         self._any = False
@@ -73,7 +97,10 @@ class Spool:
         self.size = 0
 
     def add(self, rows: pa.RecordBatch | pa.Table) -> None:
-        """Appends some rows, all of one schema; raises `AnswerTooLarge` where they have no room on disk."""
+        """Appends some rows, all of one schema.
+
+        Raises `AnswerTooLarge` above the bound of one computation, and what the room raises where the disk has no more.
+        """
         if self._writer is None:
             sink: Any = self
             self._writer = pa.ipc.new_stream(sink, rows.schema, options=_PACKED)
@@ -88,14 +115,24 @@ class Spool:
         if self._writer is not None:
             self._writer.close()
             self._writer = None
-            self._file.flush()
+            with self._kept():
+                self._file.flush()
 
     def write(self, part: bytes) -> int:
         """Encrypts and appends (the writer's side)."""
         found = bytes(part)
+        self._room.take(len(found))
         self.size += len(found)
-        self._file.write(self._plain.update(found))
+        with self._kept():
+            self._file.write(self._plain.update(found))
         return len(found)
+
+    @contextmanager
+    def _kept(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise self._room.refused(error) from None
 
     def read(self, count: int = -1) -> bytes:
         """The next plain bytes (the reader's side)."""
@@ -108,7 +145,9 @@ class Spool:
         """The bytes are gone with the file."""
         if not self.closed:
             self.closed = True
-            self._file.close()
+            with suppress(OSError):  # a full disk: what was not written is of no use any more
+                self._file.close()
+            self._room.give_back()
 
     def blocks(self) -> Iterator[pa.RecordBatch]:
         """The rows in order, from the first; one reader at a time. Nothing is added behind it."""
@@ -131,14 +170,14 @@ def _check_room(size: int, bounds: Bounds) -> None:
 class ExternalSort:
     """Takes rows, then gives them in order. `distinct`: each once (the sort names every column). Blocking; for a thread."""
 
-    def __init__(self, root: Path, sort: Sort, *, distinct: bool = False, bounds: Bounds = Bounds()) -> None:
-        self._root, self._sort, self._distinct, self._bounds = root, sort, distinct, bounds
+    def __init__(self, space: Space, sort: Sort, *, distinct: bool = False, bounds: Bounds = Bounds()) -> None:
+        self._space, self._sort, self._distinct, self._bounds = space, sort, distinct, bounds
         self._waiting: list[pa.RecordBatch] = []
         self._bytes = self._spilled = 0
         self._runs: list[Spool] = []
 
     def add(self, rows: pa.RecordBatch) -> None:
-        """Takes some rows; raises `AnswerTooLarge` where they have no room on disk."""
+        """Takes some rows; errors as for `Spool.add`."""
         self._waiting.append(rows)
         self._bytes += rows.nbytes
         if self._bytes >= self._bounds.run_bytes:
@@ -173,7 +212,7 @@ class ExternalSort:
             self._bytes = sum(part.nbytes for part in self._waiting)
 
     def _spill(self) -> None:
-        run = Spool(self._root, self._bounds)
+        run = Spool(self._space, self._bounds)
         self._runs.append(run)
         run.add(self._sorted())
         run.end()

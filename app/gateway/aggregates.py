@@ -22,6 +22,7 @@ from app.federation.question.binder import RawQuery
 from app.federation.question.query import AnswerRecord, Query, SourceStatus
 from app.federation.reading.whole import WholeRead
 from app.federation.sorting import sorted_records
+from app.federation.spilling import Space
 from app.federation.survivorship import grouped, merge_records
 from app.filters.evaluation import compile_predicate
 from app.gateway import records
@@ -76,7 +77,8 @@ async def add_up(
     deadline = time.monotonic() + state.settings.request_seconds
     whole = WholeRead(query, allowed.refs, state.runtime.until(deadline, exchange.principal.client_id))
     try:
-        found = await _added(state, whole, allowed.query, asked)
+        space = state.space(exchange.principal.client_id)
+        found = await _added(state, space, whole, allowed.query, asked)
     except SimpulError as error:
         error.legs = error.legs or whole.statuses
         exchange.answered(ReadOutcome(sources=whole.statuses))
@@ -88,13 +90,13 @@ async def add_up(
     return found
 
 
-async def _added(state: Services, read: WholeRead, query: Query, asked: AggregateQuestion) -> Groups:
+async def _added(state: Services, space: Space, read: WholeRead, query: Query, asked: AggregateQuestion) -> Groups:
     """`query` is the question as it was asked: the reading of a merged view is wider."""
     schema, merged = query.schema, asked.raw.view == "merged"
-    adding = Adding(schema, asked.aggregation, state.spool, overlaps=read.united and not merged)
+    adding = Adding(schema, asked.aggregation, space, overlaps=read.united and not merged)
     try:
         if merged:
-            overlap = await _merged(state, read, query, adding)
+            overlap = await _merged(state, space, read, query, adding)
             complete = read.finish(counted=True)
         else:
             async with aclosing(read.together()) as batches:
@@ -108,7 +110,7 @@ async def _added(state: Services, read: WholeRead, query: Query, asked: Aggregat
         adding.close()
 
 
-async def _merged(state: Services, read: WholeRead, query: Query, adding: Adding) -> Overlap | None:
+async def _merged(state: Services, space: Space, read: WholeRead, query: Query, adding: Adding) -> Overlap | None:
     """Adds one record a key, where it is wanted; the keys that several agencies hold."""
     schema, shared, agencies = query.schema, 0, set[str]()
     rules, holds = merge_rules(state, schema), compile_predicate(split_by_key(schema, query.filter)[1])
@@ -127,7 +129,7 @@ async def _merged(state: Services, read: WholeRead, query: Query, adding: Adding
         batch = batch_of(schema, [one for one in values if holds(one) is True])
         return batch.append_column("_id", pa.nulls(batch.num_rows, pa.string()))
 
-    async with aclosing(sorted_records(read, state.spool)) as parts:
+    async with aclosing(sorted_records(read, space)) as parts:
         async for part in parts:
             await adding.take(await in_bulk(one_each, part, last=False), "")
     await adding.take(await in_bulk(one_each, [], last=True), "")

@@ -6,10 +6,11 @@ tells nothing, not that it changed and not by it which record goes on under anot
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import hmac
 import time
-from collections.abc import AsyncGenerator, Callable, Collection, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -72,11 +73,12 @@ async def feed(state: Services, exchange: Exchange, schema: SchemaDef, raw_of: C
     await exchange.intend(state.log)
     deadline = time.monotonic() + state.settings.request_seconds
     read = WholeRead(whole, asked.refs, state.runtime.until(deadline, exchange.principal.client_id))
-    held = _Held(state, schema)
+    held = _Held(state, schema, exchange.principal.client_id)
     try:
         await held.fill(read)
         complete = read.finish()
         items, more = await _items(state, asked, held, read, positions)
+        since = cursor.make_token(state.cursor_key, _PURPOSE, bound, packed_positions(positions))
     except SimpulError as error:
         error.legs = error.legs or read.statuses
         exchange.answered(ReadOutcome(sources=read.statuses))
@@ -84,9 +86,6 @@ async def feed(state: Services, exchange: Exchange, schema: SchemaDef, raw_of: C
     finally:
         held.close()
         records.note_sources(state, read.statuses)
-    since = cursor.make_token(
-        state.cursor_key, _PURPOSE, bound, [[name, at.base, at.seq, at.key] for name, at in positions.items()]
-    )
     exchange.answered(ReadOutcome(len(items), read.fields, complete, read.statuses))
     return Feed(items, since, more, read.statuses, complete)
 
@@ -102,7 +101,7 @@ async def _items(
             continue  # its position stays: what it owes comes when it is back
         feed = await changes.feed_of(state.database, ref.dataset, _scope(asked.query.schema, ref.grant))
         last = await remember(state.database, feed, lambda name=ref.dataset: held.blocks(name))  # type: ignore[misc]
-        position = positions.get(ref.dataset, Position())
+        position = positions.pop(ref.dataset, None) or positions.get(short_name(ref.dataset), Position())
         room = asked.query.limit - len(items)
         moved, behind, left = await _moved(state, feed, position, room, last)
         now = await held.records(ref.dataset, {one.key for one in moved if one.present})
@@ -110,7 +109,7 @@ async def _items(
         if len(known) < len(moved):
             moved, left = known, True
             behind = replace(position, seq=known[-1].seq, key=known[-1].key) if known else position
-        positions[ref.dataset] = behind
+        positions[short_name(ref.dataset)] = behind
         items += [Change(ref.agency, ref.dataset, one, now.get(one.key)) for one in moved]
         more = more or left
     return items, more
@@ -147,8 +146,8 @@ def known_of(moved: list[Moved], now: Collection[str]) -> list[Moved]:
 class _Held:
     """All records of a reading in an encrypted file, and by dataset in key order their digests (on disk where there are many)."""
 
-    def __init__(self, state: Services, schema: SchemaDef) -> None:
-        self._root, self._schema = state.spool, schema
+    def __init__(self, state: Services, schema: SchemaDef, client: str) -> None:
+        self._space, self._schema = state.space(client), schema
         self._secret = hmac.digest(state.cursor_key, b"changes", "sha256")
         self._thread = OwnThread()
         self._sorts: dict[str, ExternalSort] = {}
@@ -162,8 +161,8 @@ class _Held:
                 if batch.dataset not in self._sorts:
                     for sort in self._sorts.values():
                         await self._thread.run(sort.settle)
-                    self._sorts[batch.dataset] = ExternalSort(self._root, [("_id", False)])
-                    self._spools[batch.dataset] = Spool(self._root)
+                    self._sorts[batch.dataset] = ExternalSort(self._space, [("_id", False)])
+                    self._spools[batch.dataset] = Spool(self._space)
                 self._origins[batch.dataset] = replace(batch, columns=batch.columns.slice(0, 0))
                 await self._thread.run(self._take, batch)
 
@@ -265,10 +264,27 @@ def _wrong(code: str, detail: str) -> ValidationFailed:
     return ValidationFailed(f"since: {detail}", errors=[FieldError("since", code, detail)])
 
 
+def short_name(dataset: str) -> str:
+    """How a cursor calls a dataset. No dataset's own name begins with a dot: those of older cursors are still known."""
+    return "." + base64.urlsafe_b64encode(hashlib.sha256(dataset.encode()).digest()[:6]).decode()
+
+
+def packed_positions(positions: Mapping[str, Position]) -> list[list[Any]]:
+    """The positions as they stand in a cursor, short: most readers are behind a whole step of each dataset."""
+    return [
+        [name, at.base] if (at.seq, at.key) == (at.base, "") else [name, at.base, at.seq, at.key]
+        for name, at in positions.items()
+    ]
+
+
 def cursor_positions(key: bytes, token: str, bound: str) -> dict[str, Position]:
     """The positions that a feed gave as `next_cursor`; raises `CursorInvalid`."""
     found: list[Any] = cursor.open_token(key, _PURPOSE, bound, token)
     try:
-        return {name: Position(base, seq, key) for name, base, seq, key in found}
+        return dict(_position(*one) for one in found)
     except (TypeError, ValueError):
         raise CursorInvalid("this is no `since` of a change feed; start again without one") from None
+
+
+def _position(name: str, base: int, seq: int | None = None, key: str = "") -> tuple[str, Position]:
+    return name, Position(base, base if seq is None else seq, key)

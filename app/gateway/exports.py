@@ -89,7 +89,7 @@ async def write_whole(
     await exchange.intend(state.log)
     writer = await in_writing(writer_of, wanted.form, columns, spool, indonesian=wanted.indonesian)
     try:
-        source = sorted_batches(read, state.spool) if query.sort else read.batches()
+        source = sorted_batches(read, state.space(exchange.principal.client_id)) if query.sort else read.batches()
         await _write(read, source, writer, exchange, progress)
     except SimpulError as error:
         note_read(exchange, read)

@@ -20,6 +20,7 @@ from app.database import Database
 from app.datasets.mapping.codes import InMemoryCodeBook
 from app.errors import AgencyUnknown, StoreUnavailable
 from app.federation.reading.runtime import Runtime
+from app.federation.spilling import Space
 from app.federation.sql.ahead import WorkersAhead
 from app.gateway.access import Gate
 from app.gateway.admission import Admission
@@ -121,6 +122,10 @@ class Services:
         if found is None:
             raise AgencyUnknown(f"no agency has the id {agency_id[:63]}; GET /v1/agencies lists them", agency=agency_id)
         return found
+
+    def space(self, client: str) -> Space:
+        """Where a computation of a client may put aside what memory does not hold."""
+        return self.storage.space(self.spool, client)
 
     async def follow(self) -> None:
         """Keeps the snapshot fresh until cancelled: changes by other replicas and offline commands show within a second."""

@@ -153,9 +153,10 @@ class Spool:
 
     def _opened(self) -> IO[bytes]:
         self._digests = hashlib.sha256(), BodyCommitment()
-        if self._path is None:
-            return tempfile.TemporaryFile(dir=self._folder)
-        return self._path.open("w+b")
+        try:
+            return tempfile.TemporaryFile(dir=self._folder) if self._path is None else self._path.open("w+b")
+        except OSError as error:
+            raise StorageFull(f"the answer could not be kept: {error.strerror}; try again") from None
 
 
 def read_spooled(path: Path, key: bytes) -> Iterator[bytes]:

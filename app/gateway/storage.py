@@ -1,4 +1,4 @@
-"""Who may use how much of the disk: answers on their way by client, and a reserve that only the exchange log may use.
+"""Who may use how much of the disk: answers on their way, and what is put aside for them, by client; a reserve is the exchange log's alone.
 
 In memory of one process. What agencies upload is counted in the store (`catalog/files.py`), finished results in the table of jobs.
 """
@@ -11,6 +11,7 @@ from collections import Counter
 from pathlib import Path
 
 from app.errors import QuotaExceeded, SimpulError
+from app.federation.spilling import Space
 
 _LOOK_BYTES = 1 << 20
 
@@ -52,14 +53,21 @@ class Storage:
         """Room for one answer of a client."""
         return Room(self, client)
 
+    def space(self, spool: Path, client: str) -> Space:
+        """A folder for what computations of a client put aside, each file of which takes room of the client's share."""
+        return Space(spool, lambda: self.room(client))
+
     def take(self, client: str, size: int) -> None:
         """Counts bytes of a client; raises `QuotaExceeded` above its share, `StorageFull` above that of all."""
         with self._lock:
             if self._used[client] + size > self._share_bytes:
-                detail = f"your answers on their way take {self._share_bytes} bytes already; fetch or leave them first"
+                detail = (
+                    f"your answers on their way, and what is sorted for them, take {self._share_bytes} bytes; "
+                    "fetch or leave them first, or ask for less"
+                )
                 raise QuotaExceeded(detail, limit_bytes=self._share_bytes, retry_after_seconds=5)
             if self._used.total() + size > self._spool_bytes:
-                detail = f"answers on their way take {self._spool_bytes} bytes already; try again in a moment"
+                detail = f"answers on their way, and what is sorted for them, take {self._spool_bytes} bytes; try again in a moment"
                 raise StorageFull(detail, limit_bytes=self._spool_bytes, retry_after_seconds=5)
             self._used[client] += size
 
@@ -87,6 +95,12 @@ class Room:
             self._looked = self._taken
         self._storage.take(self._client, size)
         self._taken += size
+
+    def refused(self, error: OSError) -> StorageFull:
+        """The error of a disk that took no more, whatever was free when it was looked at."""
+        return StorageFull(
+            f"what was to be put aside could not be written: {error.strerror}; nothing of it is kept, try again"
+        )
 
     def give_back(self) -> None:
         """The answer is gone; may be called twice."""

@@ -149,7 +149,8 @@ async def _page(
     await exchange.intend(state.log)
     begun, seconds = time.monotonic(), state.settings.request_seconds
     runtime = state.runtime.until(begun + seconds, exchange.principal.client_id)
-    reading = ReadByKey(query, refs, runtime, state.spool, first=max(query.limit + 1, LEAST_PIECE_ROWS))
+    space = state.space(exchange.principal.client_id)
+    reading = ReadByKey(query, refs, runtime, space, first=max(query.limit + 1, LEAST_PIECE_ROWS))
     items, last, more = list[Item](), None, False
     try:
         async with aclosing(reading.groups()) as parts:

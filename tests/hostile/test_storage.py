@@ -165,7 +165,7 @@ def test_hostile_66_large_questions_use_up_the_details_of_one_client(narrow: Run
     assert other.get(f"{LIST}/P1").status_code == 200
 
 
-def test_hostile_65_a_full_disk_stops_exports_and_uploads_and_no_look_up(tmp_path: Path) -> None:
+def test_hostile_65_a_full_disk_stops_exports_feeds_and_uploads_and_no_look_up(tmp_path: Path) -> None:
     with running(tmp_path) as made:
         made.stop()
         made.environment |= {"SIMPUL_LOG_RESERVE_BYTES": str(1 << 60), "SIMPUL_ANSWER_MEMORY_BYTES": "1024"}
@@ -173,6 +173,7 @@ def test_hostile_65_a_full_disk_stops_exports_and_uploads_and_no_look_up(tmp_pat
         client = made.client("client", "dinkes")
         for refused in (
             client.get(LIST, params={"f": "csv"}),
+            client.get(f"{LIST}/changes"),
             made.admin.put("/v1/agencies/dinkes/files/x.csv", content=b"a"),
         ):
             assert (refused.status_code, refused.json()["code"]) == (507, "storage_full")

@@ -9,6 +9,7 @@ import base64
 import binascii
 import hmac
 import json
+import zlib
 from dataclasses import replace
 from datetime import date, datetime
 from decimal import Decimal
@@ -17,24 +18,45 @@ from typing import Any
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from app.errors import CursorInvalid
+from app.errors import CursorInvalid, RequestError
 from app.federation.question.query import Answer, Query
 from app.schemas.numbers import exact_decimal
 
 _NONCE_BYTES = 12
 _MOST_CHARACTERS = 8192
+_PACKED_BYTES = 512
+"""Positions of more bytes are deflated: names and keys of many datasets have much in common."""
+_MOST_BYTES = 1 << 20
 _IDENTITY = 3
 """Behind the sort values stand agency, dataset, key."""
 
 
+class CursorTooLong(RequestError):
+    """The position of an answer needs more characters than an address or a body takes."""
+
+    code = "cursor_too_long"
+
+
 def make_token(key: bytes, purpose: str, bound: str, position: list[Any]) -> str:
-    """A token of `[A-Za-z0-9_-]` that holds the position and fits only this purpose and question."""
+    """A token of `[A-Za-z0-9_-]` that holds the position and fits only this purpose and question.
+
+    Raises `CursorTooLong` for a position that `open_token` would not take back.
+    """
     payload = json.dumps([_packed(value) for value in position], separators=(",", ":"), ensure_ascii=False).encode(
         "utf-8", "surrogatepass"
     )
+    if len(payload) > _PACKED_BYTES:
+        payload = zlib.compress(payload, 9)
     bound_to = f"{purpose}\0{bound}\0".encode()
     nonce = hmac.digest(key, b"cursor-nonce\0" + bound_to + payload, "sha256")[:_NONCE_BYTES]
-    return base64.urlsafe_b64encode(nonce + _cipher(key).encrypt(nonce, payload, bound_to)).rstrip(b"=").decode()
+    token = base64.urlsafe_b64encode(nonce + _cipher(key).encrypt(nonce, payload, bound_to)).rstrip(b"=").decode()
+    if len(token) > _MOST_CHARACTERS:
+        raise CursorTooLong(
+            f"a cursor has at most {_MOST_CHARACTERS} characters, the position behind this answer needs {len(token)}; "
+            "name fewer agencies, or sort by fields with shorter values",
+            limit_characters=_MOST_CHARACTERS,
+        )
+    return token
 
 
 def open_token(key: bytes, purpose: str, bound: str, token: str) -> list[Any]:
@@ -45,8 +67,10 @@ def open_token(key: bytes, purpose: str, bound: str, token: str) -> list[Any]:
         raw = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
         bound_to = f"{purpose}\0{bound}\0".encode()
         payload = _cipher(key).decrypt(raw[:_NONCE_BYTES], raw[_NONCE_BYTES:], bound_to)
+        if not payload.startswith(b"["):
+            payload = zlib.decompressobj().decompress(payload, _MOST_BYTES)
         return [_unpacked(value) for value in json.loads(payload.decode("utf-8", "surrogatepass"))]
-    except (ValueError, binascii.Error, InvalidTag):
+    except (ValueError, zlib.error, binascii.Error, InvalidTag):
         detail = "this cursor is not one of this gateway for this very question; start again at the first page"
         raise CursorInvalid(detail) from None
 

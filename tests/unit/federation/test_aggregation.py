@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.errors import AggregateTooLarge, FieldUnknown, MixedLevels, MixedUnits, OverlapRefused, ValidationFailed
-from app.federation.adding import Adding
+from app.federation.adding import PART_BYTES, Adding
 from app.federation.question import aggregation
 from app.federation.question.aggregate_binder import RawMeasure, aggregation_structure, bind_aggregation
 from app.federation.question.aggregation import Aggregation, Function, Measure, Overlap, refuse_overlap
@@ -27,6 +27,7 @@ from app.federation.reading.batches import columns_of
 from app.schemas import registry
 from tests.support import yardstick
 from tests.support.memory import FACILITIES, record
+from tests.support.room import room_in
 from tests.unit.federation.test_merge import NOW
 
 BUDGET = registry.get("realisasi_apbd")
@@ -39,7 +40,7 @@ async def added(
     schema: registry.SchemaDef, parts: Sequence[tuple[str, pa.RecordBatch]], question: Aggregation
 ) -> tuple[list[dict[str, Any]], Overlap | None]:
     with tempfile.TemporaryDirectory() as folder:
-        adding = Adding(schema, question, Path(folder), overlaps=True)
+        adding = Adding(schema, question, room_in(Path(folder)), overlaps=True)
         try:
             for agency, columns in parts:
                 await adding.take(columns, agency)
@@ -312,3 +313,32 @@ def test_whole_numbers_beyond_64_bits_are_exact() -> None:
     columns = columns.set_column(columns.schema.get_field_index("jumlah_siswa"), "jumlah_siswa", large)
     items, _ = asyncio.run(added(SCHOOLS, [("bps", columns)], asked(SCHOOLS, ("sum", "jumlah_siswa"))))
     assert items == [{"sum_jumlah_siswa": Decimal(3 * (2**63 - 1))}]
+
+
+def named(names: Sequence[str]) -> pa.RecordBatch:
+    """Facilities of these names."""
+    ids = [f"F{number}" for number in range(len(names))]
+    return pa.RecordBatch.from_pydict({"_id": ids, "nama": list(names), "lat": [0.1] * len(names)})
+
+
+async def grouped_by_name(names: Sequence[str], folder: Path, part_bytes: int) -> list[dict[str, Any]]:
+    measures = (Measure("count", None, "n"), Measure("max", "nama", "last"), Measure("sum", "lat", "degrees"))
+    asked = Aggregation(measures, ("nama",))
+    adding = Adding(FACILITIES, asked, room_in(folder), overlaps=False, part_bytes=part_bytes)
+    try:
+        await adding.take(named(names), "dinkes")
+        return await adding.items()
+    finally:
+        adding.close()
+
+
+@pytest.mark.parametrize("part_bytes", [PART_BYTES, 8_000_000])
+def test_a_part_that_memory_does_not_hold_is_added_in_halves(tmp_path: Path, part_bytes: int) -> None:
+    names = [f"{number:04}" + "x" * 8000 for number in range(1000)] * 2
+    found = asyncio.run(grouped_by_name(names, tmp_path, part_bytes))
+    assert found == [{"nama": name, "n": 2, "last": name, "degrees": 0.2} for name in names[:1000]]
+
+
+def test_a_record_that_memory_does_not_hold_is_refused_by_name(tmp_path: Path) -> None:
+    with pytest.raises(AggregateTooLarge, match="one record need more than 8000000 bytes"):
+        asyncio.run(grouped_by_name(["x" * 20_000_000], tmp_path, 8_000_000))

@@ -18,6 +18,7 @@ from app.federation.question.query import DatasetRef, Query
 from app.federation.reading.breaker import Guards
 from app.federation.reading.runtime import Runtime
 from tests.support.memory import FACILITIES, MemoryDataset, ref_of
+from tests.support.room import room_in
 
 QUESTION = Query(FACILITIES, sort=in_key_order(FACILITIES))
 Keys = list[tuple[str, list[str]]]
@@ -83,7 +84,7 @@ def expected(sources: Sequence[MemoryDataset], after: str = "") -> Keys:
 def test_every_key_is_given_once_with_all_who_hold_it(tmp_path: Path, first: int, after: str) -> None:
     sources = [InOrder(rows(range(90))), Unordered(rows(range(0, 200, 3))), InOrder(rows(range(40, 45)))]
     query = replace(QUESTION, after=behind([after])) if after else QUESTION
-    reading = ReadByKey(query, refs_of(*sources), runtime(), tmp_path, first=first)
+    reading = ReadByKey(query, refs_of(*sources), runtime(), room_in(tmp_path), first=first)
 
     assert asyncio.run(keys_of(reading)) == expected(sources, after)
     assert reading.finish() is True
@@ -95,11 +96,11 @@ def test_every_key_is_given_once_with_all_who_hold_it(tmp_path: Path, first: int
 
 def test_nothing_is_read_beyond_what_is_asked_and_what_cannot_go_on_is_read_whole_once(tmp_path: Path) -> None:
     ordered, unordered = InOrder(rows(range(900))), Unordered(rows(range(900)))
-    few = ReadByKey(QUESTION, refs_of(ordered), runtime(), tmp_path, first=10)
+    few = ReadByKey(QUESTION, refs_of(ordered), runtime(), room_in(tmp_path), first=10)
     assert len(asyncio.run(keys_of(few, most=10))) == 10
     assert [request.limit for request in ordered.asked] == [10]
 
-    everything = ReadByKey(QUESTION, refs_of(unordered), runtime(), tmp_path, first=10)
+    everything = ReadByKey(QUESTION, refs_of(unordered), runtime(), room_in(tmp_path), first=10)
     assert len(asyncio.run(keys_of(everything))) == 900
     assert (len(unordered.asked) - unordered.wholes, unordered.wholes) == (1, 1)
 
@@ -107,13 +108,15 @@ def test_nothing_is_read_beyond_what_is_asked_and_what_cannot_go_on_is_read_whol
 def test_source_that_fails_on_the_way_is_missing_from_there(tmp_path: Path) -> None:
     sound, faulty = InOrder(rows(range(50))), InOrder(rows(range(50)))
     faulty.faulty_after = 1
-    reading = ReadByKey(QUESTION, refs_of(sound, faulty), runtime(), tmp_path, first=20)
+    reading = ReadByKey(QUESTION, refs_of(sound, faulty), runtime(), room_in(tmp_path), first=20)
     found = asyncio.run(keys_of(reading))
 
     assert [len(agencies) for _, agencies in found] == [2] * 20 + [1] * 30
     assert [status.status for status in reading.statuses] == ["ok", "unavailable"]
     assert reading.finish() is False
-    strict = ReadByKey(replace(QUESTION, partial="never"), refs_of(sound, faulty), runtime(), tmp_path, first=20)
+    strict = ReadByKey(
+        replace(QUESTION, partial="never"), refs_of(sound, faulty), runtime(), room_in(tmp_path), first=20
+    )
     asyncio.run(keys_of(strict))
     with pytest.raises(PartialAnswerRefused, match="no answer from opd-1"):
         strict.finish()
@@ -124,7 +127,7 @@ def test_where_nobody_answers_to_the_end_nothing_stands(tmp_path: Path) -> None:
     faulty.faulty_after = 1
     away = Unordered(rows(range(3)))
     away.fault = SourceUnreachable("x")
-    reading = ReadByKey(QUESTION, refs_of(faulty, away), runtime(), tmp_path, first=20)
+    reading = ReadByKey(QUESTION, refs_of(faulty, away), runtime(), room_in(tmp_path), first=20)
     asyncio.run(keys_of(reading))
     with pytest.raises(AllSourcesFailed):
         reading.finish()

@@ -14,8 +14,10 @@ import pyarrow as pa
 import pytest
 
 from app.datasets.selection import comparable
-from app.errors import AnswerTooLarge
-from app.federation.spilling import Bounds, ExternalSort
+from app.errors import AnswerTooLarge, QuotaExceeded
+from app.federation.spilling import Bounds, ExternalSort, Spool
+from app.gateway.storage import Storage, StorageFull
+from tests.support.room import file_bytes_limited, room_in
 
 KINDS = pa.schema(
     [
@@ -52,7 +54,7 @@ ROOM = pytest.mark.parametrize("bounds", [Bounds(), SMALL], ids=["in memory", "i
 def test_order_is_that_of_pages(tmp_path: Path, names: list[str], bounds: Bounds, *, descending: bool) -> None:
     rows = rows_of(500)
     order = [*((name, descending) for name in names), ("_id", False)]
-    sort = ExternalSort(tmp_path, order, bounds=bounds)
+    sort = ExternalSort(room_in(tmp_path), order, bounds=bounds)
     for first in range(0, len(rows), 20):
         sort.add(pa.RecordBatch.from_pylist(rows[first : first + 20], schema=KINDS))
     found = [row["_id"] for block in sort.blocks() for row in block.to_pylist()]
@@ -66,7 +68,7 @@ def test_order_is_that_of_pages(tmp_path: Path, names: list[str], bounds: Bounds
 def test_each_is_given_once_where_that_is_asked(tmp_path: Path, bounds: Bounds) -> None:
     rows = [{name: row[name] for name in ("text", "number")} for row in rows_of(500)]
     kinds = pa.schema([KINDS.field("text"), KINDS.field("number")])
-    sort = ExternalSort(tmp_path, [("text", False), ("number", False)], distinct=True, bounds=bounds)
+    sort = ExternalSort(room_in(tmp_path), [("text", False), ("number", False)], distinct=True, bounds=bounds)
     for first in range(0, len(rows), 20):
         sort.add(pa.RecordBatch.from_pylist(rows[first : first + 20], schema=kinds))
     found = [(row["text"], row["number"]) for block in sort.blocks() for row in block.to_pylist()]
@@ -77,7 +79,7 @@ def test_each_is_given_once_where_that_is_asked(tmp_path: Path, bounds: Bounds) 
 
 
 def test_nothing_on_disk_can_be_read_and_its_size_is_limited(tmp_path: Path) -> None:
-    sort = ExternalSort(tmp_path, [("_id", False)], bounds=replace(SMALL, spill_bytes=20_000))
+    sort = ExternalSort(room_in(tmp_path), [("_id", False)], bounds=replace(SMALL, spill_bytes=20_000))
 
     def fill() -> None:
         for _ in range(1000):
@@ -92,3 +94,51 @@ def test_nothing_on_disk_can_be_read_and_its_size_is_limited(tmp_path: Path) -> 
     assert not any(word in part for part in written for word in (b"rahasia", b"ARROW", b"text", b"_id"))
     assert not any(str(tmp_path) in os.path.realpath(file) for file in Path("/proc/self/fd").iterdir())
     assert list(tmp_path.iterdir()) == []
+
+
+def filled(sort: ExternalSort) -> None:
+    for _ in range(1000):
+        sort.add(pa.RecordBatch.from_pylist(rows_of(50), schema=KINDS))
+
+
+def test_what_is_put_aside_takes_room_of_the_callers_share(tmp_path: Path) -> None:
+    storage = Storage(tmp_path, reserve_bytes=0, spool_bytes=40_000)
+    sort = ExternalSort(storage.space(tmp_path, "one"), [("_id", False)], bounds=SMALL)
+    with pytest.raises(QuotaExceeded, match="take 30000 bytes"):
+        filled(sort)
+    assert 25_000 < storage.used <= 30_000
+    sort.close()
+    sort.close()
+    assert storage.used == 0
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_put_aside_leaves_the_logs_reserve(tmp_path: Path) -> None:
+    storage = Storage(tmp_path, reserve_bytes=1 << 60, spool_bytes=1 << 40)
+    sort = ExternalSort(storage.space(tmp_path, "one"), [("_id", False)], bounds=SMALL)
+    with pytest.raises(StorageFull, match="kept for the exchange log"):
+        filled(sort)
+    sort.close()
+    assert storage.used == 0
+
+
+def test_a_disk_that_takes_no_more_is_told_and_nothing_stays(tmp_path: Path) -> None:
+    storage = Storage(tmp_path, reserve_bytes=0, spool_bytes=1 << 40)
+    spool = Spool(storage.space(tmp_path, "one"))
+
+    def fill() -> None:
+        for _ in range(1000):
+            spool.add(pa.RecordBatch.from_pylist(rows_of(50), schema=KINDS))
+
+    with file_bytes_limited(10_000), pytest.raises(StorageFull, match="could not be written: File too large"):
+        fill()
+    with file_bytes_limited(10_000):
+        spool.close()
+    assert storage.used == 0
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_takes_no_file_is_told(tmp_path: Path) -> None:
+    storage = Storage(tmp_path, reserve_bytes=0, spool_bytes=1 << 40)
+    with pytest.raises(StorageFull, match="could not be written"):
+        Spool(storage.space(tmp_path / "none", "one"))

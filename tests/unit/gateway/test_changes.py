@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -10,9 +11,18 @@ import pytest
 from app.catalog.changes import Moved, Position
 from app.errors import CursorInvalid, ValidationFailed
 from app.federation.question import cursor
+from app.federation.question.cursor import CursorTooLong
 from app.federation.question.query import Grant
 from app.filters.tree import Compare, Literal, Property
-from app.gateway.changes import _PURPOSE, _scope, cursor_positions, known_of, moment_of
+from app.gateway.changes import (
+    _PURPOSE,
+    _scope,
+    cursor_positions,
+    known_of,
+    moment_of,
+    packed_positions,
+    short_name,
+)
 from tests.support.memory import FACILITIES
 
 ALL = frozenset(FACILITIES.fields)
@@ -56,7 +66,24 @@ def test_a_cursor_brings_back_the_position_in_each_dataset():
     assert found == {"a": Position(3, 5, "P1"), "b": Position()}
 
 
-@pytest.mark.parametrize("position", [[["a", 1]], [1, 2], [["a", 1, 2, "k", "more"]]])
+def test_positions_come_back_and_those_of_500_datasets_fit_into_a_cursor():
+    names = [short_name(f"dinas-perhubungan-dan-perumahan-{number}-data") for number in range(500)]
+    positions = {name: Position(90_000 + index, 90_000 + index) for index, name in enumerate(names)}
+    positions[names[7]] = Position(3, 5, "K" * 2000)
+
+    assert len(positions) == 500
+    found = token(packed_positions(positions))
+    assert len(found) <= 8192
+    assert cursor_positions(KEY, found, "q") == positions
+
+
+def test_a_position_that_no_cursor_can_hold_is_refused():
+    keys = {short_name(f"d-{number}"): Position(0, 1, secrets.token_hex(900)) for number in range(8)}
+    with pytest.raises(CursorTooLong, match="at most 8192 characters"):
+        token(packed_positions(keys))
+
+
+@pytest.mark.parametrize("position", [[["a"]], [1, 2], [["a", 1, 2, "k", "more"]]])
 def test_a_cursor_that_holds_no_positions_is_refused(position: list[Any]):
     with pytest.raises(CursorInvalid):
         cursor_positions(KEY, token(position), "q")
