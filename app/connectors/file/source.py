@@ -13,15 +13,21 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 from app.connectors.json_paths import JsonPath
 from app.connectors.source import Encoding, SourceBase
 
-Format = Literal["csv", "xlsx", "xls", "ods", "json", "ndjson", "geojson", "parquet"]
+Format = Literal["csv", "xlsx", "xls", "xlsb", "ods", "html", "xml2003", "json", "ndjson", "geojson", "parquet"]
 NO_QUOTE = "none"
-SHEETS = frozenset({"xlsx", "xls", "ods"})
+SHEETS = frozenset({"xlsx", "xls", "xlsb", "ods", "html", "xml2003"})
+"""Tables of cells: workbooks, and pages whose tables stand for sheets."""
 _ENDINGS: dict[str, Format] = {
     ".csv": "csv",
     ".tsv": "csv",
     ".txt": "csv",
     ".xlsx": "xlsx",
+    ".xlsm": "xlsx",
     ".xls": "xls",
+    ".xlsb": "xlsb",
+    ".html": "html",
+    ".htm": "html",
+    ".xml": "xml2003",
     ".ods": "ods",
     ".json": "json",
     ".ndjson": "ndjson",
@@ -33,12 +39,15 @@ _TABLE = frozenset({"header", "columns", "skip", "fill_down", "stop_at"})
 _OPTIONS: Mapping[str, frozenset[str]] = {
     "csv": _TABLE | {"delimiter", "quote", "encoding"},
     **dict.fromkeys(SHEETS, _TABLE | {"sheet", "range"}),
+    "html": _TABLE | {"sheet", "range", "encoding"},
     "json": frozenset({"record_path"}),
     "geojson": frozenset({"record_path"}),
     "ndjson": frozenset(),
     "parquet": frozenset(),
 }
 """What may be stated of a file, by its format; another option would change nothing."""
+_WORKBOOKS = frozenset({".xlsx", ".xlsm", ".xls", ".xlsb", ".ods"})
+_DATABASES = frozenset({".db", ".db3", ".sqlite", ".sqlite3"})
 _RANGE = re.compile(r"([A-Z]{1,3})([1-9]\d{0,6}):([A-Z]{1,3})([1-9]\d{0,6})")
 
 
@@ -90,7 +99,8 @@ class FileSource(SourceBase):
         min_length=1, max_length=500, description="Path under the agency's folder, e.g. inbox/faskes.xlsx"
     )
     format: Format | None = Field(
-        default=None, description="csv, xlsx, xls, ods, json, ndjson, geojson, parquet; else by the ending"
+        default=None,
+        description="csv, xlsx, xls, xlsb, ods, html, xml2003, json, ndjson, geojson, parquet; else by the ending and content",
     )
     delimiter: str = Field(default=",", min_length=1, max_length=1)
     quote: str = Field(
@@ -118,6 +128,10 @@ class FileSource(SourceBase):
     def _known_format(cls, given: Any) -> Any:
         if isinstance(given, dict) and not given.get("format") and isinstance(given.get("location"), str):
             ending = Path(given["location"]).suffix.lower()
+            if ending in _DATABASES:
+                raise ValueError(
+                    f"an SQLite file is read by kind: sql with url: sqlite:{given['location']} and the name of its table"
+                )
             if ending not in _ENDINGS:
                 raise ValueError(f"the ending {ending or '(none)'} says no format; write format: csv, xlsx, json, …")
         return given
@@ -178,6 +192,14 @@ class FileSource(SourceBase):
     def kind_of_file(self) -> Format:
         """The format, stated or by the ending."""
         return self.format or _ENDINGS[Path(self.location).suffix.lower()]
+
+    @property
+    def may_be(self) -> frozenset[str]:
+        """The formats that the content may have where none is stated and the ending leaves it open; none where it does not."""
+        ending = Path(self.location).suffix.lower()
+        if self.format is not None:
+            return frozenset()
+        return SHEETS if ending in _WORKBOOKS else frozenset()
 
     @property
     def cells(self) -> tuple[int, int, int, int] | None:
