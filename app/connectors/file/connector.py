@@ -30,6 +30,7 @@ from app.connectors.diagnosis import Diagnoses, Diagnosis, Findings
 from app.connectors.environment import Environment
 from app.connectors.file.content import FileContent, unchanged, unreadable
 from app.connectors.file.diagnosing.document import diagnose_document
+from app.connectors.file.diagnosing.markup import diagnose_markup
 from app.connectors.file.diagnosing.sheets import diagnose_sheet
 from app.connectors.file.diagnosing.text import diagnose_text
 from app.connectors.file.sheet import parse_sheet, read_sheet, sheets_of, workbook_notes
@@ -134,6 +135,8 @@ class FileConnector(Connector, Freshness, CountEstimate, Diagnoses):
                 diagnose_text(path, source, found)
             elif source.kind_of_file in {"json", "geojson"}:
                 diagnose_document(path, source, found)
+            elif source.kind_of_file == "xml":
+                diagnose_markup(path, source, found)
         return found.diagnosis()
 
     def _by_content(self) -> tuple[FileSource, Path]:
@@ -210,9 +213,9 @@ class FileConnector(Connector, Freshness, CountEstimate, Diagnoses):
         self._isolated.close()
 
     def _alone(self, kind: str) -> bool:
-        """Whether the file is parsed in a process of its own: Parquet, and JSON that is read as one document above a size."""
+        """Whether the file is parsed in a process of its own: Parquet, XML, and JSON that is read as one document above a size."""
         if kind not in {"json", "geojson"}:
-            return kind == "parquet"
+            return kind in {"parquet", "xml"}
         with suppress(SimpulError, OSError):
             return agency_file(self._environment.root, self._source.location).stat().st_size > JSON_BYTES_HERE
         return False

@@ -15,6 +15,7 @@ from app.connectors.file.json_reader import read_json
 from app.connectors.file.parquet_reader import parquet_rows, read_parquet
 from app.connectors.file.sniff import settled
 from app.connectors.file.source import FileSource
+from app.connectors.file.xml_reader import read_xml
 from app.connectors.projection import projected
 from app.errors import SourceFailed, SourceFormatError, SourcePermissionDenied
 
@@ -72,5 +73,7 @@ class FileContent:
                 yield from projected(read_csv(path, source, source.location), columns)
             elif source.kind_of_file == "parquet":
                 yield from projected(read_parquet(path, source.location, columns, self._limits), columns)
+            elif source.kind_of_file == "xml":
+                yield from projected(read_xml(path, source, source.location), columns)
             else:
                 yield from projected(read_json(path, source, source.location), columns)

@@ -20,8 +20,9 @@ def settled(path: Path, source: FileSource) -> FileSource:
     Raises `SourceFormatError` when the content is something else, or an option does nothing for what it is.
     """
     found = content_of(path)
-    if found is not None and found.format in source.may_be and found.format != source.kind_of_file:
-        return _stated(source, found)
+    kind = source.kind_of_file if found is None else found.format
+    if kind in source.may_be and (found is not None or kind not in _BINARY):
+        return _stated(source, kind, found)
     _require(found, source.kind_of_file)
     return source
 
@@ -43,13 +44,14 @@ def _require(found: Content | None, label: str) -> None:
     raise SourceFormatError(detail, field="/source/format", detected=found.name if found is not None else None)
 
 
-def _stated(source: FileSource, found: Content) -> FileSource:
+def _stated(source: FileSource, kind: str, found: Content | None) -> FileSource:
     """The same source, its options held against the format that the content has."""
-    given = source.model_dump(exclude_defaults=True) | {"format": found.format}
+    given = source.model_dump(exclude_defaults=True) | {"format": kind}
     try:
         return FileSource.model_validate(given)
     except ValidationError as error:
         fault = error.errors()[0]
         name = str(fault["loc"][0]) if fault["loc"] else "format"
         said = str(fault["msg"]).removeprefix("Value error, ")
-        raise SourceFormatError(f"the content is a {found.name}: {said}", field=f"/source/{name}") from None
+        shown = found.name if found is not None else f"file of format {kind}"
+        raise SourceFormatError(f"the content is a {shown}: {said}", field=f"/source/{name}") from None
