@@ -22,6 +22,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
 from app.catalog.agencies import SLUG
+from app.connectors.contents import content_of
 from app.errors import AgencyUnknown, BodyTooLarge, DigestMismatch, FieldError, StoreUnavailable, ValidationFailed
 
 PATH_CHARACTERS = 400
@@ -118,7 +119,7 @@ class Inbox:
     ) -> Received:
         """Streams into a temporary file and forces it to disk. `check_free` is asked before each piece is written.
 
-        Raises `ValidationFailed` (path, header), `BodyTooLarge`, `DigestMismatch`; nothing stays behind then.
+        Raises `ValidationFailed` (path, header, content that no kind reads), `BodyTooLarge`, `DigestMismatch`; nothing stays behind then.
         """
         name, expected = safe_path(path), expected_digests(content_digest)
         temporary = self.folder / ".incoming" / uuid.uuid4().hex
@@ -131,6 +132,7 @@ class Inbox:
             finally:
                 await asyncio.to_thread(file.close)
             _compare(hashes, expected)
+            await asyncio.to_thread(_refuse_unread, temporary)
         except BaseException as error:
             temporary.unlink(missing_ok=True)  # one system call: also right when the request was cancelled
             if isinstance(error, OSError):
@@ -204,6 +206,15 @@ async def _fill(
     check_free(len(waiting))
     await asyncio.to_thread(_write, file, bytes(waiting), hashes)
     return size_bytes
+
+
+def _refuse_unread(path: Path) -> None:
+    """Refuses what no kind reads, by its bytes: whoever sent it hears of it now, and not whoever connects it."""
+    found = content_of(path)
+    if found is None or found.format is not None or found.readable:
+        return
+    detail = f"the file is a {found.name}, which is not read; {found.advice}"
+    raise ValidationFailed(detail, errors=[FieldError("/body", "content", detail)])
 
 
 def _compare(hashes: dict[str, Any], expected: dict[str, bytes]) -> None:

@@ -1,4 +1,4 @@
-"""One table as XLSX, XLS and ODS, written as the common programs write them: numbers, percentages, dates, errors, formulas."""
+"""One table as XLSX, XLS, ODS, XLSB and Excel 2003 XML, as the common programs write them: numbers, shares, dates, errors, formulas."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from xml.sax.saxutils import escape
 import xlsxwriter
 import xlwt
 
-KINDS = ("xlsx", "xls", "ods")
+from tests.support.workbooks_more import write_xlsb, write_xml
+
+KINDS = ("xlsx", "xls", "ods", "xlsb", "xml")
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,7 @@ def write(
     path: Path, rows: Rows, *, sheet: str = "Data", hidden: str | None = None, left: int = 0, top: int = 0
 ) -> None:
     """The rows as a workbook of the kind that the ending says; `hidden`: a hidden sheet of this name stands first."""
-    writer = {"xlsx": _xlsx, "xls": _xls, "ods": _ods}[path.suffix[1:]]
+    writer = {"xlsx": _xlsx, "xls": _xls, "ods": _ods, "xlsb": write_xlsb, "xml": write_xml}[path.suffix[1:]]
     writer(path, rows, sheet, hidden, left, top)
 
 

@@ -30,10 +30,11 @@ from app.connectors.diagnosis import Diagnoses, Diagnosis, Findings
 from app.connectors.environment import Environment
 from app.connectors.file.content import FileContent, unchanged, unreadable
 from app.connectors.file.diagnosing.document import diagnose_document
+from app.connectors.file.diagnosing.markup import diagnose_markup
 from app.connectors.file.diagnosing.sheets import diagnose_sheet
 from app.connectors.file.diagnosing.text import diagnose_text
-from app.connectors.file.sheet import parse_sheet, read_sheet, sheets_of
-from app.connectors.file.sniff import require_format
+from app.connectors.file.sheet import parse_sheet, read_sheet, sheets_of, workbook_notes
+from app.connectors.file.sniff import settled
 from app.connectors.file.source import SHEETS, FileSource
 from app.connectors.isolation.calls import Isolated
 from app.connectors.projection import projected
@@ -127,14 +128,22 @@ class FileConnector(Connector, Freshness, CountEstimate, Diagnoses):
         source, found, limits = self._source, Findings(), self._environment.limits
         path = agency_file(self._environment.root, source.location)
         with unreadable(source.location):
-            require_format(path, source.kind_of_file)
+            source = settled(path, source)
             if source.kind_of_file in SHEETS:
                 diagnose_sheet(path, source, self._environment.cache, limits, found)
             elif source.kind_of_file == "csv":
                 diagnose_text(path, source, found)
             elif source.kind_of_file in {"json", "geojson"}:
                 diagnose_document(path, source, found)
+            elif source.kind_of_file == "xml":
+                diagnose_markup(path, source, found)
         return found.diagnosis()
+
+    def _by_content(self) -> tuple[FileSource, Path]:
+        """The source with the format that its content has, and the file. Raises `SourceError` leaves."""
+        path = agency_file(self._environment.root, self._source.location)
+        with unreadable(self._source.location):
+            return settled(path, self._source), path
 
     def _parse_sheet(self) -> None:
         """Has the workbook parsed by the child process, unless it is already."""
@@ -143,18 +152,18 @@ class FileConnector(Connector, Freshness, CountEstimate, Diagnoses):
             suppress(OSError),
             unchanged(path, self._source.location),
         ):  # other faults are told by the read that follows
-            require_format(path, self._source.kind_of_file)
-            parse_sheet(path, self._source, self._environment.cache, self._environment.limits).close()
+            source = settled(path, self._source)
+            parse_sheet(path, source, self._environment.cache, self._environment.limits).close()
 
     def _sheets(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """The tables of the file, and what a reader has to know of them."""
-        source, environment = self._source, self._environment
+        environment = self._environment
+        source, path = self._by_content()
         if source.kind_of_file not in SHEETS:
             return (source.location,), ()
-        path = agency_file(environment.root, source.location)
-        require_format(path, source.kind_of_file)
         chosen, sheets = sheets_of(path, source, environment.cache, environment.limits)
         notes = [f"sheet {name} is hidden" for name, visible in sheets if not visible]
+        notes += workbook_notes(path, source.kind_of_file)
         if source.sheet is None and len(sheets) > 1:
             notes.append(
                 f"the workbook has {len(sheets)} sheets and none is named: {chosen} is read; name it in source.sheet"
@@ -174,11 +183,13 @@ class FileConnector(Connector, Freshness, CountEstimate, Diagnoses):
         """The records in file order."""
         if request.filter is not None or request.order or request.limit is not None:
             raise CapabilityUndeclared("a file does not filter, sort or cut")
-        columns, deadline = request.columns, request.deadline
-        if self._source.kind_of_file in SHEETS:
+        columns, deadline, source = request.columns, request.deadline, self._source
+        if source.may_be:
+            source, _ = await self._threads.call(self._by_content, deadline)
+        if source.kind_of_file in SHEETS:
             await self._threads.call(self._parse_sheet, deadline)
             batches = pull(self._bulk, self._read_sheet(columns), deadline)
-        elif self._alone():
+        elif self._alone(source.kind_of_file):
             batches = self._isolated.stream("read", columns, deadline=deadline)
         else:
             batches = pull(self._bulk, self._content.read(columns), deadline)
@@ -201,11 +212,10 @@ class FileConnector(Connector, Freshness, CountEstimate, Diagnoses):
         self._threads.close()
         self._isolated.close()
 
-    def _alone(self) -> bool:
-        """Whether the file is parsed in a process of its own: Parquet, and JSON that is read as one document above a size."""
-        kind = self._source.kind_of_file
+    def _alone(self, kind: str) -> bool:
+        """Whether the file is parsed in a process of its own: Parquet, XML, and JSON that is read as one document above a size."""
         if kind not in {"json", "geojson"}:
-            return kind == "parquet"
+            return kind in {"parquet", "xml"}
         with suppress(SimpulError, OSError):
             return agency_file(self._environment.root, self._source.location).stat().st_size > JSON_BYTES_HERE
         return False
@@ -214,7 +224,7 @@ class FileConnector(Connector, Freshness, CountEstimate, Diagnoses):
         source, environment = self._source, self._environment
         path = agency_file(environment.root, source.location)
         with unreadable(source.location), unchanged(path, source.location):
-            require_format(path, source.kind_of_file)
+            source = settled(path, source)
             yield from projected(read_sheet(path, source, environment.cache, environment.limits), columns)
 
 

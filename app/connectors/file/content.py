@@ -13,8 +13,9 @@ from app.connectors.environment import Limits
 from app.connectors.file.csv_reader import read_csv
 from app.connectors.file.json_reader import read_json
 from app.connectors.file.parquet_reader import parquet_rows, read_parquet
-from app.connectors.file.sniff import require_format
+from app.connectors.file.sniff import settled
 from app.connectors.file.source import FileSource
+from app.connectors.file.xml_reader import read_xml
 from app.connectors.projection import projected
 from app.errors import SourceFailed, SourceFormatError, SourcePermissionDenied
 
@@ -59,7 +60,7 @@ class FileContent:
         source = self._source
         path = agency_file(self._root, source.location)
         with unreadable(source.location):
-            require_format(path, source.kind_of_file)
+            source = settled(path, source)
             return parquet_rows(path, source.location)
 
     def read(self, columns: Sequence[str] | None) -> Iterator[RawBatch]:
@@ -67,10 +68,12 @@ class FileContent:
         source = self._source
         path = agency_file(self._root, source.location)
         with unreadable(source.location), unchanged(path, source.location):
-            require_format(path, source.kind_of_file)
+            source = settled(path, source)
             if source.kind_of_file == "csv":
                 yield from projected(read_csv(path, source, source.location), columns)
             elif source.kind_of_file == "parquet":
                 yield from projected(read_parquet(path, source.location, columns, self._limits), columns)
+            elif source.kind_of_file == "xml":
+                yield from projected(read_xml(path, source, source.location), columns)
             else:
                 yield from projected(read_json(path, source, source.location), columns)

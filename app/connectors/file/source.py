@@ -13,15 +13,21 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 from app.connectors.json_paths import JsonPath
 from app.connectors.source import Encoding, SourceBase
 
-Format = Literal["csv", "xlsx", "xls", "ods", "json", "ndjson", "geojson", "parquet"]
+Format = Literal["csv", "xlsx", "xls", "xlsb", "ods", "html", "xml2003", "xml", "json", "ndjson", "geojson", "parquet"]
 NO_QUOTE = "none"
-SHEETS = frozenset({"xlsx", "xls", "ods"})
+SHEETS = frozenset({"xlsx", "xls", "xlsb", "ods", "html", "xml2003"})
+"""Tables of cells: workbooks, and pages whose tables stand for sheets."""
 _ENDINGS: dict[str, Format] = {
     ".csv": "csv",
     ".tsv": "csv",
     ".txt": "csv",
     ".xlsx": "xlsx",
+    ".xlsm": "xlsx",
     ".xls": "xls",
+    ".xlsb": "xlsb",
+    ".html": "html",
+    ".htm": "html",
+    ".xml": "xml",
     ".ods": "ods",
     ".json": "json",
     ".ndjson": "ndjson",
@@ -33,12 +39,21 @@ _TABLE = frozenset({"header", "columns", "skip", "fill_down", "stop_at"})
 _OPTIONS: Mapping[str, frozenset[str]] = {
     "csv": _TABLE | {"delimiter", "quote", "encoding"},
     **dict.fromkeys(SHEETS, _TABLE | {"sheet", "range"}),
+    "html": _TABLE | {"sheet", "range", "encoding"},
+    "xml": frozenset({"record_path"}),
     "json": frozenset({"record_path"}),
     "geojson": frozenset({"record_path"}),
     "ndjson": frozenset(),
     "parquet": frozenset(),
 }
 """What may be stated of a file, by its format; another option would change nothing."""
+_BY_CONTENT: Mapping[str, frozenset[str]] = {
+    **dict.fromkeys((".xlsx", ".xlsm", ".xls", ".xlsb", ".ods"), SHEETS),
+    ".xml": frozenset({"xml", "xml2003"}),
+}
+"""Endings that leave it open what a file is: its content decides."""
+_XML_PATH = re.compile(r"(?:/[^/\s:@\[\]*'\"]+)+")
+_DATABASES = frozenset({".db", ".db3", ".sqlite", ".sqlite3"})
 _RANGE = re.compile(r"([A-Z]{1,3})([1-9]\d{0,6}):([A-Z]{1,3})([1-9]\d{0,6})")
 
 
@@ -90,7 +105,8 @@ class FileSource(SourceBase):
         min_length=1, max_length=500, description="Path under the agency's folder, e.g. inbox/faskes.xlsx"
     )
     format: Format | None = Field(
-        default=None, description="csv, xlsx, xls, ods, json, ndjson, geojson, parquet; else by the ending"
+        default=None,
+        description="csv, xlsx, xls, xlsb, ods, html, xml2003, xml, json, ndjson, geojson, parquet; else by the ending and content",
     )
     delimiter: str = Field(default=",", min_length=1, max_length=1)
     quote: str = Field(
@@ -111,13 +127,19 @@ class FileSource(SourceBase):
         default=None,
         description="A text that ends the table where any cell of a row is it, e.g. JUMLAH; {column, text}: in that column",
     )
-    record_path: str | None = Field(default=None, max_length=500, description="Where the records of a JSON file are")
+    record_path: str | None = Field(
+        default=None, max_length=500, description="Where the records of a JSON or XML file are"
+    )
 
     @model_validator(mode="before")
     @classmethod
     def _known_format(cls, given: Any) -> Any:
         if isinstance(given, dict) and not given.get("format") and isinstance(given.get("location"), str):
             ending = Path(given["location"]).suffix.lower()
+            if ending in _DATABASES:
+                raise ValueError(
+                    f"an SQLite file is read by kind: sql with url: sqlite:{given['location']} and the name of its table"
+                )
             if ending not in _ENDINGS:
                 raise ValueError(f"the ending {ending or '(none)'} says no format; write format: csv, xlsx, json, …")
         return given
@@ -154,8 +176,15 @@ class FileSource(SourceBase):
 
     @field_validator("record_path")
     @classmethod
-    def _path(cls, path: str | None) -> str | None:
-        return None if path is None else JsonPath.parse(path).text
+    def _path(cls, path: str | None, info: ValidationInfo) -> str | None:
+        if path is None:
+            return None
+        ending = Path(str(info.data.get("location", ""))).suffix.lower()
+        if (info.data.get("format") or _ENDINGS.get(ending)) in {"xml", "xml2003"}:
+            if _XML_PATH.fullmatch(path) is None:
+                raise ValueError("the path to the records of an XML file is written /data/item, without prefixes")
+            return path
+        return JsonPath.parse(path).text
 
     @field_validator(*sorted(frozenset().union(*_OPTIONS.values())))
     @classmethod
@@ -164,8 +193,10 @@ class FileSource(SourceBase):
         name, data = str(info.field_name), info.data
         if given == cls.model_fields[name].default or "location" not in data or "format" not in data:
             return given
-        kind = data["format"] or _ENDINGS[Path(data["location"]).suffix.lower()]
-        if name not in _OPTIONS[kind]:
+        ending = Path(data["location"]).suffix.lower()
+        kind = data["format"] or _ENDINGS[ending]
+        open_to = frozenset({kind}) if data["format"] else _BY_CONTENT.get(ending, frozenset({kind}))
+        if not any(name in _OPTIONS[one] for one in open_to):
             known = ", ".join(sorted(_OPTIONS[kind])) or "no option of this kind"
             raise ValueError(f"{name} does nothing for a file of format {kind}, which takes {known}; leave it out")
         if name == "columns" and data.get("header", True) is not False:
@@ -178,6 +209,13 @@ class FileSource(SourceBase):
     def kind_of_file(self) -> Format:
         """The format, stated or by the ending."""
         return self.format or _ENDINGS[Path(self.location).suffix.lower()]
+
+    @property
+    def may_be(self) -> frozenset[str]:
+        """The formats that the content may have where none is stated and the ending leaves it open; none where it does not."""
+        if self.format is not None:
+            return frozenset()
+        return _BY_CONTENT.get(Path(self.location).suffix.lower(), frozenset())
 
     @property
     def cells(self) -> tuple[int, int, int, int] | None:

@@ -1,4 +1,4 @@
-"""Kind file: CSV, XLSX, ODS, Parquet, JSON, NDJSON, GeoJSON. Files do nothing by themselves but give columns."""
+"""Kind file: CSV, XLSX, ODS, Parquet, JSON, NDJSON, GeoJSON, XML. Files do nothing by themselves but give columns."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
-from xml.sax.saxutils import escape
+from xml.sax.saxutils import escape, quoteattr
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -23,6 +23,13 @@ from tests.contract.connectors.suite import PERSON, TEXTS, WHOLE_READS, Connecto
 from tests.support.workbooks import pack_ods
 
 _PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 100
+_XML_TEXTS = [text.replace("\uffff", "x") for text in TEXTS]
+_XML_MORE = [
+    ("<tag>1</tag><tag/>", ["1", ""]),
+    ("<tag xmlns:i='http://www.w3.org/2001/XMLSchema-instance' i:nil='true'/>", None),
+    ("<tag a='1'>x<c>2</c></tag>", {"@a": "1", "c": "2", "#text": "x"}),
+]
+_XML = [(f"k{at}", text, _XML_MORE[at % 3][1]) for at, text in enumerate(_XML_TEXTS)]
 _NAMES = ("kode", "nama", "nilai")
 _ROWS = [(f"k{place}", text.replace("\uffff", "x"), str(place / 4)) for place, text in enumerate(TEXTS)]
 _JSON = [(f"k{place}", text, [place, None, {"a": text}][place % 3]) for place, text in enumerate(TEXTS)]
@@ -61,6 +68,17 @@ def _geojson(path: Path) -> None:
         for number, text in enumerate(TEXTS)
     ]
     path.write_text(json.dumps({"type": "FeatureCollection", "features": features}), "utf-8")
+
+
+def _xml(path: Path) -> None:
+    """Attributes, a child, a child that comes twice; two names of different namespaces in the record that is rejected."""
+    lines = [
+        f"<b:baris kode={quoteattr(kode)}><nama>{escape(text)}</nama>{more}</b:baris>"
+        for kode, text, more in [(f"k{at}", text, _XML_MORE[at % 3][0]) for at, text in enumerate(_XML_TEXTS)]
+    ]
+    lines.insert(3, "<b:baris><nama>a</nama><b:nama>b</b:nama></b:baris>")
+    inside = "\n".join(lines)
+    path.write_text(f"<?xml version='1.0'?>\n<data xmlns:b='urn:b'><info>x</info>{inside}</data>", "utf-8")
 
 
 def _ods(path: Path) -> None:
@@ -144,6 +162,7 @@ _CASES = {
     "ods": (_ods, {"sheet": "Lembar"}, _CELL_SCHEMA, _CELLS, 0),
     "parquet": (_parquet, {}, _PARQUET_SCHEMA, _PARQUET, 1),
     "json": (_json, {"record_path": "$.hasil[*]"}, _json_schema(*_NAMES), _JSON, 0),
+    "xml": (_xml, {"record_path": "/data/baris"}, _json_schema("@kode", "nama", "tag"), _XML, 1),
     "ndjson": (_ndjson, {}, _json_schema(*_NAMES), _JSON, 1),
     "geojson": (_geojson, {}, _json_schema("nama", "geometry", "id"), None, 0),
 }
@@ -194,7 +213,7 @@ def _faults(tmp_path_factory, kind: str, source: dict, folder: Path) -> list[Fau
         Fault("a PNG by another name", lambda: at(broken), SourceFormatError, False),
         Fault("a link out of the folder", lambda: at(linked), SourcePermissionDenied, False),
     ]
-    if kind in {"csv", "json"}:
+    if kind in {"csv", "json", "xml"}:
         found.append(Fault("wrong bytes", lambda: at(bytes_), SourceFormatError, False))
     if kind in {"csv", "xlsx", "ods", "parquet"}:
         found.append(Fault("column gone", lambda: at(folder), SourceSchemaMismatch, False, ("nama", "pergi")))

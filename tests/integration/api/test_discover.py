@@ -253,3 +253,40 @@ def test_a_service_of_a_known_make_is_read_to_its_end(gateway: RunningGateway) -
         assert (mapped["rows"], mapped["mapped"]) == (25, 25)
     finally:
         server.close()
+
+
+def test_html_tables_called_xls_are_read_as_what_they_are(gateway: RunningGateway, tmp_path: Path) -> None:
+    file = tmp_path / "puskesmas-lapor.xls"
+    lines = [line.split(";") for line in (HEAD + CENTRES).splitlines()]
+    rows = "".join("<tr>" + "".join(f"<td>{cell}" for cell in line) + "</tr>" for line in lines)
+    head = "<html><head><meta charset=utf-8></head><body><table><tr><td>DINAS KESEHATAN</td></tr></table>"
+    file.write_text(f"{head}<table id='data'>{rows}</table></body></html>")
+
+    found = discovered(gateway, "lapor-html", file)
+
+    source = yaml.safe_load(found["manifest"])["source"]
+    assert source == {"kind": "file", "location": "inbox/puskesmas-lapor.xls", "sheet": "data"}
+    assert any("HTML tables" in text for text in found["notes"])
+    mapped = checked(gateway, "lapor-html", found["manifest"])
+    assert (mapped["rows"], mapped["mapped"]) == (8, 8)
+
+
+def test_what_no_kind_reads_is_refused_at_its_upload_with_what_to_do(gateway: RunningGateway, tmp_path: Path) -> None:
+    for name, content, said in (
+        ("a.csv", b"%PDF-1.7 x", "the file is a PDF document, which is not read; a PDF keeps no cells"),
+        ("a.sql", b"-- MySQL dump 10.13\n", "load it into a database and use kind sql"),
+    ):
+        answer = gateway.admin.put(f"/v1/agencies/dinkes/files/{name}", content=content)
+        assert answer.status_code == 422, answer.text
+        assert said in answer.json()["detail"]
+        assert answer.json()["errors"][0]["pointer"] == "/body"
+    listed = gateway.admin.get("/v1/agencies/dinkes/files").json()["items"]
+    assert not [file for file in listed if file["path"] in {"a.csv", "a.sql"}]
+    body = {
+        "connector": "basis-data",
+        "agency": "dinkes",
+        "source": {"kind": "file", "location": "inbox/faskes.db"},
+    }
+    refused = gateway.admin.put("/v1/connectors/basis-data", json=body)
+    assert refused.status_code == 422
+    assert "kind: sql with url: sqlite:inbox/faskes.db" in refused.text

@@ -187,16 +187,16 @@ def test_an_open_circuit_keeps_its_cause_and_closes_when_the_source_is_mended(
 ) -> None:
     name = f"uji-putus-{mended_by}"
     publish(gateway, tmp_path, name, "kode,nama,jenis\nF1,Satu,klinik\n")
-    upload(gateway, tmp_path, f"{name}.csv", b"\x89PNG\r\n\x1a\n" + b"x" * 100)
+    upload(gateway, tmp_path, f"{name}.csv", b"PAR1" + b"x" * 100)
     seen = [leg(gateway, name) for _ in range(7)]
     assert [found["status"] for found in seen][-1] == "open_circuit"
     assert seen[0]["problem"]["code"] == "source_format_error"
-    assert "source_format_error, labelled csv, but the content is a PNG image" in seen[-1]["problem"]["detail"]
+    assert "source_format_error, labelled csv, but the content is a Parquet file" in seen[-1]["problem"]["detail"]
     found = health(gateway, name)
     assert (found["circuit"], found["last_error"]) == ("open", "source_format_error")
     assert found["circuit_cause"] == {
         "code": "source_format_error",
-        "detail": "labelled csv, but the content is a PNG image",
+        "detail": "labelled csv, but the content is a Parquet file; state format: parquet",
     }
     if mended_by == "upload":
         upload(gateway, tmp_path, f"{name}.csv", "kode,nama,jenis\nF1,Satu,klinik\n")

@@ -17,8 +17,15 @@ NO_RESULT = "formula without a stored result"
 _QUOTED = re.compile(r'"[^"]*"|\\.|_.|\*.|\[[^\]]*\]')
 
 
+_HOURS = re.compile(r"\[(?:h+|m+|s+)\]", re.IGNORECASE)
+
+
 class MarksUnreadable(Exception):
     """The file cannot be gone through."""
+
+
+class SheetFlaw(Exception):
+    """What is wrong with a file, in words for whoever sent it; no value of a cell stands in them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,3 +58,8 @@ Marks = Mapping[int, Mapping[int, Mark]]
 def is_percent(number_format: str) -> bool:
     """Whether a number format multiplies by a hundred: a percent sign outside quotes, escapes and brackets."""
     return "%" in _QUOTED.sub("", number_format)
+
+
+def is_duration(number_format: str) -> bool:
+    """Whether a number format counts hours, minutes or seconds without a day's bound: `[h]:mm`."""
+    return bool(_HOURS.search(number_format))

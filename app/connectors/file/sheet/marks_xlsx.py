@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import posixpath
 import re
 from collections import defaultdict
 from typing import IO
@@ -11,8 +10,8 @@ from xml.parsers import expat
 from zipfile import BadZipFile, ZipFile
 
 from app.connectors.file.sheet.marks import NO_RESULT, PERCENTAGE, Mark, Marks, MarksUnreadable, error, is_percent
+from app.connectors.file.sheet.parts import BUILT_IN_PERCENTS, local, relations, target, tree
 
-_BUILT_IN = {"9", "10"}
 _REFERENCE = re.compile(r"([A-Z]{1,3})(\d{1,7})")
 _ID = "id"
 _CHUNK = 1 << 20
@@ -23,7 +22,7 @@ def xlsx_marks(path: str, sheet: str) -> Marks:
     """The marks of a sheet, rows and columns counted from 0; raises `MarksUnreadable`."""
     try:
         with ZipFile(path) as archive:
-            book = _target(archive, "", "officeDocument")
+            book = target(archive, "", "officeDocument")
             part = _sheet(archive, book, sheet)
             percents = _percent_styles(archive, book)
             needles = [b'="e"', b"='e'", b"<f", b":f"]
@@ -37,49 +36,27 @@ def xlsx_marks(path: str, sheet: str) -> Marks:
         raise MarksUnreadable(str(fault)) from None
 
 
-def _local(name: str) -> str:
-    return name.rpartition("}")[2]
-
-
-def _tree(archive: ZipFile, part: str) -> ET.Element:
-    return ET.fromstring(archive.read(part))  # noqa: S314 - in a child under limits, and expat bounds entities
-
-
-def _relations(archive: ZipFile, part: str) -> dict[str, tuple[str, str]]:
-    """Id -> (kind, part) of what a part refers to."""
-    folder, name = posixpath.split(part)
-    found = {}
-    for relation in _tree(archive, posixpath.join(folder, "_rels", f"{name}.rels")):
-        target = posixpath.normpath(posixpath.join("/", folder, relation.get("Target", ""))).lstrip("/")
-        found[relation.get("Id", "")] = (relation.get("Type", "").rpartition("/")[2], target)
-    return found
-
-
-def _target(archive: ZipFile, part: str, kind: str) -> str:
-    return next((target for found, target in _relations(archive, part).values() if found == kind), "")
-
-
 def _sheet(archive: ZipFile, book: str, sheet: str) -> str:
-    relations = _relations(archive, book)
-    for element in _tree(archive, book).iter():
-        if _local(element.tag) == "sheet" and element.get("name") == sheet:
-            reference = next(value for name, value in element.items() if name.startswith("{") and _local(name) == _ID)
-            return relations[reference][1]
+    parts = relations(archive, book)
+    for element in tree(archive, book).iter():
+        if local(element.tag) == "sheet" and element.get("name") == sheet:
+            reference = next(value for name, value in element.items() if name.startswith("{") and local(name) == _ID)
+            return parts[reference][1]
     raise KeyError(sheet)
 
 
 def _percent_styles(archive: ZipFile, book: str) -> frozenset[str]:
     """The numbers of the cell styles whose number format is a percentage."""
-    part = _target(archive, book, "styles")
+    part = target(archive, book, "styles")
     if not part:
         return frozenset()
-    tree = _tree(archive, part)
-    formats = set(_BUILT_IN)
+    styled = tree(archive, part)
+    formats = set(BUILT_IN_PERCENTS)
     styles = []
-    for element in tree.iter():
-        if _local(element.tag) == "numFmt" and is_percent(element.get("formatCode", "")):
+    for element in styled.iter():
+        if local(element.tag) == "numFmt" and is_percent(element.get("formatCode", "")):
             formats.add(element.get("numFmtId", ""))
-        if _local(element.tag) == "cellXfs":
+        if local(element.tag) == "cellXfs":
             styles = [style.get("numFmtId", "0") for style in element]
     return frozenset(str(index) for index, number in enumerate(styles) if number in formats)
 
@@ -117,7 +94,7 @@ class _Pass:
         return self._marks
 
     def _start(self, tag: str, attributes: dict[str, str]) -> None:
-        name = _local(tag)
+        name = local(tag)
         if name == "c":
             reference = _REFERENCE.fullmatch(attributes.get("r", ""))
             self._column = _letters(reference[1]) if reference else self._column + 1
@@ -142,7 +119,7 @@ class _Pass:
                 self._sign.append(text)
 
     def _end(self, tag: str) -> None:
-        name = _local(tag)
+        name = local(tag)
         if name == "v":
             self._inside = False
         if name != "c":

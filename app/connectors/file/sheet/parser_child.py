@@ -8,21 +8,23 @@ from __future__ import annotations
 
 import resource
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import orjson
 
 from app.children import end_with_parent
-from app.connectors.file.sheet.marks import Marks, MarksUnreadable
+from app.connectors.file.sheet.marks import Marks, MarksUnreadable, SheetFlaw
 from app.connectors.file.sheet.sealed_lines import KEY_BYTES, writing
 from app.connectors.file.sheet.wire import written
 
 _CPU_SECONDS = 60
+Sink = Callable[[int, list[Any]], object]
 
 
-def main(path: str, kind: str, sheet: str, target: str, memory_bytes: int, most_bytes: int) -> int:
-    """0 when the rows stand in `target`; else 1 and a word on stdout: `sheet:…`, `hidden:…`, `password:`, `format:`, `large:`."""
+def main(path: str, kind: str, sheet: str, encoding: str, target: str, memory_bytes: int, most_bytes: int) -> int:
+    """0 when the rows stand in `target`; else 1 and a word on stdout: `sheet:…`, `hidden:…`, `password:`, `format:…`, `large:`."""
     end_with_parent()
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
@@ -31,48 +33,92 @@ def main(path: str, kind: str, sheet: str, target: str, memory_bytes: int, most_
     from python_calamine import CalamineError, PasswordError  # noqa: PLC0415 - loaded under the limits
 
     try:
-        said = _parse(path, kind, orjson.loads(sheet), target)
+        said = _parse(_book(path, kind, encoding), orjson.loads(sheet), target)
     except PasswordError:
         said = "password:"
+    except SheetFlaw as flaw:
+        said = f"format:{flaw}"
     except (CalamineError, MarksUnreadable):
         said = "format:"
-    except OSError:
-        said = "large:"
-    sys.stdout.write(said)
+    except OSError as fault:  # the parser of workbooks raises it without a number
+        said = "large:" if fault.errno else "format:"
+    sys.stdout.buffer.write(said.encode())
     return 1 if said else 0
 
 
-def _parse(path: str, kind: str, wanted: int | str | None, target: str) -> str:
-    """Empty when the rows are written, else what stands in the way."""
-    from python_calamine import CalamineWorkbook, SheetVisibleEnum  # noqa: PLC0415 - loaded under the limits
+class _Book(Protocol):
+    """What is parsed: its sheets with whether each is visible, and the rows of one, numbered from 0, in the form of `wire.py`."""
 
-    book = CalamineWorkbook.from_path(path)
-    sheets = [(sheet.name, sheet.visible == SheetVisibleEnum.Visible) for sheet in book.sheets_metadata]
+    @property
+    def sheets(self) -> list[tuple[str, bool]]: ...
+
+    def rows(self, name: str, sink: Sink) -> None: ...
+
+
+def _book(path: str, kind: str, encoding: str) -> _Book:
+    if kind == "html":
+        from app.connectors.file.sheet.html_tables import HtmlTables  # noqa: PLC0415 - each format loads what it needs
+
+        return HtmlTables(path, encoding)
+    if kind == "xml2003":
+        from app.connectors.file.sheet.xml2003 import Xml2003  # noqa: PLC0415 - the same
+
+        return Xml2003(path)
+    return _Calamine(path, kind)
+
+
+def _parse(book: _Book, wanted: int | str | None, target: str) -> str:
+    """Empty when the rows are written, else what stands in the way."""
+    sheets = book.sheets
     names = [name for name, _ in sheets]
     listed = ", ".join(names)[:300]
     if wanted is None:
         name = next((name for name, visible in sheets if visible), None)
         if name is None:
-            return f"hidden:{listed}"
+            return f"hidden:{listed}" if names else "format:there is no table in the file"
     elif wanted in names:
         name = str(wanted)
     elif str(wanted).isdecimal() and int(wanted) < len(names):
         name = names[int(wanted)]
     else:
         return f"sheet:{listed}"
-    found = book.get_sheet_by_name(name)
-    first, left = found.start or (0, 0)
-    marks = _marks(path, kind, name)
     with writing(Path(target), sys.stdin.buffer.read(KEY_BYTES)) as out:
         out.write(orjson.dumps({"sheet": name, "sheets": sheets}) + b"\n")
+        book.rows(name, lambda row, cells: out.write(orjson.dumps([row + 1, cells]) + b"\n"))
+    return ""
+
+
+class _Calamine:
+    """A workbook that python-calamine reads."""
+
+    def __init__(self, path: str, kind: str) -> None:
+        from python_calamine import CalamineWorkbook  # noqa: PLC0415 - loaded under the limits
+
+        self._path, self._kind = path, kind
+        self._book = CalamineWorkbook.from_path(path)
+
+    @property
+    def sheets(self) -> list[tuple[str, bool]]:
+        """Without sheets that hold a chart and no cells."""
+        from python_calamine import SheetTypeEnum, SheetVisibleEnum  # noqa: PLC0415 - loaded under the limits
+
+        return [
+            (sheet.name, sheet.visible == SheetVisibleEnum.Visible)
+            for sheet in self._book.sheets_metadata
+            if sheet.typ == SheetTypeEnum.WorkSheet
+        ]
+
+    def rows(self, name: str, sink: Sink) -> None:
+        found = self._book.get_sheet_by_name(name)
+        first, left = found.start or (0, 0)
+        marks = _marks(self._path, self._kind, name)
         for row, values in enumerate(found.iter_rows()):
             cells: list[Any] = [None] * (left if row >= first else 0)
             cells += [None if value == "" else value if type(value) is str else written(value) for value in values]
             for column, mark in marks.get(row, {}).items():
                 cells += [None] * (column + 1 - len(cells))
                 cells[column] = mark.of(cells[column])
-            out.write(orjson.dumps([row + 1, cells]) + b"\n")
-    return ""
+            sink(row, cells)
 
 
 def _marks(path: str, kind: str, sheet: str) -> Marks:
@@ -85,10 +131,14 @@ def _marks(path: str, kind: str, sheet: str) -> Marks:
         from app.connectors.file.sheet.marks_xlsx import xlsx_marks  # noqa: PLC0415 - the same
 
         return xlsx_marks(path, sheet)
+    if kind == "xlsb":
+        from app.connectors.file.sheet.marks_xlsb import xlsb_marks  # noqa: PLC0415 - the same
+
+        return xlsb_marks(path, sheet)
     from app.connectors.file.sheet.marks_ods import ods_marks  # noqa: PLC0415 - the same
 
     return ods_marks(path, sheet)
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1], sys.argv[2], sys.argv[3], sys.argv[4], int(sys.argv[5]), int(sys.argv[6])))
+    sys.exit(main(sys.argv[1], sys.argv[2], sys.argv[3], sys.argv[4], sys.argv[5], int(sys.argv[6]), int(sys.argv[7])))

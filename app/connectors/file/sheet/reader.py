@@ -34,7 +34,7 @@ PARSE_SECONDS = 60
 MOST_RATIO = 200
 _KEPT_FILES = 4
 _LARGE_BYTES = 10_000_000
-_FORM = 3
+_FORM = 4
 """The form of the parsed lines: files of an older one are not read."""
 _PARSED: dict[Path, tuple[Path, bytes]] = {}
 """Parsed files of this process and their keys; those of another one cannot be read and are parsed anew."""
@@ -115,14 +115,14 @@ def _rows(lines: IO[bytes], source: FileSource) -> Numbered:
 def parse_sheet(path: Path, source: FileSource, cache: Path, limits: Limits) -> IO[bytes]:
     """The parsed rows as lines; made by the child process when this version was not parsed yet. They stand sealed beside it."""
     stat = path.stat()
-    mark = f"{_FORM}|{path}|{stat.st_ino}|{stat.st_mtime_ns}|{stat.st_size}|{source.sheet}|{source.kind_of_file}"
+    mark = f"{_FORM}|{path}|{stat.st_ino}|{stat.st_mtime_ns}|{stat.st_size}|{source.sheet}|{source.kind_of_file}|{source.encoding}"
     name = cache / f"sheet-{hashlib.sha256(mark.encode()).hexdigest()[:24]}"
     known = _PARSED.get(name)
     if known is not None:
         with suppress(FileNotFoundError):
             return reading(*known)
     key = os.urandom(KEY_BYTES)
-    if source.kind_of_file in {"xlsx", "ods"}:
+    if source.kind_of_file in {"xlsx", "xlsb", "ods"}:
         _refuse_bomb(path, limits)
     # A name of its own: who parses the same at the same time has another file under another key.
     target = cache / f"{name.name}-{os.urandom(6).hex()}.lines"
@@ -132,6 +132,7 @@ def parse_sheet(path: Path, source: FileSource, cache: Path, limits: Limits) -> 
     command += [
         source.kind_of_file,
         orjson.dumps(source.sheet).decode(),
+        source.encoding,
         str(fresh),
         str(limits.parse_memory_bytes),
         str(limits.bytes),
@@ -183,7 +184,8 @@ def _fault(said: str) -> SourceFormatError | SourceMissing | SourceTooLarge:
     if said.startswith("large:"):
         return SourceTooLarge("the sheet holds more than the limits allow", field="/source/location")
     if said.startswith("format:"):
-        return SourceFormatError("the file cannot be read as a spreadsheet", field="/source/format")
+        detail = said[7:] or "the file cannot be read as a spreadsheet"
+        return SourceFormatError(detail, field="/source/format")
     return SourceTooLarge("the spreadsheet needs more memory than a parser may have", field="/source/location")
 
 
