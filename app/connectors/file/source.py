@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
+from app.connectors.file.several import part_names
 from app.connectors.json_paths import JsonPath
 from app.connectors.source import Encoding, SourceBase
 
@@ -102,7 +103,9 @@ class FileSource(SourceBase):
 
     kind: Literal["file"] = "file"
     location: str = Field(
-        min_length=1, max_length=500, description="Path under the agency's folder, e.g. inbox/faskes.xlsx"
+        min_length=1,
+        max_length=500,
+        description="Path under the agency's folder, e.g. inbox/faskes.xlsx; inbox/harga-{bulan}.xlsx means several files",
     )
     format: Format | None = Field(
         default=None,
@@ -116,7 +119,8 @@ class FileSource(SourceBase):
     header: bool | HeaderRows = True
     columns: tuple[str, ...] = Field(default=(), max_length=1000, description="Names where the file has no header row")
     sheet: int | str | None = Field(
-        default=None, description="The sheet by its name, or by its place counted from 0; else the first visible one"
+        default=None,
+        description="The sheet by its name, by a pattern that one visible sheet fits (Data*), or by its place from 0; else the first visible one",
     )
     range: str | None = Field(default=None, description='Cells of a sheet, e.g. "B4:K200"')
     skip: int = Field(
@@ -163,6 +167,7 @@ class FileSource(SourceBase):
             raise ValueError("a file stands in the agency's folder; for an address use kind: rest or ckan")
         if location.startswith(("/", "~")) or ".." in Path(location).parts or "\x00" in location or "\\" in location:
             raise ValueError("the location is a path under the agency's folder, without .. and not absolute")
+        part_names(location)
         return location
 
     @field_validator("range")

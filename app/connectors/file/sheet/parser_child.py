@@ -9,6 +9,7 @@ from __future__ import annotations
 import resource
 import sys
 from collections.abc import Callable
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -80,6 +81,8 @@ def _parse(book: _Book, wanted: int | str | None, target: str) -> str:
         name = str(wanted)
     elif str(wanted).isdecimal() and int(wanted) < len(names):
         name = names[int(wanted)]
+    elif len(fitting := [name for name, visible in sheets if visible and fnmatchcase(name, str(wanted))]) == 1:
+        name = fitting[0]
     else:
         return f"sheet:{listed}"
     with writing(Path(target), sys.stdin.buffer.read(KEY_BYTES)) as out:
