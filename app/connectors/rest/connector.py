@@ -1,9 +1,13 @@
-"""The connector of kind `rest`: pages of JSON records, each asked for within the deadline, none asked for twice."""
+"""The connector of kind `rest`: pages of JSON records, each asked for within the deadline, and once.
+
+Only the first is asked for again, where a later one looks as if a member were called otherwise since (`drift.py`).
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from contextlib import aclosing
 from datetime import date, datetime
 from typing import Any, ClassVar
 
@@ -84,7 +88,9 @@ class RestConnector(Connector):
         params = {**self._source.params, **self._pushed(request.filter)}
         first, members = 1, Members(request.columns)
         async for records in self._pages(params, request.deadline):
-            members.look(records, first)
+            suspicion = members.look(records, first)
+            if suspicion is not None:
+                suspicion.confirm(await self._first_page(params, request.deadline))
             numbers = range(first, first + len(records))
             first += len(records)
             if len(records) <= _INLINE_RECORDS:
@@ -97,9 +103,11 @@ class RestConnector(Connector):
         await self._http.close()
 
     async def _first(self) -> RawBatch:
-        async for records in self._pages(dict(self._source.params), None):
-            return json_batch(records, "record")
-        return json_batch([], "record")
+        return json_batch(await self._first_page(dict(self._source.params), None), "record")
+
+    async def _first_page(self, params: dict[str, str], deadline: float | None) -> list[Any]:
+        async with aclosing(self._pages(params, deadline)) as pages:
+            return await anext(pages, [])
 
     def _pushed(self, wanted: Filter | None) -> dict[str, str]:
         params: dict[str, str] = {}
@@ -111,7 +119,7 @@ class RestConnector(Connector):
                     raise CapabilityUndeclared("a REST service takes equality on its declared parameters only")
         return params
 
-    async def _pages(self, params: dict[str, str], deadline: float | None) -> AsyncIterator[list[Any]]:
+    async def _pages(self, params: dict[str, str], deadline: float | None) -> AsyncGenerator[list[Any]]:
         """The records of each page. A read ends where the service says so (`paging.py`), never where it says nothing."""
         paging, url = self._source.paging, self._source.url
         reading = PagedReading(paging, self._source.url)
