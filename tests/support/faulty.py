@@ -29,6 +29,7 @@ class FaultyService:
     def __init__(self) -> None:
         self.fault: str | None = None
         self.fault_at = 1
+        self._fell = False
         self.open = 0
         self._lock, self._ended = threading.Lock(), threading.Event()
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -38,7 +39,7 @@ class FaultyService:
     @contextlib.contextmanager
     def broken(self, fault: str, page: int = 1) -> Iterator[None]:
         """The fault befalls this page as long as the context lasts."""
-        self.fault, self.fault_at = fault, page
+        self.fault, self.fault_at, self._fell = fault, page, False
         try:
             yield
         finally:
@@ -68,13 +69,19 @@ class FaultyService:
                 self.open += 1
             try:
                 records = PAGES[min(page, len(PAGES)) - 1]
-                if self.fault is None or page != self.fault_at:
+                if self.fault is None or not self._befalls(page):
                     peer.sendall(_whole(records))
                 else:
                     FAULTS[self.fault](self, peer, records)
             finally:
                 with self._lock:
                     self.open -= 1
+
+    def _befalls(self, page: int) -> bool:
+        """A member that is renamed is so on every page from then on: who asks for the first one again sees it."""
+        again = page == 1 and self._fell
+        self._fell = page == self.fault_at and page > 1 and self.fault == "renamed_member"
+        return page == self.fault_at or again
 
     def wait(self, peer: socket.socket, seconds: float = _LONGEST_SECONDS) -> bool:
         """Until the peer leaves; False where it does not within this time."""
@@ -136,8 +143,9 @@ def _other_columns(_service: FaultyService, peer: socket.socket, _records: objec
     peer.sendall(_whole([{"id": "A3", "nama_faskes": "Dua", "jenis": "klinik"}]))
 
 
-def _renamed_member(_service: FaultyService, peer: socket.socket, _records: object) -> None:
-    peer.sendall(_whole([{"kode": f"A{number}", "nama": f"Dua {number}", "kategori": "klinik"} for number in (3, 4)]))
+def _renamed_member(_service: FaultyService, peer: socket.socket, records: object) -> None:
+    assert isinstance(records, list)
+    peer.sendall(_whole([{"kode": one["kode"], "nama": one["nama"], "kategori": one["jenis"]} for one in records]))
 
 
 def _no_list(_service: FaultyService, peer: socket.socket, _records: object) -> None:

@@ -120,7 +120,7 @@ class FileSource(SourceBase):
     columns: tuple[str, ...] = Field(default=(), max_length=1000, description="Names where the file has no header row")
     sheet: int | str | None = Field(
         default=None,
-        description="The sheet by its name, by a pattern that one visible sheet fits (Data*), or by its place from 0; else the first visible one",
+        description="The sheet by its name, a pattern that one visible sheet fits (Data*), or its place from 0; else the first visible",
     )
     range: str | None = Field(default=None, description='Cells of a sheet, e.g. "B4:K200"')
     skip: int = Field(

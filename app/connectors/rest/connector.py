@@ -1,4 +1,7 @@
-"""The connector of kind `rest`: pages of JSON records, each asked for within the deadline, none asked for twice."""
+"""The connector of kind `rest`: pages of JSON records, each asked for within the deadline, and once.
+
+Only the first is asked for again, where a later one looks as if a member were called otherwise since (`drift.py`).
+"""
 
 from __future__ import annotations
 
@@ -82,7 +85,9 @@ class RestConnector(Connector, Diagnoses):
         question = self._question(self._pushed(request.filter))
         first, members = 1, Members(request.columns)
         async for records in self._pages(question, request.deadline):
-            members.look(records, first)
+            suspicion = members.look(records, first)
+            if suspicion is not None:
+                suspicion.confirm(await self._first_page(question, request.deadline))
             numbers = range(first, first + len(records))
             first += len(records)
             if len(records) <= _INLINE_RECORDS:
@@ -127,10 +132,11 @@ class RestConnector(Connector, Diagnoses):
             await opened.close()
 
     async def _first(self) -> RawBatch:
-        async with aclosing(self._pages(self._question({}), None)) as pages:
-            async for records in pages:
-                return json_batch(records, "record")
-        return json_batch([], "record")
+        return json_batch(await self._first_page(self._question({}), None), "record")
+
+    async def _first_page(self, question: Question, deadline: float | None) -> list[Any]:
+        async with aclosing(self._pages(question, deadline)) as pages:
+            return await anext(pages, [])
 
     def _question(self, values: Mapping[str, Any]) -> Question:
         return Question.of(self._source, values, self._environment.secrets.resolve)
