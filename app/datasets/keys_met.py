@@ -37,9 +37,9 @@ class KeysMet:
             known |= run[at] == distinct
         return known
 
-    def take(self, marks: Collection[int]) -> None:
+    def take(self, marks: Collection[int] | np.ndarray[Any, np.dtype[np.int64]]) -> None:
         """Remembers hashes of keys that were not met before."""
-        self._add(np.sort(np.fromiter(marks, np.int64, len(marks))))
+        self._add(np.sort(marks if isinstance(marks, np.ndarray) else np.fromiter(marks, np.int64, len(marks))))
 
     def __contains__(self, mark: int) -> bool:
         """Whether a key of this hash was met."""

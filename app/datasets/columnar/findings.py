@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -31,27 +32,27 @@ def _of_single_fields(
     schema: SchemaDef, columns: pa.RecordBatch, around: Surroundings
 ) -> dict[int, tuple[RecordWarning, ...]]:
     """The findings that one field's value makes by itself, asked once per distinct value."""
-    found: dict[int, tuple[RecordWarning, ...]] = {}
-    joined: dict[tuple[int, int], tuple[RecordWarning, ...]] = {}
+    kinds: list[tuple[RecordWarning, ...]] = [()]
+    found = np.zeros(columns.num_rows, np.int64)  # of each row, as an index into `kinds`
     for name, _, finder in finders_of(schema):
         column = columns.column(name)
         if column.null_count == len(column):
             continue
         distinct: Any = column.dictionary_encode()
         codes = [finder(value, around.regions) for value in distinct.dictionary.to_pylist()]
-        if not any(codes):
+        named = sorted({code for code in codes if code is not None})
+        if not named:
             continue
-        told: dict[str, tuple[RecordWarning, ...]] = {
-            code: (RecordWarning(name, code, *TEXTS[code]),) for code in set(codes) if code is not None
-        }
-        for row, index in enumerate(distinct.indices.to_pylist()):
-            code = None if index is None else codes[index]
-            if code is not None:
-                more, before = told[code], found.get(row)
-                if before is not None:
-                    more = joined.setdefault((id(before), id(more)), (*before, *more))
-                found[row] = more
-    return found
+        numbers = np.array([0 if code is None else 1 + named.index(code) for code in [*codes, None]])
+        told = numbers[distinct.indices.fill_null(len(codes)).to_numpy()]
+        rows = np.flatnonzero(told)
+        both, inverse = np.unique(found[rows] * (1 + len(named)) + told[rows], return_inverse=True)
+        found[rows] = len(kinds) + inverse
+        for before, number in (divmod(pair, 1 + len(named)) for pair in both.tolist()):
+            code = named[number - 1]
+            kinds.append((*kinds[before], RecordWarning(name, code, *TEXTS[code])))
+    rows = np.flatnonzero(found)
+    return dict(zip(rows.tolist(), [kinds[index] for index in found[rows].tolist()], strict=True))
 
 
 def _doubtful(schema: SchemaDef, columns: pa.RecordBatch, around: Surroundings) -> set[int]:
@@ -92,8 +93,10 @@ def _beyond(columns: pa.RecordBatch, parts: tuple[str, ...], box: tuple[float, f
     lng, lat = (columns.column(part).cast(pa.float64()) for part in parts)
     inside = pc.and_(_between(lng, west, east), _between(lat, south, north))
     doubtful = _indexes(pc.fill_null(pc.invert(inside), pa.scalar(False)))  # noqa: FBT003 - Arrow has no other way
-    values = list(_rows(columns, list(parts)))
-    return [row for row in doubtful if not within(box, [values[row][part] for part in parts])]
+    values = _rows(columns.take(pa.array(doubtful, pa.int64())), list(parts)) if doubtful else []
+    return [
+        row for row, found in zip(doubtful, values, strict=True) if not within(box, [found[part] for part in parts])
+    ]
 
 
 def _between(column: Any, low: float, high: float) -> Any:

@@ -21,10 +21,9 @@ from app.connectors.contract import RawBatch
 from app.datasets.columnar.conditions import Conditions
 from app.datasets.columnar.fields import NO, YES, MappedColumn, map_column
 from app.datasets.columnar.findings import findings_of
+from app.datasets.columnar.first_keys import FirstKeys
 from app.datasets.columnar.keys import keys_of
-from app.datasets.columnar.marks import KeyMarks
 from app.datasets.columnar.raw import RawColumns
-from app.datasets.keys_met import KeysMet
 from app.datasets.mapping import CompiledMapping
 from app.datasets.mapping.compile import CompiledField
 from app.datasets.records import MappedRecord, ReadRequest, ReadResult, RecordColumns, RecordWarning, Reject
@@ -70,7 +69,7 @@ class ColumnSelection:
         self._deadline = request.deadline
         self._findings = request.findings
         self._checks: Checks = compile_checks(mapping.schema)
-        self._marks, self._met = KeyMarks(), KeysMet()
+        self._first = FirstKeys()
         self.rejected = 0
         self.rejects: list[Reject] = []
         self.by_rule: Counter[tuple[str, str]] = Counter()
@@ -105,7 +104,7 @@ class ColumnSelection:
         self._map_doubtful(rows)
         columns, origins, warnings = self._records(rows)
         keys = keys_of(self._schema, columns)
-        fresh = self._met.first_met(self._marks.of(keys))
+        fresh = self._first.of(keys)
         if not fresh.all():
             self._reject_duplicates(rows, keys, origins, np.flatnonzero(~fresh))
         for _, rejects in sorted(rows.rejects.items()):

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from app.connectors.cells import ErrorCell, LongNumber, Percent
 from app.connectors.contract import JSON_COLUMN, RawBatch, RawReject
+from app.datasets.columnar.first_keys import FirstKeys
 from app.datasets.columnar.marks import KeyMarks
 from app.datasets.columnar.selection import ColumnSelection, maps_by_columns
 from app.datasets.keys_met import KeysMet
@@ -273,6 +274,36 @@ def test_keys_are_met_once_also_over_many_batches() -> None:
     assert never not in met
     met.take([never, again])
     assert met.first_met(np.array([again, new, never])).tolist() == [False, True, False]
+
+
+@given(st.lists(st.lists(st.text("aé😀\uffff", max_size=3), max_size=5), max_size=8), st.booleans(), st.integers(0, 2))
+def test_a_key_is_first_once_in_whatever_order_keys_come(batches: list[list[str]], ordered: bool, before: int) -> None:
+    """`ordered`: all rise, but for those that come again; `before`: keys in the same buffers that are no part of a batch."""
+    first, seen = FirstKeys(), set[str]()
+    flat = [key for batch in batches for key in batch]
+    turn = iter(sorted(flat) if ordered else flat)
+    for batch in batches:
+        keys = [next(turn) for _ in batch]
+        told = first.of(pa.array(["zz"] * before + keys, pa.string()).slice(before)).tolist()
+        for key, fresh in zip(keys, told, strict=True):
+            assert fresh is (key not in seen)
+            seen.add(key)
+
+
+def test_a_key_behind_many_that_rise_is_found_again() -> None:
+    first = FirstKeys()
+    for start in range(0, 5000, 1000):
+        assert first.of(pa.array([f"K{number:04d}" for number in range(start, start + 1000)])).all()
+    assert first.of(pa.array(["K9999", "K0000", "K4999", "L", "K9999", "K4998"])).tolist() == [
+        True,
+        False,
+        False,
+        True,
+        False,
+        False,
+    ]
+    assert first.of(pa.array(["M", "N"])).tolist() == [True, True]
+    assert first.of(pa.array(["L", "O", "K0001"])).tolist() == [False, True, False]
 
 
 @given(st.lists(st.text(max_size=12) | st.text("ab", max_size=90), unique=True), st.integers(0, 3))
