@@ -100,7 +100,7 @@ def test_a_malformed_option_is_refused_at_its_pointer(
         (CSV, {"range": "A1:B2"}, "/source/range"),
         (CSV, {"record_path": "$.a"}, "/source/record_path"),
         (SHEET, {"delimiter": ";"}, "/source/delimiter"),
-        (SHEET, {"encoding": "cp1252"}, "/source/encoding"),
+        ({**SHEET, "format": "xlsx"}, {"encoding": "cp1252"}, "/source/encoding"),
         (SHEET, {"record_path": "$.a"}, "/source/record_path"),
         (JSON, {"skip": 3}, "/source/skip"),
         (JSON, {"fill_down": ["a"]}, "/source/fill_down"),
