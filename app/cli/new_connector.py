@@ -102,4 +102,5 @@ def _ref(remote: Remote, schema: str) -> str:
 def _id(agency: str, source: str) -> str:
     stem = Path(urlsplit(source).path).stem if "://" in source else Path(source).stem
     slug = re.sub(r"[^a-z0-9]+", "-", stem.lower()).strip("-") or "sumber"
+    slug = slug.removeprefix(f"{agency}-")
     return f"{agency}-{slug}"[:63].rstrip("-")

@@ -204,7 +204,7 @@ def test_suggest_ranks_the_columns_of_each_field_for_any_schema(gateway: Running
 
 @pytest.mark.parametrize("written", ["stdout", "file"])
 def test_a_connector_is_new_by_one_command(gateway: RunningGateway, tmp_path: Path, written: str) -> None:
-    file = tmp_path / f"baru-{written}.csv"
+    file = tmp_path / f"dinkes_baru-{written}.csv"
     file.write_text(HEAD + CENTRES)
     secret = gateway.admin.post(
         "/v1/clients", json={"id": f"st-{written}", "agency": "dinkes", "role": "steward", "name": "S"}
