@@ -81,7 +81,7 @@ async def add_up(
         found = await _added(state, space, whole, allowed.query, asked)
     except SimpulError as error:
         error.legs = error.legs or whole.statuses
-        exchange.answered(ReadOutcome(sources=whole.statuses))
+        exchange.answered(ReadOutcome(complete=whole.complete, sources=whole.statuses))
         raise
     finally:
         records.note_sources(state, whole.statuses)

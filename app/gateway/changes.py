@@ -81,7 +81,7 @@ async def feed(state: Services, exchange: Exchange, schema: SchemaDef, raw_of: C
         since = cursor.make_token(state.cursor_key, _PURPOSE, bound, packed_positions(positions))
     except SimpulError as error:
         error.legs = error.legs or read.statuses
-        exchange.answered(ReadOutcome(sources=read.statuses))
+        exchange.answered(ReadOutcome(complete=read.complete, sources=read.statuses))
         raise
     finally:
         held.close()

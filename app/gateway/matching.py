@@ -101,7 +101,7 @@ async def match(
         rows = await in_bulk(_write, keys, found, spool, read)
     except SimpulError as error:
         error.legs = read.statuses
-        exchange.answered(ReadOutcome(sources=read.statuses))
+        exchange.answered(ReadOutcome(complete=read.complete, sources=read.statuses))
         records.note_sources(state, read.statuses)
         raise
     finally:

@@ -18,6 +18,7 @@ from app.federation.question.binder import RawQuery, bind, query_hash, query_str
 from app.federation.question.query import Answer, DatasetRef, Query, SourceStatus
 from app.federation.reading.counting import count_records
 from app.federation.reading.page import read_page
+from app.federation.reading.verdict import is_complete
 from app.filters.tree import properties
 from app.gateway.access import dataset_ref, note_decisions, refusal_of
 from app.gateway.exchange import Exchange, ReadOutcome
@@ -100,7 +101,7 @@ async def run(state: Services, exchange: Exchange, query: Query, refs: Sequence[
             answer.count = await count_records(query, refs, runtime, answer)
     except SimpulError as error:
         legs = _legs(error)
-        exchange.answered(ReadOutcome(sources=legs))
+        exchange.answered(ReadOutcome(complete=is_complete(legs, query.agencies) if legs else None, sources=legs))
         note_sources(state, legs)
         raise
     note_answer(exchange, answer)

@@ -18,6 +18,7 @@ from app.federation.by_key import ReadByKey, behind, in_key_order
 from app.federation.question import cursor
 from app.federation.question.binder import RawQuery, query_hash
 from app.federation.question.query import Answer, AnswerRecord, DatasetRef, Query, SourceStatus
+from app.federation.reading.verdict import is_complete
 from app.federation.survivorship import (
     Disagreement,
     Merged,
@@ -164,7 +165,7 @@ async def _page(
         complete = reading.finish()
     except SimpulError as error:
         error.legs = error.legs or reading.statuses
-        exchange.answered(ReadOutcome(sources=reading.statuses))
+        exchange.answered(ReadOutcome(complete=is_complete(reading.statuses, query.agencies), sources=reading.statuses))
         raise
     finally:
         records.note_sources(state, reading.statuses)

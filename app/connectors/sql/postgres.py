@@ -232,8 +232,15 @@ class PostgresConnector(Connector, KeyRows, Aggregation, Explains, CountEstimate
                 await self._pool.expire_connections()
 
     async def text(self, request: ScanRequest) -> str:
-        """The statement of a scan."""
+        """The statement of a scan. Columns that are gone are looked for anew: they may be back."""
         table, origin = await self._described()
+        try:
+            return self._statement(request, table, origin)
+        except SourceSchemaMismatch:
+            await self._changed(table)
+            return self._statement(request, *await self._described())
+
+    def _statement(self, request: ScanRequest, table: Table, origin: str) -> str:
         end = tail(PostgresRenderer(table.by_name, blank_is_null=request.blank_is_null), request)
         return self._text(request.columns, end, table, origin)[0]
 
