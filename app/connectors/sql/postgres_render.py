@@ -56,7 +56,9 @@ class PostgresRenderer(Renderer):
     def among(self, column: Column, values: Sequence[Any]) -> str:
         """One array parameter, so that one text serves every length."""
         if column.family == "text":
-            return self._text_among(column, [value for value in values if "\x00" not in value])
+            if "\x00" in "".join(values):  # no text of the server holds one
+                values = [value for value in values if "\x00" not in value]
+            return self._text_among(column, values)
         if column.family == "integer" and all(isinstance(value, int) and _is_int64(value) for value in values):
             return f"({column.equal} = ANY({self.bind(list(values), 'int8[]')}))"
         if column.family in _TYPES:
