@@ -234,6 +234,7 @@ def ask_connectors(gateway: RunningGateway, fit: Fit, folder: Path) -> None:
     for number in (1, 2):
         fit(steward.get(f"{path}/revisions/{number}"))
     fit(steward.get(f"{path}/health"))
+    assert fit(steward.get(f"{path}/quality"))["measured"]["rows"] > 0
     assert fit(admin.get("/v1/datasets/cocok"))["freshness"]
 
 
@@ -277,6 +278,10 @@ def ask_catalogue(gateway: RunningGateway, fit: Fit, folder: Path) -> None:
         time.sleep(0.02)
     assert fit(admin.get("/v1/codes/dapodik/032015"))["kode_wilayah"] == "33.20.10"
     assert fit(admin.get("/v1/codes/kemendagri/33.20.10"))["nama"] == "Karimunjawa"
+    assert fit(admin.get("/v1/codes/kemendagri", params={"level": "kecamatan", "parent": "33.20"}))["total"] == 1
+    assert fit(admin.get("/v1/codes/kemendagri/lookup", params={"name": "Kec. Karimun Jawa"}))["status"] == "variant"
+    assert fit(admin.get("/v1/codes/kemendagri/lookup", params={"name": "Karimunjowo"}))["status"] == "unmatched"
+    assert fit(admin.get("/v1/codes/dapodik/032015/crosswalk"))["items"]
 
 
 def ask_agreements(gateway: RunningGateway, fit: Fit) -> None:
