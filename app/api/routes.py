@@ -7,7 +7,7 @@ from app.api.audit import data_tracker, exchange_summary, exchanges, incidents, 
 from app.api.governance import access, agreements, erasures
 from app.api.layer.resource import Resource
 from app.api.records import aggregates, changes, conflicts, explain, jobs, queries, records
-from app.api.registry import agencies, catalogue, clients, connectors, discovery
+from app.api.registry import agencies, catalogue, clients, codes, connectors, discovery, quality
 
 RESOURCES: tuple[Resource, ...] = (
     aggregates.routes,
@@ -20,10 +20,12 @@ RESOURCES: tuple[Resource, ...] = (
     access.routes,
     operation.routes,
     catalogue.routes,
+    codes.routes,
     agencies.routes,
     connectors.routes,
     discovery.routes,
     discovery.schema_routes,
+    quality.routes,
     clients.routes,
     agreements.routes,
     erasures.routes,

@@ -82,6 +82,20 @@ connector_report = Table(
     Column("at", UtcTime, nullable=False),
 )
 
+# One row a check that found the columns of the source; `app/catalog/quality.py` keeps the newest, and one a day of those before.
+connector_quality = Table(
+    "connector_quality",
+    metadata,
+    Column("seq", BigKey, primary_key=True, autoincrement=True),
+    Column("connector", String(63), ForeignKey("connector.id"), nullable=False),
+    Column("at", UtcTime, nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("passed", Boolean, nullable=False),
+    Column("columns", Json, nullable=False),  # [name, type] of each column at the source
+    Column("measured", Json),  # null: the mapping was not tried
+    Index(None, "connector", "seq"),
+)
+
 connector_health = Table(
     "connector_health",
     metadata,

@@ -24,6 +24,7 @@ from app.datasets.mapping import CompiledMapping
 from app.datasets.outline import Outline, outline
 from app.datasets.preview import Previewer
 from app.datasets.pushdown import Ordered, ordered_read, scan_request
+from app.datasets.quality import QualityCounter
 from app.datasets.records import PreviewRow, ReadRequest, ReadResult
 from app.datasets.selection import Selection
 from app.datasets.trial import Trial, Trier
@@ -195,13 +196,15 @@ class MappedDataset:
                         return shown
         return shown
 
-    async def trial(self, rows: int, seconds: float) -> Trial:
+    async def trial(self, rows: int, seconds: float, quality: QualityCounter | None = None) -> Trial:
         """The mapping tried on the whole source, at most this many records and seconds. Raises `SourceError` leaves.
+
+        `quality` is given every valid record.
 
         A source that gives nothing for the time of one read longer is late.
         """
         await self.connector.learn()
-        trier = Trier(self.manifest, self.schema, self.mapping, rows, seconds)
+        trier = Trier(self.manifest, self.schema, self.mapping, rows, seconds, quality)
         asked = ReadRequest(deadline=time.monotonic() + seconds + self.limits.deadline_seconds)
         scan = scan_request(self.mapping, self.connector, asked, TRUE, self.manifest.fields)
         async with aclosing(self._batches(scan)) as batches:

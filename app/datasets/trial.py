@@ -17,6 +17,7 @@ from app.datasets.date_order import DateOrder
 from app.datasets.manifest import Manifest
 from app.datasets.mapping import CompiledMapping
 from app.datasets.mapping.paths import MappedPath, paths_of
+from app.datasets.quality import QualityCounter
 from app.datasets.records import Reject
 from app.datasets.selection import LeftOut, duplicate_key, map_record, prepared_rows
 from app.schemas.registry import SchemaDef
@@ -84,7 +85,13 @@ class Trier:
     """Goes through the batches of one source."""
 
     def __init__(
-        self, manifest: Manifest, schema: SchemaDef, mapping: CompiledMapping, rows: int, seconds: float
+        self,
+        manifest: Manifest,
+        schema: SchemaDef,
+        mapping: CompiledMapping,
+        rows: int,
+        seconds: float,
+        quality: QualityCounter | None = None,
     ) -> None:
         self._schema = schema
         self._mapping = mapping
@@ -94,6 +101,7 @@ class Trier:
         self._keys: set[int] = set()
         self._paths = paths_of(manifest.fields)
         self._dates = DateOrder(manifest.fields)
+        self._quality = quality
         self.found = Trial()
 
     def take(self, batch: RawBatch) -> bool:
@@ -146,6 +154,10 @@ class Trier:
         if record.warnings:
             told = ((warning.field, warning.code) for warning in record.warnings if values[warning.field] is None)
             self.found.nulled.update(told)
+        if self._quality is not None:
+            found = self._quality.take(values)
+            if found:
+                self._quality.stands_at(found, self._mapping.location_of(row, location, keyed=keyed))
 
     def _reject(self, rejects: list[Reject], row: Mapping[str, Any] | None) -> None:
         self.found.rows += 1

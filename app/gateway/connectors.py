@@ -21,7 +21,7 @@ from app.audit.entry.record import DatasetUse
 from app.catalog import agencies, connectors, reports
 from app.catalog.connectors import ConnectorRecord, PutOutcome, Revision, Submission
 from app.conditions import Precondition
-from app.connectors.contract import CheckStep, Connector
+from app.connectors.contract import CheckStep, Connector, RawColumn
 from app.datasets.manifest import Manifest, canonical_manifest, load_manifest, manifest_digest, parse_manifest
 from app.datasets.mapping import compile_mapping
 from app.datasets.records import PreviewRow
@@ -35,6 +35,7 @@ from app.errors import (
     SourceTimeout,
     StateConflict,
 )
+from app.gateway import quality
 from app.gateway.administration import act
 from app.gateway.exchange import Exchange, ReadOutcome
 from app.gateway.services import Services
@@ -102,7 +103,7 @@ async def check(state: Services, exchange: Exchange, connector: str) -> CheckRep
     exchange.decide(allow=True, rule="role")
     await exchange.intend(state.log)
     source = await opened(state, manifest)
-    columns: list[str] = []
+    columns: list[RawColumn] = []
     try:
         steps = list(await in_time(state, source.check()))
         if all(step.error is None for step in steps) and manifest.fields:
@@ -110,33 +111,45 @@ async def check(state: Services, exchange: Exchange, connector: str) -> CheckRep
     finally:
         await source.close()
     trial: Trial | None = None
+    measured: Mapping[str, Any] | None = None
     if all(step.error is None for step in steps) and manifest.fields:
-        step, trial = await _tried(state, manifest, revision)
+        step, trial, measured = await _tried(state, manifest, revision)
         steps.append(step)
-    mapping = None if trial is None else {**trial.document(tuple(manifest.fields)), "columns": columns}
+    names = [column.name for column in columns]
+    mapping = None if trial is None else {**trial.document(tuple(manifest.fields)), "columns": names}
     found = CheckReport(revision.revision, steps, mapping)
     document = {"steps": [step_document(step) for step in steps], "mapping": mapping}
     async with state.database.begin() as connection:
         await reports.record_check(connection, record.id, revision.revision, passed=found.passed, report=document)
+    if columns:
+        await quality.keep(state, record.id, revision.revision, passed=found.passed, columns=columns, found=measured)
     await state.current.refresh()
     return found
 
 
-async def _tried(state: Services, manifest: Manifest, revision: Revision) -> tuple[CheckStep, Trial | None]:
-    """The stage `map`: fails where nothing is a record, too much is rejected, or a path is found in no record."""
+async def _tried(
+    state: Services, manifest: Manifest, revision: Revision
+) -> tuple[CheckStep, Trial | None, Mapping[str, Any] | None]:
+    """The stage `map`: fails where nothing is a record, too much is rejected, or a path is found in no record.
+
+    With it what was measured of the records on the way.
+    """
     started, settings = time.perf_counter(), state.settings
     dataset = state.opener.dataset(manifest, revision.revision, state.agency(manifest.agency), state.codes)
     trial: Trial | None = None
+    measured: Mapping[str, Any] | None = None
     error: SimpulError | None = None
     try:
-        trial = await dataset.trial(settings.check_rows, settings.check_seconds)
+        counter = quality.counter_of(state, manifest, dataset)
+        trial = await dataset.trial(settings.check_rows, settings.check_seconds, counter)
+        measured = await quality.measured(dataset, trial, counter)
         error = _verdict(trial, manifest.accept_rejects, settings.check_reject_share)
     except SimpulError as caught:
         error = caught
     finally:
         await dataset.close()
     note = _summary(trial) if trial is not None else ""
-    return CheckStep("map", (time.perf_counter() - started) * 1000, error, "/fields", note), trial
+    return CheckStep("map", (time.perf_counter() - started) * 1000, error, "/fields", note), trial, measured
 
 
 def _verdict(trial: Trial, accepted: float | None, asked_above: float) -> MappingRejects | None:
@@ -274,15 +287,15 @@ async def opened(state: Services, manifest: Manifest) -> Connector:
     return state.opener.connector(manifest, agency)
 
 
-async def _columns(state: Services, source: Connector, manifest: Manifest, names: list[str]) -> CheckStep:
-    """Every raw column that the mapping needs stands at the source; `names` takes the columns that were found."""
+async def _columns(state: Services, source: Connector, manifest: Manifest, columns: list[RawColumn]) -> CheckStep:
+    """Every raw column that the mapping needs stands at the source; `columns` takes those that were found."""
     started = datetime.now(UTC)
     error: SimpulError | None = None
     mapping = compile_mapping(manifest, registry.get(manifest.schema_ref or ""), state.codes)
     try:
         found = await source.discover(sample_rows=1)
-        names += [column.name for column in found.columns]
-        missing = mapping.check_columns(names)
+        columns += found.columns
+        missing = mapping.check_columns([column.name for column in columns])
         if missing:
             error = SourceSchemaMismatch(
                 f"the source has no column {', '.join(missing)}; mend /fields or the source", columns=missing

@@ -1,4 +1,4 @@
-"""`/v1/schemas`, `/v1/datasets`, `/v1/codes`: what there is to ask for."""
+"""`/v1/schemas`, `/v1/datasets`: what there is to ask for."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import Annotated, Any, Literal
 
 from fastapi import Request, Response
 from pydantic import Field
-from pydantic.json_schema import SkipJsonSchema
 
 from app.api.layer.answers import Answer, Free, Id, Moment, Name, Numbered, Whole
 from app.api.layer.bodies import answer
@@ -15,7 +14,6 @@ from app.api.layer.dependencies import only_parameters, services
 from app.api.layer.resource import READ, Resource
 from app.catalog import datasets
 from app.catalog.datasets import DatasetDescription
-from app.errors import NotFound
 from app.schemas import registry
 from app.schemas.base import Akses, FieldSpec, Pdp, SchemaMeta
 from app.schemas.constraints import Kind
@@ -171,18 +169,6 @@ class DatasetsAnswer(Answer):
     items: list[DatasetAnswer] = Field(max_length=100_000)
 
 
-class CodeAnswer(Answer):
-    """A code, and the Kemendagri code of the region that it means."""
-
-    system: Name
-    code: Name
-    tingkat: Annotated[str, Field(max_length=16, description="Level of the region")]
-    kode_wilayah: Annotated[str, Field(max_length=13)]
-    nama: Annotated[str, Field(max_length=200)] | SkipJsonSchema[None] = Field(
-        default=None, description="Name of the region; only for codes of Kemendagri"
-    )
-
-
 def _summary(schema: SchemaDef) -> dict[str, Any]:
     meta = schema.meta
     return {
@@ -259,13 +245,6 @@ _SCHEMA = {
     "fields": [_field(spec) for spec in list(_FACILITIES.fields.values())[:3]],
     "json_schema": {"type": "object", "title": _FACILITIES.meta.title_en},
 }
-_CODE = {
-    "system": "kemendagri",
-    "code": "33.20.10",
-    "kode_wilayah": "33.20.10",
-    "nama": "Karimunjawa",
-    "tingkat": "kecamatan",
-}
 
 
 @routes.get(
@@ -329,31 +308,6 @@ async def get_dataset(dataset: str, request: Request) -> Response:
     only_parameters(request)
     async with services(request).database.read() as connection:
         return answer(_dataset(await datasets.get_dataset(connection, dataset)))
-
-
-@routes.get("/codes/{system}/{code}", READ, summary="Look up a code", answer=CodeAnswer, example=_CODE)
-async def get_code(system: str, code: str, request: Request) -> Response:
-    """A region code (`kemendagri`), or the Kemendagri code of another system's (`bps`). Not loaded means not found."""
-    only_parameters(request)
-    book = services(request).codes
-    if system == "kemendagri":
-        found = book.region(code)
-        if found is not None:
-            return answer(
-                {
-                    "system": system,
-                    "code": code,
-                    "kode_wilayah": found.kode,
-                    "nama": found.nama,
-                    "tingkat": found.tingkat,
-                }
-            )
-    else:
-        for level in ("provinsi", "kabupaten", "kecamatan", "desa"):
-            target = book.crosswalk(system, code, level)
-            if target is not None:
-                return answer({"system": system, "code": code, "tingkat": level, "kode_wilayah": target})
-    raise NotFound("this code is not in the loaded lists; a look-alike prefix is never guessed", system=system)
 
 
 def _dataset(dataset: DatasetDescription) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from fastapi.routing import APIRoute
 from app.api import operation
 from app.api.audit import exchange_summary, exchanges, incidents, subject_usage
 from app.api.governance import access, agreements, erasures
-from app.api.registry import agencies, catalogue, clients, connectors, discovery
+from app.api.registry import agencies, catalogue, clients, codes, connectors, discovery, quality
 from app.main import build_openapi
 from app.schemas import registry
 from tests.integration.api.conftest import facility_manifest, terms
@@ -28,7 +28,7 @@ from tests.support.gateway import RunningGateway
 from tests.support.programs import SIMPUL, run
 
 ROOMS = (
-    operation, agencies, clients, connectors, discovery, catalogue, agreements, access, erasures, exchange_summary, exchanges,
+    operation, agencies, clients, connectors, discovery, quality, catalogue, codes, agreements, access, erasures, exchange_summary, exchanges,
     incidents, subject_usage,
 )  # fmt: skip
 JSON = "application/json"
@@ -116,7 +116,7 @@ def test_every_example_fits(place: Place) -> None:
     if JSON in content:
         assert faults(DOCUMENTED[place], content[JSON]["example"]) == []
     else:
-        assert place[2] == NOTHING or "text/plain" in content
+        assert place[2] == NOTHING or {"text/plain", "text/csv"} & set(content)
 
 
 @pytest.mark.parametrize(
@@ -236,6 +236,8 @@ def ask_connectors(gateway: RunningGateway, fit: Fit, folder: Path) -> None:
     for number in (1, 2):
         fit(steward.get(f"{path}/revisions/{number}"))
     fit(steward.get(f"{path}/health"))
+    assert fit(steward.get(f"{path}/quality"))["measured"]["rows"] > 0
+    assert fit(steward.get(f"{path}/quarantine/template")).startswith("lokasi,")
     assert fit(admin.get("/v1/datasets/cocok"))["freshness"]
 
 
@@ -279,6 +281,10 @@ def ask_catalogue(gateway: RunningGateway, fit: Fit, folder: Path) -> None:
         time.sleep(0.02)
     assert fit(admin.get("/v1/codes/dapodik/032015"))["kode_wilayah"] == "33.20.10"
     assert fit(admin.get("/v1/codes/kemendagri/33.20.10"))["nama"] == "Karimunjawa"
+    assert fit(admin.get("/v1/codes/kemendagri", params={"level": "kecamatan", "parent": "33.20"}))["total"] == 1
+    assert fit(admin.get("/v1/codes/kemendagri/lookup", params={"name": "Kec. Karimun Jawa"}))["status"] == "variant"
+    assert fit(admin.get("/v1/codes/kemendagri/lookup", params={"name": "Karimunjowo"}))["status"] == "unmatched"
+    assert fit(admin.get("/v1/codes/dapodik/032015/crosswalk"))["items"]
 
 
 def ask_agreements(gateway: RunningGateway, fit: Fit) -> None:
