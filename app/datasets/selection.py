@@ -304,10 +304,12 @@ class Selection:
         """Rows that are not prepared: mapped together, and one by one only where there is something odd."""
         schema, keyed = self._schema, batch.numbers is None
         names, rows = batch.schema.names, _rows(batch)
-        key_of, new, offer = schema.key_of, self._new, self._offer
+        key_of, new, offer, origins = schema.key_of, self._new, self._offer, batch.origins
         for index, values in enumerate(valid_values(schema, plain.values(names, rows))):
             if values is not None:
-                record = MappedRecord(key_of(values), values, origin=_origin(batch, index))
+                record = MappedRecord(key_of(values), values)
+                if origins is not None:
+                    record.origin = origins[index]
                 if new(record):
                     offer(record)
                     continue

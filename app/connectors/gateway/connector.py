@@ -17,11 +17,10 @@ from app.connectors.contract import (
     RawBatch,
     RawColumn,
     ScanRequest,
-    Upstream,
 )
 from app.connectors.environment import Environment
 from app.connectors.gateway.source import GatewaySource
-from app.connectors.gateway.upstream import Granted, Reading, granted
+from app.connectors.gateway.upstream import Granted, Page, Reading, granted
 from app.connectors.gateway.values import OPERATORS, column_of, comparable, cql2, value_of, written
 from app.connectors.http import HttpAnswer, HttpSource, document_of
 from app.connectors.http_check import check_http
@@ -89,14 +88,13 @@ class GatewayConnector(Connector):
         columns = tuple(
             RawColumn(one.name, spec.kind, one.type, not spec.required) for one, spec in self._columns(None)
         )
+        await self.learn()
         sample: list[Mapping[str, Any]] = []
         notes: list[str] = []
         async with aclosing(self._batches(ScanRequest(limit=sample_rows))) as batches:
             async for batch in batches:
                 sample += [dict(zip(batch.schema.names, row, strict=True)) for row in batch.rows or ()]
                 notes += batch.notes
-                if batch.upstream is not None and batch.upstream.missing is not None:
-                    notes.append(batch.upstream.missing.detail)
         return Discovery(tables, columns, tuple(sample[:sample_rows]), tuple(notes))
 
     async def scan(self, request: ScanRequest) -> AsyncIterator[RawBatch]:
@@ -130,7 +128,7 @@ class GatewayConnector(Connector):
             )
             page = reading.page(await document_of(answer), answer)
             items = page.items if left is None else page.items[:left]
-            yield self._batch(columns, items, first, page.upstream)
+            yield self._batch(columns, items, first, page)
             first += len(items)
             left = None if left is None else left - len(items)
             if page.cursor is None or left == 0:
@@ -138,7 +136,7 @@ class GatewayConnector(Connector):
             question["cursor"] = page.cursor
 
     def _batch(
-        self, columns: Sequence[tuple[Any, Any]], items: Sequence[Mapping[str, Any]], first: int, upstream: Upstream
+        self, columns: Sequence[tuple[Any, Any]], items: Sequence[Mapping[str, Any]], first: int, page: Page
     ) -> RawBatch:
         specs = [spec for _, spec in columns]
         try:
@@ -151,7 +149,8 @@ class GatewayConnector(Connector):
             rows=rows,
             location="record",
             numbers=range(first, first + len(rows)),
-            upstream=upstream,
+            upstream=page.upstream,
+            notes=[*page.notes, *(self._withheld() if first == 1 else ())],
             origins=[item.get("_source") for item in items],
         )
 
@@ -164,6 +163,12 @@ class GatewayConnector(Connector):
             detail = f"{self._known().meta.ref} has no field {', '.join(gone)}"
             raise SourceSchemaMismatch(detail, field="/fields", missing=gone)
         return [(column_of(fields[name]), fields[name]) for name in wanted]
+
+    def _withheld(self) -> list[str]:
+        withheld = () if self._granted is None else sorted(self._granted.withheld)
+        return (
+            [f"some agency of the other gateway does not give this client: {', '.join(withheld)}"] if withheld else []
+        )
 
     def _known(self) -> SchemaDef:
         if self._schema is None:

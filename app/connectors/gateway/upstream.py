@@ -24,6 +24,8 @@ class Page:
     items: Sequence[Mapping[str, Any]]
     cursor: str | None
     upstream: Upstream
+    notes: list[str]
+    """What a steward has to know, told once a read."""
 
 
 class Reading:
@@ -48,8 +50,11 @@ class Reading:
         if cursor is not None and cursor in self._cursors:
             raise SourceFormatError("the other gateway gives the same page again and again", field="/source/url")
         self._cursors.add(cursor or "")
+        before = self._incomplete
         self._note(document["complete"], sources, answer)
-        return Page(items, cursor, Upstream(tuple(self._receipts), self._missing()))
+        missing = self._missing()
+        notes = [missing.detail] if missing is not None and not before else []
+        return Page(items, cursor, Upstream(tuple(self._receipts), missing), notes)
 
     def _note(self, complete: bool, sources: Sequence[Mapping[str, Any]], answer: HttpAnswer) -> None:
         exchange = answer.headers.get("exchange-id")

@@ -22,6 +22,7 @@ from app.errors import (
     SourceRejected,
     SourceUnreachable,
 )
+from app.filters.tree import Compare, Literal, Property
 from app.schemas import registry
 from tests.contract.connectors.suite import PERSON, SECRET, WHOLE_READS, ConnectorSuite, Fault, Subject, opened, read
 from tests.support.gateway import RunningGateway
@@ -172,5 +173,37 @@ class TestGateway(ConnectorSuite):
         try:
             with pytest.raises((SourceMissing, SourceAuthFailed)):
                 await read(connector, ScanRequest())
+        finally:
+            await connector.close()
+
+    async def test_what_is_withheld_there_is_null_here_and_decides_over_nothing(
+        self, subject: Subject, upstream, secret, tmp_path
+    ) -> None:
+        del subject
+        facility = {"kode": "P3320010101", "nama": "Puskesmas Kedung I", "jenis": "puskesmas", "email": "a@contoh.id"}
+        file = tmp_path / "faskes.json"
+        file.write_text(json.dumps([facility]))
+        upstream.upload("disperindag", file)
+        fields = {"kode_faskes": "kode", "nama": "nama", "jenis": "jenis", "email_kontak": "email"}
+        source = {"kind": "file", "location": "inbox/faskes.json"}
+        upstream.publish(
+            {
+                "connector": "faskes",
+                "agency": "disperindag",
+                "schema": "fasilitas_kesehatan@1",
+                "source": source,
+                "fields": fields,
+            }
+        )
+        own = {"kind": "gateway", "url": upstream.url, "schema": "fasilitas_kesehatan@1", **CLIENT}
+        connector = opened(tmp_path, own, secret=secret)
+        by_email = Compare("=", Property("email_kontak"), Literal("a@contoh.id"))
+        try:
+            await connector.learn()
+            assert not connector.takes(by_email)
+            assert connector.takes(Compare("=", Property("nama"), Literal("x")))
+            found = await read(connector, ScanRequest(columns=("kode_faskes", "email_kontak")))
+            assert found == [("P3320010101", None)]
+            assert any("email_kontak" in note for note in (await connector.discover()).notes)
         finally:
             await connector.close()

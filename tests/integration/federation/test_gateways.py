@@ -185,17 +185,18 @@ def test_a_circle_of_gateways_is_refused_and_told(chain: tuple[RunningGateway, .
     connector = manifest_of(round_again, "daerah", "daerah-harga", SCHEMA)
     assert country.admin.put("/v1/connectors/daerah-harga", json=connector).status_code == 201
     checked = country.admin.post("/v1/connectors/daerah-harga/check").json()
-    answer = country.admin.post("/v1/connectors/daerah-harga/publish")
+    assert "not complete: provinsi (provinsi-harga): unavailable" in str(checked)
+    published = country.admin.post("/v1/connectors/daerah-harga/publish")
+    assert published.status_code == 200, published.text
     try:
         found = listed(region)
-        if answer.status_code == 200:
-            assert found["complete"] is False
-            assert "pusat" in status_of(found, "provinsi-harga")["problem"]["detail"]
-        else:
-            assert checked["passed"] is False
-        assert len(found["items"]) == 38
+        there = status_of(listed(country), "daerah-harga")
     finally:
         country.admin.post("/v1/connectors/daerah-harga/retire")
+    assert found["complete"] is False
+    assert len(found["items"]) == 38
+    assert "pusat (pusat-harga): unavailable" in status_of(found, "provinsi-harga")["problem"]["detail"]
+    assert (there["status"], there["problem"]["code"]) == ("unavailable", "source_partial")
     own = region.client("client", "pembaca").get(
         LIST, headers={"simpul-via": f"{province.url[7:]}/log, {region.url[7:]}/log"}
     )
