@@ -146,9 +146,7 @@ class StateConflict(Conflict):
 
 
 class HeldByLaw(Conflict):
-    """A legal hold keeps what was to be erased."""
-
-    code = "held_by_law"
+    code = "held_by_law"  # a legal hold keeps what was to be erased
 
 
 class PreconditionFailed(RequestError):
@@ -232,9 +230,7 @@ class OfficerRequired(RequestError):
 
 
 class CaseRequired(RequestError):
-    """Questions about a person name the case for which they are asked."""
-
-    code = "case_required"
+    code = "case_required"  # questions about a person name the case for which they are asked
 
 
 class AgreementAmbiguous(RequestError):
@@ -268,9 +264,7 @@ class AggregateTooLarge(RequestError):
 
 
 class MixedLevels(RequestError):
-    """A sum over regions of which one contains the other."""
-
-    code = "mixed_levels"
+    code = "mixed_levels"  # a sum over regions of which one contains the other
 
 
 class MixedUnits(RequestError):
@@ -278,9 +272,11 @@ class MixedUnits(RequestError):
 
 
 class OverlapRefused(RequestError):
-    """A sum over records that several agencies hold."""
+    code = "overlap_refused"  # a sum over records that several agencies hold
 
-    code = "overlap_refused"
+
+class GatewayLoop(RequestError):
+    code = "gateway_loop"  # the question came through this gateway before, or through too many
 
 
 class GrantTypeUnsupported(RequestError):
@@ -389,6 +385,13 @@ class SourceCircuitOpen(SourceError):
     retryable = True
 
 
+class SourcePartial(SourceError):
+    """The source is a gateway whose own answer is not complete: what it gave stands, and somebody behind it is missing."""
+
+    code = "source_partial"
+    retryable = True
+
+
 class NetworkForbidden(SourceError):
     """The address is not one that the operator allowed for this agency."""
 
@@ -444,9 +447,7 @@ class LogBroken(LogError):
 
 
 class LogLocked(LogError):
-    """Another process has this embedded store open."""
-
-    code = "log_locked"
+    code = "log_locked"  # another process has this embedded store open
 
 
 class EntryTooLarge(LogError):
@@ -465,9 +466,7 @@ class StoreUnavailable(SimpulError):
 
 
 class StoreOutdated(SimpulError):
-    """The database needs `simpul db upgrade`."""
-
-    code = "store_outdated"
+    code = "store_outdated"  # the database needs `simpul db upgrade`
 
 
 class InstanceMissing(SimpulError):

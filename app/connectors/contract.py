@@ -35,6 +35,14 @@ class RawReject:
     detail: str
 
 
+@dataclass(frozen=True, slots=True)
+class Upstream:
+    """What a source that asks others says of the read so far: where it recorded it, and who of those behind it is missing."""
+
+    receipts: tuple[str, ...] = ()
+    missing: SimpulError | None = None
+
+
 @dataclass(slots=True)
 class RawBatch:
     """Raw records in one of two forms: Python rows (small reads) or an Arrow batch (bulk); each converts to the other.
@@ -52,6 +60,11 @@ class RawBatch:
     skipped_blank: int = 0
     notes: list[str] = field(default_factory=list)
     """What the steward has to know of the source as a whole (a mark that was never met); told by check."""
+
+    upstream: Upstream | None = None
+    """Only of a source that asks others: an answer made of this read is not complete where somebody behind it is missing."""
+    origins: Sequence[Any] | None = None
+    """Beside `rows`: where the source itself has each record from."""
 
     def __len__(self) -> int:
         if self.rows is not None:

@@ -57,3 +57,5 @@ class Environment:
     ca_file: Path | None = None
     """Authorities of TLS in PEM; None: the system's."""
     variables: Mapping[str, str] = field(default_factory=dict)
+    instance: str = ""
+    """This gateway's own name among gateways: that of its log."""

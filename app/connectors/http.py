@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import math
+import re
 import socket
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -54,6 +56,7 @@ _CHUNK_BYTES = 16_384
 _MOST_KNOWN = 64
 _PACKINGS = frozenset({"", "identity", "gzip", "x-gzip", "deflate"})
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_CODE = re.compile(r"[a-z_]{1,64}", re.ASCII)
 _SENT_AGAIN = frozenset({307, 308})
 Sent = Mapping[str, str] | bytes | None
 """The fields of a form, or a body as it stands."""
@@ -320,11 +323,24 @@ def _checked(answer: HttpAnswer) -> HttpAnswer:
     if 200 <= status < 300:
         return answer
     seconds = _retry_after(answer) if status in {429, 503} else None
+    told = f"the source answered HTTP {status}{_problem_code(answer)}"
     if status in _STATUS:
-        raise _STATUS[status](f"the source answered HTTP {status}", field="/source/url", retry_after_seconds=seconds)
+        raise _STATUS[status](told, field="/source/url", retry_after_seconds=seconds)
     if status >= 500:
-        raise SourceFailed(f"the source answered HTTP {status}", field="/source/url", retry_after_seconds=seconds)
-    raise SourceRejected(f"the source answered HTTP {status}", field="/source/url")
+        raise SourceFailed(told, field="/source/url", retry_after_seconds=seconds)
+    raise SourceRejected(told, field="/source/url")
+
+
+def _problem_code(answer: HttpAnswer) -> str:
+    """The code of a problem document (RFC 9457), a word of the service and no value; nothing where there is none."""
+    if not answer.headers.get("content-type", "").startswith("application/problem+json"):
+        return ""
+    with contextlib.suppress(JsonFlaw):
+        document = parse_json(decode_json_bytes(answer.content))
+        code = document.get("code") if isinstance(document, dict) else None
+        if isinstance(code, str) and _CODE.fullmatch(code):
+            return f" ({code})"
+    return ""
 
 
 def _retry_after(answer: HttpAnswer) -> int | None:

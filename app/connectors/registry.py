@@ -8,12 +8,13 @@ from app.connectors.ckan import KIND as CKAN
 from app.connectors.contract import Connector
 from app.connectors.environment import Environment
 from app.connectors.file import KIND as FILE
+from app.connectors.gateway import KIND as GATEWAY
 from app.connectors.rest import KIND as REST
 from app.connectors.source import Kind, SourceBase
 from app.connectors.sql import KIND as SQL
 from app.errors import ManifestInvalid
 
-KINDS: dict[str, Kind] = {kind.name: kind for kind in (SQL, REST, CKAN, FILE)}
+KINDS: dict[str, Kind] = {kind.name: kind for kind in (SQL, REST, CKAN, FILE, GATEWAY)}
 
 
 def source_model(kind: str) -> type[SourceBase]:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
@@ -45,6 +45,8 @@ class SourceBase(BaseModel):
     """Members that each kind's source has."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+    of_schema: ClassVar[bool] = False
+    """Whether the source gives records of a shared schema, so that its fields need no mapping."""
 
     kind: str
     refresh: Duration = Field(default=timedelta(0), description="How stale a cached read may be; 0 = always live")

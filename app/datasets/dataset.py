@@ -96,11 +96,12 @@ class MappedDataset:
             result = await self._read_ordered(request, wanted, ordered, pushed)
             result.version = version
             return result
-        selection = Selection(self.mapping, request, wanted)
+        selection, upstream = Selection(self.mapping, request, wanted), None
         async for batch in self._batches(scan):
+            upstream = batch.upstream
             await selection.take(batch)
         result = await selection.result(pushed, datetime.now(UTC))
-        result.whole, result.version = scan.filter is None, version
+        result.whole, result.version, result.upstream = scan.filter is None, version, upstream
         return result
 
     async def _read_ordered(
@@ -147,12 +148,16 @@ class MappedDataset:
             selection = ColumnSelection(self.mapping, request)
         else:
             selection = Selection(self.mapping, request, request.filter)
+        upstream = None
         async with aclosing(self._batches(scan)) as batches:
             async for batch in batches:
+                upstream = batch.upstream
                 await selection.take(batch)
-                yield await selection.drain(pushed, datetime.now(UTC))
+                part = await selection.drain(pushed, datetime.now(UTC))
+                part.upstream = upstream
+                yield part
         end = await selection.drain(pushed, datetime.now(UTC))
-        end.whole, end.version = scan.filter is None, version
+        end.whole, end.version, end.upstream = scan.filter is None, version, upstream
         yield end
 
     async def outline(self, request: ReadRequest) -> Outline:
@@ -173,6 +178,8 @@ class MappedDataset:
         version = await self.version()
         selection = Selection(self.mapping, ReadRequest(limit=most), TRUE)
         async for batch in self._batches(ScanRequest(deadline=deadline)):
+            if batch.upstream is not None and batch.upstream.missing is not None:
+                raise batch.upstream.missing  # what is not complete is not kept
             await selection.take(batch)
             if selection.overflown:
                 return None

@@ -107,7 +107,7 @@ def parse_manifest(
     `draft`: a source alone is enough. `schema_called`: the schema of a name, or `SchemaUnknown`.
     """
     written = load_manifest(document) if isinstance(document, str) else dict(document)
-    given, moved = _with_record_path(written)
+    given, moved = _with_record_path(_of_its_schema(written, schema_called))
     if given.get("kind") == DOCUMENT_KIND:  # as it stands among the documents of `simpul apply`
         del given["kind"]
     faults: list[FieldError] = []
@@ -127,6 +127,27 @@ def parse_manifest(
             f"the manifest has {len(faults)} faults" if len(faults) > 1 else faults[0].detail, errors=faults
         )
     return manifest
+
+
+def _of_its_schema(given: Mapping[str, Any], schema_called: SchemaCalled) -> dict[str, Any]:
+    """Of a source that gives records of a shared schema: its schema is the manifest's, and each field is itself, where none is stated."""
+    source, ref = given.get("source"), given.get("schema")
+    if not isinstance(source, Mapping) or not isinstance(ref, str) or not _gives_records(source.get("kind")):
+        return dict(given)
+    whole = {**given, "source": {"schema": ref, **source}}
+    if given.get("fields"):
+        return whole
+    try:
+        return {**whole, "fields": {name: name for name in schema_called(ref).fields}}
+    except SchemaUnknown:
+        return whole
+
+
+def _gives_records(kind: Any) -> bool:
+    try:
+        return isinstance(kind, str) and source_model(kind).of_schema
+    except ManifestInvalid:
+        return False
 
 
 def _with_record_path(given: dict[str, Any]) -> tuple[dict[str, Any], bool]:

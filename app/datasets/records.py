@@ -9,6 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from app.connectors.contract import Upstream
 from app.filters.tree import TRUE, Filter
 
 
@@ -29,6 +30,8 @@ class MappedRecord:
     key: str
     values: dict[str, Any]
     warnings: tuple[RecordWarning, ...] = ()
+    origin: Any = None
+    """Where the source itself has it from, where the source is a gateway."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +94,8 @@ class ReadResult:
     whole: bool = False
     version: str | None = None
     columns: RecordColumns | None = None
+    upstream: Upstream | None = None
+    """What a source that asks others said of this read."""
 
     @property
     def size(self) -> int:

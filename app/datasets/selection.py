@@ -117,6 +117,10 @@ def _rows(batch: RawBatch) -> Sequence[tuple[Any, ...]]:
     return list(zip(*_columns(batch), strict=True)) if batch.arrow is not None and batch.arrow.num_columns else []
 
 
+def _origin(batch: RawBatch, index: int) -> Any:
+    return None if batch.origins is None else batch.origins[index]
+
+
 def _location(batch: RawBatch, index: int) -> str:
     return batch.location if batch.numbers is None else f"{batch.location}, line {batch.numbers[index]}"
 
@@ -285,6 +289,10 @@ class Selection:
             self._take_plain(batch, mapping.plain)
             return
         left_out = LeftOut()
+        if batch.origins is not None and mapping.preparation.none:
+            for index, (location, row) in enumerate(raw_rows(batch)):
+                self._take_row(location, row, keyed=False, origin=_origin(batch, index))
+            return
         for prepared in prepared_rows(mapping, batch, left_out):
             if isinstance(prepared, Reject):
                 self._reject([prepared])
@@ -296,23 +304,27 @@ class Selection:
         """Rows that are not prepared: mapped together, and one by one only where there is something odd."""
         schema, keyed = self._schema, batch.numbers is None
         names, rows = batch.schema.names, _rows(batch)
-        key_of, new, offer = schema.key_of, self._new, self._offer
+        key_of, new, offer, origins = schema.key_of, self._new, self._offer, batch.origins
         for index, values in enumerate(valid_values(schema, plain.values(names, rows))):
             if values is not None:
                 record = MappedRecord(key_of(values), values)
+                if origins is not None:
+                    record.origin = origins[index]
                 if new(record):
                     offer(record)
                     continue
             row = dict(zip(names, rows[index], strict=True))
             if values is None:
-                self._take_row(_location(batch, index), row, keyed=keyed)
+                self._take_row(_location(batch, index), row, keyed=keyed, origin=_origin(batch, index))
             else:
                 location = self._mapping.location_of(row, _location(batch, index), keyed=keyed)
                 self._reject([duplicate_key(schema, record, location)])
 
-    def _take_row(self, location: str, row: Mapping[str, Any], *, keyed: bool) -> None:
+    def _take_row(self, location: str, row: Mapping[str, Any], *, keyed: bool, origin: Any = None) -> None:
         mapping = self._mapping
         record, rejects = map_record(mapping, self._schema, row, location, keyed=keyed)
+        if record is not None:
+            record.origin = origin
         if record is None:
             self._reject(rejects)
         elif self._new(record):

@@ -180,7 +180,7 @@ class _KeyedLeg:
         """Times add up, the fault stands, what was rejected is that of the latest piece."""
         status = self.status
         status.elapsed_ms = round(status.elapsed_ms + piece.elapsed_ms, 1)
-        status.status, status.problem = piece.status, piece.problem
+        status.status, status.problem, status.receipts = piece.status, piece.problem, piece.receipts
         status.rejected_rows, status.rejects = piece.rejected_rows, piece.rejects
         status.by_rule, status.whole = piece.by_rule, piece.whole
         status.version, status.pushed, status.as_of = piece.version, piece.pushed, piece.as_of

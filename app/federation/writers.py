@@ -35,6 +35,7 @@ def source_documents(statuses: Sequence[SourceStatus]) -> list[dict[str, object]
             "as_of": status.as_of,
             "pushed": status.pushed,
             **({"withheld": status.withheld} if status.withheld else {}),
+            **({"receipts": status.receipts} if status.receipts else {}),
             "problem": {"code": status.problem.code, "detail": status.problem.detail} if status.problem else None,
         }
         for status in statuses
@@ -107,7 +108,8 @@ def write_document(document: Any) -> bytes:
 
 
 def _source(found: AnswerRecord) -> dict[str, Any]:
-    return {"agency": found.agency, "dataset": found.dataset, "id": found.record.key, "as_of": found.as_of}
+    source = {"agency": found.agency, "dataset": found.dataset, "id": found.record.key, "as_of": found.as_of}
+    return source if found.record.origin is None else {**source, "upstream": found.record.origin}
 
 
 def record_document(found: AnswerRecord) -> dict[str, Any]:

@@ -163,7 +163,7 @@ def _head(manifest: Manifest) -> dict[str, Any]:
 
 
 def _source(manifest: Manifest) -> dict[str, Any]:
-    stated = manifest.source.model_dump(mode="json", exclude_defaults=True)
+    stated = manifest.source.model_dump(mode="json", by_alias=True, exclude_defaults=True)
     return {"kind": manifest.source.kind, **stated}
 
 

@@ -23,6 +23,7 @@ ClosingKind = Literal["outcome", "admin", "audit_read"]
 _LEAST_ERROR = 400
 _ORDINARY_BYTES = 1024
 _TOLD_CHARACTERS = 2000
+_MOST_RECEIPTS = 20
 
 
 class Log(Protocol):
@@ -174,6 +175,9 @@ class ExchangeFacts:
         self.rejected = self.rejected if outcome.rejected is None else outcome.rejected
         if outcome.sources is not None:
             self.sources = outcome.sources
+            receipts = [receipt for source in outcome.sources for receipt in source.receipts]
+            if receipts:
+                self.detail["upstream"] = receipts[:_MOST_RECEIPTS]
             self.rejected = sum(source.rejected_rows for source in outcome.sources)
 
     def concerns(self, subject: Subject) -> None:

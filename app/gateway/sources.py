@@ -121,6 +121,7 @@ class Opener:
             ),
             zone=settings.zone,
             ca_file=settings.ca_file,
+            instance=settings.origin,
         )
 
     def connector(self, manifest: Manifest, agency: Agency) -> Connector:

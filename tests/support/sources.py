@@ -15,6 +15,14 @@ Handler = Callable[[dict[str, str], dict[str, str]], Answer]
 Posted = Callable[[Any, dict[str, str]], Answer]
 
 
+def _document(sent: bytes) -> Any:
+    """What was posted as JSON; a form as it is."""
+    try:
+        return json.loads(sent)
+    except ValueError:
+        return sent
+
+
 class SourceServer:
     """Serves `routes`: path -> function of (query, headers) -> (status, content type, body); `more_headers` by path.
 
@@ -45,7 +53,7 @@ class SourceServer:
                 headers = {name.lower(): value for name, value in self.headers.items()}
                 sent = self.rfile.read(int(headers.get("content-length", "0")))
                 route = outer.posts.get(path)
-                self._give(path, route(json.loads(sent), headers) if route else (405, "text/plain", b"only GET"))
+                self._give(path, route(_document(sent), headers) if route else (405, "text/plain", b"only GET"))
 
             def _give(self, path: str, answer: Answer) -> None:
                 status, kind, body = answer

@@ -40,6 +40,9 @@ class RecordSource(Answer):
         "digits, `-`, `.` and `_`, joined by `~`; it goes into the path of a look-up as it is"
     )
     as_of: Moment
+    upstream: Free | SkipJsonSchema[None] = Field(
+        default=None, description="Only where the source is another gateway: its own `_source` of the record"
+    )
 
 
 class FieldProvenance(Answer):
@@ -79,6 +82,9 @@ class SourceStatus(Answer):
     as_of: Moment | None = None
     pushed: list[Id] = Field(default=[], max_length=10)
     withheld: list[Name] = Field(default=[], max_length=200, description="Fields that this caller is not granted")
+    receipts: list[Annotated[str, Field(max_length=1200)]] = Field(
+        default=[], max_length=1000, description="Only of another gateway: where it recorded what it was asked"
+    )
     problem: ProblemBrief | None = None
 
 

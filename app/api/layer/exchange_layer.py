@@ -27,6 +27,7 @@ from app.api.layer.problems import problem_body, problem_headers
 from app.api.layer.representation import represented
 from app.api.layer.resource import GOVERNED, RouteRule, Rule, RuleTable
 from app.api.layer.watch import Watch
+from app.connectors.chain import arrived
 from app.errors import (
     AccessDenied,
     BodyTooLarge,
@@ -100,6 +101,7 @@ class ExchangeLayer:
             principal = authenticate(services, call.header(b"authorization"))
             call.allowance = services.access.check_rate(principal)
             services.details.check(principal.client_id)
+            arrived(call.header(b"simpul-via"), services.settings.origin)
             state["principal"] = principal
         except SimpulError as error:
             await call.refuse(error)

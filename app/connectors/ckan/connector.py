@@ -20,9 +20,9 @@ from app.connectors.file.json_reader import read_json
 from app.connectors.file.sniff import require_bytes
 from app.connectors.file.source import FileSource
 from app.connectors.http import HttpSource, document_of, merged
+from app.connectors.http_check import check_http
 from app.connectors.json_records import json_batch
 from app.connectors.projection import project
-from app.connectors.rest.connector import check_http
 from app.errors import CapabilityUndeclared, SourceFormatError, SourceMissing, SourceRejected
 from app.filters.tree import Compare, Filter, Literal, Property, conjuncts
 from app.lanes import in_bulk

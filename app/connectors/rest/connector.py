@@ -5,7 +5,6 @@ Only the first is asked for again, where a later one looks as if a member were c
 
 from __future__ import annotations
 
-import time
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import aclosing
 from typing import Any, ClassVar
@@ -20,13 +19,12 @@ from app.connectors.contract import (
     RawBatch,
     RawColumn,
     ScanRequest,
-    milliseconds_since,
 )
 from app.connectors.diagnosis import Diagnoses, Diagnosis
 from app.connectors.environment import Environment
 from app.connectors.http import HttpAnswer, HttpSource, document_of
+from app.connectors.http_check import check_http
 from app.connectors.json_records import json_batch, json_columns, records_at
-from app.connectors.network import HttpAddress, resolve_allowed
 from app.connectors.rest.answers import flattened, refuse_errors
 from app.connectors.rest.credentials import Credentials
 from app.connectors.rest.drift import Members
@@ -190,29 +188,3 @@ def _batch(records: list[Any], numbers: Sequence[int], columns: Sequence[str] | 
     if columns is None:
         return json_batch(records, "record", numbers)
     return json_columns(records, columns, "record", numbers)
-
-
-async def check_http(url: str, environment: Environment, first: Any) -> list[CheckStep]:
-    """The stages of an HTTP source: dns, then what the first request shows."""
-    started = time.perf_counter()
-    try:
-        address = HttpAddress.of(url)
-        await resolve_allowed(address.host, address.port, environment.network)
-    except SimpulError as error:
-        return [CheckStep("dns", milliseconds_since(started), error, "/source/url")]
-    steps = [CheckStep("dns", milliseconds_since(started), None, "/source/url")]
-    started = time.perf_counter()
-    try:
-        await first()
-    except SimpulError as error:
-        stage = {
-            "source_unreachable": "tcp",
-            "source_tls_failed": "tls",
-            "source_auth_failed": "auth",
-            "source_permission_denied": "permission",
-        }.get(error.code, "read")
-        return [
-            *steps,
-            CheckStep(stage, milliseconds_since(started), error, str(error.facts.get("field", "/source/url"))),
-        ]
-    return [*steps, CheckStep("read", milliseconds_since(started), None, "/source/url")]

@@ -125,9 +125,15 @@ class SourceStatus:
     whole: bool = False
     """Every record of the source was read: what it did not reject is healed."""
     version: str | None = None
+    receipts: tuple[str, ...] = ()
+    """Where the gateway behind this dataset recorded what it was asked."""
 
     def note(self, result: ReadResult) -> None:
-        """What a read (so far) rejected, and of which version of the source."""
+        """What a read (so far) rejected, of which version of the source, and what a gateway behind it says of those that it asked."""
+        if result.upstream is not None:
+            self.receipts = (*self.receipts, *(one for one in result.upstream.receipts if one not in self.receipts))
+            if result.upstream.missing is not None:
+                self.status, self.problem = "unavailable", result.upstream.missing
         self.rejected_rows, self.rejects, self.by_rule = result.rejected_rows, result.rejects, result.by_rule
         self.whole, self.version = result.whole, result.version
         self.pushed, self.as_of = result.pushed, result.as_of

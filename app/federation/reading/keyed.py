@@ -150,6 +150,7 @@ def _add(whole: SourceStatus, part: SourceStatus) -> None:
     """What one more read of a leg came to."""
     if part.status != "ok":
         whole.status, whole.problem = part.status, part.problem
+    whole.receipts = (*whole.receipts, *part.receipts)
     whole.elapsed_ms = round(whole.elapsed_ms + part.elapsed_ms, 1)
     whole.rejected_rows += part.rejected_rows
     whole.rejects = [*whole.rejects, *part.rejects][:_MOST_REJECTS]

@@ -102,7 +102,8 @@ class Cut:
         for name, mask in self._masks:
             if values.get(name) is not None:
                 values[name] = mask(values[name])
-        return MappedRecord(record.key, values, self._seen(record.warnings) if record.warnings else ())
+        warnings = self._seen(record.warnings) if record.warnings else ()
+        return MappedRecord(record.key, values, warnings, record.origin)
 
 
 def _masking(name: str, mask: str, key: bytes, scope: bytes) -> Callable[[Any], Any]:

@@ -13,7 +13,7 @@ from app.federation.reading.leg import Leg, fields_of, legs_of, read
 from app.federation.reading.merge import merge
 from app.federation.reading.paging import Part, next_position
 from app.federation.reading.runtime import Runtime
-from app.federation.reading.verdict import ANSWERED, ASKED, judge
+from app.federation.reading.verdict import ASKED, judge
 from app.lanes import in_bulk
 
 _INLINE_RECORDS = 1_000
@@ -26,6 +26,8 @@ class _Piece:
     leg: Leg
     records: list[AnswerRecord] = field(default_factory=list)
     more: bool = False
+    answered: bool = False
+    """It gave its records, if not those of everybody behind it."""
 
 
 async def read_page(query: Query, refs: Sequence[DatasetRef], runtime: Runtime) -> Answer:
@@ -42,7 +44,7 @@ async def read_page(query: Query, refs: Sequence[DatasetRef], runtime: Runtime) 
     found = await in_bulk(merge, pages, query.sort, query.limit) if many else merge(pages, query.sort, query.limit)
     statuses = [leg.status for leg in legs]
     complete = judge(query, statuses, len(found))
-    answered = [status for status in statuses if status.status in ANSWERED]
+    answered = [piece.leg.status for piece in pieces if piece.answered]
     if len(answered) == 1:
         answered[0].rows = len(found)
     else:
@@ -67,8 +69,9 @@ async def _fill(piece: _Piece, query: Query, runtime: Runtime) -> None:
     grant = leg.ref.grant
     if result is None or grant is None:
         return
-    leg.status.status = "stale" if result.stale else "ok"
-    piece.more = result.more
+    if result.stale:
+        leg.status.status = "stale"
+    piece.more, piece.answered = result.more, True
     many = len(result.records) > _INLINE_RECORDS
     made = (leg, grant, query, result, runtime)
     piece.records = await in_bulk(_cut, *made) if many else _cut(*made)
@@ -82,4 +85,4 @@ def _cut(leg: Leg, grant: Grant, query: Query, result: ReadResult, runtime: Runt
 
 
 def _given(piece: _Piece) -> list[AnswerRecord] | None:
-    return piece.records if piece.leg.status.status in ANSWERED else None
+    return piece.records if piece.answered else None

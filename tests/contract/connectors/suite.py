@@ -91,16 +91,19 @@ _OPERATORS = frozenset({*COMPARISONS, "in", "like", "isnull", "and", "or", "not"
 class Secrets:
     """Knows one secret."""
 
+    def __init__(self, secret: str = SECRET) -> None:
+        self._secret = secret
+
     def resolve(self, text: str) -> str:
-        return text.replace("${secret:PW}", SECRET)
+        return text.replace("${secret:PW}", self._secret)
 
 
-def environment(root: Path, ca_file: Path | None = None, **limits: Any) -> Environment:
+def environment(root: Path, ca_file: Path | None = None, secret: str = SECRET, **limits: Any) -> Environment:
     """What a connector under test is given; loopback is allowed."""
     cache = root / ".cache"
     cache.mkdir(exist_ok=True)
     policy = NetworkPolicy(networks=(ip_network("127.0.0.0/8"),))
-    return Environment("dinkes", "dinkes-uji", root, cache, Secrets(), policy, Limits(**limits), ca_file=ca_file)
+    return Environment("dinkes", "dinkes-uji", root, cache, Secrets(secret), policy, Limits(**limits), ca_file=ca_file)
 
 
 def opened(root: Path, source: dict[str, Any], **limits: Any) -> Connector:
@@ -493,7 +496,8 @@ class ConnectorSuite:
 
     async def test_reading_changes_nothing(self, subject: Subject) -> None:
         if subject.fingerprint is None:
-            assert subject.connector.kind in {"rest", "ckan"}  # their servers refuse every method but GET
+            # their servers refuse every method but GET, or what is posted to them is a question
+            assert subject.connector.kind in {"rest", "ckan", "gateway"}
             return
         before = await subject.fingerprint()
         await subject.connector.check()
