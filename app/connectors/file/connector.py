@@ -30,12 +30,13 @@ from app.connectors.diagnosis import Diagnoses, Diagnosis, Findings
 from app.connectors.environment import Environment
 from app.connectors.file.content import FileContent, unchanged, unreadable
 from app.connectors.file.diagnosing.document import diagnose_document
+from app.connectors.file.diagnosing.features import diagnose_encoding, diagnose_layers, layer_notes
 from app.connectors.file.diagnosing.markup import diagnose_markup
 from app.connectors.file.diagnosing.sheets import diagnose_sheet
 from app.connectors.file.diagnosing.text import diagnose_text
 from app.connectors.file.sheet import parse_sheet, read_sheet, sheets_of, workbook_notes
 from app.connectors.file.sniff import settled
-from app.connectors.file.source import SHEETS, FileSource
+from app.connectors.file.source import LAYERS, SHEETS, FileSource
 from app.connectors.isolation.calls import Isolated
 from app.connectors.projection import projected
 from app.errors import (
@@ -77,10 +78,15 @@ class FileConnector(Connector, Freshness, CountEstimate, Diagnoses):
     async def version(self) -> str | None:
         """Identity of the file's bytes: device, inode, change time, size. None when there is no file."""
         try:
-            stat = agency_file(self._environment.root, self._source.location).stat()
+            path = agency_file(self._environment.root, self._source.location)
+            stats = [path.stat()]
+            if path.suffix.lower() in {".shp", ".dbf"}:  # other files belong to it
+                stats += [one.stat() for one in sorted(path.parent.iterdir()) if one.stem == path.stem and one != path]
         except (SimpulError, OSError):
             return None
-        return f"{stat.st_dev}-{stat.st_ino}-{stat.st_mtime_ns}-{stat.st_ctime_ns}-{stat.st_size}"
+        return "-".join(
+            f"{stat.st_dev}-{stat.st_ino}-{stat.st_mtime_ns}-{stat.st_ctime_ns}-{stat.st_size}" for stat in stats
+        )
 
     async def check(self) -> Sequence[CheckStep]:
         """Stages: permission (the file is there and may be read), read (its first records)."""
@@ -107,6 +113,8 @@ class FileConnector(Connector, Freshness, CountEstimate, Diagnoses):
     async def discover(self, sample_rows: int = 20) -> Discovery:
         """The columns and the first records; the sheets of a workbook stand as its tables."""
         tables, notes = await self._threads.call(self._sheets)
+        if (await self._settled()).kind_of_file in LAYERS:
+            tables, notes = layer_notes(await self._isolated.call("layers"), self._source.sheet)
         async for batch in self.scan(ScanRequest()):
             names = batch.schema.names
             rows = list(batch.rows or ())[:sample_rows]
@@ -120,6 +128,13 @@ class FileConnector(Connector, Freshness, CountEstimate, Diagnoses):
 
     async def diagnose(self) -> Diagnosis:
         """How the file has to be read; what the manifest states is taken as it is."""
+        source, found = await self._settled(), Findings()
+        if source.kind_of_file in LAYERS:
+            diagnose_layers(await self._isolated.call("layers"), source, found)
+        if source.kind_of_file in {"dbf", "shapefile"}:
+            diagnose_encoding(await self._isolated.call("wanted_encoding"), source, found)
+        if source.kind_of_file in LAYERS | {"dbf"}:
+            return found.diagnosis()
         if self._source.kind_of_file in SHEETS:
             return await self._threads.call(self._diagnose)
         return await in_bulk(self._diagnose)
@@ -144,6 +159,12 @@ class FileConnector(Connector, Freshness, CountEstimate, Diagnoses):
         path = agency_file(self._environment.root, self._source.location)
         with unreadable(self._source.location):
             return settled(path, self._source), path
+
+    async def _settled(self, deadline: float | None = None) -> FileSource:
+        """The source with its format, by the content where the ending leaves it open."""
+        if not self._source.may_be:
+            return self._source
+        return (await self._threads.call(self._by_content, deadline))[0]
 
     def _parse_sheet(self) -> None:
         """Has the workbook parsed by the child process, unless it is already."""
@@ -183,9 +204,8 @@ class FileConnector(Connector, Freshness, CountEstimate, Diagnoses):
         """The records in file order."""
         if request.filter is not None or request.order or request.limit is not None:
             raise CapabilityUndeclared("a file does not filter, sort or cut")
-        columns, deadline, source = request.columns, request.deadline, self._source
-        if source.may_be:
-            source, _ = await self._threads.call(self._by_content, deadline)
+        columns, deadline = request.columns, request.deadline
+        source = await self._settled(deadline)
         if source.kind_of_file in SHEETS:
             await self._threads.call(self._parse_sheet, deadline)
             batches = pull(self._bulk, self._read_sheet(columns), deadline)
@@ -213,9 +233,9 @@ class FileConnector(Connector, Freshness, CountEstimate, Diagnoses):
         self._isolated.close()
 
     def _alone(self, kind: str) -> bool:
-        """Whether the file is parsed in a process of its own: Parquet, XML, and JSON that is read as one document above a size."""
+        """Whether the file is parsed in a process of its own: Parquet, XML, layers, and JSON that is read as one document above a size."""
         if kind not in {"json", "geojson"}:
-            return kind in {"parquet", "xml"}
+            return kind in {"parquet", "xml"} | LAYERS
         with suppress(SimpulError, OSError):
             return agency_file(self._environment.root, self._source.location).stat().st_size > JSON_BYTES_HERE
         return False

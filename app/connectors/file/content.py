@@ -11,10 +11,12 @@ from app.connectors.agency_files import agency_file
 from app.connectors.contract import RawBatch
 from app.connectors.environment import Limits
 from app.connectors.file.csv_reader import read_csv
+from app.connectors.file.dbf_reader import mark_beside, read_dbf, wanted_encoding
 from app.connectors.file.json_reader import read_json
+from app.connectors.file.layers import Layer, layers_of, read_layer, table_encoding
 from app.connectors.file.parquet_reader import parquet_rows, read_parquet
 from app.connectors.file.sniff import settled
-from app.connectors.file.source import FileSource
+from app.connectors.file.source import LAYERS, FileSource
 from app.connectors.file.xml_reader import read_xml
 from app.connectors.projection import projected
 from app.errors import SourceFailed, SourceFormatError, SourcePermissionDenied
@@ -73,7 +75,31 @@ class FileContent:
                 yield from projected(read_csv(path, source, source.location), columns)
             elif source.kind_of_file == "parquet":
                 yield from projected(read_parquet(path, source.location, columns, self._limits), columns)
+            elif source.kind_of_file == "dbf":
+                yield from projected(self._dbf(path, source), columns)
+            elif source.kind_of_file in LAYERS:
+                yield from projected(read_layer(path, source, self._root, self._limits), columns)
             elif source.kind_of_file == "xml":
                 yield from projected(read_xml(path, source, source.location), columns)
             else:
                 yield from projected(read_json(path, source, source.location), columns)
+
+    def layers(self) -> list[Layer]:
+        """The layers of a file of features. Raises `SourceError` leaves."""
+        path = agency_file(self._root, self._source.location)
+        with unreadable(self._source.location):
+            return layers_of(path, settled(path, self._source), self._root, self._limits)
+
+    def wanted_encoding(self) -> tuple[str, str] | None:
+        """The encoding of the table of a dBASE file or a Shapefile and what told it; None where none has to be stated."""
+        path = agency_file(self._root, self._source.location)
+        with unreadable(self._source.location):
+            source = settled(path, self._source)
+            if source.kind_of_file == "shapefile":
+                return table_encoding(path, source, self._root, self._limits)
+            with path.open("rb") as file:
+                return wanted_encoding(file, mark_beside(path, self._root))
+
+    def _dbf(self, path: Path, source: FileSource) -> Iterator[RawBatch]:
+        with path.open("rb") as file:
+            yield from read_dbf(file, source.location, source.encoding, mark_beside(path, self._root))

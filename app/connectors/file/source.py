@@ -14,10 +14,15 @@ from app.connectors.file.several import part_names
 from app.connectors.json_paths import JsonPath
 from app.connectors.source import Encoding, SourceBase
 
-Format = Literal["csv", "xlsx", "xls", "xlsb", "ods", "html", "xml2003", "xml", "json", "ndjson", "geojson", "parquet"]
+Format = Literal[
+    "csv", "xlsx", "xls", "xlsb", "ods", "html", "xml2003", "xml", "json", "ndjson", "geojson", "parquet", "dbf", "shapefile",
+    "gpkg", "kml",
+]  # fmt: skip
 NO_QUOTE = "none"
 SHEETS = frozenset({"xlsx", "xls", "xlsb", "ods", "html", "xml2003"})
 """Tables of cells: workbooks, and pages whose tables stand for sheets."""
+LAYERS = frozenset({"shapefile", "gpkg", "kml"})
+"""Features with a geometry, in layers."""
 _ENDINGS: dict[str, Format] = {
     ".csv": "csv",
     ".tsv": "csv",
@@ -35,6 +40,12 @@ _ENDINGS: dict[str, Format] = {
     ".jsonl": "ndjson",
     ".geojson": "geojson",
     ".parquet": "parquet",
+    ".dbf": "dbf",
+    ".shp": "shapefile",
+    ".zip": "shapefile",
+    ".gpkg": "gpkg",
+    ".kml": "kml",
+    ".kmz": "kml",
 }
 _TABLE = frozenset({"header", "columns", "skip", "fill_down", "stop_at"})
 _OPTIONS: Mapping[str, frozenset[str]] = {
@@ -46,11 +57,16 @@ _OPTIONS: Mapping[str, frozenset[str]] = {
     "geojson": frozenset({"record_path"}),
     "ndjson": frozenset(),
     "parquet": frozenset(),
+    "dbf": frozenset({"encoding"}),
+    "shapefile": frozenset({"encoding", "sheet"}),
+    "gpkg": frozenset({"sheet"}),
+    "kml": frozenset({"sheet"}),
 }
 """What may be stated of a file, by its format; another option would change nothing."""
 _BY_CONTENT: Mapping[str, frozenset[str]] = {
     **dict.fromkeys((".xlsx", ".xlsm", ".xls", ".xlsb", ".ods"), SHEETS),
     ".xml": frozenset({"xml", "xml2003"}),
+    ".zip": frozenset({"shapefile", "kml"}),
 }
 """Endings that leave it open what a file is: its content decides."""
 _XML_PATH = re.compile(r"(?:/[^/\s:@\[\]*'\"]+)+")
@@ -109,7 +125,8 @@ class FileSource(SourceBase):
     )
     format: Format | None = Field(
         default=None,
-        description="csv, xlsx, xls, xlsb, ods, html, xml2003, xml, json, ndjson, geojson, parquet; else by the ending and content",
+        description="csv, xlsx, xls, xlsb, ods, html, xml2003, xml, json, ndjson, geojson, parquet, dbf, shapefile, gpkg, kml;"
+        " else by the ending and the content",
     )
     delimiter: str = Field(default=",", min_length=1, max_length=1)
     quote: str = Field(
@@ -120,7 +137,7 @@ class FileSource(SourceBase):
     columns: tuple[str, ...] = Field(default=(), max_length=1000, description="Names where the file has no header row")
     sheet: int | str | None = Field(
         default=None,
-        description="The sheet by its name, a pattern that one visible sheet fits (Data*), or its place from 0; else the first visible",
+        description="The sheet, table or layer by its name, a pattern that one visible sheet fits, or its place from 0; else the first",
     )
     range: str | None = Field(default=None, description='Cells of a sheet, e.g. "B4:K200"')
     skip: int = Field(

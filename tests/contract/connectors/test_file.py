@@ -1,4 +1,4 @@
-"""Kind file: CSV, XLSX, ODS, Parquet, JSON, NDJSON, GeoJSON, XML. Files do nothing by themselves but give columns."""
+"""Kind file: CSV, XLSX, ODS, Parquet, JSON, NDJSON, GeoJSON, XML, dBASE, Shapefile, GeoPackage. Files do nothing by themselves but give columns."""
 
 from __future__ import annotations
 
@@ -11,9 +11,12 @@ from decimal import Decimal
 from pathlib import Path
 from xml.sax.saxutils import escape, quoteattr
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pyogrio
 import pytest
+import shapely
 import xlsxwriter
 
 from app.connectors.cells import CELL_COLUMN
@@ -156,6 +159,38 @@ _CELL_SCHEMA = pa.schema([field.with_metadata(CELL_COLUMN) for field in _TEXT_SC
 _CELLS = [tuple(cell or None for cell in row) for row in _ROWS]
 """An empty cell of a sheet says nothing; text stays as it is."""
 
+_LAYER_ROWS = [(f"k{at}", text, at * 10**9) for at, text in enumerate(_XML_TEXTS)]
+_GEO = {"type": "Point", "coordinates": [Decimal("110.6"), Decimal("-6.6")]}
+
+
+def _layer(path: Path) -> None:
+    columns = [np.array(cells, dtype=object) for cells in zip(*_LAYER_ROWS, strict=True)]
+    columns[2] = columns[2].astype("int64")
+    points = np.array([shapely.Point(110.6, -6.6).wkb] * len(_LAYER_ROWS), dtype=object)
+    encoding = {} if path.suffix == ".gpkg" else {"encoding": "UTF-8"}
+    pyogrio.raw.write(
+        path, points, columns, ["kode", "nama", "jumlah"], geometry_type="Point", crs="EPSG:4326", **encoding
+    )
+
+
+def _dbf(path: Path) -> None:
+    """The table of a Shapefile that GDAL writes; one record is deleted, the number of another was too long."""
+    _layer(path.with_suffix(".shp"))
+    raw = bytearray(path.read_bytes())
+    start, size = int.from_bytes(raw[8:10], "little"), int.from_bytes(raw[10:12], "little")
+    raw[start + 3 * size] = ord("*")
+    raw[start + 5 * size - 18 : start + 5 * size] = b"*" * 18
+    path.write_bytes(raw)
+    for other in (".shp", ".shx", ".prj"):
+        path.with_suffix(other).unlink()
+
+
+_TABLE = [(kode, text.rstrip(" "), jumlah) for kode, text, jumlah in _LAYER_ROWS]
+"""A dBASE table pads its texts with blanks."""
+_TABLE_FIELDS = [pa.field("kode", pa.string()), pa.field("nama", pa.string()), pa.field("jumlah", pa.int64())]
+_GEO_FIELD = pa.field("geometry", pa.string(), metadata=JSON_COLUMN)
+
+_TYPED = {"csv", "xlsx", "ods", "parquet", "dbf", "shp", "gpkg"}
 _CASES = {
     "csv": (_csv, {}, _TEXT_SCHEMA, _ROWS, 1),
     "xlsx": (_xlsx, {"sheet": "Lembar"}, _CELL_SCHEMA, _CELLS, 0),
@@ -164,6 +199,15 @@ _CASES = {
     "json": (_json, {"record_path": "$.hasil[*]"}, _json_schema(*_NAMES), _JSON, 0),
     "xml": (_xml, {"record_path": "/data/baris"}, _json_schema("@kode", "nama", "tag"), _XML, 1),
     "ndjson": (_ndjson, {}, _json_schema(*_NAMES), _JSON, 1),
+    "dbf": (_dbf, {}, pa.schema(_TABLE_FIELDS), _TABLE[:3] + _TABLE[5:], 1),
+    "shp": (_layer, {}, pa.schema([*_TABLE_FIELDS, _GEO_FIELD]), [(*row, _GEO) for row in _TABLE], 0),
+    "gpkg": (
+        _layer,
+        {},
+        pa.schema([pa.field("fid", pa.int64()), *_TABLE_FIELDS, _GEO_FIELD]),
+        [(number, *row, _GEO) for number, row in enumerate(_LAYER_ROWS, 1)],
+        0,
+    ),
     "geojson": (_geojson, {}, _json_schema("nama", "geometry", "id"), None, 0),
 }
 
@@ -175,7 +219,7 @@ async def subject(request, tmp_path_factory) -> AsyncIterator[Subject]:
     source = {"kind": "file", "location": f"uji.{request.param}", **options}
     write(folder / source["location"])
     connector = opened(folder, source)
-    textual = request.param in {"csv", "xlsx", "ods", "parquet"}
+    textual = request.param in _TYPED
     if rows is None:
         shown = {"type": "Point", "coordinates": [Decimal("110.6"), Decimal("-6.6")]}
         rows = [(text, shown, number) for number, text in enumerate(TEXTS)]
@@ -215,7 +259,7 @@ def _faults(tmp_path_factory, kind: str, source: dict, folder: Path) -> list[Fau
     ]
     if kind in {"csv", "json", "xml"}:
         found.append(Fault("wrong bytes", lambda: at(bytes_), SourceFormatError, False))
-    if kind in {"csv", "xlsx", "ods", "parquet"}:
+    if kind in _TYPED:
         found.append(Fault("column gone", lambda: at(folder), SourceSchemaMismatch, False, ("nama", "pergi")))
     return found
 

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pyogrio
 import pytest
+import shapely
 import xlsxwriter
 import yaml
 
@@ -290,3 +294,33 @@ def test_what_no_kind_reads_is_refused_at_its_upload_with_what_to_do(gateway: Ru
     refused = gateway.admin.put("/v1/connectors/basis-data", json=body)
     assert refused.status_code == 422
     assert "kind: sql with url: sqlite:inbox/faskes.db" in refused.text
+
+
+def test_a_zipped_shapefile_is_uploaded_and_its_layer_encoding_and_fields_are_proposed(
+    gateway: RunningGateway, tmp_path: Path
+) -> None:
+    squares = [shapely.box(110.5 + at / 10, -6.7, 110.6 + at / 10, -6.6).wkb for at in range(3)]
+    names = np.array(["Kedung", "Pecangaan", "Café"], dtype=object)
+    for layer, count in (("batas_kecamatan", 3), ("kantor", 1)):
+        columns = [np.array([f"33.20.0{at}" for at in range(1, count + 1)], dtype=object), names[-count:]]
+        pyogrio.raw.write(
+            tmp_path / f"{layer}.shp", np.array(squares[:count], dtype=object), columns, ["kode_wil", "nama"],
+            geometry_type="Polygon", crs="EPSG:4326", encoding="CP1252",
+        )  # fmt: skip
+    file = tmp_path / "batas-kantor.zip"
+    with zipfile.ZipFile(file, "w") as archive:
+        for part in tmp_path.glob("*.[sdpc]*"):
+            if part.suffix in {".shp", ".shx", ".dbf", ".prj", ".cpg"}:
+                archive.write(part, part.name)
+
+    found = discovered(gateway, "batas-kantor", file, schema="batas_wilayah@1")
+
+    source = yaml.safe_load(found["manifest"])["source"]
+    assert source == {
+        "kind": "file",
+        "location": "inbox/batas-kantor.zip",
+        "sheet": "batas_kecamatan",
+        "encoding": "cp1252",
+    }
+    mapped = checked(gateway, "batas-kantor", found["manifest"])
+    assert (mapped["rows"], mapped["mapped"]) == (3, 3)
