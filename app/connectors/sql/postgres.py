@@ -271,7 +271,12 @@ class PostgresConnector(Connector, KeyRows, Aggregation, Explains, CountEstimate
         names = tuple(name for name, _ in key)
         pool = self._pool or await self._opened()
         if (columns, names) not in self._keys:
-            read, seconds = key_read(table, origin, columns, names), self._environment.limits.deadline_seconds
+            try:
+                read = key_read(table, origin, columns, names)
+            except SourceSchemaMismatch:  # the scan that follows looks for the columns anew
+                await self._changed(table)
+                return None
+            seconds = self._environment.limits.deadline_seconds
             self._keys[columns, names] = None if read is None else KeyGroups(pool, read, seconds)
         groups = self._keys[columns, names]
         if groups is None:
