@@ -144,4 +144,5 @@ def test_the_schema_names_what_the_models_name() -> None:
     assert set(schema["properties"]) == {"kind", "schema", *Manifest.model_fields} - {"schema_ref"}
     assert set(schema["$defs"]["ReadBlock"]["properties"]) == set(ReadBlock.model_fields)
     for kind in KINDS.values():
-        assert set(schema["$defs"][f"source_{kind.name}"]["properties"]) == set(kind.source_model.model_fields)
+        named = {info.alias or name for name, info in kind.source_model.model_fields.items()}
+        assert set(schema["$defs"][f"source_{kind.name}"]["properties"]) == named
