@@ -118,8 +118,8 @@ fields:
 """
 DISCOVERED: dict[str, Any] = {
     "tables": ["inbox/faskes.csv"],
-    "columns": [{"name": "Kode", "source_type": "text", "type": "string", "nullable": None}],
-    "sample": [{"Kode": "P3320010101"}],
+    "columns": [{"name": "Tempat Tidur", "source_type": "number", "type": "int64", "nullable": None}],
+    "sample": [{"Tempat Tidur": 12}],
     "guesses": [{"pointer": "/source/delimiter", "value": ";", "why": "a semicolon cuts the lines into 7 cells"}],
     "notes": [],
     "schemas": [],
@@ -154,6 +154,6 @@ MANIFEST_SCHEMA: dict[str, Any] = {
     "type": "object",
     "additionalProperties": False,
     "required": ["connector", "agency", "source"],
-    "properties": {"connector": {"type": "string", "pattern": "^[a-z0-9][a-z0-9-]{1,62}$"}},
-    "$defs": {"field": {"anyOf": [{"type": "string"}, {"type": "object"}]}},
+    "properties": {"fields": {"type": "object"}},
+    "$defs": {"branch": {"type": "object"}},
 }
