@@ -155,12 +155,13 @@ DOORS = [
 ]
 KNOWN = {
     "datasets/mapping/steps/coordinates.py:step",  # digits that an expression of at most three and a fraction let through
-    "datasets/mapping/steps/numbers.py:step",  # at most 60 characters of a stated notation, or a number of the source
+    "datasets/mapping/steps/numbers.py:step",  # a number of the source
+    "datasets/mapping/steps/numbers.py:read",  # at most 60 characters of a stated notation
     "datasets/mapping/fit.py:_decimal",  # a number of the source, bounded at once
     "datasets/mapping/expression/functions.py:convert",  # what `as_number` gave
     "federation/question/binder.py:_from_text",  # what `exact_number` gave
     "federation/adding.py:_take",  # sums of values of records, made by the engine
-    "federation/adding.py:_take_floats",  # how often a value of records stands there
+    "federation/adding.py:_floats_of_part",  # how often a value of records stands there
     "federation/adding.py:_measured",  # a count
     "filters/evaluation.py:calculate",  # numbers of records and of literals, bounded where they were read
     "datasets/mapping/rupiah.py:_value",  # digits that the expression for amounts let through

@@ -184,7 +184,7 @@ async def subject(mariadb_port: int, tmp_path_factory) -> AsyncIterator[Subject]
 class TestMariadb(ConnectorSuite):
     async def test_the_session_cannot_write(self, subject: Subject) -> None:
         sessions = await subject.connector._opened()  # type: ignore[attr-defined]
-        session = sessions.take()
+        session = sessions.take(lambda _session: None)
         with pytest.raises(pymysql.err.OperationalError) as caught, session.cursor() as cursor:
             cursor.execute("DELETE FROM uji")
         sessions.give_back(session)

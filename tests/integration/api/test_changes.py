@@ -98,7 +98,7 @@ def test_source_that_is_away_owes_its_changes(gateway: RunningGateway, register:
     reader = gateway.client("client", "dinkes")
     since = follow(reader, None)[1]
     kept = register.file.read_bytes()
-    register.file.write_bytes(b"\x89PNG\r\n\x1a\n" + b"\0" * 64)
+    register.file.write_bytes(b"PAR1" + b"\0" * 64 + b"PAR1")  # what no CSV begins with
     gateway.upload("dprkp", register.file)
     away = reader.get(PATH, params={"since": since, **ONLY})
     register.file.write_bytes(kept)

@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import pytest
 import schemathesis
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, given, reject, settings
 from hypothesis import strategies as st
 from schemathesis import GenerationMode
 
@@ -125,7 +125,10 @@ def test_no_fault_and_no_exchange_left_open(asker: Asker, path: str, method: str
     )
     @given(case=cases(path, method), role=st.sampled_from(ROLES))
     def ask(case: schemathesis.Case, role: str) -> None:
-        answer = asker.ask(case, role)
+        try:
+            answer = asker.ask(case, role)
+        except httpx.InvalidURL:  # httpx sends no address of more than 65,536 characters
+            reject()
         closed(asker, answer)
 
     ask()

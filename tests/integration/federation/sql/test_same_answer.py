@@ -134,6 +134,9 @@ def test_json_and_csv_read_back_hold_the_same(engine: Engine, tmp_path: Path, sq
     ]
     assert len(read) == len(rows) + 1
     for line, row in zip(read[1:], rows, strict=True):
+        if not line:  # null in a single column is an empty line, so that it is told from an empty text
+            assert row == [None]
+            continue
         for text, value in zip(line, row, strict=True):
             if isinstance(value, bool | int | float | Decimal):
                 assert text in {str(value).lower(), str(value)} or float(text) == value
