@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal
 
 from fastapi import Request, Response
@@ -104,7 +105,10 @@ _LEVEL: dict[str, Any] = {
     **_parameter("level", "Only codes of this level", "kecamatan"),
     "schema": {"type": "string", "enum": list(_ACCEPTED_LEVELS)},
 }
-_PARENT = _parameter("parent", "Only regions within this one, at any depth: a code of Kemendagri", "33.20", 13)
+_LONGEST_CODE, _LONGEST_REGION = 100, 13
+_PARENT = _parameter(
+    "parent", "Only regions within this one, at any depth: a code of Kemendagri", "33.20", _LONGEST_REGION
+)
 _LIMIT: dict[str, Any] = {
     "name": "limit",
     "in": "query",
@@ -139,6 +143,7 @@ async def list_codes(system: str, request: Request) -> Response:
     given = only_parameters(request, "level", "parent", "q", "limit", "after")
     book, limit = services(request).codes, _limit(given.get("limit", "100"))
     _known(book, system)
+    _bounded(given, q=_LONGEST_NAME, after=_LONGEST_CODE)
     level, parent = _within(given)
     found = await in_bulk(code_search.rows_of, book, system, level=level, parent=parent, part=given.get("q"))
     rows, more = code_search.page_of(found, after=given.get("after"), limit=limit)
@@ -250,7 +255,14 @@ def _not_loaded(system: str) -> NotFound:
     return NotFound("this code is not in the loaded lists; a look-alike prefix is never guessed", system=system)
 
 
-def _within(given: dict[str, str]) -> tuple[str | None, str | None]:
+def _bounded(given: Mapping[str, str], **most: int) -> None:
+    for name, length in most.items():
+        if name in given and not 1 <= len(given[name]) <= length:
+            raise _refused(name, "length", f"{name} has 1 to {length} characters; leave it out where it is not meant")
+
+
+def _within(given: Mapping[str, str]) -> tuple[str | None, str | None]:
+    _bounded(given, parent=_LONGEST_REGION)
     level = given.get("level")
     if level is not None and level not in _ACCEPTED_LEVELS:
         raise _refused("level", "not_in_list", f"level is one of {', '.join(_ACCEPTED_LEVELS)}")
@@ -262,6 +274,6 @@ def _refused(field: str, rule: str, detail: str) -> ValidationFailed:
 
 
 def _limit(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= _MOST_ROWS):
+    if not (text.isascii() and text.isdigit() and len(text) <= 9 and 1 <= int(text) <= _MOST_ROWS):
         raise LimitOutOfRange(f"limit is between 1 and {_MOST_ROWS}", limit_rows=_MOST_ROWS)
     return int(text)

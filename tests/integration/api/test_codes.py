@@ -73,6 +73,11 @@ def test_a_code_in_another_system(loaded: RunningGateway) -> None:
         ("kemendagri?nama=x", 422, "parameter_unknown"),
         ("kemendagri/lookup", 422, "validation_failed"),
         ("kemendagri/lookup?name=%20", 422, "validation_failed"),
+        ("kemendagri?q=", 422, "validation_failed"),
+        (f"kemendagri?q={'a' * 201}", 422, "validation_failed"),
+        (f"kemendagri?after={'3' * 101}", 422, "validation_failed"),
+        (f"kemendagri/lookup?name=Jepara&parent={'3' * 14}", 422, "validation_failed"),
+        ("kemendagri?limit=0000000010005", 422, "limit_out_of_range"),
     ],
 )
 def test_what_is_not_there_or_not_meant_is_refused(loaded: RunningGateway, path: str, status: int, code: str) -> None:
