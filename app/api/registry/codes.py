@@ -64,7 +64,7 @@ class CodesAnswer(Answer):
 class NameCandidate(CodeItem):
     """A code that a name may mean, and how the list writes that name otherwise."""
 
-    match: Literal["exact", "variant", "similar"]
+    match_type: Literal["exact", "variant", "similar"]
     differs_by: list[Literal["administrative_word", "separators", "old_spelling"]] = Field(max_length=3)
 
 
@@ -162,7 +162,7 @@ async def list_codes(system: str, request: Request) -> Response:
         "status": "variant",
         "code": "33.20.10",
         "candidates_total": 1,
-        "candidates": [{**_REGION, "match": "variant", "differs_by": ["administrative_word", "separators"]}],
+        "candidates": [{**_REGION, "match_type": "variant", "differs_by": ["administrative_word", "separators"]}],
     },
     openapi_extra={"parameters": [_NAME, _LEVEL, _PARENT]},
 )
@@ -242,7 +242,7 @@ def _item(row: CodeRow) -> dict[str, Any]:
 
 
 def _candidate(found: Candidate) -> dict[str, Any]:
-    return {**_item(found.row), "match": found.match, "differs_by": list(found.differs_by)}
+    return {**_item(found.row), "match_type": found.match, "differs_by": list(found.differs_by)}
 
 
 def _known(book: CodeBook, system: str) -> None:

@@ -55,7 +55,7 @@ final class Tour {
         return records.listFasilitasKesehatanWithHttpInfo(
             filter, null, null, "nama",
             null, null, null, null, null, null, null, null, null, null, null,
-            null, null, null, null, null, null, null, null, null, null, null);
+            null, null, null, null, null, null, null, null, null, null, null, null);
     }
 
     private static String records(RecordsApi records) throws Exception {
