@@ -121,3 +121,10 @@ def test_a_manifest_is_told_in_the_same_codes() -> None:
     assert found["/titel"] == "unknown"
     assert found["/source/location"] == "missing"
     assert found["/agency"] == "pattern"
+
+
+def test_a_whole_number_may_be_written_with_a_fraction_of_nothing() -> None:
+    assert validated(PublishBody, {"revision": 3.0}).revision == 3
+    with pytest.raises(ValidationFailed) as refused:
+        validated(PublishBody, {"revision": 3.5})
+    assert [(fault.pointer, fault.code) for fault in refused.value.errors] == [("/revision", "type")]

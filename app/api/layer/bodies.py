@@ -193,11 +193,31 @@ def read_model(request: Request, model: type[Model], *parameters: str) -> Model:
 
 
 def validated(model: type[Model], document: Any) -> Model:
-    """The document as this wire model; raises `ValidationFailed` with one pointer a fault, never with the value."""
+    """The document as this wire model; raises `ValidationFailed` with one pointer a fault, never with the value.
+
+    A whole number may be written `3.0`, as JSON Schema has it.
+    """
     try:
         return model.model_validate(document)
     except ValidationError as error:
+        if _made_whole(error, document):
+            return validated(model, document)
         raise ValidationFailed("the body does not fit", errors=field_errors(error, model, document)) from None
+
+
+def _made_whole(error: ValidationError, document: Any) -> bool:
+    """Whether numbers were refused that are whole but for their form; they are whole in the document now."""
+    changed = False
+    for fault in error.errors(include_url=False, include_context=False):
+        given = fault["input"]
+        if fault["type"] != "int_type" or not isinstance(given, float) or not given.is_integer():
+            continue
+        *way, last = _steps(fault["loc"], document)
+        here = document
+        for step in way:
+            here = here[step]
+        here[last], changed = int(given), True
+    return changed
 
 
 def field_errors(error: ValidationError, model: type[BaseModel], document: Any) -> list[FieldError]:
