@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import struct
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final
@@ -128,8 +129,18 @@ def _in_zip(file: IO[bytes]) -> Content:
         with zipfile.ZipFile(file) as archive:
             entries = [entry for entry in archive.infolist() if not entry.is_dir()]
             names = {entry.filename for entry in entries}
-            kind = archive.read("mimetype")[:100].decode("latin-1") if "mimetype" in names else ""
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, OSError):
+            kind = ""
+            if "mimetype" in names:
+                with archive.open("mimetype") as member:  # as much as is looked at, whatever the member unpacks to
+                    kind = member.read(100).decode("latin-1")
+    except (
+        NotImplementedError,
+        RuntimeError,
+    ):  # what zipfile says of a packing that it does not know, and of a password
+        return Content(
+            "ZIP archive that is packed with a password or in an unknown way", None, "pack it anew without one"
+        )
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError):
         return Content("ZIP archive (XLSX, ODS or DOCX) that is damaged or cut off", None, "upload it again, whole")
     if any(name.startswith("xl/") for name in names):
         binary = "xl/workbook.bin" in names

@@ -105,6 +105,14 @@ class RecordCount(Answer):
     by_dataset: list[DatasetCount] = Field(max_length=1000)
 
 
+class RecordOverlap(Answer):
+    """Keys that several agencies hold among these records."""
+
+    schema_name: Name = Field(alias="schema")
+    keys: Whole
+    agencies: list[Id] = Field(max_length=1000)
+
+
 Sources = Annotated[list[SourceStatus], Field(max_length=1000)]
 Complete = Annotated[bool, Field(description="Every source that this caller may ask answered.")]
 Meta = Annotated[Free, Field(description="Schema, and notes on the answer.")]
@@ -146,6 +154,7 @@ ANSWERS: tuple[type[BaseModel], ...] = (
     FieldProvenance,
     Problem,
     RecordCount,
+    RecordOverlap,
     RecordSource,
     RecordWarning,
     SourceStatus,

@@ -73,7 +73,12 @@ def record_components(schema: SchemaDef) -> dict[str, Any]:
                 "type": "object",
                 "additionalProperties": True,
                 "description": "Schema, and notes on the answer.",
-                "properties": {"count": {"$ref": "#/components/schemas/RecordCount"}},
+                # Every member: generators that make a model of it lose those that are not named.
+                "properties": {
+                    "schema": {"type": "string", "maxLength": 128},
+                    "overlap": {"$ref": "#/components/schemas/RecordOverlap"},
+                    "count": {"$ref": "#/components/schemas/RecordCount"},
+                },
             },
         },
         "example": example_page(schema),

@@ -120,7 +120,7 @@ def with_field(kind: str) -> tuple[SchemaDef, str]:
         for name, spec in schema.fields.items():
             if spec.kind == kind and name not in schema.meta.key:
                 return schema, name
-    pytest.skip(f"no schema has {kind}")
+    raise AssertionError(f"no schema has a field of kind {kind}: this test tries nothing")
 
 
 def test_a_geometry_is_the_same_in_whatever_order_of_its_members():

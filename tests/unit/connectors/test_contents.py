@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+import tracemalloc
 import zipfile
 from pathlib import Path
 
@@ -102,3 +103,20 @@ def test_what_is_read_is_known_by_its_bytes(tmp_path: Path, content: bytes, kind
 def test_plain_text_is_no_more_than_that(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "a").write_bytes(content)
     assert content_of(tmp_path / "a") is None
+
+
+def test_a_member_that_unpacks_to_much_is_not_unpacked(tmp_path: Path) -> None:
+    file = tmp_path / "besar.ods"
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("mimetype", b"application/vnd.oasis.opendocument.spreadsheet" + bytes(200_000_000))
+        archive.writestr("content.xml", "<x/>")
+    tracemalloc.start()
+    try:
+        found = content_of(file)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+    assert found is not None
+    assert found.name == "ODS workbook"
+    assert peak < 5_000_000

@@ -121,7 +121,7 @@ def geometry(given: Any, context: StepContext) -> Step:
 
 
 def _from_wkt(text: str) -> Any:
-    """A text of OGC 06-103r4 as a GeoJSON object; a height is left out, an SRID before it (EWKT) is none of it."""
+    """A text of OGC 06-103r4 as a GeoJSON object, its height left out. An SRID before it (EWKT) and curves are refused."""
     import shapely  # noqa: PLC0415 - GEOS and numpy are loaded by the first geometry
     from shapely.geometry import mapping  # noqa: PLC0415 - the same
 
@@ -129,7 +129,7 @@ def _from_wkt(text: str) -> Any:
         raise StepReject("geometry_malformed")
     try:
         return json.loads(json.dumps(mapping(shapely.force_2d(shapely.from_wkt(text)))))
-    except (shapely.errors.ShapelyError, ValueError, TypeError, AttributeError, NotImplementedError):
+    except (shapely.errors.ShapelyError, NotImplementedError):  # the second is what shapely says of every curve
         raise StepReject("geometry_malformed") from None
 
 
