@@ -76,6 +76,7 @@ def record_components(schema: SchemaDef) -> dict[str, Any]:
                 # Every member: generators that make a model of it lose those that are not named.
                 "properties": {
                     "schema": {"type": "string", "maxLength": 128},
+                    "view": {"type": "string", "enum": ["merged"]},
                     "overlap": {"$ref": "#/components/schemas/RecordOverlap"},
                     "count": {"$ref": "#/components/schemas/RecordCount"},
                 },
