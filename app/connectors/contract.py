@@ -66,6 +66,13 @@ class RawBatch:
     origins: Sequence[Any] | None = None
     """Beside `rows`: where the source itself has each record from."""
 
+    def sample(self, most: int) -> list[dict[str, Any]]:
+        """The first records as Python values by column; JSON of an Arrow column stays text."""
+        if self.rows is not None:
+            names = self.schema.names
+            return [dict(zip(names, row, strict=True)) for row in self.rows[:most]]
+        return [] if self.arrow is None else self.arrow.slice(0, most).to_pylist()
+
     def __len__(self) -> int:
         if self.rows is not None:
             return len(self.rows)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import pyarrow as pa
 
@@ -22,6 +23,9 @@ def project(batch: RawBatch, columns: Sequence[str]) -> RawBatch:
     missing = [name for name in columns if name not in names]
     if missing and not json and (len(batch) or names):
         raise SourceSchemaMismatch(f"the source has no column {', '.join(missing)}", field="/fields", missing=missing)
+    if batch.arrow is not None:
+        arrow = batch.arrow.select(list(columns))
+        return replace(batch, schema=arrow.schema, arrow=arrow)
     indexes = [names.index(name) if name in names else None for name in columns]
     rows = [tuple(None if index is None else row[index] for index in indexes) for row in batch.rows or ()]
     absent = [pa.field(name, pa.string(), metadata=ABSENT_COLUMN) for name in columns]

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from app.connectors.contract import FAR_BEYOND, Connector, CountEstimate, Freshness, RawBatch, RowEstimate
 from app.connectors.environment import Limits
 from app.connectors.requests import ScanRequest
+from app.datasets.columnar.page import ColumnPage
 from app.datasets.columnar.selection import ColumnSelection, maps_by_columns
 from app.datasets.estimating import estimate
 from app.datasets.flights import Flights
@@ -33,6 +34,8 @@ from app.filters.tree import TRUE, Compare, Filter, Literal, Property, all_of
 from app.lanes import in_bulk
 from app.schemas.registry import SchemaDef
 
+BY_COLUMNS = 1_000
+"""A source whose first batch holds so many records is mapped by columns, for a page too."""
 MOST_BY_ROWS = 5_000
 """Of so few wanted records a source makes no bulk read: beginning one takes longer than they do."""
 
@@ -96,13 +99,22 @@ class MappedDataset:
             result = await self._read_ordered(request, wanted, ordered, pushed)
             result.version = version
             return result
-        selection, upstream = Selection(self.mapping, request, wanted), None
+        selection: Selection | ColumnPage | None = None
+        upstream = None
         async for batch in self._batches(scan):
             upstream = batch.upstream
+            selection = selection or self._page(request, wanted, batch)
             await selection.take(batch)
+        selection = selection or Selection(self.mapping, request, wanted)
         result = await selection.result(pushed, datetime.now(UTC))
         result.whole, result.version, result.upstream = scan.filter is None, version, upstream
         return result
+
+    def _page(self, request: ReadRequest, wanted: Filter, first: RawBatch) -> Selection | ColumnPage:
+        """What picks the records of a page: by columns where the source gives many at once."""
+        if len(first) >= BY_COLUMNS and maps_by_columns(self.mapping):
+            return ColumnPage(self.mapping, request, wanted)
+        return Selection(self.mapping, request, wanted)
 
     async def _read_ordered(
         self, request: ReadRequest, wanted: Filter, ordered: Ordered, pushed: tuple[str, ...]

@@ -304,7 +304,7 @@ class Selection:
         """Rows that are not prepared: mapped together, and one by one only where there is something odd."""
         schema, keyed = self._schema, batch.numbers is None
         names, rows = batch.schema.names, _rows(batch)
-        key_of, new, offer, origins = schema.key_of, self._new, self._offer, batch.origins
+        key_of, new, offer, origins = schema.key_of, self._new, self.offer, batch.origins
         for index, values in enumerate(valid_values(schema, plain.values(names, rows))):
             if values is not None:
                 record = MappedRecord(key_of(values), values)
@@ -328,7 +328,7 @@ class Selection:
         if record is None:
             self._reject(rejects)
         elif self._new(record):
-            self._offer(record)
+            self.offer(record)
         else:  # a second record of one key is rejected, not dropped silently
             location = mapping.location_of(row, location, keyed=keyed)
             self._reject([duplicate_key(self._schema, record, location)])
@@ -347,7 +347,16 @@ class Selection:
             self._keys.clear()
         return True
 
-    def _offer(self, record: MappedRecord) -> None:
+    def edge(self) -> MappedRecord | None:
+        """The last record of a full page: those behind it are not wanted. None while there are fewer than the limit."""
+        limit = self._request.limit
+        if limit is None or len(self._records) < limit:
+            return None
+        self._trim()
+        return self._records[-1][1] if self._records else None
+
+    def offer(self, record: MappedRecord) -> None:
+        """Keeps a record that is new, if it is wanted."""
         request = self._request
         if request.key is not None and record.key != request.key:
             return

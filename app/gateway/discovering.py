@@ -120,11 +120,7 @@ async def _rows(source: Connector) -> AsyncGenerator[list[dict[str, Any]], None]
     scanned = source.scan(ScanRequest(limit=limit))
     try:
         async for batch in scanned:
-            names = batch.schema.names
-            if batch.rows is not None:
-                yield [dict(zip(names, row, strict=True)) for row in batch.rows]
-            elif batch.arrow is not None:
-                yield batch.arrow.to_pylist()
+            yield batch.sample(len(batch))
     finally:
         await scanned.aclose()  # type: ignore[attr-defined]
 

@@ -15,7 +15,7 @@ from app.connectors.capabilities import Capabilities
 from app.connectors.ckan.source import CkanSource
 from app.connectors.contract import CheckStep, Connector, Discovery, RawBatch, RawColumn, ScanRequest
 from app.connectors.environment import Environment
-from app.connectors.file.csv_reader import read_csv
+from app.connectors.file.csv_columns import read_table
 from app.connectors.file.json_reader import read_json
 from app.connectors.file.sniff import require_bytes
 from app.connectors.file.source import FileSource
@@ -64,10 +64,8 @@ class CkanConnector(Connector):
     async def discover(self, sample_rows: int = 20) -> Discovery:
         """The columns of the resource."""
         async for batch in self.scan(ScanRequest()):
-            rows = list(batch.rows or ())[:sample_rows]
-            names = batch.schema.names
-            columns = tuple(RawColumn(name, "json", pa.string()) for name in names)
-            return Discovery((), columns, tuple(dict(zip(names, row, strict=True)) for row in rows))
+            columns = tuple(RawColumn(name, "json", pa.string()) for name in batch.schema.names)
+            return Discovery((), columns, tuple(batch.sample(sample_rows)))
         return Discovery((), ())
 
     async def scan(self, request: ScanRequest) -> AsyncIterator[RawBatch]:
@@ -141,8 +139,9 @@ class CkanConnector(Connector):
             file.write(answer.content)
             file.flush()
             source = FileSource.model_validate({"location": f"resource.{label}", **self._table_options(label)})
-            read = read_csv if label == "csv" else read_json
-            batches = pull(BulkThread(), read(Path(file.name), source, f"resource {resource}"), request.deadline)
+            path, named = Path(file.name), f"resource {resource}"
+            read = read_table(path, source, named, None) if label == "csv" else read_json(path, source, named)
+            batches = pull(BulkThread(), read, request.deadline)
             async for batch in batches:
                 yield batch
 

@@ -46,8 +46,8 @@ from app.errors import (
 )
 from app.lanes import in_bulk
 
-JSON_BYTES_HERE = 1_048_576
-"""A JSON document up to this size is parsed in the process of the gateway."""
+BYTES_HERE = 1_048_576
+"""A JSON document or a CSV file up to this size is parsed in the process of the gateway."""
 
 
 class FileConnector(Connector, Freshness, CountEstimate, Diagnoses):
@@ -117,13 +117,13 @@ class FileConnector(Connector, Freshness, CountEstimate, Diagnoses):
             tables, notes = layer_notes(await self._isolated.call("layers"), self._source.sheet)
         async for batch in self.scan(ScanRequest()):
             names = batch.schema.names
-            rows = list(batch.rows or ())[:sample_rows]
             columns = tuple(
                 RawColumn(field.name, self._shown(field, batch, index), field.type)
                 for index, field in enumerate(batch.schema)
             )
-            sample: tuple[dict[str, Any], ...] = tuple(dict(zip(names, row, strict=True)) for row in rows)
-            return Discovery(tables, columns, sample, (*notes, *_clashes(self._source, names)))
+            return Discovery(
+                tables, columns, tuple(batch.sample(sample_rows)), (*notes, *_clashes(self._source, names))
+            )
         return Discovery(tables, (), notes=notes)
 
     async def diagnose(self) -> Diagnosis:
@@ -233,11 +233,11 @@ class FileConnector(Connector, Freshness, CountEstimate, Diagnoses):
         self._isolated.close()
 
     def _alone(self, kind: str) -> bool:
-        """Whether the file is parsed in a process of its own: Parquet, XML, layers, and JSON that is read as one document above a size."""
-        if kind not in {"json", "geojson"}:
+        """Whether a process of its own parses the file: Parquet, XML, layers, JSON that is one document and CSV above a size."""
+        if kind not in {"json", "geojson", "csv"}:
             return kind in {"parquet", "xml"} | LAYERS
         with suppress(SimpulError, OSError):
-            return agency_file(self._environment.root, self._source.location).stat().st_size > JSON_BYTES_HERE
+            return agency_file(self._environment.root, self._source.location).stat().st_size > BYTES_HERE
         return False
 
     def _read_sheet(self, columns: Sequence[str] | None) -> Iterator[RawBatch]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from app.connectors.agency_files import agency_file
 from app.connectors.contract import RawBatch
 from app.connectors.environment import Limits
-from app.connectors.file.csv_reader import read_csv
+from app.connectors.file.csv_columns import read_table
 from app.connectors.file.dbf_reader import mark_beside, read_dbf, wanted_encoding
 from app.connectors.file.json_reader import read_json
 from app.connectors.file.layers import Layer, layers_of, read_layer, table_encoding
@@ -72,7 +72,7 @@ class FileContent:
         with unreadable(source.location), unchanged(path, source.location):
             source = settled(path, source)
             if source.kind_of_file == "csv":
-                yield from projected(read_csv(path, source, source.location), columns)
+                yield from read_table(path, source, source.location, columns)
             elif source.kind_of_file == "parquet":
                 yield from projected(read_parquet(path, source.location, columns, self._limits), columns)
             elif source.kind_of_file == "dbf":

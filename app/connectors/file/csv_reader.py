@@ -10,6 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from app.connectors.contract import RawBatch, RawReject
+from app.connectors.file.csv_lines import Lines
 from app.connectors.file.source import NO_QUOTE, FileSource
 from app.connectors.file.table import Ending, filled_columns, header_names
 from app.errors import SourceFormatError
@@ -20,53 +21,94 @@ FIELD_CHARACTERS = 1_000_000
 
 def read_csv(path: Path, source: FileSource, location: str) -> Iterator[RawBatch]:
     """The records of the file. Line numbers are those of the file, also with line breaks inside quotes."""
-    csv.field_size_limit(FIELD_CHARACTERS)
-    encoding = "utf-8-sig" if source.encoding.lower().replace("_", "-") in {"utf-8", "utf8"} else source.encoding
-    with path.open("r", encoding=encoding, newline="") as file:
-        reader = csv.reader(file, strict=True, **_dialect(source))
-        rejects: list[RawReject] = []
-        rows = _numbered(reader, location, source.skip, rejects)
-        names = header_names(source, rows, location)
-        schema = pa.schema([(name, pa.string()) for name in names])
-        yield from _batches(rows, schema, source, location, rejects)
+    with path.open("rb") as file:
+        rows = CsvRows(Lines(file, source.encoding, location), source, location)
+        yield from rows.until(None)
+        yield rows.end()
+
+
+class CsvRows:
+    """The rows of a file one by one; its header is taken off at once."""
+
+    def __init__(self, lines: Lines, source: FileSource, location: str) -> None:
+        csv.field_size_limit(FIELD_CHARACTERS)
+        self._lines, self._source, self._location = lines, source, location
+        self._rejects: list[RawReject] = []
+        self.names = header_names(source, self._numbered(), location)
+        self.ended = False
+        """Whether the table ends before the file does."""
+        self._schema = pa.schema([(name, pa.string()) for name in self.names])
+        self._ending = Ending(source, self.names, location)
+        self._filled = filled_columns(source, self.names, location)
+        self._above: dict[int, str] = {}
+
+    def until(self, offset: int | None) -> Iterator[RawBatch]:
+        """The rows that begin before this offset, those to the end of the table without it."""
+        kept, numbers = list[tuple[str, ...]](), list[int]()
+        for line, row in self._numbered():
+            if self._ending.here(row):
+                self.ended = True
+                break
+            if self._fits(line, row):
+                kept.append(tuple(row))
+                numbers.append(line)
+            if len(kept) >= BATCH_ROWS:
+                yield self._batch(kept, numbers)
+                kept, numbers = [], []
+            if offset is not None and self._lines.offset >= offset:
+                break
+        if kept or self._rejects:
+            yield self._batch(kept, numbers)
+
+    def end(self) -> RawBatch:
+        """A batch without rows: what is left to tell."""
+        batch = self._batch([], [])
+        batch.notes += self._ending.notes()
+        return batch
+
+    def _batch(self, rows: list[tuple[str, ...]], numbers: list[int]) -> RawBatch:
+        rejects, self._rejects = self._rejects, []
+        return RawBatch(self._schema, rows=rows, location=self._location, numbers=numbers, rejects=rejects)
+
+    def _fits(self, line: int, row: list[str]) -> bool:
+        """Whether the row is as wide as the header, else it is a reject; blanks are filled from above."""
+        if len(row) != len(self.names):
+            detail = f"the row has {len(row)} cells, the header has {len(self.names)}"
+            self._rejects.append(RawReject(f"{self._location}, line {line}", "ragged_row", detail))
+            return False
+        above = self._above
+        for column in self._filled:
+            row[column] = above[column] = row[column] if row[column].strip() else above.get(column, "")
+        return True
+
+    def _numbered(self) -> Iterator[tuple[int, list[str]]]:
+        """The rows from here on with the line they begin in, counted as an editor counts, without the first `skip` lines and blank ones.
+
+        Text behind a closing quote rejects the lines that it spans. A quote that is never closed would swallow the rest of the
+        file: it is refused.
+        """
+        lines, location, skip = self._lines, self._location, self._source.skip
+        reader = csv.reader(lines, strict=True, **_dialect(self._source))
+        while True:
+            first = lines.number + 1
+            try:
+                row = next(reader)
+            except StopIteration:
+                return
+            except csv.Error as error:
+                if "expected after" in str(error):
+                    if first > skip:
+                        self._rejects.append(_after_quote(location, first, lines.number))
+                    continue
+                raise _unreadable(location, first, lines.number, str(error)) from None
+            if row and first > skip:
+                yield first, row
 
 
 def _dialect(source: FileSource) -> dict[str, Any]:
     if source.quote == NO_QUOTE:
         return {"delimiter": source.delimiter, "quoting": csv.QUOTE_NONE, "quotechar": None}
     return {"delimiter": source.delimiter, "quotechar": source.quote}
-
-
-def _numbered(
-    reader: csv._reader,  # type: ignore[name-defined]
-    location: str,
-    skip: int,
-    rejects: list[RawReject],
-) -> Iterator[tuple[int, list[str]]]:
-    """The rows with the line they begin in, counted as an editor counts, without the first `skip` lines and without blank ones.
-
-    Text behind a closing quote rejects the lines that it spans. A quote that is never closed would swallow the rest of the
-    file: it is refused.
-    """
-    line = 0
-    while True:
-        try:
-            row = next(reader)
-        except StopIteration:
-            return
-        except UnicodeDecodeError:
-            detail = f"{location}: near line {reader.line_num + 1} the bytes are not in the stated encoding"
-            raise SourceFormatError(detail, field="/source/encoding", line=reader.line_num + 1) from None
-        except csv.Error as error:
-            first, line = line + 1, reader.line_num
-            if "expected after" in str(error):
-                if first > skip:
-                    rejects.append(_after_quote(location, first, line))
-                continue
-            raise _unreadable(location, first, line, str(error)) from None
-        first, line = line + 1, reader.line_num
-        if row and first > skip:
-            yield first, row
 
 
 def _after_quote(location: str, first: int, last: int) -> RawReject:
@@ -83,39 +125,3 @@ def _unreadable(location: str, first: int, last: int, said: str) -> SourceFormat
         )
         return SourceFormatError(detail, field="/source/quote", line=first)
     return SourceFormatError(f"{location}: line {last}: {said}", field="/source", line=last)
-
-
-def _batches(
-    rows: Iterator[tuple[int, list[str]]],
-    schema: pa.Schema,
-    source: FileSource,
-    location: str,
-    rejects: list[RawReject],
-) -> Iterator[RawBatch]:
-    width, ending = len(schema.names), Ending(source, schema.names, location)
-    filled = filled_columns(source, schema.names, location)
-    above: dict[int, str] = {}
-    batch = RawBatch(schema, rows=[], location=location, numbers=[])
-    kept: list[tuple[str, ...]] = []
-    numbers: list[int] = []
-    for line, row in rows:
-        if source.stop_at is not None and ending.here(row):
-            break
-        if len(row) != width:
-            detail = f"the row has {len(row)} cells, the header has {width}"
-            batch.rejects.append(RawReject(f"{location}, line {line}", "ragged_row", detail))
-            continue
-        for column in filled:
-            row[column] = above[column] = row[column] if row[column].strip() else above.get(column, "")
-        kept.append(tuple(row))
-        numbers.append(line)
-        if len(kept) >= BATCH_ROWS:
-            batch.rows, batch.numbers = kept, numbers
-            batch.rejects += rejects
-            rejects.clear()
-            yield batch
-            batch, kept, numbers = RawBatch(schema, location=location), [], []
-    batch.rejects += rejects
-    batch.rows, batch.numbers = kept, numbers
-    batch.notes += ending.notes()
-    yield batch

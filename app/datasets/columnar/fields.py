@@ -13,6 +13,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from app.datasets.columnar.kernels import NO, kernel_of
 from app.datasets.columnar.raw import RawColumns
 from app.datasets.mapping.compile import CompiledField
 from app.datasets.mapping.rules import Nulled, StepReject, null_warning
@@ -20,10 +21,8 @@ from app.datasets.records import RecordWarning
 from app.schemas.base import FieldSpec
 from app.schemas.constraints import EARLIEST_DATE, LATEST_DATE
 
-NO: Any = pa.scalar(False)  # noqa: FBT003 - Arrow has no other way to write it
 YES: Any = pa.scalar(True)  # noqa: FBT003 - the same
 _SAME_KINDS = frozenset({"integer", "number", "boolean", "datetime"})
-_PRINTABLE = (pa.scalar(b"!", pa.binary()), pa.scalar(b"~", pa.binary()))
 
 
 @dataclass(slots=True)
@@ -62,8 +61,10 @@ def map_column(
     column = raw.arrow(name)
     if column is None:
         return _listed([function({name: value}) for value in raw.values(name)], to)
-    if compiled.rename is not None and spec is not None:
-        plain = _renamed(column, spec, to)
+    if spec is not None:
+        plain = kernel_of(compiled, spec, to, column)
+        if plain is None and compiled.rename is not None:
+            plain = _renamed(column, spec, to)
         if plain is not None:
             return _mended(plain, column, lambda value: function({name: value}), to)
     if pa.types.is_floating(column.type):
@@ -93,10 +94,6 @@ def _function(compiled: CompiledField, *, key: bool) -> Callable[[dict[str, Any]
 def _renamed(column: Any, spec: FieldSpec, to: pa.DataType) -> tuple[Any, Any] | None:
     """The column as the field's values, and which of them are sure; None where there is no kernel."""
     given = column.type
-    if spec.kind == "text" and pa.types.is_string(given):
-        first = pc.binary_slice(column.cast(pa.binary()), 0, 1)
-        sure = pc.and_(pc.greater_equal(first, _PRINTABLE[0]), pc.less_equal(first, _PRINTABLE[1]))
-        return column, pc.or_(pc.fill_null(sure, NO), column.is_null())
     if spec.kind == "date" and given == pa.date32():
         low, high = pa.scalar(EARLIEST_DATE, given), pa.scalar(LATEST_DATE, given)
         return column, pc.fill_null(pc.and_(pc.greater_equal(column, low), pc.less_equal(column, high)), YES)

@@ -19,9 +19,10 @@ import pyarrow.compute as pc
 
 from app.connectors.contract import RawBatch
 from app.datasets.columnar.conditions import Conditions
-from app.datasets.columnar.fields import NO, YES, MappedColumn, map_column
+from app.datasets.columnar.fields import YES, MappedColumn, map_column
 from app.datasets.columnar.findings import findings_of
 from app.datasets.columnar.first_keys import FirstKeys
+from app.datasets.columnar.kernels import NO
 from app.datasets.columnar.keys import keys_of
 from app.datasets.columnar.raw import RawColumns
 from app.datasets.mapping import CompiledMapping
@@ -97,6 +98,16 @@ class ColumnSelection:
         )
 
     def _take(self, batch: RawBatch) -> RecordColumns:
+        part = self.part(batch)
+        if not self._findings:
+            return RecordColumns(part.rows, part.keys, {})
+        found = dict(part.warnings)
+        for row, more in findings_of(self._schema, part.rows, self._mapping.around).items():
+            found[row] = (*found[row], *more) if row in found else more
+        return RecordColumns(part.rows, part.keys, found)
+
+    def part(self, batch: RawBatch) -> RecordColumns:
+        """The wanted records of a batch, with what the mapping made null in them. Their soft findings are not looked for."""
         self.blank += batch.skipped_blank
         for raw_reject in batch.rejects:
             self._reject([Reject(raw_reject.location, "", raw_reject.rule, raw_reject.detail)])
@@ -119,12 +130,7 @@ class ColumnSelection:
             warnings = (
                 {new: warnings[old] for new, old in enumerate(kept.tolist()) if old in warnings} if warnings else {}
             )
-        if not self._findings:
-            return RecordColumns(columns, keys, {})
-        found: dict[int, tuple[RecordWarning, ...]] = {row: tuple(noted) for row, noted in warnings.items()}
-        for row, more in findings_of(self._schema, columns, self._mapping.around).items():
-            found[row] = (*found[row], *more) if row in found else more
-        return RecordColumns(columns, keys, found)
+        return RecordColumns(columns, keys, {row: tuple(noted) for row, noted in warnings.items()})
 
     def _mapped(self, raw: RawColumns) -> _Rows:
         """The columns of the rows that `read:` leaves."""

@@ -20,6 +20,8 @@ from app.schemas.base import FieldSpec
 from app.schemas.numbers import exact_decimal
 
 Value = Callable[[Row], Any]
+Chain = tuple[tuple[str, Any], ...]
+"""Steps with their options, in order."""
 _BESIDE = frozenset({"from", "else", "months", "if"})
 _SOURCES = ("from", "const", "expr", "when")
 
@@ -36,6 +38,10 @@ class CompiledField:
     nulls: bool
     rename: str | None
     columns: frozenset[str] = frozenset()
+    chain: Chain | None = None
+    """The steps that make the value out of the one raw column in `columns`; None where it is made in another way."""
+    missing: frozenset[str] = frozenset()
+    """Texts of that column that mean "no value"."""
 
 
 def compile_field(name: str, given: Any, spec: FieldSpec, context: StepContext) -> CompiledField:
@@ -43,14 +49,25 @@ def compile_field(name: str, given: Any, spec: FieldSpec, context: StepContext) 
     if isinstance(given, str):
         whole = None if is_path(given) or context.missing else given
         value = _fitted(_one(given, context), spec)
-        return CompiledField(name, value, nulls=False, rename=whole, columns=frozenset({_first(given)}))
+        chain: Chain | None = None if is_path(given) else ()
+        return CompiledField(name, value, False, whole, frozenset({_first(given)}), chain, context.missing)  # noqa: FBT003
     if not isinstance(given, Mapping):
         context.refuse("a field is the name of a raw column, or a mapping with from and steps")
     value = _branch(given, context, spec)
     nulls = _otherwise(given, context) == "null"
     plain = given.get("from") if set(given) == {"from"} and isinstance(given.get("from"), str) else None
     plain = None if context.missing or (plain is not None and is_path(plain)) else plain
-    return CompiledField(name, _fitted(value, spec), nulls=nulls, rename=plain, columns=frozenset(context.columns))
+    return CompiledField(
+        name, _fitted(value, spec), nulls, plain, frozenset(context.columns), _chain(given), context.missing
+    )
+
+
+def _chain(given: Mapping[str, Any]) -> Chain | None:
+    """The steps of a mapping that takes one raw column through them and looks at nothing else."""
+    column = given.get("from")
+    if not isinstance(column, str) or is_path(column):
+        return None
+    return tuple((name, options) for name, options in given.items() if name not in _BESIDE)
 
 
 def _branch(given: Mapping[str, Any], context: StepContext, spec: FieldSpec | None) -> Value:

@@ -18,13 +18,14 @@ from app.connectors.cells import ErrorCell, LongNumber, Percent
 from app.connectors.contract import JSON_COLUMN, RawBatch, RawReject
 from app.datasets.columnar.first_keys import FirstKeys
 from app.datasets.columnar.marks import KeyMarks
+from app.datasets.columnar.page import ColumnPage
 from app.datasets.columnar.selection import ColumnSelection, maps_by_columns
 from app.datasets.keys_met import KeysMet
 from app.datasets.manifest import parse_manifest
 from app.datasets.mapping import CompiledMapping, compile_mapping
 from app.datasets.mapping.codes import empty_code_book
 from app.datasets.records import ReadRequest, ReadResult
-from app.datasets.selection import Selection
+from app.datasets.selection import LAST_KEY, Selection
 from app.errors import MappingInvalid
 from app.federation.reading.batches import columns_of, shown_columns
 from app.filters.cql2.parse import parse_filter
@@ -39,7 +40,9 @@ TEXTS = st.sampled_from(
     [
         "", " ", "\t", "\u00a0", "\x1c", "a", " a ", "P1", "P2", "P3", "33.20",
         "33.20.01", "99.99", "Puskesmas  Jepara", "klinik", "KLINIK",
-        "12", "12,5", "1.234", "1e3", "-6,5", "2024-05-06", "06/05/2024", "31/02/2024", "ya", "tidak", "é", "N/A", "08123456789",
+        "12", "12,5", "1.234", "1e3", "-6,5", "0", "-0", "-0.0", "-0,50", "-0.05", "007", ".5", "5.", "+3",
+        "-6.123456789012345678", "123456789012345", "1234567890123456", "1.999", "Jalan  Raya", "Jalan Raya ", "P3 ",
+        "2024-05-06", "06/05/2024", "31/02/2024", "ya", "tidak", "é", "N/A", "08123456789",
         "a~b", "x" * 300, "nul\x00l", "\ue000", "(0291) 591175", "110.5", "20318001", "2024", "99.99.99",
     ]
 )  # fmt: skip
@@ -71,7 +74,9 @@ STEPS: list[dict[str, Any]] = [
     {},
     {"text": "squeeze"},
     {"text": ["trim", "lower"], "else": "null"},
+    {"text": ["trim", "squeeze"]},
     {"number": {"decimal": ","}},
+    {"number": {"decimal": ",", "thousands": "."}, "else": "null"},
     {"number": {"decimal": "."}, "else": "null"},
     {"as_text": {}},
     {"as_text": {"digits": 4}, "else": "null"},
@@ -259,6 +264,52 @@ def test_columns_say_what_rows_say(data: st.DataObject, mapping: CompiledMapping
             ]
         batches.append(batch)
     assert_same(mapping, batches, condition, findings=data.draw(st.booleans()))
+
+
+@given(data=st.data(), mapping=mappings())
+def test_a_page_by_columns_is_the_page_by_rows(data: st.DataObject, mapping: CompiledMapping) -> None:
+    """Any order, position, limit and key: the same records, findings, rejects, and whether there is more."""
+    schema, own = mapping.schema, sorted(mapping.raw_columns - set("abcd"))
+    condition = typed(schema, parse_filter(data.draw(st.sampled_from(FILTERS[schema.name]))))
+    kinds = [
+        *(KINDS[data.draw(st.sampled_from(sorted(KINDS)))] for _ in "abcd"),
+        *(own_column(mapping, name, odd=True) for name in own),
+    ]
+    raw = pa.schema([field.with_name(name) for name, (field, _) in zip([*"abcd", *own], kinds, strict=True)])
+    batches = []
+    for _ in range(3):
+        rows = data.draw(st.lists(st.tuples(*[cells for _, cells in kinds]), max_size=15))
+        parsed = [
+            tuple(
+                {"a": 1} if field.metadata and cell is not None else cell for field, cell in zip(raw, row, strict=True)
+            )
+            for row in rows
+        ]
+        batches.append(RawBatch(raw, rows=parsed, location="inbox/a.csv", numbers=range(1, 1 + len(rows))))
+    every = [one for part in asyncio.run(by_rows(mapping, batches, TRUE)) for one in part.records]
+    sortable = [name for name, spec in schema.fields.items() if spec.kind not in {"list", "object", "geometry"}]
+    names = data.draw(st.lists(st.sampled_from(sortable), max_size=2, unique=True))
+    order = tuple((name, data.draw(st.booleans())) for name in names)
+    after, key = None, None
+    if every and data.draw(st.booleans()):
+        one = data.draw(st.sampled_from(every))
+        after = (*(one.values[name] for name in names), data.draw(st.sampled_from([one.key, "", LAST_KEY])))
+    elif every and data.draw(st.booleans()):
+        key = data.draw(st.sampled_from([one.key for one in every]))
+    asked = ReadRequest(filter=condition, order=order, after=after, key=key, limit=data.draw(st.integers(1, 6)))
+
+    async def page(selection: Selection | ColumnPage) -> ReadResult:
+        for batch in batches:
+            await selection.take(batch)
+        return await selection.result((), MOMENT)
+
+    rows, columns = (asyncio.run(page(kind(mapping, asked, condition))) for kind in (Selection, ColumnPage))
+    fields = list(schema.fields)
+    assert repr(columns_of(schema, columns.records, fields).to_pylist()) == repr(
+        columns_of(schema, rows.records, fields).to_pylist()
+    )
+    assert (columns.more, columns.rejected_rows, columns.by_rule) == (rows.more, rows.rejected_rows, rows.by_rule)
+    assert (columns.rejects, columns.skipped_blank) == (rows.rejects, rows.skipped_blank)
 
 
 def test_keys_are_met_once_also_over_many_batches() -> None:
