@@ -16,12 +16,14 @@ from app.connectors.environment import Limits
 from app.connectors.requests import ScanRequest
 from app.datasets.columnar.page import ColumnPage
 from app.datasets.columnar.selection import ColumnSelection, maps_by_columns
+from app.datasets.columnar.trial import ColumnTrier
 from app.datasets.estimating import estimate
 from app.datasets.flights import Flights
 from app.datasets.keeping import Keeper
 from app.datasets.key_reader import KeyReader
 from app.datasets.manifest import Manifest
 from app.datasets.mapping import CompiledMapping
+from app.datasets.mapping.paths import paths_of
 from app.datasets.outline import Outline, outline
 from app.datasets.preview import Previewer
 from app.datasets.pushdown import Ordered, ordered_read, scan_request
@@ -112,9 +114,11 @@ class MappedDataset:
 
     def _page(self, request: ReadRequest, wanted: Filter, first: RawBatch) -> Selection | ColumnPage:
         """What picks the records of a page: by columns where the source gives many at once."""
-        if len(first) >= BY_COLUMNS and maps_by_columns(self.mapping):
-            return ColumnPage(self.mapping, request, wanted)
-        return Selection(self.mapping, request, wanted)
+        kind = ColumnPage if self._by_columns(first) else Selection
+        return kind(self.mapping, request, wanted)
+
+    def _by_columns(self, first: RawBatch) -> bool:
+        return len(first) >= BY_COLUMNS and maps_by_columns(self.mapping)
 
     async def _read_ordered(
         self, request: ReadRequest, wanted: Filter, ordered: Ordered, pushed: tuple[str, ...]
@@ -186,18 +190,33 @@ class MappedDataset:
         return await estimate(self.manifest, self.mapping, self.connector, request)
 
     async def read_all(self, deadline: float | None, most: int) -> ReadResult | None:
-        """Every valid record, None when there are more than `most`."""
+        """Every valid record, None when there are more than `most`; nothing is read where an estimate is far beyond that."""
+        scan = ScanRequest(deadline=deadline)
+        if await self._far_beyond(scan, most):
+            return None
         version = await self.version()
-        selection = Selection(self.mapping, ReadRequest(limit=most), TRUE)
-        async for batch in self._batches(ScanRequest(deadline=deadline)):
+        request = ReadRequest(limit=most)
+        selection: Selection | ColumnPage | None = None
+        async for batch in self._batches(scan):
             if batch.upstream is not None and batch.upstream.missing is not None:
                 raise batch.upstream.missing  # what is not complete is not kept
+            selection = selection or self._page(request, TRUE, batch)
             await selection.take(batch)
             if selection.overflown:
                 return None
-        result = await selection.result((), datetime.now(UTC))
+        result = await (selection or Selection(self.mapping, request, TRUE)).result((), datetime.now(UTC))
         result.whole, result.version = True, version
         return result
+
+    async def _far_beyond(self, scan: ScanRequest, most: int) -> bool:
+        """Whether the source's own estimate comes to many times so many rows. A guess is enough where nothing is refused by it."""
+        if not isinstance(self.connector, CountEstimate):
+            return False
+        try:
+            found = await self.connector.estimate(scan)
+        except SourceError:  # the read itself tells what is wrong
+            return False
+        return found is not None and found.rows >= FAR_BEYOND * most
 
     async def preview(self, rows: int = 20) -> list[PreviewRow]:
         """The first `rows` raw records with what becomes of each, rejected ones too; what is personal is masked.
@@ -223,14 +242,18 @@ class MappedDataset:
         A source that gives nothing for the time of one read longer is late.
         """
         await self.connector.learn()
-        trier = Trier(self.manifest, self.schema, self.mapping, rows, seconds, quality)
+        given = (self.manifest, self.schema, self.mapping, rows, seconds, quality)
+        trier: Trier | None = None
         asked = ReadRequest(deadline=time.monotonic() + seconds + self.limits.deadline_seconds)
         scan = scan_request(self.mapping, self.connector, asked, TRUE, self.manifest.fields)
         async with aclosing(self._batches(scan)) as batches:
             async for batch in batches:
+                if trier is None:
+                    columns = self._by_columns(batch) and not paths_of(self.manifest.fields)
+                    trier = ColumnTrier(*given) if columns else Trier(*given)
                 if not await in_bulk(trier.take, batch):
                     break
-        return trier.done()
+        return (trier or Trier(*given)).done()
 
     async def version(self) -> str | None:
         """The source's freshness mark, None where it has none."""

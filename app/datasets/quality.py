@@ -23,7 +23,7 @@ MOST_LOCATIONS: Final = 5
 MOST_UNKNOWN: Final = 100
 """Codes that are told of those that the reference list does not hold; how many there are is told too."""
 _LEVELS: Final = ("provinsi", "kabupaten", "kecamatan", "desa")
-_WORTH_A_LOOK: Final = re.compile(r"@|[0-9](?:[ .-]?[0-9]){9}")
+WORTH_A_LOOK: Final = re.compile(r"@|[0-9](?:[ .-]?[0-9]){9}")
 _JOINED: Final = re.compile(r"(?<=[0-9])[ .-](?=[0-9])")
 _NIK: Final = re.compile(r"(?<![0-9])[0-9]{16}(?![0-9])")
 _PHONE: Final = re.compile(r"(?<![0-9])(?:\+?62|0)8[1-9][0-9]{7,10}(?![0-9])")
@@ -55,7 +55,7 @@ class PatternFound:
 
 def patterns_in(text: str) -> set[str]:
     """Which of nik, phone (a mobile one) and email a text seems to hold."""
-    if _WORTH_A_LOOK.search(text) is None:
+    if WORTH_A_LOOK.search(text) is None:
         return set()
     joined = _JOINED.sub("", text)
     found = {"email"} if _EMAIL.search(text) else set()
@@ -70,14 +70,14 @@ class QualityCounter:
     """Counts over the valid records of one read."""
 
     def __init__(self, schema: SchemaDef, fields: Collection[str], against: Yardstick) -> None:
-        self._against = against
+        self.against = against
         self._fields = tuple(fields)
         open_fields = [spec for name in fields if (spec := schema.fields[name]).pdp == "none"]
-        self._texts = [spec.name for spec in open_fields if _holds_text(spec) and spec.item is None]
+        self.texts = [spec.name for spec in open_fields if _holds_text(spec) and spec.item is None]
         self._nested = [spec.name for spec in open_fields if _holds_text(spec) and spec.item is not None]
         self._expected = {spec.name: _EXPECTED.get((spec.item or spec).semantic) for spec in open_fields}
-        self._region = _region_field(schema, fields)
-        self._positions = [parts for parts in schema.coordinates.values() if set(parts) <= set(fields)]
+        self.region = _region_field(schema, fields)
+        self.positions = [parts for parts in schema.coordinates.values() if set(parts) <= set(fields)]
         self._codes: dict[str | None, int] = {}
         self._with_position = self._inside = 0
         self._newest: dt.datetime | None = None
@@ -85,20 +85,20 @@ class QualityCounter:
 
     def take(self, values: Mapping[str, Any]) -> Sequence[tuple[str, str]]:
         """One valid record. Returns the (field, pattern) pairs that were found in it, for `stands_at`."""
-        if self._region is not None:
-            self._met(values[self._region])
-        for parts in self._positions:
+        if self.region is not None:
+            self._met(values[self.region])
+        for parts in self.positions:
             given = [values[part] for part in parts]
             if None not in given:
                 self._with_position += 1
-                self._inside += within(self._against.bbox, given)
-        if self._against.freshness_field is not None:
-            self._dated(values.get(self._against.freshness_field))
-        texts = [text for name in self._texts if (text := values[name]) is not None]
+                self._inside += within(self.against.bbox, given)
+        if self.against.freshness_field is not None:
+            self.dated(values.get(self.against.freshness_field))
+        texts = [text for name in self.texts if (text := values[name]) is not None]
         nested = [text for name in self._nested if values[name] is not None for text in _texts_of(values[name])]
-        if _WORTH_A_LOOK.search("\n".join(texts + nested)) is None:
+        if WORTH_A_LOOK.search("\n".join(texts + nested)) is None:
             return ()
-        return self._looked_at(values)
+        return self.looked_at(values)
 
     def stands_at(self, found: Sequence[tuple[str, str]], location: str) -> None:
         """Where the record stands in which these patterns were found."""
@@ -114,21 +114,31 @@ class QualityCounter:
             "completeness": filled,
             "newest": None if self._newest is None else self._newest.isoformat(),
             "regions": self._regions(),
-            "positions": {"records": self._with_position, "inside": self._inside} if self._positions else None,
+            "positions": {"records": self._with_position, "inside": self._inside} if self.positions else None,
             "personal": [
                 {"field": one.field, "pattern": one.pattern, "records": one.records, "locations": one.locations}
                 for one in sorted(self._personal.values(), key=lambda one: (-one.records, one.field, one.pattern))
             ],
         }
 
+    def met(self, code: str | None, count: int) -> None:
+        """So many records of a region."""
+        self._codes[code] = self._codes.get(code, 0) + count
+
+    def placed(self, with_position: int, inside: int) -> None:
+        """So many records have a position, and so many of those stand inside the box."""
+        self._with_position += with_position
+        self._inside += inside
+
     def _met(self, value: Any) -> None:
         if value is None or isinstance(value, str):
-            self._codes[value] = self._codes.get(value, 0) + 1
+            self.met(value, 1)
         else:
             for code in set(value) or {None}:
                 self._codes[code] = self._codes.get(code, 0) + 1
 
-    def _dated(self, value: Any) -> None:
+    def dated(self, value: Any) -> None:
+        """A value of the field that tells freshness."""
         if isinstance(value, dt.datetime):
             moment = value
         elif isinstance(value, dt.date):
@@ -138,9 +148,10 @@ class QualityCounter:
         if self._newest is None or moment > self._newest:
             self._newest = moment
 
-    def _looked_at(self, values: Mapping[str, Any]) -> list[tuple[str, str]]:
+    def looked_at(self, values: Mapping[str, Any]) -> list[tuple[str, str]]:
+        """The (field, pattern) pairs found in one valid record."""
         told = []
-        for name in (*self._texts, *self._nested):
+        for name in (*self.texts, *self._nested):
             found = {pattern for text in _texts_of(values[name]) for pattern in patterns_in(text)}
             for pattern in sorted(found):
                 if pattern != self._expected[name]:
@@ -150,9 +161,9 @@ class QualityCounter:
 
     def _regions(self) -> dict[str, Any] | None:
         """Which regions of the reference list have a record, on each level that the records reach; a village counts for its kecamatan."""
-        if self._region is None:
+        if self.region is None:
             return None
-        root, known = self._against.region, self._against.codes.known_regions()
+        root, known = self.against.region, self.against.codes.known_regions()
         dotted = {code: count for code, count in self._codes.items() if code is not None and ":" not in code}
         within_root = {code for code in dotted if code.startswith(f"{root}.")}
         elsewhere = sum(
@@ -177,7 +188,7 @@ class QualityCounter:
         }
 
     def _named(self, code: str) -> dict[str, str]:
-        region = self._against.codes.region(code)
+        region = self.against.codes.region(code)
         return {"kode": code, "nama": region.nama if region is not None else ""}
 
 

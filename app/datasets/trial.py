@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from dataclasses import field as made
 from typing import Any
@@ -95,13 +95,13 @@ class Trier:
     ) -> None:
         self._schema = schema
         self._mapping = mapping
-        self._fields = tuple(found.name for found in mapping.fields)
-        self._most_rows = rows
-        self._end = time.monotonic() + seconds
+        self.fields = tuple(found.name for found in mapping.fields)
+        self.most_rows = rows
+        self.ends = time.monotonic() + seconds
         self._keys: set[int] = set()
         self._paths = paths_of(manifest.fields)
         self._dates = DateOrder(manifest.fields)
-        self._quality = quality
+        self.quality = quality
         self.found = Trial()
 
     def take(self, batch: RawBatch) -> bool:
@@ -109,19 +109,19 @@ class Trier:
         found = self.found
         found.hints += batch.notes
         for raw in batch.rejects:
-            self._reject([Reject(raw.location, "", raw.rule, raw.detail)], None)
+            self.reject([Reject(raw.location, "", raw.rule, raw.detail)], None)
         keyed = batch.numbers is None
         left_out, blank = LeftOut(), found.skipped_blank + batch.skipped_blank
         for prepared in prepared_rows(self._mapping, batch, left_out):
             found.skipped_blank = blank + left_out.rows
-            if found.rows >= self._most_rows:
+            if found.rows >= self.most_rows:
                 found.bounded = "rows"
                 return False
-            if found.rows % _LOOK_EVERY == 0 and time.monotonic() > self._end:
+            if found.rows % _LOOK_EVERY == 0 and time.monotonic() > self.ends:
                 found.bounded = "seconds"
                 return False
             if isinstance(prepared, Reject):
-                self._reject([prepared], None)
+                self.reject([prepared], None)
             else:
                 self._row(*prepared, keyed=keyed)
         found.skipped_blank = blank + left_out.rows
@@ -138,31 +138,32 @@ class Trier:
             self._paths = [path for path in self._paths if not path.stands_in(row)]
         record, rejects = map_record(self._mapping, self._schema, row, location, keyed=keyed)
         if record is None:
-            self._reject(rejects, row)
+            self.reject(rejects, row)
             return
         mark = hash(record.key)
         if mark in self._keys:
-            self.found.duplicate_keys += 1
             location = self._mapping.location_of(row, location, keyed=keyed)
-            self._reject([duplicate_key(self._schema, record, location)], None)
+            self.reject([duplicate_key(self._schema, record, location)], None)
             return
         self._keys.add(mark)
         self.found.rows += 1
         self.found.mapped += 1
         values = record.values
-        self.found.nulls.update([name for name in self._fields if values[name] is None])
+        self.found.nulls.update([name for name in self.fields if values[name] is None])
         if record.warnings:
             told = ((warning.field, warning.code) for warning in record.warnings if values[warning.field] is None)
             self.found.nulled.update(told)
-        if self._quality is not None:
-            found = self._quality.take(values)
+        if self.quality is not None:
+            found = self.quality.take(values)
             if found:
-                self._quality.stands_at(found, self._mapping.location_of(row, location, keyed=keyed))
+                self.quality.stands_at(found, self._mapping.location_of(row, location, keyed=keyed))
 
-    def _reject(self, rejects: list[Reject], row: Mapping[str, Any] | None) -> None:
+    def reject(self, rejects: Sequence[Reject], row: Mapping[str, Any] | None) -> None:
+        """A raw record that is none, for these reasons; the row where the mapping refused it."""
         self.found.rows += 1
         self.found.rejected += 1
         for reject in rejects:
+            self.found.duplicate_keys += reject.rule == "duplicate_key"
             known = self.found.rejects.get((reject.field, reject.rule))
             if known is None:
                 known = RuleFound(reject.field, reject.rule, reject.detail)

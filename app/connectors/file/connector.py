@@ -220,9 +220,12 @@ class FileConnector(Connector, Freshness, CountEstimate, Diagnoses):
             await batches.aclose()  # type: ignore[attr-defined]
 
     async def estimate(self, request: ScanRequest) -> RowEstimate | None:
-        """The rows that a Parquet file says it has; other files would have to be read."""
+        """The rows that a Parquet file says it has, and about those of a large CSV file; other files would have to be read."""
         if request.filter is not None:
             raise CapabilityUndeclared("a file does not filter")
+        if self._source.kind_of_file == "csv":
+            rows = await self._threads.call(self._content.estimated_rows, request.deadline)
+            return RowEstimate(rows) if rows else None
         if self._source.kind_of_file != "parquet":
             return None
         return RowEstimate(int(await self._isolated.call("rows", deadline=request.deadline)), sure=True)

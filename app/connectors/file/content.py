@@ -10,7 +10,7 @@ from pathlib import Path
 from app.connectors.agency_files import agency_file
 from app.connectors.contract import RawBatch
 from app.connectors.environment import Limits
-from app.connectors.file.csv_columns import read_table
+from app.connectors.file.csv_columns import estimated_rows, read_table
 from app.connectors.file.dbf_reader import mark_beside, read_dbf, wanted_encoding
 from app.connectors.file.json_reader import read_json
 from app.connectors.file.layers import Layer, layers_of, read_layer, table_encoding
@@ -64,6 +64,11 @@ class FileContent:
         with unreadable(source.location):
             source = settled(path, source)
             return parquet_rows(path, source.location)
+
+    def estimated_rows(self) -> int:
+        """About how many rows a large CSV file has, 0 where nothing tells. Raises `SourceError` leaves."""
+        with unreadable(self._source.location):
+            return estimated_rows(agency_file(self._root, self._source.location))
 
     def read(self, columns: Sequence[str] | None) -> Iterator[RawBatch]:
         """The records in file order, with these columns only (None: all). Raises `SourceError` leaves."""

@@ -8,8 +8,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from app.datasets.columnar.kernels import NO
 from app.filters.evaluation import Predicate, compile_predicate
-from app.filters.tree import TRUE, Filter, conjuncts, properties
+from app.filters.tree import TRUE, Compare, Filter, Literal, Property, conjuncts, properties
 
 
 class Conditions:
@@ -17,15 +18,29 @@ class Conditions:
 
     def __init__(self, wanted: Filter) -> None:
         parts = () if wanted == TRUE else conjuncts(wanted)
-        self._parts = [(compile_predicate(part), sorted(properties(part))) for part in parts]
+        self._parts = [(compile_predicate(part), sorted(properties(part)), _same_text(part)) for part in parts]
 
     def hold(self, columns: pa.RecordBatch) -> Any:
         """The mask of the rows for which the filter is true; None where all are."""
         mask: Any = None
-        for holds, names in self._parts:
-            held = _held(holds, names, columns)
+        for holds, names, text in self._parts:
+            if text is not None and pa.types.is_string(columns.column(names[0]).type):
+                held = pc.fill_null(pc.equal(columns.column(names[0]), text), NO)
+            else:
+                held = _held(holds, names, columns)
             mask = held if mask is None else pc.and_(mask, held)
         return mask
+
+
+def _same_text(part: Filter) -> Any:
+    """The text that a field has to be equal to, where that is the whole condition."""
+    if not isinstance(part, Compare) or part.op != "=" or not isinstance(part.left, Property):
+        return None
+    given = part.right.value if isinstance(part.right, Literal) else None
+    try:
+        return pa.scalar(given) if isinstance(given, str) else None
+    except UnicodeEncodeError:  # half a surrogate
+        return None
 
 
 def _held(holds: Predicate, names: Sequence[str], columns: pa.RecordBatch) -> Any:

@@ -60,7 +60,7 @@ def _doubtful(schema: SchemaDef, columns: pa.RecordBatch, around: Surroundings) 
     rows: set[int] = set()
     if around.bbox is not None:
         for parts in schema.coordinates.values():
-            rows.update(_beyond(columns, parts, around.bbox))
+            rows.update(beyond(columns, parts, around.bbox))
     for rule in schema.model.soft_rules:
         asked = _unsure(rule, columns)
         names = sorted({*rule.needs})
@@ -85,7 +85,7 @@ def _unsure(rule: SoftRule, columns: pa.RecordBatch) -> list[int]:
     return list(range(columns.num_rows)) if given is None else _indexes(given)
 
 
-def _beyond(columns: pa.RecordBatch, parts: tuple[str, ...], box: tuple[float, float, float, float]) -> list[int]:
+def beyond(columns: pa.RecordBatch, parts: tuple[str, ...], box: tuple[float, float, float, float]) -> list[int]:
     """The rows whose place may lie outside the box."""
     if len(parts) == 1:
         return _indexes(columns.column(parts[0]).is_valid())

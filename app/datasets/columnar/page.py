@@ -38,6 +38,11 @@ class ColumnPage:
         self._passed = False
         """Whether records behind the page were passed over."""
 
+    @property
+    def overflown(self) -> bool:
+        """Whether records had to be left out because there are more than the limit."""
+        return self._passed or self._chosen.overflown
+
     async def take(self, batch: RawBatch) -> None:
         """Goes through a batch."""
         deadline = self._request.deadline
@@ -52,7 +57,7 @@ class ColumnPage:
         return replace(met, records=found.records, columns=None, more=found.more or self._passed)
 
     def _take(self, batch: RawBatch) -> None:
-        part = self._columns.part(batch)
+        part = self._columns.part(batch).records
         chosen = self._on_page(part)
         rows, keys, warnings = part.rows, part.keys, part.warnings
         if chosen is not None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -56,14 +56,35 @@ class _Rows:
     warnings: dict[int, list[RecordWarning]]
     records: dict[int, MappedRecord] = field(default_factory=dict)
     """Records of rows that were mapped as rows."""
-    rejects: dict[int, list[Reject]] = field(default_factory=dict)
+    rejects: dict[int, tuple[list[Reject], Mapping[str, Any] | None]] = field(default_factory=dict)
+    """Reasons, and the row that the mapping refused."""
+    cut: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """The wanted records of one batch. `locations`: where rows of them stand; `cut`: there were more rows than were asked for."""
+
+    records: RecordColumns
+    locations: Callable[[Sequence[int]], Sequence[str]]
+    cut: bool = False
 
 
 class ColumnSelection:
     """What `Selection` is for a stream, over columns. One use a read."""
 
-    def __init__(self, mapping: CompiledMapping, request: ReadRequest) -> None:
-        """Of the request its filter, its deadline, and whether soft findings are wanted."""
+    def __init__(
+        self,
+        mapping: CompiledMapping,
+        request: ReadRequest,
+        *,
+        rejected: Callable[[Sequence[Reject], Mapping[str, Any] | None], None] | None = None,
+    ) -> None:
+        """Of the request its filter, its deadline, and whether soft findings are wanted.
+
+        `rejected` is told of every raw record that is none, with the row where the mapping refused it.
+        """
+        self._told = rejected
         self._mapping = mapping
         self._schema: SchemaDef = mapping.schema
         self._wanted = Conditions(request.filter)
@@ -98,7 +119,7 @@ class ColumnSelection:
         )
 
     def _take(self, batch: RawBatch) -> RecordColumns:
-        part = self.part(batch)
+        part = self.part(batch).records
         if not self._findings:
             return RecordColumns(part.rows, part.keys, {})
         found = dict(part.warnings)
@@ -106,36 +127,48 @@ class ColumnSelection:
             found[row] = (*found[row], *more) if row in found else more
         return RecordColumns(part.rows, part.keys, found)
 
-    def part(self, batch: RawBatch) -> RecordColumns:
-        """The wanted records of a batch, with what the mapping made null in them. Their soft findings are not looked for."""
+    def part(self, batch: RawBatch, most: int | None = None) -> Part:
+        """The wanted records of a batch, with what the mapping made null in them; their soft findings are not looked for.
+
+        `most`: of at most so many rows, those behind them are left.
+        """
         self.blank += batch.skipped_blank
         for raw_reject in batch.rejects:
             self._reject([Reject(raw_reject.location, "", raw_reject.rule, raw_reject.detail)])
-        rows = self._mapped(RawColumns(batch))
+        rows = self._mapped(RawColumns(batch), most)
         self._map_doubtful(rows)
         columns, origins, warnings = self._records(rows)
         keys = keys_of(self._schema, columns)
         fresh = self._first.of(keys)
         if not fresh.all():
             self._reject_duplicates(rows, keys, origins, np.flatnonzero(~fresh))
-        for _, rejects in sorted(rows.rejects.items()):
-            self._reject(rejects)
+        for index in sorted(rows.rejects):
+            self._reject(*rows.rejects[index])
         held = self._wanted.hold(columns)
         if held is not None:
             fresh &= held.to_numpy(zero_copy_only=False)
         if not fresh.all():
             kept = np.flatnonzero(fresh)
             chosen = pa.array(kept, pa.int64())
-            columns, keys = columns.take(chosen), keys.take(chosen)
+            columns, keys, origins = columns.take(chosen), keys.take(chosen), [origins[row] for row in kept.tolist()]
             warnings = (
                 {new: warnings[old] for new, old in enumerate(kept.tolist()) if old in warnings} if warnings else {}
             )
-        return RecordColumns(columns, keys, {row: tuple(noted) for row, noted in warnings.items()})
+        told = {row: tuple(noted) for row, noted in warnings.items()}
+        return Part(RecordColumns(columns, keys, told), lambda found: self._located(rows, origins, found), rows.cut)
 
-    def _mapped(self, raw: RawColumns) -> _Rows:
+    def _located(self, rows: _Rows, origins: Sequence[int], found: Sequence[int]) -> list[str]:
+        keyed, raws = rows.raw.batch.numbers is None, raw_rows(rows.raw.select([origins[row] for row in found]))
+        return [self._mapping.location_of(raw, location, keyed=keyed) for location, raw in raws]
+
+    def _mapped(self, raw: RawColumns, most: int | None) -> _Rows:
         """The columns of the rows that `read:` leaves."""
         mapping, schema = self._mapping, self._schema
         raw, unsure = self._prepared(raw)
+        cut = most is not None and raw.rows > most
+        if cut:
+            raw = RawColumns(raw.select(range(most or 0)))
+            unsure = None if unsure is None else unsure[:most]
         arrays, doubtful, warnings = {}, unsure, dict[int, list[RecordWarning]]()
         for compiled in mapping.fields:
             name = compiled.name
@@ -152,7 +185,7 @@ class ColumnSelection:
         sure: Any = self._checks.run(columns).valid
         if doubtful is not None:
             sure = pc.and_not(sure, doubtful)
-        return _Rows(raw, columns, sure, warnings)
+        return _Rows(raw, columns, sure, warnings, cut=cut)
 
     def _prepared(self, raw: RawColumns) -> tuple[RawColumns, Any]:
         """The rows that `skip_blank_rows`, `rows_without` and `where` leave, and which of them they could not decide."""
@@ -190,12 +223,12 @@ class ColumnSelection:
         for index, (location, raw) in zip(indexes, raw_rows(rows.raw.select(indexes)), strict=True):
             for prepared in prepared_row(self._mapping, location, raw, keyed=keyed):
                 if isinstance(prepared, Reject):
-                    rows.rejects[index] = [prepared]
+                    rows.rejects[index] = [prepared], None
                     continue
                 where, row = prepared
                 record, rejects = map_record(self._mapping, self._schema, row, where, keyed=keyed)
                 if record is None:
-                    rows.rejects[index] = rejects
+                    rows.rejects[index] = rejects, row
                 else:
                     rows.records[index] = record
 
@@ -225,9 +258,11 @@ class ColumnSelection:
         texts = keys.take(pa.array(indexes, pa.int64())).to_pylist()
         for origin, key, (location, raw) in zip(at, texts, raw_rows(rows.raw.select(at)), strict=True):
             where = self._mapping.location_of(raw, location, keyed=keyed)
-            rows.rejects[origin] = [duplicate_key(self._schema, MappedRecord(key, {}), where)]
+            rows.rejects[origin] = [duplicate_key(self._schema, MappedRecord(key, {}), where)], None
 
-    def _reject(self, rejects: list[Reject]) -> None:
+    def _reject(self, rejects: list[Reject], row: Mapping[str, Any] | None = None) -> None:
+        if self._told is not None:
+            self._told(rejects, row)
         self.rejected += 1
         self.by_rule.update((reject.field, reject.rule) for reject in rejects)
         if len(self.rejects) < SAMPLE_REJECTS:

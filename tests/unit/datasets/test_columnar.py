@@ -20,12 +20,15 @@ from app.datasets.columnar.first_keys import FirstKeys
 from app.datasets.columnar.marks import KeyMarks
 from app.datasets.columnar.page import ColumnPage
 from app.datasets.columnar.selection import ColumnSelection, maps_by_columns
+from app.datasets.columnar.trial import ColumnTrier
 from app.datasets.keys_met import KeysMet
 from app.datasets.manifest import parse_manifest
 from app.datasets.mapping import CompiledMapping, compile_mapping
 from app.datasets.mapping.codes import empty_code_book
+from app.datasets.quality import QualityCounter, Yardstick
 from app.datasets.records import ReadRequest, ReadResult
 from app.datasets.selection import LAST_KEY, Selection
+from app.datasets.trial import Trier
 from app.errors import MappingInvalid
 from app.federation.reading.batches import columns_of, shown_columns
 from app.filters.cql2.parse import parse_filter
@@ -266,11 +269,9 @@ def test_columns_say_what_rows_say(data: st.DataObject, mapping: CompiledMapping
     assert_same(mapping, batches, condition, findings=data.draw(st.booleans()))
 
 
-@given(data=st.data(), mapping=mappings())
-def test_a_page_by_columns_is_the_page_by_rows(data: st.DataObject, mapping: CompiledMapping) -> None:
-    """Any order, position, limit and key: the same records, findings, rejects, and whether there is more."""
-    schema, own = mapping.schema, sorted(mapping.raw_columns - set("abcd"))
-    condition = typed(schema, parse_filter(data.draw(st.sampled_from(FILTERS[schema.name]))))
+def batches_of(data: st.DataObject, mapping: CompiledMapping) -> list[RawBatch]:
+    """Three batches of rows for a mapping, with odd cells."""
+    own = sorted(mapping.raw_columns - set("abcd"))
     kinds = [
         *(KINDS[data.draw(st.sampled_from(sorted(KINDS)))] for _ in "abcd"),
         *(own_column(mapping, name, odd=True) for name in own),
@@ -286,6 +287,14 @@ def test_a_page_by_columns_is_the_page_by_rows(data: st.DataObject, mapping: Com
             for row in rows
         ]
         batches.append(RawBatch(raw, rows=parsed, location="inbox/a.csv", numbers=range(1, 1 + len(rows))))
+    return batches
+
+
+@given(data=st.data(), mapping=mappings())
+def test_a_page_by_columns_is_the_page_by_rows(data: st.DataObject, mapping: CompiledMapping) -> None:
+    """Any order, position, limit and key: the same records, findings, rejects, and whether there is more."""
+    schema, batches = mapping.schema, batches_of(data, mapping)
+    condition = typed(schema, parse_filter(data.draw(st.sampled_from(FILTERS[schema.name]))))
     every = [one for part in asyncio.run(by_rows(mapping, batches, TRUE)) for one in part.records]
     sortable = [name for name, spec in schema.fields.items() if spec.kind not in {"list", "object", "geometry"}]
     names = data.draw(st.lists(st.sampled_from(sortable), max_size=2, unique=True))
@@ -310,6 +319,38 @@ def test_a_page_by_columns_is_the_page_by_rows(data: st.DataObject, mapping: Com
     )
     assert (columns.more, columns.rejected_rows, columns.by_rule) == (rows.more, rows.rejected_rows, rows.by_rule)
     assert (columns.rejects, columns.skipped_blank) == (rows.rejects, rows.skipped_blank)
+
+
+@given(data=st.data(), mapping=mappings(), most=st.sampled_from([1_000, 1_000, 5, 20]))
+def test_a_trial_by_columns_tells_what_one_by_rows_tells(
+    data: st.DataObject, mapping: CompiledMapping, most: int
+) -> None:
+    """Counts, reasons with their locations, hints, quality; also where a bound of rows ends it."""
+    schema, batches = mapping.schema, batches_of(data, mapping)
+    fields = tuple(found.name for found in mapping.fields)
+    manifest = parse_manifest(
+        {
+            "connector": "uji-sumber", "agency": "uji", "schema": schema.meta.ref, "source": {"kind": "file", "location": "inbox/a.csv"},
+            "fields": {name: {"from": "a", "date": ["%d/%m/%Y"]} if schema.fields[name].kind == "date" else name for name in fields},
+        }
+    )  # fmt: skip
+    dated = next((name for name in fields if schema.fields[name].kind == "date"), None)
+    told = []
+    for kind in (Trier, ColumnTrier):
+        counter = QualityCounter(schema, fields, Yardstick(empty_code_book(), "33.20", BOX, dated))
+        trier = kind(manifest, schema, mapping, most, 60.0, counter)
+        for batch in batches:
+            if not trier.take(batch):
+                break
+        trial = trier.done()
+        blank = trial.bounded is not None  # counted to the end of the last batch, or not
+        told.append(
+            (
+                replace(trial, skipped_blank=0 if blank else trial.skipped_blank),
+                counter.document(trial.mapped, trial.nulls),
+            )
+        )
+    assert told[1] == told[0]
 
 
 def test_keys_are_met_once_also_over_many_batches() -> None:
