@@ -105,20 +105,19 @@ class _Plain:
 
     def piece(self, block: bytes, line: int) -> _Piece | None:
         """The whole rows at the beginning of a block, which begins behind `line` lines; None where they are not plainly a table."""
-        if self._never or block.count(b"\r") != block.count(b"\r\n") or b"\0" in block:
+        if self._never or b"\0" in block or (self._stop is not None and self._stop in block):
             return None
-        if self._stop is not None and self._stop in block:
-            return None
+        content = np.frombuffer(block, np.uint8)
+        if b"\r" in block:
+            returns = np.flatnonzero(content == _RETURN)
+            if returns[-1] == len(content) - 1 or (content[returns + 1] != _FEED).any():
+                return None
         if not block.isascii() and not _is_utf8(block):
             return None
-        quote = self._quote.encode()
-        if quote and quote in block:
-            return self._quoted(block, line)
-        blank = block.startswith((b"\n", b"\r\n")) or b"\n\n" in block or b"\n\r\n" in block
-        if blank or len(block) > FIELD_CHARACTERS:
-            return _rows_of(block, line, _feeds(block))
-        count = block.count(b"\n") + (not block.endswith(b"\n"))
-        return _Piece(block, range(line + 1, line + 1 + count), count)
+        feeds = np.flatnonzero(content == _FEED)
+        if self._quote and self._quote.encode() in block:
+            return self._quoted(block, content, line, feeds)
+        return _rows_of(block, content, line, feeds, feeds)
 
     def table(self, piece: _Piece) -> Any:
         """The rows of a piece as columns; None where they are not all as wide as the header."""
@@ -147,9 +146,8 @@ class _Plain:
             return None
         return table if table.num_rows == len(piece.numbers) else None
 
-    def _quoted(self, block: bytes, line: int) -> _Piece | None:
+    def _quoted(self, block: bytes, content: Any, line: int, feeds: Any) -> _Piece | None:
         """A block with quotes: plain where each opens a cell, closes one, or stands for itself in a quoted one."""
-        content = np.frombuffer(block, np.uint8)
         quotes = np.flatnonzero(content == ord(self._quote))
         opening, closing = quotes[::2], quotes[1::2]
         marks = (ord(self._delimiter), _FEED, ord(self._quote))
@@ -157,34 +155,29 @@ class _Plain:
         after = content[closing[closing < len(content) - 1] + 1]
         if not np.isin(before, marks).all() or not np.isin(after, (*marks, _RETURN)).all():
             return None
-        feeds = _feeds(block)
         ends = feeds[np.searchsorted(quotes, feeds) % 2 == 0]
         if len(quotes) % 2 or len(ends) < len(feeds):
             if not len(ends):
                 return None
             block = block[: int(ends[-1]) + 1]
             feeds = feeds[feeds < len(block)]
-        return _rows_of(block, line, feeds, ends)
+        return _rows_of(block, content, line, feeds, ends)
 
 
-def _feeds(block: bytes) -> Any:
-    """Where the line feeds stand."""
-    return np.flatnonzero(np.frombuffer(block, np.uint8) == _FEED)
-
-
-def _rows_of(block: bytes, line: int, feeds: Any, ends: Any = None) -> _Piece | None:
-    """The rows that end at `ends` (all feeds unless stated), without blank ones. None where a row may hold a cell that is too long."""
-    ends = feeds if ends is None else ends
-    if not block.endswith(b"\n"):
-        ends = np.append(ends, len(block))
-    starts = np.concatenate([[0], ends[:-1] + 1])
-    lengths = ends - starts
+def _rows_of(block: bytes, content: Any, line: int, feeds: Any, ends: Any) -> _Piece | None:
+    """The rows that end at `ends`, some of the feeds, without blank ones. None where a row may hold a cell that is too long."""
+    whole = block.endswith(b"\n")
+    stops = ends if whole else np.append(ends, len(block))
+    starts = np.concatenate([[0], stops[:-1] + 1])
+    lengths = stops - starts
     if not len(lengths) or lengths.max() > FIELD_CHARACTERS:
         return None
-    content = np.frombuffer(block, np.uint8)
-    filled = (lengths > 1) | ((lengths == 1) & (content[starts] != _RETURN))
+    lines = len(feeds) + (not whole)
+    if lengths.min() > 1 and len(ends) == len(feeds):
+        return _Piece(block, range(line + 1, line + 1 + lines), lines)
+    filled = (lengths > 1) | ((lengths == 1) & (content[np.minimum(starts, len(block) - 1)] != _RETURN))
     numbers = line + 1 + np.searchsorted(feeds, starts[filled])
-    return _Piece(block, numbers.tolist(), block.count(b"\n") + (not block.endswith(b"\n")))
+    return _Piece(block, numbers.tolist(), lines)
 
 
 def _is_utf8(block: bytes) -> bool:

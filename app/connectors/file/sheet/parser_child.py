@@ -9,6 +9,7 @@ from __future__ import annotations
 import resource
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Protocol
@@ -18,7 +19,7 @@ import orjson
 from app.children import end_with_parent
 from app.connectors.file.sheet.marks import Marks, MarksUnreadable, SheetFlaw
 from app.connectors.file.sheet.sealed_lines import KEY_BYTES, writing
-from app.connectors.file.sheet.wire import written
+from app.connectors.file.sheet.wire import written_row
 
 _CPU_SECONDS = 60
 Sink = Callable[[int, list[Any]], object]
@@ -112,12 +113,14 @@ class _Calamine:
         ]
 
     def rows(self, name: str, sink: Sink) -> None:
-        found = self._book.get_sheet_by_name(name)
-        first, left = found.start or (0, 0)
-        marks = _marks(self._path, self._kind, name)
+        with ThreadPoolExecutor(1) as beside:  # the parser of workbooks lets go of the interpreter
+            looking = beside.submit(_marks, self._path, self._kind, name)
+            found = self._book.get_sheet_by_name(name)
+            first, left = found.start or (0, 0)
+            marks = looking.result()
         for row, values in enumerate(found.iter_rows()):
             cells: list[Any] = [None] * (left if row >= first else 0)
-            cells += [None if value == "" else value if type(value) is str else written(value) for value in values]
+            cells += written_row(values)
             for column, mark in marks.get(row, {}).items():
                 cells += [None] * (column + 1 - len(cells))
                 cells[column] = mark.of(cells[column])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
@@ -39,6 +39,18 @@ def written(value: Any) -> Any:
     if isinstance(value, timedelta):
         return ["duration", str(value // timedelta(microseconds=1))]
     return str(value)
+
+
+def written_row(cells: Iterable[Any]) -> list[Any]:
+    """The cells of a row, empty texts as null. What most cells are is told without a call."""
+    return [
+        (value or None)
+        if (kind := type(value)) is str
+        else (int(value) if value.is_integer() else value)
+        if kind is float and -FIRST_LONG < value < FIRST_LONG
+        else written(value)
+        for value in cells
+    ]
 
 
 def read(row: list[Any]) -> list[Any]:
