@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
@@ -15,6 +15,31 @@ from app.datasets.manifest_schema import manifest_schema
 
 _CREATED_NEW = {"If-None-Match": "*"}
 _TAKEN = (412, 428)
+_FILES = frozenset[str]()
+"""Schemes of addresses at which files alone stand."""
+_FILE_ENDINGS = frozenset(
+    [
+        ".csv",
+        ".tsv",
+        ".txt",
+        ".gz",
+        ".zip",
+        ".xlsx",
+        ".xlsm",
+        ".xls",
+        ".xlsb",
+        ".ods",
+        ".ndjson",
+        ".jsonl",
+        ".geojson",
+        ".parquet",
+        ".dbf",
+        ".gpkg",
+        ".kml",
+        ".kmz",
+    ]
+)
+"""Endings of addresses that are read as a file; JSON, XML and HTML may as well be a service's."""
 _CKAN = re.compile(r"/dataset/(?P<package>[^/]+)(?:/resource/(?P<resource>[^/?#]+))?")
 
 
@@ -79,8 +104,10 @@ def _uploaded(remote: Remote, file: Path, agency: str) -> dict[str, Any]:
 
 
 def _address(text: str) -> dict[str, Any]:
-    """The source that an address means: CKAN by its paths, a database by its scheme, else a service."""
+    """The source that an address means: CKAN by its paths, a database or a file by its scheme or ending, else a service."""
     parts = urlsplit(text)
+    if parts.scheme in _FILES:
+        return {"kind": "file", "location": text}
     if parts.scheme not in {"http", "https"}:
         return {"kind": "sql", "url": text}
     page = _CKAN.search(parts.path)
@@ -90,6 +117,8 @@ def _address(text: str) -> dict[str, Any]:
             "url": f"{parts.scheme}://{parts.netloc}{parts.path[: page.start()]}",
             "resource": page["resource"],
         }
+    if PurePosixPath(parts.path).suffix.lower() in _FILE_ENDINGS:
+        return {"kind": "file", "location": text}
     return {"kind": "rest", "url": text}
 
 

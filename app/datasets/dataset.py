@@ -96,11 +96,12 @@ class MappedDataset:
             result = await self._read_ordered(request, wanted, ordered, pushed)
             result.version = version
             return result
-        selection, upstream = Selection(self.mapping, request, wanted), None
+        selection, upstream, seen = Selection(self.mapping, request, wanted), None, Seen()
         async for batch in self._batches(scan):
             upstream = batch.upstream
+            seen.take(batch)
             await selection.take(batch)
-        result = await selection.result(pushed, datetime.now(UTC))
+        result = await selection.result(pushed, seen.as_of)
         result.whole, result.version, result.upstream = scan.filter is None, version, upstream
         return result
 
@@ -148,15 +149,16 @@ class MappedDataset:
             selection = ColumnSelection(self.mapping, request)
         else:
             selection = Selection(self.mapping, request, request.filter)
-        upstream = None
+        upstream, seen = None, Seen()
         async with aclosing(self._batches(scan)) as batches:
             async for batch in batches:
                 upstream = batch.upstream
+                seen.take(batch)
                 await selection.take(batch)
-                part = await selection.drain(pushed, datetime.now(UTC))
+                part = await selection.drain(pushed, seen.as_of)
                 part.upstream = upstream
                 yield part
-        end = await selection.drain(pushed, datetime.now(UTC))
+        end = await selection.drain(pushed, seen.as_of)
         end.whole, end.version, end.upstream = scan.filter is None, version, upstream
         yield end
 
@@ -175,15 +177,16 @@ class MappedDataset:
 
     async def read_all(self, deadline: float | None, most: int) -> ReadResult | None:
         """Every valid record, None when there are more than `most`."""
-        version = await self.version()
+        version, seen = await self.version(), Seen()
         selection = Selection(self.mapping, ReadRequest(limit=most), TRUE)
         async for batch in self._batches(ScanRequest(deadline=deadline)):
             if batch.upstream is not None and batch.upstream.missing is not None:
                 raise batch.upstream.missing  # what is not complete is not kept
+            seen.take(batch)
             await selection.take(batch)
             if selection.overflown:
                 return None
-        result = await selection.result((), datetime.now(UTC))
+        result = await selection.result((), seen.as_of)
         result.whole, result.version = True, version
         return result
 
@@ -268,6 +271,23 @@ class MappedDataset:
             closing = getattr(batches, "aclose", None)
             if closing is not None:
                 await closing()
+
+
+class Seen:
+    """When the source was seen to hold what a read gives: now, but for copies of what stands elsewhere; of several the oldest."""
+
+    def __init__(self) -> None:
+        self._oldest: datetime | None = None
+
+    def take(self, batch: RawBatch) -> None:
+        """The next batch of the read."""
+        if batch.as_of is not None:
+            self._oldest = batch.as_of if self._oldest is None else min(self._oldest, batch.as_of)
+
+    @property
+    def as_of(self) -> datetime:
+        """The moment that holds for all that was read so far."""
+        return self._oldest or datetime.now(UTC)
 
 
 def _question(request: ReadRequest) -> Hashable | None:
