@@ -15,7 +15,7 @@ from app.datasets.manifest_schema import manifest_schema
 
 _CREATED_NEW = {"If-None-Match": "*"}
 _TAKEN = (412, 428)
-_FILES = frozenset[str]()
+_FILES = frozenset({"s3", "sftp"})
 """Schemes of addresses at which files alone stand."""
 _FILE_ENDINGS = frozenset(
     [
@@ -57,12 +57,19 @@ def new_connector(
     out: Annotated[
         Path | None, typer.Option("--out", help="Where the manifest is written; else to standard output")
     ] = None,
+    more: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--source", help="A further key of the source, such as region=ap-southeast-3", metavar="KEY=VALUE"
+        ),
+    ] = None,
     url: Annotated[str | None, typer.Option("--url", help="Address of the gateway (SIMPUL_URL)")] = None,
     profile: Annotated[Path | None, typer.Option("--profile", help="Profile file of mode 0600")] = None,
 ) -> None:
     """Upload a file (or name a service), register a draft and write a manifest ready to send, with a comment for each guess."""
     remote = connect(url, profile)
     block = _uploaded(remote, Path(source), agency) if "://" not in source else _address(source)
+    block |= _stated(more or [])
     connector = name or _id(agency, source)
     draft = {
         "connector": connector,
@@ -120,6 +127,15 @@ def _address(text: str) -> dict[str, Any]:
     if PurePosixPath(parts.path).suffix.lower() in _FILE_ENDINGS:
         return {"kind": "file", "location": text}
     return {"kind": "rest", "url": text}
+
+
+def _stated(more: list[str]) -> dict[str, str]:
+    """The keys of the source that are stated beside its address."""
+    pairs = [text.partition("=") for text in more]
+    wrong = next((text for text, (key, sign, _) in zip(more, pairs, strict=True) if not (key and sign)), None)
+    if wrong is not None:
+        fail(f"--source is written KEY=VALUE, not {wrong}")
+    return {key: value for key, _, value in pairs}
 
 
 def _ref(remote: Remote, schema: str) -> str:

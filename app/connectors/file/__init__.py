@@ -5,7 +5,6 @@ from app.connectors.environment import Environment
 from app.connectors.file.connector import FileConnector
 from app.connectors.file.located import INBOX, ending_of, scheme_of
 from app.connectors.file.locations.connector import LocatedFiles
-from app.connectors.file.locations.inbox import Inbox
 from app.connectors.file.locations.opening import opened_origin
 from app.connectors.file.many import ManyFiles
 from app.connectors.file.several import is_pattern
@@ -14,11 +13,10 @@ from app.connectors.source import Kind
 
 
 def _open(source: FileSource, environment: Environment) -> Connector:
-    if scheme_of(source.location) != INBOX:
-        return LocatedFiles(source, environment, opened_origin(source, environment))
     packed = source.location.lower().endswith(".gz") or source.member is not None
-    if packed or (ending_of(source.location) == ".zip" and source.format not in {"shapefile", "kml"}):
-        return LocatedFiles(source, environment, Inbox(source, environment))
+    archive = ending_of(source.location) == ".zip" and source.format not in {"shapefile", "kml"}
+    if packed or archive or scheme_of(source.location) != INBOX:
+        return LocatedFiles(source, environment, opened_origin(source, environment))
     return ManyFiles(source, environment) if is_pattern(source.location) else FileConnector(source, environment)
 
 

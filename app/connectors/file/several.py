@@ -40,6 +40,12 @@ def part_names(location: str) -> tuple[str, ...]:
     return tuple(names)
 
 
+def literal_start(name: str) -> str:
+    """What every name that the pattern means begins with."""
+    first = _SIGN.search(name)
+    return name if first is None else name[: first.start()]
+
+
 def files_of(root: Path, location: str) -> list[OneFile]:
     """The files in the order of their names. Raises `SourceMissing` where there is none, `SourceTooLarge` above 1,000."""
     folder, _, name = location.rpartition("/")

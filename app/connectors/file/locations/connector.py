@@ -151,6 +151,8 @@ class LocatedFiles(Connector, Freshness, CountEstimate, Diagnoses):
                             batch.as_of = piece.local.as_of
                             yield self._shown(batch, piece, request.columns)
                     except SourceSchemaMismatch as fault:
+                        if "missing" not in fault.facts:
+                            raise
                         detail = f"{piece.source.location}: {fault.detail}"
                         missing = fault.facts.get("missing")
                         raise SourceSchemaMismatch(detail, field="/fields", missing=missing) from None

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 
 from app.connectors.copies import Bring, Copies, Copy
 from app.connectors.environment import Environment
 from app.connectors.file.located import ending_of
-from app.connectors.file.locations.origin import LIVE_SECONDS, Local
+from app.connectors.file.locations.origin import LIVE_SECONDS, Found, Local
 from app.connectors.file.source import FileSource
+from app.errors import SourceTimeout
 
 
 class Fetching:
@@ -21,6 +23,23 @@ class Fetching:
         self._most = environment.limits.bytes
         self._deadline_seconds = environment.limits.deadline_seconds
         self._seconds = source.refresh.total_seconds() or LIVE_SECONDS
+        self._seen: tuple[float, Sequence[Found]] | None = None
+        self._looking = asyncio.Lock()
+        self.anew = False
+        """Whether nothing that was confirmed before is taken: what a check looks at is the server, not a copy."""
+
+    async def listed(self, look: Callable[[], Awaitable[Sequence[Found]]], deadline: float | None) -> Sequence[Found]:
+        """The files that a server lists, looked for again as `refresh` says. Raises `SourceTimeout` at the deadline."""
+        begun = time.monotonic()
+        ends = deadline or begun + self._deadline_seconds
+        try:
+            async with asyncio.timeout(max(0.0, ends - begun)), self._looking:
+                if self._seen is None or self._seen[0] < begun - (0 if self.anew else self._seconds):
+                    self._seen = (time.monotonic(), await look())
+                return self._seen[1]
+        except TimeoutError:
+            detail = "the server did not list its files before the deadline"
+            raise SourceTimeout(detail, field="/source/location") from None
 
     @asynccontextmanager
     async def local(
@@ -31,8 +50,8 @@ class Fetching:
 
         def fresh(copy: Copy) -> bool:
             if mark:
-                return copy.memo.get("mark") == mark
-            return copy.confirmed >= begun - self._seconds
+                return copy.memo.get("mark") == mark or copy.confirmed >= begun
+            return copy.confirmed >= begun - (0 if self.anew else self._seconds)
 
         if deadline is None:
             deadline = begun + self._deadline_seconds

@@ -8,12 +8,14 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 
 from app.connectors.contract import CheckStep, milliseconds_since
 from app.connectors.environment import Environment
 from app.connectors.network import dial, resolve_allowed
-from app.errors import SimpulError
+from app.errors import SimpulError, SourceRejected
 
 LIVE_SECONDS = 1.0
 """With `refresh: 0` the source is asked anew for what was last confirmed longer ago than this: one read asks once."""
@@ -28,6 +30,8 @@ class Found:
     name: str
     parts: Mapping[str, str] = field(default_factory=dict)
     mark: str = ""
+    seen: datetime | None = None
+    """When a list told the mark."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +66,17 @@ class Origin(ABC):
 
     async def close(self) -> None:  # noqa: B027 - most hold nothing
         """Gives back connections and copies; may be called twice."""
+
+
+def extra(name: str, *modules: str) -> list[ModuleType]:
+    """The modules of an extra, loaded when first needed. Raises `SourceRejected` that says what the operator installs."""
+    try:
+        return [import_module(module) for module in modules]
+    except ModuleNotFoundError as missing:
+        detail = (
+            f"this location needs {missing.name}, which is not installed here: the operator installs simpul[{name}]"
+        )
+        raise SourceRejected(detail, field="/source/location") from None
 
 
 _STAGES = {

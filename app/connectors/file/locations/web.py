@@ -44,10 +44,14 @@ class WebFile(Origin):
         address = HttpAddress.of(self._source.location)
 
         async def first() -> None:
+            self._fetching.anew = True
             async with self.local((await self.files(None))[0], None):
                 pass
 
-        return await check_server(address.host, address.port, self._environment, first, "/source/location")
+        try:
+            return await check_server(address.host, address.port, self._environment, first, "/source/location")
+        finally:
+            self._fetching.anew = False
 
     async def close(self) -> None:
         """Closes the connections and lets go of the copy."""
