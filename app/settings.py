@@ -80,7 +80,9 @@ class Settings(BaseSettings):
         default=268_435_456, ge=0, description="Free space of the disk that only the exchange log may use; below it 507"
     )
     agency_file_bytes: int = Field(
-        default=10_737_418_240, ge=1024, description="Space of one agency's uploads with their versions"
+        default=10_737_418_240,
+        ge=1024,
+        description="Space of one agency's uploads with their versions, and as much again of copies of its files from elsewhere",
     )
     file_versions: int = Field(default=30, ge=1, description="Versions of one uploaded file whose bytes are kept")
     detail_bytes_per_hour: int = Field(

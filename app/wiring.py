@@ -93,11 +93,11 @@ def _services(
     remove_left(spool, "sql", "sort")
     remove_left(settings.dir / "cache", "of", others=True)
     secrets, unclosed = SecretStore(seal), Unclosed()
-    opener = Opener(settings, secrets)
+    storage = Storage(settings.dir, reserve_bytes=settings.log_reserve_bytes, spool_bytes=settings.spool_bytes)
+    opener = Opener(settings, secrets, storage)
     sources = SourcePool(opener)
     issuer = TokenIssuer(settings.base_url, token_seconds=settings.token_seconds)
     access = Gate(issuer, RateLimiter(settings.rate_per_minute), settings.zone, AccessSnapshot(stamp=-1))
-    storage = Storage(settings.dir, reserve_bytes=settings.log_reserve_bytes, spool_bytes=settings.spool_bytes)
     means = JobMeans(settings, database, log, access, sources, seal, storage, spool, unclosed, metrics, gateway.replica)
     return Services(
         settings=settings,

@@ -67,7 +67,7 @@ L = [
     "| kind | reads |",
     "|---|---|",
     "| `sql` | a table, view or one SELECT of PostgreSQL, MySQL or MariaDB; an SQLite file in the agency's folder |",
-    "| `file` | in the agency's inbox: CSV, XLSX, XLS, XLSB, ODS, HTML tables and Excel 2003 XML (also where they are called `.xls`), XML, JSON, NDJSON, GeoJSON, Parquet, dBASE, Shapefile, GeoPackage, KML |",
+    "| `file` | in the agency's inbox (also inside a ZIP or packed by gzip), at an http(s) address, in an S3-compatible store or on an SFTP server: CSV, XLSX, XLS, XLSB, ODS, HTML tables and Excel 2003 XML (also where they are called `.xls`), XML, JSON, NDJSON, GeoJSON, Parquet, dBASE, Shapefile, GeoPackage, KML |",
     "| `rest` | JSON over HTTP, asked by GET or POST: page, offset, cursor, next-link paging, or by the name of a make (Laravel, Django REST framework, OData, ArcGIS); basic, bearer, API key, OAuth 2.0 client credentials |",
     "| `ckan` | a CKAN resource (datastore, else the file behind it), or a portal's packages |",
     "| `gateway` | another Simpul: the records of a shared schema with their origin, its partial answers, its receipts |",

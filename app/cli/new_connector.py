@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
@@ -15,6 +15,31 @@ from app.datasets.manifest_schema import manifest_schema
 
 _CREATED_NEW = {"If-None-Match": "*"}
 _TAKEN = (412, 428)
+_FILES = frozenset({"s3", "sftp"})
+"""Schemes of addresses at which files alone stand."""
+_FILE_ENDINGS = frozenset(
+    [
+        ".csv",
+        ".tsv",
+        ".txt",
+        ".gz",
+        ".zip",
+        ".xlsx",
+        ".xlsm",
+        ".xls",
+        ".xlsb",
+        ".ods",
+        ".ndjson",
+        ".jsonl",
+        ".geojson",
+        ".parquet",
+        ".dbf",
+        ".gpkg",
+        ".kml",
+        ".kmz",
+    ]
+)
+"""Endings of addresses that are read as a file; JSON, XML and HTML may as well be a service's."""
 _CKAN = re.compile(r"/dataset/(?P<package>[^/]+)(?:/resource/(?P<resource>[^/?#]+))?")
 
 
@@ -32,12 +57,19 @@ def new_connector(
     out: Annotated[
         Path | None, typer.Option("--out", help="Where the manifest is written; else to standard output")
     ] = None,
+    more: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--source", help="A further key of the source, such as region=ap-southeast-3", metavar="KEY=VALUE"
+        ),
+    ] = None,
     url: Annotated[str | None, typer.Option("--url", help="Address of the gateway (SIMPUL_URL)")] = None,
     profile: Annotated[Path | None, typer.Option("--profile", help="Profile file of mode 0600")] = None,
 ) -> None:
     """Upload a file (or name a service), register a draft and write a manifest ready to send, with a comment for each guess."""
     remote = connect(url, profile)
     block = _uploaded(remote, Path(source), agency) if "://" not in source else _address(source)
+    block |= _stated(more or [])
     connector = name or _id(agency, source)
     draft = {
         "connector": connector,
@@ -79,8 +111,10 @@ def _uploaded(remote: Remote, file: Path, agency: str) -> dict[str, Any]:
 
 
 def _address(text: str) -> dict[str, Any]:
-    """The source that an address means: CKAN by its paths, a database by its scheme, else a service."""
+    """The source that an address means: CKAN by its paths, a database or a file by its scheme or ending, else a service."""
     parts = urlsplit(text)
+    if parts.scheme in _FILES:
+        return {"kind": "file", "location": text}
     if parts.scheme not in {"http", "https"}:
         return {"kind": "sql", "url": text}
     page = _CKAN.search(parts.path)
@@ -90,7 +124,18 @@ def _address(text: str) -> dict[str, Any]:
             "url": f"{parts.scheme}://{parts.netloc}{parts.path[: page.start()]}",
             "resource": page["resource"],
         }
+    if PurePosixPath(parts.path).suffix.lower() in _FILE_ENDINGS:
+        return {"kind": "file", "location": text}
     return {"kind": "rest", "url": text}
+
+
+def _stated(more: list[str]) -> dict[str, str]:
+    """The keys of the source that are stated beside its address."""
+    pairs = [text.partition("=") for text in more]
+    wrong = next((text for text, (key, sign, _) in zip(more, pairs, strict=True) if not (key and sign)), None)
+    if wrong is not None:
+        fail(f"--source is written KEY=VALUE, not {wrong}")
+    return {key: value for key, _, value in pairs}
 
 
 def _ref(remote: Remote, schema: str) -> str:

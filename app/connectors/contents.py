@@ -32,6 +32,32 @@ _AS_TABLE = "save the table itself as XLSX or CSV and upload that"
 _UNPACK = "unpack it and upload the file that is inside"
 _DUMP = "load it into a database and use kind sql, or export the table as CSV"
 _ZIP = Content("ZIP archive", None, _UNPACK)
+_NAME_MEMBER = "name the file in it: member: …"
+_MEMBERS = frozenset(
+    [
+        "csv",
+        "tsv",
+        "txt",
+        "xlsx",
+        "xlsm",
+        "xls",
+        "xlsb",
+        "html",
+        "htm",
+        "xml",
+        "ods",
+        "json",
+        "ndjson",
+        "jsonl",
+        "geojson",
+        "parquet",
+        "dbf",
+        "gpkg",
+        "kml",
+    ]
+)
+"""Endings of members that are read; kind `file` knows the formats."""
+_GZIP = b"\x1f\x8b"
 _SQLITE = Content(
     "SQLite database", None, "use kind: sql with url: sqlite:inbox/NAME, and name its table", readable=True
 )
@@ -48,7 +74,7 @@ _MAGIC: tuple[tuple[bytes, Content], ...] = (
     (b"{\\rtf", Content("RTF document", None, _AS_TABLE)),
     (b"Rar!\x1a\x07", Content("RAR archive", None, _UNPACK)),
     (b"7z\xbc\xaf\x27\x1c", Content("7z archive", None, _UNPACK)),
-    (b"\x1f\x8b", Content("gzip archive", None, _UNPACK)),
+    (_GZIP, Content("gzip archive", None, _UNPACK)),
     (b"BZh", Content("bzip2 archive", None, _UNPACK)),
     (b"\xfd7zXZ\0", Content("xz archive", None, _UNPACK)),
     (b"PAR1", Content("Parquet file", "parquet")),
@@ -82,6 +108,8 @@ def content_of(path: Path) -> Content | None:
             return _in_zip(file)
         if head.startswith(_OLE):
             return _in_ole(file, head)
+        if head.startswith(_GZIP):
+            return _in_gzip(head)
     return content_of_bytes(head)
 
 
@@ -165,8 +193,22 @@ def _plain_zip(entries: list[zipfile.ZipInfo]) -> Content:
     inside = ", ".join(sorted(entry.filename for entry in entries)[:_SHOWN]) or "nothing"
     locked = " protected by a password" if any(entry.flag_bits & 1 for entry in entries) else ""
     more = f" and {len(entries) - _SHOWN} more" if len(entries) > _SHOWN else ""
-    advice = f"members of a ZIP are not read, but for those of a Shapefile: {_UNPACK}"
-    return Content(f"ZIP archive{locked} that holds {inside[:300]}{more}", None, advice)
+    endings = {entry.filename.rpartition(".")[2].lower() for entry in entries}
+    readable = not locked and bool(endings & _MEMBERS)
+    advice = _NAME_MEMBER if readable else f"no member of it is read: {_UNPACK}"
+    return Content(f"ZIP archive{locked} that holds {inside[:300]}{more}", None, advice, readable)
+
+
+def _in_gzip(head: bytes) -> Content:
+    """What gzip packed, by its first bytes: a file that is read is so as NAME.csv.gz, an archive of files is not."""
+    try:
+        inside = zlib.decompressobj(31).decompress(head, HEAD_BYTES)
+    except zlib.error:
+        return Content("gzip archive that is damaged", None, "pack it anew, or upload what is inside")
+    found = Content("tar archive", None, _UNPACK) if inside[257:262] == b"ustar" else content_of_bytes(inside)
+    if found is not None and found.format is None:
+        return Content(f"gzip archive of a {found.name}", None, _UNPACK)
+    return Content("gzip archive", None, "call it by the file inside, with .gz behind it: NAME.csv.gz", readable=True)
 
 
 def _in_ole(file: IO[bytes], head: bytes) -> Content:

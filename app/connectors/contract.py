@@ -9,6 +9,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, ClassVar
 
 import pyarrow as pa
@@ -65,6 +66,8 @@ class RawBatch:
     """Only of a source that asks others: an answer made of this read is not complete where somebody behind it is missing."""
     origins: Sequence[Any] | None = None
     """Beside `rows`: where the source itself has each record from."""
+    as_of: datetime | None = None
+    """When the source was last seen to hold just this, where that is another moment than that of the read."""
 
     def sample(self, most: int) -> list[dict[str, Any]]:
         """The first records as Python values by column; JSON of an Arrow column stays text."""

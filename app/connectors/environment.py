@@ -8,6 +8,8 @@ from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Protocol
 
+from app.connectors.copies import Copies
+
 
 class SecretReader(Protocol):
     """Resolves `${secret:NAME}` and `${env:NAME}` of one agency."""
@@ -57,5 +59,7 @@ class Environment:
     ca_file: Path | None = None
     """Authorities of TLS in PEM; None: the system's."""
     variables: Mapping[str, str] = field(default_factory=dict)
+    copies: Copies | None = None
+    """Where copies of files from elsewhere are kept; None: beside `cache`."""
     instance: str = ""
     """This gateway's own name among gateways: that of its log."""

@@ -13,7 +13,8 @@ import math
 import re
 import socket
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+import zlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -23,6 +24,7 @@ from urllib.parse import urljoin
 import aiohttp
 import httpx
 from aiohttp.abc import AbstractResolver, ResolveResult
+from yarl import URL
 
 from app.connectors.environment import Environment, NetworkPolicy
 from app.connectors.json_text import JsonFlaw, decode_json_bytes, parse_json
@@ -57,9 +59,26 @@ _MOST_KNOWN = 64
 _PACKINGS = frozenset({"", "identity", "gzip", "x-gzip", "deflate"})
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _CODE = re.compile(r"[a-z_]{1,64}", re.ASCII)
+_XML_CODE = re.compile(rb"<Error>(?:\s*<[A-Z][A-Za-z]*>[^<]*</[A-Z][A-Za-z]*>)*?\s*<Code>([A-Za-z]{1,64})</Code>")
+_FOLLOWS = frozenset({"accept-encoding", "if-none-match", "if-modified-since"})
+"""Headers that follow a redirect to another host; credentials never do."""
 _SENT_AGAIN = frozenset({307, 308})
 Sent = Mapping[str, str] | bytes | None
 """The fields of a form, or a body as it stands."""
+STALL_SECONDS = 30.0
+"""Longest pause of a server in the middle of a file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Into:
+    """Where the body of an answer goes that is a file, chunk by chunk, and within how many seconds it has to be whole."""
+
+    write: Callable[[bytes], Awaitable[None]]
+    seconds: float
+    as_written: bool = False
+    """The address was signed: nothing of it is escaped anew."""
+
+
 _STATUS: Mapping[int, type[SimpulError]] = {
     401: SourceAuthFailed,
     403: SourcePermissionDenied,
@@ -148,13 +167,18 @@ class HttpSource:
         deadline: float | None = None,
         headers: Mapping[str, str] | None = None,
         auth: tuple[str, str] | None = None,
-        data: Sent = None,
+        data: Sent | Into = None,
     ) -> HttpAnswer:
-        """One request with its redirects, within the deadline (`time.monotonic()` seconds)."""
-        budget = self._environment.limits.deadline_seconds
+        """One request with its redirects, within the deadline (`time.monotonic()` seconds).
+
+        `data` that is an `Into`: the body of status 200 goes there, as the server stores it; 304 is an answer like 200.
+        """
+        budget = data.seconds if isinstance(data, Into) else self._environment.limits.deadline_seconds
         if deadline is not None:
             budget = min(budget, deadline - time.monotonic())
         sent, ends = dict(headers or {}), time.monotonic() + budget
+        if isinstance(data, Into):
+            sent.setdefault("accept-encoding", "identity")
         _sendable(sent)
         trace = outgoing_trace()
         if trace is not None:
@@ -182,13 +206,15 @@ class HttpSource:
         if session is not None:
             await session.close()
 
-    async def _follow(self, method: str, url: str, headers: Mapping[str, str], data: Sent, ends: float) -> HttpAnswer:
+    async def _follow(
+        self, method: str, url: str, headers: Mapping[str, str], data: Sent | Into, ends: float
+    ) -> HttpAnswer:
         for _ in range(MOST_HOPS + 1):
             await self._allowed(url)
             await self._pace.turn(ends)
             answer = await self._once(method, url, headers, data)
             if answer.status not in _REDIRECTS or "location" not in answer.headers:
-                return _checked(answer)
+                return answer if answer.status == 304 and isinstance(data, Into) else _checked(answer)
             target = joined(url, answer.headers["location"])
             here, there = HttpAddress.of(url), HttpAddress.of(target)
             if here.scheme == "https" and there.scheme != "https":
@@ -197,7 +223,7 @@ class HttpSource:
                 detail = f"the source redirects a {method} request; state the address that it leads to"
                 raise SourceRejected(detail, field="/source/url")
             if here != there:
-                headers = {}  # credentials never follow to another host
+                headers = {name: value for name, value in headers.items() if name in _FOLLOWS}  # no credentials
             url = target
         raise SourceRejected(f"more than {MOST_HOPS} redirects", field="/source/url")
 
@@ -212,11 +238,17 @@ class HttpSource:
         if len(self._known) < _MOST_KNOWN:
             self._known.add(address)
 
-    async def _once(self, method: str, url: str, headers: Mapping[str, str], data: Sent) -> HttpAnswer:
-        session = self._opened()
+    async def _once(self, method: str, url: str, headers: Mapping[str, str], data: Sent | Into) -> HttpAnswer:
+        session, more = self._opened(), dict[str, Any](data=data)
+        if isinstance(data, Into):
+            more = {"timeout": aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=STALL_SECONDS)}
         try:
-            async with session.request(method, url, headers=headers, data=data, allow_redirects=False) as answer:
+            address = URL(url, encoded=True) if isinstance(data, Into) and data.as_written else url
+            async with session.request(method, address, headers=headers, allow_redirects=False, **more) as answer:
                 found = answer.headers
+                if isinstance(data, Into) and answer.status == 200:
+                    await _whole_file(answer, data, self._environment.limits.bytes)
+                    return HttpAnswer(answer.status, found, b"")
                 packed = _packed_as_asked(found.getall("content-encoding", ()))
                 content = await self._body(answer.content, packed)
                 link = ", ".join(found.getall("link")) if "link" in found else ""
@@ -262,6 +294,54 @@ class HttpSource:
                 auto_decompress=False,
             )
         return self._session
+
+
+async def _whole_file(answer: aiohttp.ClientResponse, into: Into, most: int) -> None:
+    """Hands on a file whose end the server states and that came to it: what is cut short raises, as it does in aiohttp."""
+    found = answer.headers
+    length = found.get("content-length")
+    if length is None and "chunked" not in found.get("transfer-encoding", "").lower():
+        raise SourceFormatError(
+            "the server does not say where the file ends (neither Content-Length nor chunks), so that one cut short would look whole; "
+            "have it sent with its length",
+            field="/source/url",
+        )
+    if length is not None and length.isascii() and length.isdigit() and int(length) > most:
+        raise SourceTooLarge(f"the file has {length} bytes, {most} are read (SIMPUL_SOURCE_BYTES)", limit_bytes=most)
+    packed = _packed_as_asked(found.getall("content-encoding", ()))
+    if packed not in {"", "identity", "gzip"}:
+        raise SourceFormatError(f"the server packed the file as {packed}, which was not asked for", field="/source/url")
+    unpacking = Gunzip() if packed == "gzip" else None
+    async for chunk in answer.content.iter_any():
+        for part in (chunk,) if unpacking is None else unpacking.parts(chunk):
+            await into.write(part)
+    if unpacking is not None and not unpacking.whole:
+        raise SourceFormatError("the file was cut short: what the server packed has no end", field="/source/url")
+
+
+class Gunzip:
+    """Unpacks what gzip packed, chunk by chunk; a stream that has no end shows."""
+
+    def __init__(self) -> None:
+        self._stream = zlib.decompressobj(31)
+        self._begun = False
+
+    @property
+    def whole(self) -> bool:
+        """Whether what came so far is whole: its checksum and length have come and are right."""
+        return not self._begun or self._stream.eof
+
+    def parts(self, chunk: bytes) -> Iterator[bytes]:
+        """What a chunk unpacks to, in bounded parts. Raises `SourceFormatError`."""
+        while chunk:
+            if self._stream.eof:  # several streams one after the other are one file (RFC 1952, 2.2)
+                self._stream = zlib.decompressobj(31)
+            self._begun = True
+            try:
+                yield self._stream.decompress(chunk, _CHUNK_BYTES)
+            except zlib.error:
+                raise SourceFormatError("the answer cannot be unpacked", field="/source/url") from None
+            chunk = self._stream.unconsumed_tail or self._stream.unused_data
 
 
 async def _unpacked(sent: aiohttp.StreamReader, packed: str) -> AsyncIterator[bytes]:
@@ -323,7 +403,8 @@ def _checked(answer: HttpAnswer) -> HttpAnswer:
     if 200 <= status < 300:
         return answer
     seconds = _retry_after(answer) if status in {429, 503} else None
-    told = f"the source answered HTTP {status}{_problem_code(answer)}"
+    said = _problem_code(answer)
+    told = f"the source answered HTTP {status}{said and f' ({said})'}"
     if status in _STATUS:
         raise _STATUS[status](told, field="/source/url", retry_after_seconds=seconds)
     if status >= 500:
@@ -332,14 +413,17 @@ def _checked(answer: HttpAnswer) -> HttpAnswer:
 
 
 def _problem_code(answer: HttpAnswer) -> str:
-    """The code of a problem document (RFC 9457), a word of the service and no value; nothing where there is none."""
+    """The code of a problem document (RFC 9457) or of an object store's XML, a word of the service and no value; else nothing."""
+    kind = answer.headers.get("content-type", "")
+    if "xml" in kind and (word := _XML_CODE.search(answer.content[:2000])):
+        return word[1].decode("ascii")
     if not answer.headers.get("content-type", "").startswith("application/problem+json"):
         return ""
     with contextlib.suppress(JsonFlaw):
         document = parse_json(decode_json_bytes(answer.content))
         code = document.get("code") if isinstance(document, dict) else None
         if isinstance(code, str) and _CODE.fullmatch(code):
-            return f" ({code})"
+            return code
     return ""
 
 

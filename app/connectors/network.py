@@ -1,7 +1,7 @@
 """Which addresses a source may be dialled at: resolves a host, refuses what the agency's policy does not allow.
 
 Callers dial the literal addresses returned here, so a name that changes its answer afterwards (DNS rebinding) gains nothing.
-Does not live here: dialling, TLS, redirects (each client calls this again for every hop).
+Does not live here: TLS, redirects (each client calls this again for every hop).
 """
 
 from __future__ import annotations
@@ -9,15 +9,17 @@ from __future__ import annotations
 import asyncio
 import re
 import socket
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from urllib.parse import urlsplit
 
 from app.connectors.environment import NetworkPolicy
-from app.errors import NetworkForbidden, SourceDnsFailed
+from app.errors import NetworkForbidden, SourceDnsFailed, SourceTimeout, SourceUnreachable
 
 DNS_DEADLINE_SECONDS = 5.0
+CONNECT_SECONDS = 5.0
 _HTTP_PORTS = {"http": 80, "https": 443}
 _PLAIN = "an address is http(s)://host[:port]/path: no user names or references in host and port, a port of 1 to 65535"
 _NAME = re.compile(
@@ -164,3 +166,28 @@ async def _resolve(name: str, port: int) -> list[IPv4Address | IPv6Address]:
         raise SourceDnsFailed(f"The host {name!r} is not known to the name server", step="dns") from None
     unique = dict.fromkeys(str(entry[4][0]) for entry in found)
     return [address for address in map(_literal, unique) if address is not None]
+
+
+async def dial(addresses: Sequence[str], port: int) -> socket.socket:
+    """A connection to the first of these literal addresses that takes one. Raises `SourceUnreachable`, `SourceTimeout`."""
+    loop, late = asyncio.get_running_loop(), False
+    for address in addresses:
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        connection = socket.socket(family, socket.SOCK_STREAM)
+        connection.setblocking(False)  # noqa: FBT003 - the name of the option
+        try:
+            async with asyncio.timeout(CONNECT_SECONDS):
+                await loop.sock_connect(connection, (address, port))
+        except TimeoutError:
+            late = True
+            connection.close()
+        except OSError:
+            connection.close()
+        except BaseException:
+            connection.close()
+            raise
+        else:
+            return connection
+    if late:
+        raise SourceTimeout(f"the source did not take a connection within {CONNECT_SECONDS:g} s", step="tcp")
+    raise SourceUnreachable("the source refuses connections", step="tcp")

@@ -102,13 +102,14 @@ class MappedDataset:
             result.version = version
             return result
         selection: Selection | ColumnPage | None = None
-        upstream = None
+        upstream, seen = None, Seen()
         async for batch in self._batches(scan):
             upstream = batch.upstream
+            seen.take(batch)
             selection = selection or self._page(request, wanted, batch)
             await selection.take(batch)
         selection = selection or Selection(self.mapping, request, wanted)
-        result = await selection.result(pushed, datetime.now(UTC))
+        result = await selection.result(pushed, seen.as_of)
         result.whole, result.version, result.upstream = scan.filter is None, version, upstream
         return result
 
@@ -164,15 +165,16 @@ class MappedDataset:
             selection = ColumnSelection(self.mapping, request)
         else:
             selection = Selection(self.mapping, request, request.filter)
-        upstream = None
+        upstream, seen = None, Seen()
         async with aclosing(self._batches(scan)) as batches:
             async for batch in batches:
                 upstream = batch.upstream
+                seen.take(batch)
                 await selection.take(batch)
-                part = await selection.drain(pushed, datetime.now(UTC))
+                part = await selection.drain(pushed, seen.as_of)
                 part.upstream = upstream
                 yield part
-        end = await selection.drain(pushed, datetime.now(UTC))
+        end = await selection.drain(pushed, seen.as_of)
         end.whole, end.version, end.upstream = scan.filter is None, version, upstream
         yield end
 
@@ -194,17 +196,18 @@ class MappedDataset:
         scan = ScanRequest(deadline=deadline)
         if await self._far_beyond(scan, most):
             return None
-        version = await self.version()
+        version, seen = await self.version(), Seen()
         request = ReadRequest(limit=most)
         selection: Selection | ColumnPage | None = None
         async for batch in self._batches(scan):
             if batch.upstream is not None and batch.upstream.missing is not None:
                 raise batch.upstream.missing  # what is not complete is not kept
+            seen.take(batch)
             selection = selection or self._page(request, TRUE, batch)
             await selection.take(batch)
             if selection.overflown:
                 return None
-        result = await (selection or Selection(self.mapping, request, TRUE)).result((), datetime.now(UTC))
+        result = await (selection or Selection(self.mapping, request, TRUE)).result((), seen.as_of)
         result.whole, result.version = True, version
         return result
 
@@ -303,6 +306,23 @@ class MappedDataset:
             closing = getattr(batches, "aclose", None)
             if closing is not None:
                 await closing()
+
+
+class Seen:
+    """When the source was seen to hold what a read gives: now, but for copies of what stands elsewhere; of several the oldest."""
+
+    def __init__(self) -> None:
+        self._oldest: datetime | None = None
+
+    def take(self, batch: RawBatch) -> None:
+        """The next batch of the read."""
+        if batch.as_of is not None:
+            self._oldest = batch.as_of if self._oldest is None else min(self._oldest, batch.as_of)
+
+    @property
+    def as_of(self) -> datetime:
+        """The moment that holds for all that was read so far."""
+        return self._oldest or datetime.now(UTC)
 
 
 def _question(request: ReadRequest) -> Hashable | None:

@@ -20,6 +20,7 @@ from app.catalog.snapshot import ActiveConnector
 from app.catalog.states import State
 from app.children import work_folder
 from app.connectors.contract import Connector, RowEstimate
+from app.connectors.copies import Copies
 from app.connectors.environment import Environment, Limits
 from app.connectors.registry import open_connector
 from app.datasets.contract import Dataset
@@ -30,6 +31,7 @@ from app.datasets.mapping.codes import CodeBook
 from app.datasets.outline import Outline
 from app.datasets.records import ReadRequest, ReadResult
 from app.errors import SchemaUnknown, SimpulError, SourceSuspended
+from app.gateway.storage import AgencyShare, Storage
 from app.schemas import registry
 from app.schemas.registry import SchemaDef
 from app.settings import Settings
@@ -90,9 +92,11 @@ class BrokenDataset:
 class Opener:
     """Opens connectors and datasets from manifests: folders, secrets, network policy and limits are put in here."""
 
-    def __init__(self, settings: Settings, secrets: SecretStore) -> None:
+    def __init__(self, settings: Settings, secrets: SecretStore, storage: Storage) -> None:
         self._settings = settings
         self._secrets = secrets
+        self._storage = storage
+        self._copies: dict[str, Copies] = {}
         verified(settings.ca_file)  # a file that cannot be read stops the start, not the first question
         self.cache = work_folder(settings.dir / "cache", "of")
         """What is kept of sources on disk: of this process alone, and gone with it."""
@@ -121,8 +125,14 @@ class Opener:
             ),
             zone=settings.zone,
             ca_file=settings.ca_file,
+            copies=self._copies_of(agency.id),
             instance=settings.origin,
         )
+
+    def _copies_of(self, agency: str) -> Copies:
+        """One for all connectors of an agency: those that ask the same share what came."""
+        share = AgencyShare(self._storage, self._settings.agency_file_bytes)
+        return self._copies.setdefault(agency, Copies(self.cache / f".{agency}", share))
 
     def connector(self, manifest: Manifest, agency: Agency) -> Connector:
         """The raw source of a manifest, for check and discover."""

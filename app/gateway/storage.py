@@ -10,7 +10,7 @@ import threading
 from collections import Counter
 from pathlib import Path
 
-from app.errors import QuotaExceeded, SimpulError
+from app.errors import QuotaExceeded, SimpulError, SourceFailed, SourceTooLarge
 from app.federation.spilling import Space
 
 _LOOK_BYTES = 1 << 20
@@ -107,3 +107,31 @@ class Room:
         taken, self._taken, self._looked = self._taken, 0, 0
         if taken:
             self._storage.give(self._client, taken)
+
+
+class AgencyShare:
+    """What copies of an agency's files from elsewhere, and what is unpacked of its archives, take of the disk now."""
+
+    def __init__(self, storage: Storage, most_bytes: int) -> None:
+        self._storage = storage
+        self._most_bytes = most_bytes
+        self._lock = threading.Lock()
+        self.used = 0
+
+    def take(self, size: int) -> None:
+        """Before so many bytes are written. Raises `SourceTooLarge` above the share, `SourceFailed` where the log's reserve begins."""
+        try:
+            self._storage.check_free(size)
+        except StorageFull as full:
+            raise SourceFailed(full.detail, field="/source/location") from None
+        with self._lock:
+            if self.used + size > self._most_bytes:
+                taken = f"{self.used} of {self._most_bytes} bytes"
+                detail = f"copies of the agency's files from elsewhere take {taken} (SIMPUL_AGENCY_FILE_BYTES)"
+                raise SourceTooLarge(detail, field="/source/location", limit_bytes=self._most_bytes)
+            self.used += size
+
+    def give(self, size: int) -> None:
+        """Bytes that are gone."""
+        with self._lock:
+            self.used -= size

@@ -28,6 +28,8 @@ WHOLE = (
     "tests/integration/api/test_every_operation.py",
     "tests/integration/api/test_layer.py",
     "tests/integration/connectors/test_database_tls.py",
+    "tests/integration/connectors/test_object_store.py",
+    "tests/integration/connectors/test_sftp_files.py",
     "tests/integration/docs/test_pages.py",
     "tests/integration/operate/test_wheel.py",
     "tests/unit/",

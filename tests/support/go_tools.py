@@ -1,4 +1,4 @@
-"""Programs of others, written in Go, that judge the served log: built once from pinned versions, kept outside of the tree."""
+"""Programs of others, written in Go, that judge the served log or keep objects: built once from pinned versions, outside of the tree."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ PROGRAMS = {
     "fsck": "github.com/transparency-dev/tessera/cmd/fsck@v1.0.4",
     "omniwitness": _WITNESS.format("omniwitness"),
     "generate_keys": _WITNESS.format("generate_keys"),
+    "versitygw": "github.com/versity/versitygw/cmd/versitygw@v1.8.0",
     "litewitness": "filippo.io/torchwood/cmd/litewitness@v0.9.0",
 }
 

@@ -28,7 +28,7 @@ from app.connectors.contract import (
 )
 from app.connectors.diagnosis import Diagnoses, Diagnosis, Findings
 from app.connectors.environment import Environment
-from app.connectors.file.content import FileContent, unchanged, unreadable
+from app.connectors.file.content import FileContent, file_mark, openable, unchanged, unreadable
 from app.connectors.file.diagnosing.document import diagnose_document
 from app.connectors.file.diagnosing.features import diagnose_encoding, diagnose_layers, layer_notes
 from app.connectors.file.diagnosing.markup import diagnose_markup
@@ -39,11 +39,7 @@ from app.connectors.file.sniff import settled
 from app.connectors.file.source import LAYERS, SHEETS, FileSource
 from app.connectors.isolation.calls import Isolated
 from app.connectors.projection import projected
-from app.errors import (
-    CapabilityUndeclared,
-    SimpulError,
-    SourcePermissionDenied,
-)
+from app.errors import CapabilityUndeclared, SimpulError
 from app.lanes import in_bulk
 
 BYTES_HERE = 1_048_576
@@ -55,14 +51,16 @@ class FileConnector(Connector, Freshness, CountEstimate, Diagnoses):
 
     kind: ClassVar[str] = "file"
 
-    def __init__(self, source: FileSource, environment: Environment) -> None:
+    def __init__(self, source: FileSource, environment: Environment, inner: str | None = None) -> None:
+        """`inner`: where the file is under the environment's root, where that is not what people call it."""
         self._source = source
         self._environment = environment
+        self._inner = inner or source.location
         self._threads = Threads(f"file-{environment.connector}", 2)
         """For what waits: a disk, the child that parses sheets."""
         self._bulk = BulkThread()
         """For what computes: the parsing itself."""
-        self._content = FileContent(source, environment.root, environment.limits)
+        self._content = FileContent(source, environment.root, environment.limits, self._inner)
         self._isolated = Isolated(
             self._content,
             name=f"parse-{environment.connector}",
@@ -78,22 +76,16 @@ class FileConnector(Connector, Freshness, CountEstimate, Diagnoses):
     async def version(self) -> str | None:
         """Identity of the file's bytes: device, inode, change time, size. None when there is no file."""
         try:
-            path = agency_file(self._environment.root, self._source.location)
-            stats = [path.stat()]
-            if path.suffix.lower() in {".shp", ".dbf"}:  # other files belong to it
-                stats += [one.stat() for one in sorted(path.parent.iterdir()) if one.stem == path.stem and one != path]
+            return file_mark(agency_file(self._environment.root, self._inner))
         except (SimpulError, OSError):
             return None
-        return "-".join(
-            f"{stat.st_dev}-{stat.st_ino}-{stat.st_mtime_ns}-{stat.st_ctime_ns}-{stat.st_size}" for stat in stats
-        )
 
     async def check(self) -> Sequence[CheckStep]:
         """Stages: permission (the file is there and may be read), read (its first records)."""
         started = time.perf_counter()
         try:
-            path = agency_file(self._environment.root, self._source.location)
-            await self._threads.call(lambda: _openable(path))
+            path = agency_file(self._environment.root, self._inner)
+            await self._threads.call(lambda: openable(path))
         except SimpulError as error:
             return [CheckStep("permission", milliseconds_since(started), error, "/source/location")]
         steps = [CheckStep("permission", milliseconds_since(started), None, "/source/location")]
@@ -141,7 +133,7 @@ class FileConnector(Connector, Freshness, CountEstimate, Diagnoses):
 
     def _diagnose(self) -> Diagnosis:
         source, found, limits = self._source, Findings(), self._environment.limits
-        path = agency_file(self._environment.root, source.location)
+        path = agency_file(self._environment.root, self._inner)
         with unreadable(source.location):
             source = settled(path, source)
             if source.kind_of_file in SHEETS:
@@ -156,7 +148,7 @@ class FileConnector(Connector, Freshness, CountEstimate, Diagnoses):
 
     def _by_content(self) -> tuple[FileSource, Path]:
         """The source with the format that its content has, and the file. Raises `SourceError` leaves."""
-        path = agency_file(self._environment.root, self._source.location)
+        path = agency_file(self._environment.root, self._inner)
         with unreadable(self._source.location):
             return settled(path, self._source), path
 
@@ -168,7 +160,7 @@ class FileConnector(Connector, Freshness, CountEstimate, Diagnoses):
 
     def _parse_sheet(self) -> None:
         """Has the workbook parsed by the child process, unless it is already."""
-        path = agency_file(self._environment.root, self._source.location)
+        path = agency_file(self._environment.root, self._inner)
         with (
             suppress(OSError),
             unchanged(path, self._source.location),
@@ -240,12 +232,12 @@ class FileConnector(Connector, Freshness, CountEstimate, Diagnoses):
         if kind not in {"json", "geojson", "csv"}:
             return kind in {"parquet", "xml"} | LAYERS
         with suppress(SimpulError, OSError):
-            return agency_file(self._environment.root, self._source.location).stat().st_size > BYTES_HERE
+            return agency_file(self._environment.root, self._inner).stat().st_size > BYTES_HERE
         return False
 
     def _read_sheet(self, columns: Sequence[str] | None) -> Iterator[RawBatch]:
         source, environment = self._source, self._environment
-        path = agency_file(environment.root, source.location)
+        path = agency_file(environment.root, self._inner)
         with unreadable(source.location), unchanged(path, source.location):
             source = settled(path, source)
             yield from projected(read_sheet(path, source, environment.cache, environment.limits), columns)
@@ -260,10 +252,3 @@ def _clashes(source: FileSource, names: Sequence[str]) -> tuple[str, ...]:
         for name in ("geometry", "id")
         if f"feature_{name}" in names
     )
-
-
-def _openable(path: Path) -> None:
-    try:
-        path.open("rb").close()
-    except OSError:
-        raise SourcePermissionDenied("the file may not be read", field="/source/location") from None

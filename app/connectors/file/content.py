@@ -49,18 +49,37 @@ def unchanged(path: Path, location: str) -> Iterator[None]:
         raise SourceFailed(detail, field="/source/location")
 
 
-class FileContent:
-    """A file of an agency that is no workbook. Every read opens it anew."""
+def file_mark(path: Path) -> str:
+    """Identity of a file's bytes: device, inode, change time, size; with those of the files that belong to it. Raises `OSError`."""
+    stats = [path.stat()]
+    if path.suffix.lower() in {".shp", ".dbf"}:
+        stats += [one.stat() for one in sorted(path.parent.iterdir()) if one.stem == path.stem and one != path]
+    return "-".join(
+        f"{stat.st_dev}-{stat.st_ino}-{stat.st_mtime_ns}-{stat.st_ctime_ns}-{stat.st_size}" for stat in stats
+    )
 
-    def __init__(self, source: FileSource, root: Path, limits: Limits) -> None:
+
+def openable(path: Path) -> None:
+    """Raises `SourcePermissionDenied` where the file may not be read."""
+    try:
+        path.open("rb").close()
+    except OSError:
+        raise SourcePermissionDenied("the file may not be read", field="/source/location") from None
+
+
+class FileContent:
+    """A file of an agency that is no workbook. Every read opens it anew. `inner`: where it is under `root`."""
+
+    def __init__(self, source: FileSource, root: Path, limits: Limits, inner: str) -> None:
         self._source = source
         self._root = root
+        self._inner = inner
         self._limits = limits
 
     def rows(self) -> int:
         """How many records a Parquet file says it has. Raises `SourceError` leaves."""
         source = self._source
-        path = agency_file(self._root, source.location)
+        path = agency_file(self._root, self._inner)
         with unreadable(source.location):
             source = settled(path, source)
             return parquet_rows(path, source.location)
@@ -68,12 +87,12 @@ class FileContent:
     def estimated_rows(self) -> int:
         """About how many rows a large CSV file has, 0 where nothing tells. Raises `SourceError` leaves."""
         with unreadable(self._source.location):
-            return estimated_rows(agency_file(self._root, self._source.location))
+            return estimated_rows(agency_file(self._root, self._inner))
 
     def read(self, columns: Sequence[str] | None) -> Iterator[RawBatch]:
         """The records in file order, with these columns only (None: all). Raises `SourceError` leaves."""
         source = self._source
-        path = agency_file(self._root, source.location)
+        path = agency_file(self._root, self._inner)
         with unreadable(source.location), unchanged(path, source.location):
             source = settled(path, source)
             if source.kind_of_file == "csv":
@@ -91,13 +110,13 @@ class FileContent:
 
     def layers(self) -> list[Layer]:
         """The layers of a file of features. Raises `SourceError` leaves."""
-        path = agency_file(self._root, self._source.location)
+        path = agency_file(self._root, self._inner)
         with unreadable(self._source.location):
             return layers_of(path, settled(path, self._source), self._root, self._limits)
 
     def wanted_encoding(self) -> tuple[str, str] | None:
         """The encoding of the table of a dBASE file or a Shapefile and what told it; None where none has to be stated."""
-        path = agency_file(self._root, self._source.location)
+        path = agency_file(self._root, self._inner)
         with unreadable(self._source.location):
             source = settled(path, self._source)
             if source.kind_of_file == "shapefile":

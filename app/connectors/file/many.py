@@ -7,7 +7,7 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import pyarrow as pa
 
@@ -26,6 +26,7 @@ from app.connectors.contract import (
 from app.connectors.diagnosis import Diagnoses, Diagnosis
 from app.connectors.environment import Environment
 from app.connectors.file.connector import FileConnector
+from app.connectors.file.parts import with_parts
 from app.connectors.file.several import OneFile, files_of, part_names
 from app.connectors.file.source import FileSource
 from app.errors import CapabilityUndeclared, SimpulError, SourceSchemaMismatch
@@ -117,7 +118,7 @@ class ManyFiles(Connector, Freshness, Diagnoses):
                 batches = one.scan(replace(request, columns=inner))
                 try:
                     async for batch in batches:
-                        yield self._with_parts(batch, file, request.columns)
+                        yield with_parts(batch, file.location, file.parts, request.columns)
                 except SourceSchemaMismatch as fault:
                     missing = fault.facts.get("missing")
                     detail = f"{file.location}: {fault.detail}"
@@ -139,31 +140,3 @@ class ManyFiles(Connector, Freshness, Diagnoses):
             yield one
         finally:
             await one.close()
-
-    def _with_parts(self, batch: RawBatch, file: OneFile, columns: Sequence[str] | None) -> RawBatch:
-        """The batch with the parts of the file's name, its columns in the order that was asked for."""
-        clash = next((name for name in self._parts if name in batch.schema.names), None)
-        if clash is not None:
-            detail = f"{file.location} has a column {clash} of its own; name the part of the file's name otherwise"
-            raise SourceSchemaMismatch(detail, field="/source/location", columns=[clash])
-        parts = [(name, file.parts[name]) for name in self._parts if columns is None or name in columns]
-        schema = batch.schema
-        for name, _ in parts:
-            schema = schema.append(pa.field(name, pa.string()))
-        names = list(columns) if columns is not None else schema.names
-        order = [schema.names.index(name) for name in names]
-        made = replace(batch, schema=pa.schema([schema.field(at) for at in order]))
-        values = tuple(value for _, value in parts)
-        if batch.rows is not None:
-            made.rows = [_picked((*row, *values), order) for row in batch.rows]
-        if batch.arrow is not None:
-            arrays = [
-                *batch.arrow.columns,
-                *[pa.array([value] * batch.arrow.num_rows, pa.string()) for value in values],
-            ]
-            made.arrow = pa.RecordBatch.from_arrays([arrays[at] for at in order], schema=made.schema)
-        return made
-
-
-def _picked(row: tuple[Any, ...], order: Sequence[int]) -> tuple[Any, ...]:
-    return tuple(row[at] for at in order)

@@ -40,10 +40,16 @@ def part_names(location: str) -> tuple[str, ...]:
     return tuple(names)
 
 
+def literal_start(name: str) -> str:
+    """What every name that the pattern means begins with."""
+    first = _SIGN.search(name)
+    return name if first is None else name[: first.start()]
+
+
 def files_of(root: Path, location: str) -> list[OneFile]:
     """The files in the order of their names. Raises `SourceMissing` where there is none, `SourceTooLarge` above 1,000."""
     folder, _, name = location.rpartition("/")
-    pattern = re.compile(_expression(name))
+    pattern = matching(name)
     found = []
     base = root / folder
     for path in sorted(base.iterdir(), key=lambda one: one.name) if base.is_dir() else ():
@@ -62,10 +68,11 @@ def files_of(root: Path, location: str) -> list[OneFile]:
     return found
 
 
-def _expression(name: str) -> str:
+def matching(name: str) -> re.Pattern[str]:
+    """What the names that a pattern means look like, its parts as groups."""
     parts, end = [], 0
     for match in _SIGN.finditer(name):
         parts.append(re.escape(name[end : match.start()]))
         parts.append(f"(?P<{match[1]}>[^/]+?)" if match[1] else "[^/]*")
         end = match.end()
-    return "".join([*parts, re.escape(name[end:])])
+    return re.compile("".join([*parts, re.escape(name[end:])]))

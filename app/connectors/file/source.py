@@ -1,18 +1,17 @@
-"""The `source:` block of a file, and where in the agency's folder its location leads."""
+"""The `source:` block of a file: what it is and how it is read. Where it stands: `located.py`."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
 from itertools import pairwise
-from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
-from app.connectors.file.several import part_names
+from app.connectors.file.located import LocatedSource, ending_of
 from app.connectors.json_paths import JsonPath
-from app.connectors.source import Encoding, SourceBase
+from app.connectors.source import Encoding
 
 Format = Literal[
     "csv", "xlsx", "xls", "xlsb", "ods", "html", "xml2003", "xml", "json", "ndjson", "geojson", "parquet", "dbf", "shapefile",
@@ -23,7 +22,7 @@ SHEETS = frozenset({"xlsx", "xls", "xlsb", "ods", "html", "xml2003"})
 """Tables of cells: workbooks, and pages whose tables stand for sheets."""
 LAYERS = frozenset({"shapefile", "gpkg", "kml"})
 """Features with a geometry, in layers."""
-_ENDINGS: dict[str, Format] = {
+ENDINGS: dict[str, Format] = {
     ".csv": "csv",
     ".tsv": "csv",
     ".txt": "csv",
@@ -66,7 +65,7 @@ _OPTIONS: Mapping[str, frozenset[str]] = {
 _BY_CONTENT: Mapping[str, frozenset[str]] = {
     **dict.fromkeys((".xlsx", ".xlsm", ".xls", ".xlsb", ".ods"), SHEETS),
     ".xml": frozenset({"xml", "xml2003"}),
-    ".zip": frozenset({"shapefile", "kml"}),
+    ".zip": frozenset(_OPTIONS),
 }
 """Endings that leave it open what a file is: its content decides."""
 _XML_PATH = re.compile(r"(?:/[^/\s:@\[\]*'\"]+)+")
@@ -114,15 +113,10 @@ class StopAt(BaseModel):
     text: str = Field(min_length=1, max_length=500)
 
 
-class FileSource(SourceBase):
-    """A file under the agency's folder. What a sheet made for people needs (header rows, range, stop mark) is stated here."""
+class FileSource(LocatedSource):
+    """A file under the agency's folder or elsewhere. What a sheet made for people needs (header rows, range, stop mark) is stated here."""
 
     kind: Literal["file"] = "file"
-    location: str = Field(
-        min_length=1,
-        max_length=500,
-        description="Path under the agency's folder, e.g. inbox/faskes.xlsx; inbox/harga-{bulan}.xlsx means several files",
-    )
     format: Format | None = Field(
         default=None,
         description="csv, xlsx, xls, xlsb, ods, html, xml2003, xml, json, ndjson, geojson, parquet, dbf, shapefile, gpkg, kml;"
@@ -156,12 +150,14 @@ class FileSource(SourceBase):
     @classmethod
     def _known_format(cls, given: Any) -> Any:
         if isinstance(given, dict) and not given.get("format") and isinstance(given.get("location"), str):
-            ending = Path(given["location"]).suffix.lower()
+            ending = ending_of(given["location"], str(given.get("member") or ""))
+            if ending in _DATABASES and ("://" in given["location"] or given.get("member")):
+                raise ValueError("an SQLite file is read in the agency's folder alone: upload it, and use kind: sql")
             if ending in _DATABASES:
                 raise ValueError(
                     f"an SQLite file is read by kind: sql with url: sqlite:{given['location']} and the name of its table"
                 )
-            if ending not in _ENDINGS:
+            if ending not in ENDINGS:
                 raise ValueError(f"the ending {ending or '(none)'} says no format; write format: csv, xlsx, json, …")
         return given
 
@@ -177,16 +173,6 @@ class FileSource(SourceBase):
             raise ValueError("the quote is one sign, or the word none")
         return quote
 
-    @field_validator("location")
-    @classmethod
-    def _inside(cls, location: str) -> str:
-        if "://" in location:
-            raise ValueError("a file stands in the agency's folder; for an address use kind: rest or ckan")
-        if location.startswith(("/", "~")) or ".." in Path(location).parts or "\x00" in location or "\\" in location:
-            raise ValueError("the location is a path under the agency's folder, without .. and not absolute")
-        part_names(location)
-        return location
-
     @field_validator("range")
     @classmethod
     def _range(cls, text: str | None) -> str | None:
@@ -201,8 +187,9 @@ class FileSource(SourceBase):
     def _path(cls, path: str | None, info: ValidationInfo) -> str | None:
         if path is None:
             return None
-        ending = Path(str(info.data.get("location", ""))).suffix.lower()
-        if (info.data.get("format") or _ENDINGS.get(ending)) in {"xml", "xml2003"}:
+        ending = ending_of(str(info.data.get("location", "")), info.data.get("member"))
+        kind = info.data.get("format") or ENDINGS.get(ending)
+        if kind in {"xml", "xml2003"} or (ending == ".zip" and path.startswith("/")):
             if _XML_PATH.fullmatch(path) is None:
                 raise ValueError("the path to the records of an XML file is written /data/item, without prefixes")
             return path
@@ -215,8 +202,8 @@ class FileSource(SourceBase):
         name, data = str(info.field_name), info.data
         if given == cls.model_fields[name].default or "location" not in data or "format" not in data:
             return given
-        ending = Path(data["location"]).suffix.lower()
-        kind = data["format"] or _ENDINGS[ending]
+        ending = ending_of(data["location"], data.get("member"))
+        kind = data["format"] or ENDINGS[ending]
         open_to = frozenset({kind}) if data["format"] else _BY_CONTENT.get(ending, frozenset({kind}))
         if not any(name in _OPTIONS[one] for one in open_to):
             known = ", ".join(sorted(_OPTIONS[kind])) or "no option of this kind"
@@ -230,14 +217,14 @@ class FileSource(SourceBase):
     @property
     def kind_of_file(self) -> Format:
         """The format, stated or by the ending."""
-        return self.format or _ENDINGS[Path(self.location).suffix.lower()]
+        return self.format or ENDINGS[ending_of(self.location, self.member)]
 
     @property
     def may_be(self) -> frozenset[str]:
         """The formats that the content may have where none is stated and the ending leaves it open; none where it does not."""
         if self.format is not None:
             return frozenset()
-        return _BY_CONTENT.get(Path(self.location).suffix.lower(), frozenset())
+        return _BY_CONTENT.get(ending_of(self.location, self.member), frozenset())
 
     @property
     def cells(self) -> tuple[int, int, int, int] | None:

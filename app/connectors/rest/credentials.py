@@ -1,44 +1,29 @@
-"""How a request proves itself to a service: basic, bearer, API key, OAuth 2.0 client credentials; secrets are resolved when sent."""
+"""How a request proves itself to a service."""
 
 from __future__ import annotations
 
 from app.connectors.environment import SecretReader
-from app.connectors.http import HttpAnswer, HttpSource, merged
+from app.connectors.http import HttpAnswer, HttpSource
+from app.connectors.http_auth import HttpAuth
+from app.connectors.http_credentials import HttpCredentials
 from app.connectors.rest.questions import Request
-from app.connectors.rest.source import RestAuth
-from app.connectors.tokens import TokenEndpoint, Tokens
 
 
 class Credentials:
-    """The credentials of one opened source, with the token that is kept."""
+    """The credentials of one opened source."""
 
-    def __init__(self, auth: RestAuth, secrets: SecretReader, http: HttpSource) -> None:
-        self._auth = auth
-        self._resolve = secrets.resolve
+    def __init__(self, auth: HttpAuth, secrets: SecretReader, http: HttpSource) -> None:
         self._http = http
-        self._tokens = Tokens(
-            TokenEndpoint(auth.token_url, auth.client_id, auth.client_secret, auth.scope), secrets, http
-        )
+        self._credentials = HttpCredentials(auth, secrets, http)
 
     async def send(self, request: Request, headers: dict[str, str], deadline: float | None) -> HttpAnswer:
         """The answer to a request with the credentials in it. `headers` are the caller's to give away."""
-        auth, resolve, url = self._auth, self._resolve, request.url
-        basic: tuple[str, str] | None = None
         if request.body is not None:
             headers["content-type"] = "application/json"
-        if auth.kind == "basic":
-            basic = (resolve(auth.user), resolve(auth.password))
-        elif auth.kind == "bearer":
-            headers["authorization"] = f"Bearer {resolve(auth.token)}"
-        elif auth.kind == "api_key" and auth.place == "header":
-            headers[auth.name] = resolve(auth.value)
-        elif auth.kind == "api_key":
-            url = merged(url, {auth.name: resolve(auth.value)})
 
-        async def sent(token: str) -> HttpAnswer:
-            more = {"authorization": f"Bearer {token}"} if token else {}
+        async def sent(url: str, proven: dict[str, str], basic: tuple[str, str] | None) -> HttpAnswer:
             return await self._http.send(
-                request.method, url, deadline=deadline, headers={**headers, **more}, auth=basic, data=request.body
+                request.method, url, deadline=deadline, headers=proven, auth=basic, data=request.body
             )
 
-        return await (self._tokens.with_token(sent, deadline) if auth.kind == "oauth2" else sent(""))
+        return await self._credentials.send(sent, request.url, headers, deadline)

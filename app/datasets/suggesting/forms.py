@@ -411,10 +411,12 @@ def _objects(column: SampleColumn, spec: FieldSpec, around: Around, *, lists: bo
         yield {"from": column.name, "felt": "mmi"}, "intensities in Roman numbers, with the place"
 
 
-def _geometry(column: SampleColumn, _: FieldSpec, __: Around) -> Iterator[Form]:
+def _geometry(column: SampleColumn, _: FieldSpec, around: Around) -> Iterator[Form]:
     first = next(iter(column.values), None)
     text = first.strip() if isinstance(first, str) else ""
-    if isinstance(first, dict) or text.startswith("{"):
+    if (beside := _corners(column, around)) is not None:
+        yield beside
+    elif isinstance(first, dict) or text.startswith("{"):
         yield {"from": column.name, "geometry": {"notation": "geojson"}}, "GeoJSON"
     elif isinstance(first, list) or text.startswith("["):
         numbers = [float(one) for one in re.findall(r"-?\d+\.?\d*", text or str(first))[:2]]
@@ -422,6 +424,36 @@ def _geometry(column: SampleColumn, _: FieldSpec, __: Around) -> Iterator[Form]:
         options = {"notation": "coordinates", **({"axis": "latlng"} if swapped else {})}
         said = "bare coordinates" + (", latitude first: the second number is above 90" if swapped else "")
         yield {"from": column.name, "geometry": options}, said
+
+
+def _corners(column: SampleColumn, around: Around) -> Form | None:
+    """Corners of areas in two columns, found at the one with the latitudes."""
+    other = next((one for one in around.columns if "bujur" in concepts(one.spoken)), None)
+    if "lintang" not in concepts(column.spoken) or other is None or other.name == column.name:
+        return None
+    here, there = (next((value for value in one.values), None) for one in (column, other))
+    options: dict[str, Any] = {"notation": "columns", "axis": "latlng"}
+    if not (_plain_list(here) and _plain_list(there)):
+        if not isinstance(here, str) or not isinstance(there, str):
+            return None
+        by = next(
+            (sign for sign in (";", "|", " ") if min(here.strip().count(sign), there.strip().count(sign)) > 2), None
+        )
+        if by is None:
+            return None
+        options["by"] = by
+        if re.search(r"\d,\d", here) or re.search(r"\d,\d", there):
+            options["decimal"] = ","
+        if re.search(r"\d\s*°?\s*(LS|LU)", here):
+            options = {**{name: value for name, value in options.items() if name != "decimal"}, "hemisphere": True}
+    return {
+        "from": [column.name, other.name],
+        "geometry": options,
+    }, f"corners: latitudes here, longitudes in {other.name}"
+
+
+def _plain_list(value: Any) -> bool:
+    return isinstance(value, list) and len(value) > 3 and all(isinstance(one, int | float | Decimal) for one in value)
 
 
 _BY_KIND: Mapping[str, Maker] = {

@@ -112,6 +112,8 @@ def _fine(mapping: Any) -> float:
         return 0.0
     if "lookup" in mapping and "strip" in mapping["lookup"]:
         return 0.02
+    if isinstance(mapping.get("from"), list) and "geometry" in mapping:
+        return 0.15  # both columns are called what they hold
     if "datetime" in mapping and isinstance(mapping["datetime"], dict) and "%H" not in str(mapping["datetime"]):
         return -0.1
     return 0.02 if "when" in mapping or ("expr" in mapping and "datetime" in mapping) else 0.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import struct
 import tracemalloc
@@ -17,7 +18,7 @@ def _zip(*names: str, **contents: str) -> bytes:
     sink = io.BytesIO()
     with zipfile.ZipFile(sink, "w") as archive:
         for name in names:
-            archive.writestr(name, contents.get(name, "x"))
+            archive.writestr(zipfile.ZipInfo(name), contents.get(name, "x"))
     return sink.getvalue()
 
 
@@ -50,8 +51,11 @@ def _ole(*names: str) -> bytes:
         (b"\xef\xbb\xbf-- data\nINSERT INTO a VALUES (1);", "SQL dump", "kind sql"),
         (b"PGDMP\1", "PostgreSQL dump", "kind sql"),
         (_zip("[Content_Types].xml", "word/document.xml"), "DOCX document", "XLSX or CSV"),
-        (_zip("data.csv"), "ZIP archive that holds data.csv", "members of a ZIP are not read"),
-        (_zip("a.csv", "b.csv"), "ZIP archive that holds a.csv, b.csv", "unpack"),
+        (_zip("data.bin"), "ZIP archive that holds data.bin", "no member of it is read"),
+        (_zip("a.csv.gz", "b.zip"), "ZIP archive that holds a.csv.gz, b.zip", "unpack"),
+        (gzip.compress(b"%PDF-1.7", mtime=0), "gzip archive of a PDF document", "unpack"),
+        (gzip.compress(b"a.csv".ljust(257, b"\0") + b"ustar", mtime=0), "gzip archive of a tar archive", "unpack"),
+        (b"\x1f\x8b" + b"x" * 20, "gzip archive that is damaged", "pack it anew"),
         (_zip("a.csv")[:-30], "ZIP archive (XLSX, ODS or DOCX) that is damaged or cut off", "upload it again"),
         (
             _zip("mimetype", "content.xml", mimetype="application/vnd.oasis.opendocument.text"),
@@ -72,6 +76,22 @@ def test_what_is_not_read_says_what_to_do(tmp_path: Path, content: bytes, name: 
     found = content_of(tmp_path / "a")
     assert found is not None
     assert (found.name, found.format, found.readable) == (name, None, False)
+    assert advice in found.advice
+
+
+@pytest.mark.parametrize(
+    ("content", "name", "advice"),
+    [
+        (_zip("data.csv"), "ZIP archive that holds data.csv", "member"),
+        (_zip("a.csv", "b.xlsx", "c.pdf"), "ZIP archive that holds a.csv, b.xlsx, c.pdf", "member"),
+        (gzip.compress(b"kode,nama\n", mtime=0), "gzip archive", "NAME.csv.gz"),
+    ],
+)
+def test_what_is_read_by_naming_what_is_inside(tmp_path: Path, content: bytes, name: str, advice: str) -> None:
+    (tmp_path / "a").write_bytes(content)
+    found = content_of(tmp_path / "a")
+    assert found is not None
+    assert (found.name, found.format, found.readable) == (name, None, True)
     assert advice in found.advice
 
 

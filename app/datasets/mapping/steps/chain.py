@@ -76,6 +76,9 @@ def check_chain(source: str, given: Any, steps: Sequence[tuple[str, Any]], conte
         takes = _TAKES.get(name)
         if kind is not None and takes is not None and kind not in takes:
             context.at(name).refuse(f"it takes {' or '.join(sorted(takes))}, and what comes to it is {kind}")
+        two = isinstance(given, list) and len(given) == 2 and source == "from"
+        if name == "geometry" and isinstance(options, Mapping) and options.get("notation") == "columns" and not two:
+            context.at(name).refuse("notation columns takes two columns: from: [Lintang, Bujur], and stands first")
         kind = _given(name, options)
     wanted = context.spec.kind if context.spec is not None else None
     if wanted is None or kind is None or kind == _FIELDS.get(wanted, wanted):

@@ -91,15 +91,21 @@ def _exact(text: str) -> Decimal:
 
 
 def geometry(given: Any, context: StepContext) -> Step:
-    """`geometry: {notation: coordinates | geojson | wkt, axis: latlng | lnglat}`: a GeoJSON Polygon or MultiPolygon, lng-lat.
+    """`geometry: {notation: coordinates | geojson | wkt | columns, axis: latlng | lnglat}`: a GeoJSON Polygon or MultiPolygon, lng-lat.
 
-    Bare coordinates: nesting of 3 is a Polygon, of 4 a MultiPolygon. `axis: latlng` swaps every position.
+    Bare coordinates: nesting of 3 is a Polygon, of 4 a MultiPolygon. `axis: latlng` swaps every position. `columns`: the corners stand in
+    `from: [Lintang, Bujur]`, a list of numbers in each or a text with `by` between them, in the notation `decimal` or `hemisphere: true`.
     """
-    options = context.options(given, "notation", "axis")
+    options = context.options(given, "notation", "axis", "by", "decimal", "hemisphere")
     notation, axis = options.get("notation", "geojson"), options.get("axis", "lnglat")
-    if notation not in {"coordinates", "geojson", "wkt"} or axis not in {"latlng", "lnglat"}:
-        context.refuse("geometry takes notation (coordinates, geojson, wkt) and axis (latlng, lnglat)")
+    if notation not in {"coordinates", "geojson", "wkt", "columns"} or axis not in {"latlng", "lnglat"}:
+        context.refuse("geometry takes notation (coordinates, geojson, wkt, columns) and axis (latlng, lnglat)")
     swap = axis == "latlng"
+    if notation == "columns":
+        return _corners(options, context, swap=swap)
+    beside = next((name for name in ("by", "decimal", "hemisphere") if name in options), None)
+    if beside is not None:
+        context.at(beside).refuse(f"{beside} is for notation columns; leave it out")
 
     def step(value: Any, _: Row) -> Any:
         if notation == "wkt":
@@ -116,6 +122,72 @@ def geometry(given: Any, context: StepContext) -> Step:
         if not kind:
             raise StepReject("geometry_depth")
         return {"type": kind, "coordinates": _positions(coordinates, swap=swap)}
+
+    return step
+
+
+def _corners(options: Mapping[str, Any], context: StepContext, *, swap: bool) -> Step:
+    """The step for corners in two columns: a Polygon of one ring in their order."""
+    by, decimal, halves = options.get("by"), options.get("decimal", "."), options.get("hemisphere", False)
+    if "axis" not in options:
+        context.refuse(
+            "two columns need axis: latlng where the first holds latitudes, lnglat where it holds longitudes"
+        )
+    if (
+        (by is not None and (not isinstance(by, str) or not by))
+        or decimal not in {".", ","}
+        or halves not in {True, False}
+    ):
+        context.refuse(
+            "columns takes by (the text between coordinates), decimal (a point or a comma) and hemisphere: true"
+        )
+    if by is not None and decimal in by:
+        context.at("by").refuse(f"{by!r} cannot stand between coordinates whose decimal mark it is")
+    if halves and by is not None and not by.strip():
+        context.at("by").refuse("a blank stands before the hemisphere; the coordinates need another sign between them")
+    single = _with_hemisphere(context) if halves else _decimal_text(decimal)
+
+    def step(value: Any, row: Row) -> Any:
+        if not isinstance(value, list) or len(value) != 2:
+            raise StepReject("geometry_malformed")
+        first, second = (_of_column(part, by, single, row) for part in value)
+        if first is None and second is None:
+            return None
+        if not first or not second or len(first) != len(second):
+            raise StepReject("geometry_malformed")
+        lng, lat = (second, first) if swap else (first, second)
+        return {"type": "Polygon", "coordinates": [[list(corner) for corner in zip(lng, lat, strict=True)]]}
+
+    return step
+
+
+def _of_column(value: Any, by: str | None, single: Step, row: Row) -> list[float] | None:
+    """The coordinates that stand in one column; a single one is a point, which is no area."""
+    parts = value
+    if isinstance(value, str):
+        text = value.strip()
+        parts = text.split(by) if by is not None else _loaded(text) if text.startswith("[") else text
+    if parts is not None and not isinstance(parts, list):
+        raise StepReject("geometry_depth")
+    return None if parts is None else [float(single(part, row)) for part in parts]
+
+
+def _with_hemisphere(context: StepContext) -> Step:
+    """One coordinate as `hemisphere` reads it; a comma is its decimal mark."""
+    read = hemisphere(True, context)  # noqa: FBT003 - what a manifest gives
+    return lambda value, row: read(value.strip().replace(",", ".") if isinstance(value, str) else value, row)
+
+
+def _decimal_text(decimal: str) -> Step:
+    """One coordinate as a number, or as text with this decimal mark."""
+    written = re.compile(rf"-?\d+(?:{re.escape(decimal)}\d+)?", re.ASCII)
+
+    def step(value: Any, _: Row) -> Any:
+        if not isinstance(value, str):
+            return _number(value)
+        if written.fullmatch(value.strip()) is None:
+            raise StepReject("not_a_coordinate")
+        return _exact(value.strip().replace(decimal, "."))
 
     return step
 

@@ -92,7 +92,13 @@ STRUCTURES: Mapping[str, Schema] = {
     ),
     "geometry": {
         "anyOf": [
-            _options(notation={"enum": ["geojson", "coordinates", "wkt"]}, axis={"enum": ["lnglat", "latlng"]}),
+            _options(
+                notation={"enum": ["geojson", "coordinates", "wkt", "columns"]},
+                axis={"enum": ["lnglat", "latlng"]},
+                by={**_TEXT, "description": "The text between the coordinates of a column"},
+                decimal={"enum": [".", ","], "description": "The decimal mark; a point where it is left out"},
+                hemisphere={"const": True, "description": "Coordinates such as 6.61 LS"},
+            ),
             {"const": True},
             {"type": "null"},
         ]

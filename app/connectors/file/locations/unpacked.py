@@ -1,0 +1,112 @@
+"""What a local file holds to the reader: itself, the file that gzip packed, or members of a ZIP; each as a file of its own."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+
+from app.connectors.copies import Brought, Copy, Sink
+from app.connectors.environment import Environment
+from app.connectors.file.content import unchanged, unreadable
+from app.connectors.file.locations.archive import Member, gunzip, holds_members, is_zip, opened
+from app.connectors.file.locations.fetching import Fetching
+from app.connectors.file.locations.origin import Found, Local
+from app.connectors.file.source import FileSource
+from app.errors import SourceFormatError
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """One local file that is read as one table. `source.location`: as people are shown it."""
+
+    source: FileSource
+    local: Local
+    parts: Mapping[str, str] = field(default_factory=dict)
+
+
+class Unpacked:
+    """The pieces of the files of one source."""
+
+    def __init__(self, source: FileSource, environment: Environment) -> None:
+        self._source = source
+        self._most = environment.limits.bytes
+        self._fetching = Fetching(source, environment)
+
+    async def members(self, found: Found, local: Local) -> list[Member] | None:
+        """The members that are read; None where the file is no archive of them. Raises `SourceError` leaves."""
+        source = self._source
+        if source.location.lower().endswith(".gz") or source.format in {"shapefile", "kml"}:
+            return None
+        return await asyncio.to_thread(_members, source, found, local)
+
+    async def data(self, found: Found, local: Local) -> list[tuple[str, int]]:
+        """Every member that may be read, with its size."""
+
+        def listed() -> list[tuple[str, int]]:
+            with unreadable(found.name), opened(local.path, found.name) as archive:
+                return [(name, archive.size(name)) for name in archive.data(self._source)]
+
+        return await asyncio.to_thread(listed)
+
+    async def is_archive(self, local: Local) -> bool:
+        """Whether it is a ZIP of files to the reader."""
+        return await asyncio.to_thread(lambda: is_zip(local.path) and holds_members(local.path, self._source))
+
+    @asynccontextmanager
+    async def piece(
+        self, found: Found, local: Local, member: Member | None, deadline: float | None
+    ) -> AsyncIterator[Piece]:
+        """One of the pieces; it stays as it is until the context ends."""
+        if member is not None:
+            shown = f"{found.name}/{member.name}"
+            async with self._fetched(found, local, member, deadline) as inner:
+                yield Piece(self._of(shown), inner, {**found.parts, **member.parts})
+        elif self._source.location.lower().partition("?")[0].endswith(".gz"):
+            async with self._fetched(found, local, None, deadline) as inner:
+                yield Piece(self._of(found.name), inner, found.parts)
+        else:
+            yield Piece(self._of(found.name), local, found.parts)
+
+    def close(self) -> None:
+        """Lets go of the copies."""
+        self._fetching.close()
+
+    def _of(self, shown: str) -> FileSource:
+        return self._source.model_copy(update={"location": shown, "member": None})
+
+    @asynccontextmanager
+    async def _fetched(
+        self, found: Found, local: Local, member: Member | None, deadline: float | None
+    ) -> AsyncIterator[Local]:
+        name = found.name if member is None else member.name
+
+        async def bring(_: Copy | None, sink: Sink) -> Brought:
+            await asyncio.to_thread(self._unpack, found, local, member, sink.write_here)
+            return Brought({"mark": local.mark})
+
+        key = ("unpacked", str(local.root), self._source.location, found.name, name)
+        async with self._fetching.local(key, name, bring, deadline, mark=local.mark) as inner:
+            yield replace(inner, as_of=local.as_of)
+
+    def _unpack(self, found: Found, local: Local, member: Member | None, write: Callable[[bytes], None]) -> None:
+        with unreadable(found.name), unchanged(local.path, found.name):
+            if member is None:
+                gunzip(local.path, found.name, write, self._most)
+                return
+            with opened(local.path, found.name) as archive:
+                archive.unpack(member.name, write, self._most)
+
+
+def _members(source: FileSource, found: Found, local: Local) -> list[Member] | None:
+    with unreadable(found.name):
+        if not is_zip(local.path):
+            if source.member is None:
+                return None
+            detail = f"{found.name} is no ZIP, so that it has no member {source.member}; leave member out, or give the archive"
+            raise SourceFormatError(detail, field="/source/member")
+        if not holds_members(local.path, source):
+            return None
+        with opened(local.path, found.name) as archive:
+            return archive.chosen(source)
