@@ -267,17 +267,8 @@ _LINKED: dict[str, Any] = {
     dcat.MEDIA_TYPE: {
         "schema": {
             "type": "object",
-            "description": "DCAT 3 by the profile DCAT-AP 3",
-            "required": ["@context", "@graph"],
-            "properties": {
-                "@context": {"type": "object", "description": "The prefixes", "additionalProperties": True},
-                "@graph": {
-                    "type": "array",
-                    "description": "Datasets, and what they refer to",
-                    "maxItems": 1_000_000,
-                    "items": {"type": "object", "additionalProperties": True},
-                },
-            },
+            "description": "DCAT 3 by the profile DCAT-AP 3: `@context` and `@graph`, an object for each thing",
+            "additionalProperties": True,
         },
         "example": {
             "@context": {"dcat": "http://www.w3.org/ns/dcat#", "dct": "http://purl.org/dc/terms/"},
