@@ -268,7 +268,6 @@ _LINKED: dict[str, Any] = {
         "schema": {
             "type": "object",
             "description": "DCAT 3 by the profile DCAT-AP 3: `@context` and `@graph`, an object for each thing",
-            "additionalProperties": True,
         },
         "example": {
             "@context": {"dcat": "http://www.w3.org/ns/dcat#", "dct": "http://purl.org/dc/terms/"},
