@@ -31,6 +31,7 @@ from app.database import STORE_FILE, Database, check_revision, upgrade
 from app.errors import InstanceMissing
 from app.federation.reading.runtime import Runtime
 from app.federation.sql.ahead import WorkersAhead
+from app.gateway import extensions
 from app.gateway.access import Gate
 from app.gateway.admission import Admission
 from app.gateway.exchange import Names
@@ -70,6 +71,7 @@ async def open_services(settings: Settings, metrics: Metrics | None = None) -> A
         stack.callback(shutil.rmtree, state.opener.cache, ignore_errors=True)
         stack.push_async_callback(state.sources.close)
         stack.push_async_callback(state.sql_workers.close)
+        extensions.report()
         await state.current.refresh()
         await state.jobs.start()
         stack.push_async_callback(state.jobs.stop)

@@ -17,8 +17,8 @@ import psycopg
 from app.connectors.requests import ScanRequest
 from app.connectors.sql.postgres import PostgresConnector
 from app.connectors.sql.source import SqlSource
+from app.connectors.suite import environment
 from benchmarks.bulk import filled, timed, told
-from tests.contract.connectors.suite import environment
 
 COPY = "\\copy (select * from mentah) to /dev/null"
 

@@ -17,6 +17,8 @@ from app.api.layer.dependencies import services
 from app.api.layer.resource import PUBLIC, Resource
 from app.audit.write.witnessing import WitnessState
 from app.errors import LogUnavailable, RoleForbidden, StoreUnavailable
+from app.extensions import CONNECTORS, Extension
+from app.gateway import extensions
 from app.gateway.readiness import internal_query
 
 routes = Resource("", "operation")
@@ -64,6 +66,18 @@ class LogStatus(Answer):
     witnesses: list[WitnessAnswer] = Field(max_length=100)
 
 
+class ExtensionAnswer(Answer):
+    """A kind of connector or a schema that an installed package brings."""
+
+    kind: Literal["connector", "schema"]
+    name: Annotated[str, Field(max_length=200)]
+    package: Annotated[str, Field(max_length=200)]
+    version: Annotated[str, Field(max_length=64)]
+    refused: Literal["not_loaded", "wrong_object", "contract_version", "name_taken"] | None = Field(
+        description="Why it is not there; null: it is taken. `simpul extensions` tells the details"
+    )
+
+
 class StatusAnswer(Answer):
     """What this gateway is."""
 
@@ -73,6 +87,9 @@ class StatusAnswer(Answer):
     version: Annotated[str, Field(max_length=64)]
     log: LogStatus
     datasets: Whole = Field(description="Datasets that are published")
+    extensions: list[ExtensionAnswer] = Field(
+        max_length=1000, description="What installed packages bring; empty for most gateways"
+    )
 
 
 _STATUS = {
@@ -93,6 +110,9 @@ _STATUS = {
         ],
     },
     "datasets": 12,
+    "extensions": [
+        {"kind": "connector", "name": "fixed", "package": "simpul-fixed", "version": "1.0", "refused": None}
+    ],
 }
 _METRICS: dict[int | str, dict[str, Any]] = {
     200: {
@@ -149,8 +169,15 @@ async def get_status(request: Request) -> Response:
             "witnesses": [_witness(found) for found in state.log.witnesses],
         },
         "datasets": sum(1 for _ in state.sources.all()),
+        "extensions": [_extension(found) for found in extensions.met()],
     }
     return answer(document)
+
+
+def _extension(found: Extension) -> dict[str, Any]:
+    kind = "connector" if found.group == CONNECTORS else "schema"
+    shown = {"name": found.name, "package": found.package, "version": found.version, "refused": found.code}
+    return {"kind": kind, **shown}
 
 
 def _witness(found: WitnessState) -> dict[str, Any]:

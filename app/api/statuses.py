@@ -65,7 +65,8 @@ def problems_of(rule: Rule | None, path: str, method: str, operation: dict[str, 
     found.update(_GOVERNED)
     if rule.roles != EVERYONE or (rule.recording == "outcome" and rule.op != "job.cancel"):
         found.add("403")
-    if rule.op in _WHOLE | {"explain", "verify"}:
+    chosen = any(given.get("name") == "f" for given in operation.get("parameters", ()))
+    if chosen or rule.op in _WHOLE | {"explain", "verify"}:
         found.add("406")
     if "requestBody" in operation:
         found |= {"413", "415"}

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.catalog import tables
@@ -90,3 +90,12 @@ def drift_of(now: Measurement, before: Measurement) -> Drift:
         removed=[name for name in old if name not in new],
         changed=[(name, old[name], new[name]) for name in new if name in old and old[name] != new[name]],
     )
+
+
+async def newest_records(connection: AsyncConnection, connectors: Sequence[str]) -> dict[str, datetime]:
+    """When the newest record was changed, by what the last check measured; connectors of which that is not known are left out."""
+    table = tables.connector_quality
+    last = select(func.max(table.c.seq)).where(table.c.connector.in_(connectors)).group_by(table.c.connector)
+    rows = await connection.execute(select(table.c.connector, table.c.measured).where(table.c.seq.in_(last)))
+    told = {row.connector: (row.measured or {}).get("newest") for row in rows}
+    return {name: datetime.fromisoformat(newest) for name, newest in told.items() if newest is not None}

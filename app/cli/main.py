@@ -6,7 +6,7 @@ import os
 
 import typer
 
-from app.cli import apply, backups, demo, instance, logs, remote_commands, witness
+from app.cli import apply, backups, demo, extensions, instance, logs, remote_commands, witness
 from app.telemetry import configure_command
 
 app = typer.Typer(
@@ -23,6 +23,7 @@ app.command("apply")(apply.apply)
 app.command("backup")(backups.backup)
 app.command("restore")(backups.restore)
 app.command("openapi")(instance.write_openapi)
+app.command("extensions")(extensions.list_extensions)
 
 db = typer.Typer(help="The database of an instance.", no_args_is_help=True)
 db.command("upgrade")(instance.db_upgrade)

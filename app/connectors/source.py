@@ -12,10 +12,12 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from app.connectors.contract import Connector
 from app.connectors.environment import Environment
+from app.extensions import Unfit, require_contract, told
 
 _UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
 _WRITTEN = re.compile(r"([0-9]{1,6}(?:\.[0-9]{1,3})?)(ms|s|m|h|d)", re.ASCII)
 _MOST_SECONDS = 366 * 86400
+_KIND_NAME = re.compile(r"[a-z][a-z0-9_]{0,31}", re.ASCII)
 
 
 def _duration(value: Any) -> Any:
@@ -73,3 +75,25 @@ class Kind:
     name: str
     source_model: type[SourceBase]
     open: Callable[[Any, Environment], Connector]
+    contract: int | None = None
+    """Of a kind in a package of its own: the version of the contract that it was written against."""
+
+
+def kind_of_package(name: str, found: object) -> Kind:
+    """The kind that an entry point of this name gives; raises `Unfit`."""
+    if not isinstance(found, Kind):
+        raise Unfit("wrong_object", f"it is a {type(found).__name__}, not a Kind of app.connectors.source")
+    require_contract(found.contract)
+    if found.name != name or not _KIND_NAME.fullmatch(name):
+        detail = f"its kind is called {found.name!r:.40}: kind and entry point have one name, of a-z, 0-9 and _"
+        raise Unfit("wrong_object", detail)
+    model: Any = found.source_model
+    if not (isinstance(model, type) and issubclass(model, SourceBase)):
+        raise Unfit("wrong_object", "its source_model is no subclass of SourceBase")
+    try:
+        schema = found.source_model.model_json_schema()
+    except Exception as error:  # noqa: BLE001 - whatever a model of a package raises concerns it alone
+        raise Unfit("wrong_object", f"its source_model has no JSON Schema: {told(error)}") from None
+    if schema["properties"]["kind"].get("const") != name:
+        raise Unfit("wrong_object", f'its source_model does not declare kind: Literal["{name}"]')
+    return found

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
-from app.connectors.registry import KINDS
+from app.connectors.registry import kinds
 from app.datasets.manifest import DOCUMENT_KIND, Manifest
 from app.datasets.mapping.steps import STEPS
 from app.datasets.mapping.steps.structures import STRUCTURES
@@ -28,7 +28,7 @@ def manifest_schema() -> Mapping[str, Any]:
     found = Manifest.model_json_schema(by_alias=True, ref_template="#/$defs/{model}")
     definitions: dict[str, Any] = found.pop("$defs", {})
     definitions.pop("SourceBase", None)
-    for name, kind in KINDS.items():
+    for name, kind in kinds().items():
         source = kind.source_model.model_json_schema(ref_template=f"#/$defs/{name}_{{model}}")
         definitions |= {f"{name}_{inner}": schema for inner, schema in source.pop("$defs", {}).items()}
         source["properties"]["kind"] = {"const": name}
@@ -37,7 +37,7 @@ def manifest_schema() -> Mapping[str, Any]:
     definitions |= {"field": _field(), "branch": _branch()}
     found["properties"] |= {
         "kind": {"const": DOCUMENT_KIND, "description": "As it stands among the documents of `simpul apply`"},
-        "source": {"oneOf": [{"$ref": f"#/$defs/source_{name}"} for name in KINDS]},
+        "source": {"oneOf": [{"$ref": f"#/$defs/source_{name}"} for name in kinds()]},
         "fields": {
             "type": "object",
             "description": "Each field of the schema: the name of a raw column, or an object with steps in their order",

@@ -151,6 +151,8 @@ class SharedSchema(SharedPart):
 
     meta: ClassVar[SchemaMeta]
     soft_rules: ClassVar[tuple[SoftRule, ...]] = ()
+    contract: ClassVar[int | None] = None
+    """Of a schema in a package of its own: the version of the contract that it was written against."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

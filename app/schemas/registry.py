@@ -1,14 +1,20 @@
-"""The list of shared schemas and everything derived from each model. Adding a schema: one file, and one line here."""
+"""The list of shared schemas and everything derived from each model. Adding a schema: one file, and one line here.
+
+Installed packages bring further ones by the entry point `simpul.schemas`.
+"""
 
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Mapping
+from functools import cache
 
 from app import errors
+from app.extensions import SCHEMAS, Extension, Found, Unfit, find, require_contract, told
 from app.schemas.agenda_kegiatan import AgendaKegiatan
 from app.schemas.arrow import arrow_schema
-from app.schemas.base import SharedSchema, field_specs
+from app.schemas.base import SchemaMeta, SharedSchema, field_specs
 from app.schemas.batas_wilayah import BatasWilayah
 from app.schemas.definition import SchemaDef
 from app.schemas.destinasi_wisata import DestinasiWisata
@@ -31,7 +37,9 @@ from app.schemas.statistik_indikator import StatistikIndikator
 from app.schemas.wilayah import Wilayah
 from app.schemas.wilayah_padanan import WilayahPadanan
 
-__all__ = ["MODELS", "SchemaDef", "all_schemas", "get"]
+__all__ = ["MODELS", "SchemaDef", "all_schemas", "brought_schemas", "get"]
+
+_NAME = re.compile(r"[a-z][a-z0-9_]{1,62}", re.ASCII)
 
 MODELS: tuple[type[SharedSchema], ...] = (
     Wilayah,
@@ -74,11 +82,47 @@ def _defined(model: type[SharedSchema]) -> SchemaDef:
 
 
 _SCHEMAS: Mapping[str, SchemaDef] = {model.meta.name: _defined(model) for model in MODELS}
+"""The gateway's own."""
+
+
+@cache
+def _brought() -> Found[SchemaDef]:
+    return find(SCHEMAS, schema_of_package, _SCHEMAS)
+
+
+def schema_of_package(name: str, found: object) -> SchemaDef:
+    """The schema of the model that an entry point of this name gives; raises `Unfit`."""
+    if not (
+        isinstance(found, type)
+        and issubclass(found, SharedSchema)
+        and isinstance(found.__dict__.get("meta"), SchemaMeta)
+    ):
+        raise Unfit("wrong_object", "it is no subclass of SharedSchema (app.schemas.base) with a meta")
+    require_contract(found.__dict__.get("contract"))
+    if found.meta.name != name or not _NAME.fullmatch(name):
+        detail = (
+            f"its schema is called {found.meta.name!r:.80}: schema and entry point have one name, of a-z, 0-9 and _"
+        )
+        raise Unfit("wrong_object", detail)
+    try:
+        return _defined(found)
+    except Exception as error:  # noqa: BLE001 - whatever a model of a package raises concerns it alone
+        raise Unfit("wrong_object", f"its fields cannot be read: {told(error)}") from None
+
+
+@cache
+def _by_name() -> Mapping[str, SchemaDef]:
+    return {**_SCHEMAS, **_brought().things}
 
 
 def all_schemas() -> tuple[SchemaDef, ...]:
-    """Every schema, in the order of the list above."""
-    return tuple(_SCHEMAS.values())
+    """Every schema, in the order of the list above; behind them those of installed packages."""
+    return tuple(_by_name().values())
+
+
+def brought_schemas() -> tuple[Extension, ...]:
+    """The entry points of installed packages, taken or refused."""
+    return _brought().extensions
 
 
 def get(name: str) -> SchemaDef:
@@ -88,11 +132,13 @@ def get(name: str) -> SchemaDef:
     """
     plain, _, version = name.partition("@")
     plain = plain.replace("-", "_")
-    found = _SCHEMAS.get(plain)
+    known = _by_name()
+    found = known.get(plain)
     if found is not None and version in ("", str(found.meta.version)) and (version or "@" not in name):
         return found
     if found is not None:
         raise errors.SchemaUnknown(f"{plain} exists in version {found.meta.version} only; write {found.meta.ref}")
-    close = difflib.get_close_matches(plain[:100], _SCHEMAS, n=3, cutoff=0.5)
-    advice = f"did you mean {', '.join(close)}?" if close else f"there are: {', '.join(_SCHEMAS)}"
+    close = difflib.get_close_matches(plain[:100], known, n=3, cutoff=0.5)
+    advice = f"did you mean {', '.join(close)}?" if close else f"there are: {', '.join(known)}"
+    advice = _brought().refusal(plain) or advice
     raise errors.SchemaUnknown(f"no schema has this name; {advice}", closest=tuple(close))

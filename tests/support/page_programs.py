@@ -200,6 +200,7 @@ def run(page: Page, folder: Path, environment: Mapping[str, str], address: str, 
     """
     steps = tuple(step for step in page.steps if step.language != leave_out)
     for file, text in page.files:
+        (folder / file).parent.mkdir(parents=True, exist_ok=True)
         (folder / file).write_text(text.replace(ADDRESS, address), "utf-8")
     program = folder / ".page.sh"
     program.write_text(script(steps, folder).replace(ADDRESS, address), "utf-8")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from urllib.parse import urlencode
 
 from fastapi import Request
@@ -41,6 +42,26 @@ def only_json(request: Request) -> None:
         wanted = any(media in _JSON_RANGES and quality(parameters) > 0 for media, *parameters in ranges)
     if not wanted or "csv" in query:
         raise NotAcceptable("this answer is JSON", offered=["application/json"])
+
+
+def one_of(request: Request, offered: Mapping[str, str]) -> str:
+    """The name of the offered media type that `f=` or Accept asks for; the first where either says neither. Raises `NotAcceptable`."""
+    if "f" in request.query_params:
+        asked = request.query_params["f"]
+        if asked not in offered:
+            raise NotAcceptable(f"f is one of {', '.join(offered)}", offered=list(offered.values()))
+        return asked
+    first = next(iter(offered))
+    best, weight = "", 0.0
+    for part in (list_header(request, "accept") or "*/*").split(","):
+        media, *parameters = [word.strip().lower() for word in part.split(";")]
+        by_type = {kind: name for name, kind in offered.items()}
+        found, rated = by_type.get(media, first if media in {"*/*", "application/*"} else None), quality(parameters)
+        if found is not None and rated > weight:
+            best, weight = found, rated
+    if not best:
+        raise NotAcceptable("none of the media types in Accept is offered", offered=list(offered.values()))
+    return best
 
 
 def prefers(request: Request, preference: str) -> bool:

@@ -51,10 +51,14 @@ READ: Final = Rule("catalogue", EVERYONE)
 
 
 class Documented(TypedDict, total=False):
-    """What the document says of a route. `answer`: the model of its success, with an example; `body`: that of its JSON body."""
+    """What the document says of a route. `answer`: the model of its success, with an example; `body`: that of its JSON body.
+
+    `forms`: the success in other media types, as OpenAPI writes `content`.
+    """
 
     answer: type[BaseModel]
     example: Any
+    forms: dict[str, Any]
     body: type[BaseModel]
     body_example: Any
     name: str
@@ -136,9 +140,11 @@ class Resource:
         """The models as components that the document refers to."""
         written: dict[str, Any] = dict(documented)
         answer, example = written.pop("answer", None), written.pop("example", None)
+        forms = written.pop("forms", {})
         if answer is not None:
             self.answers.add(answer)
-            shown = {"description": (answer.__doc__ or "").partition("\n")[0], "content": json_content(answer, example)}
+            content = {**json_content(answer, example), **forms}
+            shown = {"description": (answer.__doc__ or "").partition("\n")[0], "content": content}
             written.setdefault("responses", {})[written.get("status_code", 200)] = shown
         body, given = written.pop("body", None), written.pop("body_example", None)
         if body is not None:

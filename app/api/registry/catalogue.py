@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
+from urllib.parse import urlencode
 
 from fastapi import Request, Response
 from pydantic import Field
 
 from app.api.layer.answers import Answer, Free, Id, Moment, Name, Numbered, Whole
-from app.api.layer.bodies import answer
+from app.api.layer.bodies import answer, written
 from app.api.layer.dependencies import only_parameters, services
+from app.api.layer.formats import one_of
 from app.api.layer.resource import READ, Resource
-from app.catalog import datasets
+from app.api.registry import dcat
+from app.catalog import datasets, quality
 from app.catalog.datasets import DatasetDescription
+from app.errors import LimitOutOfRange
+from app.gateway.services import Services
 from app.schemas import registry
 from app.schemas.base import Akses, FieldSpec, Pdp, SchemaMeta
 from app.schemas.constraints import Kind
@@ -21,6 +26,7 @@ from app.schemas.json_schema import wire_json_schema
 from app.schemas.registry import SchemaDef
 
 routes = Resource("/v1", "catalogue")
+MOST_DATASETS: Final = 100_000
 
 
 Line = Annotated[str, Field(max_length=300)]
@@ -166,7 +172,8 @@ class DatasetAnswer(Answer):
 class DatasetsAnswer(Answer):
     """What agencies publish."""
 
-    items: list[DatasetAnswer] = Field(max_length=100_000)
+    items: list[DatasetAnswer] = Field(max_length=MOST_DATASETS)
+    next_after: Id | None = Field(description="`after` of the next page; null: this is the last")
 
 
 def _summary(schema: SchemaDef) -> dict[str, Any]:
@@ -247,6 +254,57 @@ _SCHEMA = {
 }
 
 
+_VARIES = {"vary": "Accept, Authorization"}
+_FORMS = {"json": "application/json", "jsonld": dcat.MEDIA_TYPE}
+_FORM: dict[str, Any] = {
+    "name": "f",
+    "in": "query",
+    "description": "Format, instead of the Accept header",
+    "schema": {"type": "string", "enum": list(_FORMS)},
+    "example": "jsonld",
+}
+_LINKED: dict[str, Any] = {
+    dcat.MEDIA_TYPE: {
+        "schema": {
+            "type": "object",
+            "description": "DCAT 3 by the profile DCAT-AP 3: `@context` and `@graph`, an object for each thing",
+        },
+        "example": {
+            "@context": {"dcat": "http://www.w3.org/ns/dcat#", "dct": "http://purl.org/dc/terms/"},
+            "@graph": [
+                {
+                    "@id": "https://simpul.jepara.example/v1/datasets/dinkes-faskes",
+                    "@type": "dcat:Dataset",
+                    "dct:identifier": "dinkes/dinkes-faskes",
+                    "dct:title": "Daftar fasilitas kesehatan",
+                    "dct:publisher": {"@id": "https://simpul.jepara.example/v1/agencies/dinkes"},
+                }
+            ],
+        },
+    }
+}
+
+
+def _parameter(name: str, text: str, example: str) -> dict[str, Any]:
+    schema = {"type": "string", "minLength": 1, "maxLength": 128}
+    return {"name": name, "in": "query", "description": text, "schema": schema, "example": example}
+
+
+_LIST = [
+    _parameter("schema", "Only datasets of this schema", "fasilitas_kesehatan"),
+    _parameter("agency", "Only datasets of this agency", "dinkes"),
+    {
+        "name": "limit",
+        "in": "query",
+        "description": "Datasets on the page: all where nothing is stated, 100 as JSON-LD",
+        "schema": {"type": "integer", "format": "int32", "minimum": 1, "maximum": MOST_DATASETS},
+        "example": 100,
+    },
+    _parameter("after", "`next_after` of the page before", "dinkes-faskes"),
+    _FORM,
+]
+
+
 @routes.get(
     "/schemas",
     READ,
@@ -292,22 +350,84 @@ async def get_queryables(schema: str, request: Request) -> Response:
     return answer(registry.get(schema).queryables)
 
 
-@routes.get("/datasets", READ, summary="All datasets", answer=DatasetsAnswer, example={"items": [_DATASET]})
+@routes.get(
+    "/datasets",
+    READ,
+    summary="All datasets",
+    answer=DatasetsAnswer,
+    example={"items": [_DATASET], "next_after": None},
+    forms=_LINKED,
+    openapi_extra={"parameters": _LIST},
+)
 async def list_datasets(request: Request) -> Response:
-    """What agencies publish, in DCAT terms: publisher, schema, freshness, quality. Narrow by `schema` or `agency`."""
-    given = only_parameters(request, "schema", "agency")
+    """What agencies publish, in DCAT terms: publisher, schema, freshness, quality. Narrow by `schema` or `agency`.
+
+    As JSON-LD (`f=jsonld`, or `Accept: application/ld+json`) it is a catalogue by DCAT-AP 3 for data portals, in pages of 100.
+    """
+    given = only_parameters(request, "schema", "agency", "limit", "after", "f")
+    form, state = one_of(request, _FORMS), services(request)
     name = registry.get(given["schema"]).name if "schema" in given else None
-    async with services(request).database.read() as connection:
+    limit = _limit(given.get("limit", str(dcat.PAGE if form == "jsonld" else MOST_DATASETS)))
+    async with state.database.read() as connection:
         found = await datasets.list_datasets(connection, schema=name, agency=given.get("agency"))
-    return answer({"items": [_dataset(dataset) for dataset in found]})
+        behind = [dataset for dataset in found if dataset.id > given.get("after", "")]
+        page, following = behind[:limit], behind[limit - 1].id if len(behind) > limit else None
+        if form == "json":
+            return answer({"items": [_dataset(dataset) for dataset in page], "next_after": following}, headers=_VARIES)
+        newest = await quality.newest_records(connection, [dataset.id for dataset in page])
+    part = _part(request, following, len(found))
+    return _linked(dcat.catalogue_document(_instance(state), page, newest, part))
 
 
-@routes.get("/datasets/{dataset}", READ, summary="One dataset", answer=DatasetAnswer, example=_DATASET)
+@routes.get(
+    "/datasets/{dataset}",
+    READ,
+    summary="One dataset",
+    answer=DatasetAnswer,
+    example=_DATASET,
+    forms=_LINKED,
+    openapi_extra={"parameters": [_FORM]},
+)
 async def get_dataset(dataset: str, request: Request) -> Response:
-    """Definition, concept, unit, classification, producer, freshness and quality of one dataset."""
-    only_parameters(request)
-    async with services(request).database.read() as connection:
-        return answer(_dataset(await datasets.get_dataset(connection, dataset)))
+    """Definition, concept, unit, classification, producer, freshness and quality of one dataset; as JSON-LD by DCAT-AP 3."""
+    only_parameters(request, "f")
+    form, state = one_of(request, _FORMS), services(request)
+    async with state.database.read() as connection:
+        found = await datasets.get_dataset(connection, dataset)
+        if form == "json":
+            return answer(_dataset(found), headers=_VARIES)
+        newest = await quality.newest_records(connection, [found.id])
+    return _linked(dcat.dataset_document(_instance(state), found, newest.get(found.id)))
+
+
+def _linked(document: dict[str, Any]) -> Response:
+    return Response(written(document), 200, dict(_VARIES), dcat.MEDIA_TYPE)
+
+
+def _instance(state: Services) -> dcat.Instance:
+    settings = state.settings
+    region = state.codes.region(settings.region)
+    name = region.nama if region is not None else None
+    return dcat.Instance(settings.instance, settings.base_url, settings.region, name, settings.bbox)
+
+
+def _part(request: Request, following: str | None, total: int) -> dcat.Part:
+    """The page's address and those of its neighbours: the same question, which names its form, so that any client gets it."""
+    asked = {name: value for name, value in request.query_params.items() if name not in {"f", "after"}}
+    address = f"{services(request).settings.base_url.rstrip('/')}{request.url.path}?"
+
+    def at(**more: str) -> str:
+        return address + urlencode({**asked, "f": "jsonld", **more})
+
+    after = request.query_params.get("after")
+    here = at() if after is None else at(after=after)
+    return dcat.Part(here, at(), None if following is None else at(after=following), total)
+
+
+def _limit(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) <= 9 and 1 <= int(text) <= MOST_DATASETS):
+        raise LimitOutOfRange(f"limit is between 1 and {MOST_DATASETS}", limit_rows=MOST_DATASETS)
+    return int(text)
 
 
 def _dataset(dataset: DatasetDescription) -> dict[str, Any]:

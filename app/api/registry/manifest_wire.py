@@ -9,6 +9,7 @@ from pydantic.json_schema import SkipJsonSchema
 
 from app.api.layer.answers import Name
 from app.api.layer.wire import Slug, Wire
+from app.connectors.registry import kinds
 
 Line = Annotated[str, Field(max_length=300)]
 Column = Annotated[str, Field(max_length=1000)]
@@ -18,12 +19,15 @@ Span = (
 )
 
 
+_OWN = ("file", "rest", "sql", "ckan", "gateway")
+
+
 class ManifestSource(Wire):
     """Where the records are. Each kind asks for further members; the reference of connectors lists them."""
 
     model_config = ConfigDict(extra="allow")
 
-    kind: Literal["file", "rest", "sql", "ckan", "gateway"]
+    kind: Annotated[str, Field(json_schema_extra={"enum": [*_OWN, *(name for name in kinds() if name not in _OWN)]})]
     refresh: Span | SkipJsonSchema[None] = Field(default=None, description="How stale a cached read may be")
     deadline: Span | None = Field(default=None, description="Deadline of one scan; not above the gateway's own")
     concurrency: Annotated[int, Field(ge=1, le=64)] | None = Field(default=None, description="Scans at once")

@@ -9,8 +9,8 @@ import pyarrow as pa
 import pytest
 
 from app.connectors.contract import JSON_COLUMN, Connector
+from app.connectors.suite import PERSON, TEXTS, WHOLE_READS, ConnectorSuite, Fault, Subject, opened
 from app.errors import SourceFailed, SourceFormatError, SourceMissing, SourceUnreachable
-from tests.contract.connectors.suite import PERSON, TEXTS, WHOLE_READS, ConnectorSuite, Fault, Subject, opened
 from tests.support.sources import SourceServer
 
 _NAMES = ("kode", "nama", "jumlah")
@@ -81,4 +81,4 @@ async def subject(server, tmp_path_factory) -> AsyncIterator[Subject]:
 
 
 class TestCkan(ConnectorSuite):
-    pass
+    only_asks = True

@@ -21,8 +21,8 @@ import xlsxwriter
 
 from app.connectors.cells import CELL_COLUMN
 from app.connectors.contract import JSON_COLUMN, Connector
+from app.connectors.suite import PERSON, TEXTS, WHOLE_READS, ConnectorSuite, Fault, Subject, opened
 from app.errors import SourceFormatError, SourceMissing, SourcePermissionDenied, SourceSchemaMismatch
-from tests.contract.connectors.suite import PERSON, TEXTS, WHOLE_READS, ConnectorSuite, Fault, Subject, opened
 from tests.support.workbooks import pack_ods
 
 _PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 100

@@ -13,6 +13,7 @@ import pytest
 
 from app.connectors.contract import Connector
 from app.connectors.requests import ScanRequest
+from app.connectors.suite import PERSON, SECRET, WHOLE_READS, ConnectorSuite, Fault, Subject, opened, read
 from app.errors import (
     NetworkForbidden,
     SourceAuthFailed,
@@ -24,7 +25,6 @@ from app.errors import (
 )
 from app.filters.tree import Compare, Literal, Property
 from app.schemas import registry
-from tests.contract.connectors.suite import PERSON, SECRET, WHOLE_READS, ConnectorSuite, Fault, Subject, opened, read
 from tests.support.gateway import RunningGateway
 from tests.support.gateways import started
 from tests.support.sources import SourceServer
@@ -162,6 +162,8 @@ async def subject(
 
 
 class TestGateway(ConnectorSuite):
+    only_asks = True
+
     async def test_a_read_of_some_records_ends_there(self, subject: Subject) -> None:
         found = await read(subject.connector, ScanRequest(limit=7))
         assert len(found) == 7

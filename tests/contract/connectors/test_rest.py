@@ -14,6 +14,7 @@ import pytest
 
 from app.connectors.contract import JSON_COLUMN, Connector
 from app.connectors.requests import ScanRequest
+from app.connectors.suite import PERSON, TEXTS, WHOLE_READS, ConnectorSuite, Fault, Subject, opened, read
 from app.errors import (
     NetworkForbidden,
     SourceAuthFailed,
@@ -24,7 +25,6 @@ from app.errors import (
     SourceTimeout,
     SourceUnreachable,
 )
-from tests.contract.connectors.suite import PERSON, TEXTS, WHOLE_READS, ConnectorSuite, Fault, Subject, opened, read
 from tests.support.sources import SourceServer
 
 _ROWS = [(place, text if place % 5 else None, place % 3) for place, text in enumerate(TEXTS)]
@@ -175,6 +175,8 @@ async def subject(server, tmp_path_factory, request) -> AsyncIterator[Subject]:
 
 
 class TestRest(ConnectorSuite):
+    only_asks = True
+
     async def test_deadline_and_leaving_close_the_connection(self, tmp_path) -> None:
         open_now: set[asyncio.StreamWriter] = set()
         asked = asyncio.Event()

@@ -16,6 +16,7 @@ import pytest
 from app.connectors.contract import Connector
 from app.connectors.requests import ScanRequest
 from app.connectors.sql.mysql_session import ServerFacts
+from app.connectors.suite import PERSON, TEXTS, ConnectorSuite, Fault, Subject, opened, read
 from app.errors import (
     SourceAuthFailed,
     SourceMissing,
@@ -24,7 +25,6 @@ from app.errors import (
     SourceTimeout,
     SourceUnreachable,
 )
-from tests.contract.connectors.suite import PERSON, TEXTS, ConnectorSuite, Fault, Subject, opened, read
 from tests.support.mariadb import admin, fresh_database
 
 _TABLE = """

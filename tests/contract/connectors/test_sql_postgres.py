@@ -20,14 +20,7 @@ from app.connectors.contract import JSON_COLUMN, Connector, RawBatch
 from app.connectors.requests import ScanRequest
 from app.connectors.sql.postgres import PostgresConnector
 from app.connectors.sql.source import SqlSource
-from app.errors import (
-    SourceMissing,
-    SourcePermissionDenied,
-    SourceSchemaMismatch,
-    SourceTimeout,
-    SourceUnreachable,
-)
-from tests.contract.connectors.suite import (
+from app.connectors.suite import (
     PERSON,
     TEXTS,
     ConnectorSuite,
@@ -37,6 +30,13 @@ from tests.contract.connectors.suite import (
     held,
     opened,
     read,
+)
+from app.errors import (
+    SourceMissing,
+    SourcePermissionDenied,
+    SourceSchemaMismatch,
+    SourceTimeout,
+    SourceUnreachable,
 )
 
 _TABLE = """

@@ -10,8 +10,8 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
+from app.connectors.suite import PERSON, TEXTS, ConnectorSuite, Fault, Subject, opened
 from app.errors import SourceFormatError, SourceMissing, SourcePermissionDenied, SourceSchemaMismatch
-from tests.contract.connectors.suite import PERSON, TEXTS, ConnectorSuite, Fault, Subject, opened
 
 _DATES = ("2024-01-31", "2024-02-29", "2025", "", " ", "1x", "2024-01-31T00:00")
 _NUMBERS = (0, 1, -1, 7, 2**53 + 1, 2**58, -(2**58))

@@ -9,13 +9,13 @@ from urllib.parse import urlsplit
 import asyncpg
 import pytest
 
+from app.connectors.suite import SECRET, opened
 from app.errors import SourceAuthFailed
 from app.federation.question.query import DatasetRef, Grant, Query
 from app.federation.reading.page import read_page
 from app.federation.reading.runtime import Runtime
 from app.schemas import registry
 from app.settings import Settings
-from tests.contract.connectors.suite import SECRET, opened
 from tests.fixtures.postgres import Cluster
 from tests.integration.connectors.test_ordered_reads import dataset
 

@@ -19,9 +19,9 @@ from cryptography.x509.oid import NameOID
 from app.connectors.requests import ScanRequest
 from app.connectors.sql.postgres import PostgresConnector
 from app.connectors.sql.source import SqlSource
+from app.connectors.suite import environment, held, opened, read
 from app.errors import SourceTlsFailed
 from app.tls import authorities
-from tests.contract.connectors.suite import environment, held, opened, read
 from tests.fixtures.postgres import Cluster
 
 

@@ -19,9 +19,9 @@ from app.connectors.requests import Order, ScanRequest
 from app.connectors.sql.estimates import mysql_rows
 from app.connectors.sql.source import SqlSource
 from app.connectors.sql.sqlite_file import SqliteFile
+from app.connectors.suite import opened
 from app.errors import CapabilityUndeclared, SourceFormatError, SourceMissing
 from app.filters.tree import Compare, Filter, IsNull, Literal, Property
-from tests.contract.connectors.suite import opened
 from tests.support.mariadb import admin, fresh_database
 
 ROWS = 20_000

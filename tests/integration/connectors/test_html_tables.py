@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 
 from app.connectors.requests import ScanRequest
+from app.connectors.suite import opened
 from app.errors import SimpulError, SourceFormatError, SourceMissing
-from tests.contract.connectors.suite import opened
 
 ROWS = [["F1", "Puskesmas Kedung <1>", "007"], ["F2", "RSUD & Kartini", ""]]
 

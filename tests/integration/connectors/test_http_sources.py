@@ -20,6 +20,7 @@ from app.connectors.environment import Environment, Limits, NetworkPolicy
 from app.connectors.http import HttpSource
 from app.connectors.network import resolve_allowed
 from app.connectors.requests import ScanRequest
+from app.connectors.suite import SECRET, Secrets, opened, read
 from app.errors import (
     NetworkForbidden,
     SourceAuthFailed,
@@ -29,7 +30,6 @@ from app.errors import (
     SourceTooLarge,
     SourceUnreachable,
 )
-from tests.contract.connectors.suite import SECRET, Secrets, opened, read
 from tests.support.sources import SourceServer
 
 _ROWS = [{"id": place, "nama": f"n{place}"} for place in range(1, 26)]

@@ -15,8 +15,8 @@ import shapely
 from app.connectors.contract import RawBatch
 from app.connectors.diagnosis import Diagnoses
 from app.connectors.requests import ScanRequest
+from app.connectors.suite import opened
 from app.errors import SourceError, SourceFormatError, SourceMissing, SourcePermissionDenied
-from tests.contract.connectors.suite import opened
 from tests.support import reading
 
 SQUARE = shapely.box(110.5, -6.7, 110.6, -6.6)

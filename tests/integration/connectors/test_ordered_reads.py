@@ -14,6 +14,7 @@ import asyncpg
 import pytest
 
 from app.connectors.environment import Limits
+from app.connectors.suite import opened
 from app.datasets.dataset import MappedDataset
 from app.datasets.manifest import parse_manifest
 from app.datasets.mapping import compile_mapping
@@ -22,7 +23,6 @@ from app.datasets.records import ReadRequest
 from app.datasets.selection import LAST_KEY
 from app.filters.tree import TRUE, Compare, Filter, IsNull, Literal, Or, Property
 from app.schemas import registry
-from tests.contract.connectors.suite import opened
 from tests.support.mariadb import admin, fresh_database
 
 _NAMES = ["Jepara", "jepara", "Áceh", "Aceh", "Zeta", "", "  ", None, "a b", "a-b", "ß", "\u3000"]

@@ -28,8 +28,8 @@ from app.connectors.sql.postgres import PostgresConnector
 from app.connectors.sql.postgres_bulk import FEWEST_ROWS
 from app.connectors.sql.postgres_copy import CopyRead, connection_text, finished
 from app.connectors.sql.source import SqlSource
+from app.connectors.suite import SECRET, environment, held
 from app.errors import SourceFailed, SourceRejected, SourceSchemaMismatch, SourceTimeout
-from tests.contract.connectors.suite import SECRET, environment, held
 
 VALUES = {
     "text": ("'a'", "''", "'é日本😀'", "repeat('x', 300)"),

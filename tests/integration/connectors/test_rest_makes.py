@@ -15,6 +15,7 @@ import pytest
 from app.connectors.contract import Connector
 from app.connectors.diagnosis import Diagnoses, Diagnosis
 from app.connectors.requests import ScanRequest
+from app.connectors.suite import SECRET, opened, read
 from app.errors import (
     SimpulError,
     SourceAuthFailed,
@@ -25,7 +26,6 @@ from app.errors import (
     SourceRejected,
 )
 from app.filters.tree import Compare, Literal, Property
-from tests.contract.connectors.suite import SECRET, opened, read
 from tests.support.sources import Answer, SourceServer
 
 ROWS = [{"id": at, "nama": f"n{at}"} for at in range(1, 26)]

@@ -9,7 +9,7 @@ import xlsxwriter
 
 from app.connectors.file.sniff import settled
 from app.connectors.file.source import FileSource
-from tests.contract.connectors.suite import opened
+from app.connectors.suite import opened
 
 
 def _with_parts(path: Path, **parts: bytes) -> None:

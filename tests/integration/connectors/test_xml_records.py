@@ -10,8 +10,8 @@ import pytest
 from app.connectors.diagnosis import Diagnoses
 from app.connectors.file.source import FileSource
 from app.connectors.file.xml_reader import MOST_RECORD_CHARACTERS, read_xml
+from app.connectors.suite import opened
 from app.errors import SimpulError, SourceFormatError, SourceTooLarge
-from tests.contract.connectors.suite import opened
 
 
 def read(path: Path, content: str | bytes, record_path: str | None = "/a/b") -> list[tuple[Any, ...]]:

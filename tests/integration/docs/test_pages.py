@@ -20,14 +20,15 @@ ROOT = Path(__file__).resolve().parents[3]
 DOCS = ROOT / "docs"
 HELD_ELSEWHERE = {
     "how-to/add-a-schema.md": "tests/unit/docs/test_add_a_schema_page.py",
-    "how-to/write-a-connector-kind.md": "tests/contract/connectors/test_how_to_kind.py",
     "reference/manifest.md": "tests/unit/docs/test_manifest_page.py",
 }
 """Pages whose code is a part of the gateway or of a manifest: a test of their own runs it."""
+OWN_GATEWAY = {"tutorials/write-a-connector-kind.md": "tests/integration/docs/test_kind_of_a_package.py"}
+"""Pages that start a gateway of their own: a test of their own runs their commands."""
 PAGES = {
     str(file.relative_to(DOCS)): parse(str(file.relative_to(ROOT)), file.read_text("utf-8"))
     for file in DOCS.rglob("*.md")
-    if str(file.relative_to(DOCS)) not in HELD_ELSEWHERE
+    if str(file.relative_to(DOCS)) not in {**HELD_ELSEWHERE, **OWN_GATEWAY}
 }
 RUN = sorted(name for name, page in PAGES.items() if page.steps)
 WITH_PHP = [name for name in RUN if PAGES[name].needs("php")]
@@ -91,6 +92,13 @@ def test_a_page_that_is_not_run_here_is_read_by_its_own_test(name: str, test: st
     assert (DOCS / name).is_file()
     assert Path(name).name in (ROOT / test).read_text("utf-8")
     assert "```console" not in (DOCS / name).read_text("utf-8")
+
+
+@pytest.mark.parametrize(("name", "test"), OWN_GATEWAY.items())
+def test_a_page_with_a_gateway_of_its_own_is_run_by_its_own_test(name: str, test: str) -> None:
+    text = (ROOT / test).read_text("utf-8")
+    assert f'parse("docs/{name}"' in text
+    assert "== len(page.steps)" in text
 
 
 def test_what_is_not_run_is_little_and_says_why() -> None:

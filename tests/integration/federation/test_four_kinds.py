@@ -15,6 +15,7 @@ import asyncpg
 import pytest
 
 from app.connectors.environment import Limits
+from app.connectors.suite import opened
 from app.datasets.dataset import MappedDataset
 from app.datasets.manifest import parse_manifest
 from app.datasets.mapping import compile_mapping
@@ -25,7 +26,6 @@ from app.federation.reading.merge import order_of
 from app.federation.reading.page import read_page
 from app.federation.reading.runtime import Runtime
 from app.filters.tree import Compare, Literal, Property
-from tests.contract.connectors.suite import opened
 from tests.support.memory import FACILITIES
 from tests.support.sources import SourceServer
 
