@@ -8,6 +8,8 @@ from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Protocol
 
+from app.connectors.pace import Pace
+
 
 class SecretReader(Protocol):
     """Resolves `${secret:NAME}` and `${env:NAME}` of one agency."""
@@ -57,5 +59,9 @@ class Environment:
     ca_file: Path | None = None
     """Authorities of TLS in PEM; None: the system's."""
     variables: Mapping[str, str] = field(default_factory=dict)
+    pace: Pace | None = None
+    """Turns that all which is opened of this connector shares; None: what is opened takes its own."""
+    whole_checks: bool = True
+    """Whether a check asks for records; else it goes as far as it can without."""
     instance: str = ""
     """This gateway's own name among gateways: that of its log."""

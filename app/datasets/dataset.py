@@ -13,13 +13,14 @@ from datetime import UTC, datetime
 
 from app.connectors.contract import FAR_BEYOND, Connector, CountEstimate, Freshness, RawBatch, RowEstimate
 from app.connectors.environment import Limits
+from app.connectors.pace import Pace
 from app.connectors.requests import ScanRequest
 from app.datasets.columnar.selection import ColumnSelection, maps_by_columns
 from app.datasets.estimating import estimate
 from app.datasets.flights import Flights
 from app.datasets.keeping import Keeper
 from app.datasets.key_reader import KeyReader
-from app.datasets.manifest import Manifest
+from app.datasets.manifest import Manifest, is_personal
 from app.datasets.mapping import CompiledMapping
 from app.datasets.outline import Outline, outline
 from app.datasets.preview import Previewer
@@ -53,7 +54,9 @@ class MappedDataset:
         connector: Connector,
         mapping: CompiledMapping,
         limits: Limits,
+        pace: Pace | None = None,
     ) -> None:
+        """`pace`: the turns of whole reads, where the connector does not pace its requests itself."""
         self.manifest = manifest
         self.revision = revision
         self.schema = schema
@@ -61,7 +64,8 @@ class MappedDataset:
         self.mapping = mapping
         self.limits = limits
         self.deadline_seconds = limits.deadline_seconds
-        self._personal = _is_personal(schema, mapping)
+        self._pace = pace
+        self._personal = is_personal(schema, [field.name for field in mapping.fields])
         self._kept = Keeper(self, personal=self._personal)
         self._flights: Flights[ReadResult] = Flights()
         self._by_key = KeyReader.of(schema, mapping, connector)
@@ -72,6 +76,7 @@ class MappedDataset:
         Equal questions that are under way at the same time are one read (open data only).
         """
         if request.key is not None and self._by_key is not None and not self._kept.possible:
+            await self._turn(request.deadline)
             found = await self._by_key.read(request)
             if found is not None:
                 return found
@@ -243,9 +248,15 @@ class MappedDataset:
     def _too_large(self) -> SourceTooLarge:
         return SourceTooLarge(f"more than {self.limits.rows} rows; narrow the read", limit_rows=self.limits.rows)
 
+    async def _turn(self, deadline: float | None) -> None:
+        """Waits for the turn that the stated rate leaves this read; `SourceBusy` where that comes too late."""
+        if self._pace is not None:
+            await self._pace.turn(time.monotonic() + self.deadline_seconds if deadline is None else deadline)
+
     async def _batches(self, scan: ScanRequest) -> AsyncGenerator[RawBatch]:
         """The raw batches of a scan; the source is told to stop whatever happens here."""
         seen = 0
+        await self._turn(scan.deadline)
         batches = self.connector.scan(scan)
         try:
             async for batch in batches:
@@ -292,11 +303,6 @@ def _pushed(request: ReadRequest, scan: ScanRequest) -> tuple[str, ...]:
     """The work that a scan gave to the source."""
     named = "key" if request.key is not None else "filter"
     return (*(("columns",) if scan.columns is not None else ()), *((named,) if scan.filter is not None else ()))
-
-
-def _is_personal(schema: SchemaDef, mapping: CompiledMapping) -> bool:
-    """Whether this dataset gives personal data: a field that the manifest does not map holds none."""
-    return schema.meta.lookup_only or any(schema.fields[field.name].pdp != "none" for field in mapping.fields)
 
 
 def _key_filter(schema: SchemaDef, key: str) -> list[Filter]:
