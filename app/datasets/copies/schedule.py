@@ -18,6 +18,7 @@ _DAILY_TAKING = timedelta(minutes=15)
 """How long after its time of the day the copy before it still counts as fresh: the new one is being taken."""
 _MOST_LEAD = timedelta(minutes=5)
 _LEAST_RETRY = timedelta(seconds=1)
+_FIRST_RETRY = timedelta(seconds=5)
 _MOST_RETRY = timedelta(minutes=5)
 
 
@@ -63,7 +64,8 @@ class Schedule:
 
     def retry(self, failures: int) -> timedelta:
         """How long to wait behind so many failures in a row."""
-        wait: timedelta = max(self.step / 10, _LEAST_RETRY) * 2 ** min(failures - 1, 8)
+        first = min(max(self.step / 10, _LEAST_RETRY), _FIRST_RETRY)
+        wait: timedelta = first * 2 ** min(failures - 1, 8)
         return min(wait, _MOST_RETRY, max(self.step, _LEAST_RETRY))
 
     def _next(self, moment: datetime, every: time) -> datetime:
