@@ -189,6 +189,8 @@ class MappedDataset:
             if selection.overflown:
                 return None
         result = await selection.result((), datetime.now(UTC))
+        if selection.overflown:  # told when records are cut, which may be here alone
+            return None
         result.whole, result.version = True, version
         return result
 

@@ -374,6 +374,11 @@ def _check_snapshot(manifest: Manifest, schema: SchemaDef) -> list[FieldError]:
     """What is personal is not copied, nor what each record says of other gateways; a dataset is kept in one way."""
     if manifest.snapshot is None:
         return []
+    if type(manifest.source).of_schema:
+        detail = (
+            "another gateway says with each record where it is from, which a snapshot does not keep; leave snapshot out"
+        )
+        return [FieldError("/snapshot", "gateway", detail)]
     fields = [name for name in manifest.fields if name in schema.fields and schema.fields[name].pdp != "none"]
     if schema.meta.lookup_only or fields:
         what = "records of persons" if schema.meta.lookup_only else f"{', '.join(fields)}, which is personal"
@@ -381,11 +386,6 @@ def _check_snapshot(manifest: Manifest, schema: SchemaDef) -> list[FieldError]:
             f"a snapshot would keep {what}: leave that out of fields, or leave snapshot out so that the source is asked"
         )
         return [FieldError("/snapshot", "personal", detail)]
-    if type(manifest.source).of_schema:
-        detail = (
-            "another gateway says with each record where it is from, which a snapshot does not keep; leave snapshot out"
-        )
-        return [FieldError("/snapshot", "gateway", detail)]
     if manifest.source.refresh:
         detail = "refresh keeps records in memory, snapshot on disk; state one of the two"
         return [FieldError("/source/refresh", "with_snapshot", detail)]
