@@ -115,6 +115,15 @@ class Settings(BaseSettings):
     source_concurrency: int = Field(default=8, ge=1, description="Scans of one connector at once (bulkhead)")
     source_rows: int = Field(default=5_000_000, ge=1, description="Most rows read from a source in one scan")
     source_bytes: int = Field(default=1_073_741_824, ge=1024, description="Most bytes read from a source in one scan")
+    health_seconds: float = Field(
+        default=300.0,
+        ge=0,
+        description="Time between two scheduled checks of a source, unless its manifest says otherwise; 0: none",
+    )
+    snapshot_bytes: int = Field(
+        default=10_737_418_240, ge=1024, description="Space of one agency's snapshots; above it none is taken"
+    )
+    snapshot_seconds: float = Field(default=3600.0, gt=0, description="Longest time that a snapshot is taken")
     breaker_failures: int = Field(default=5, ge=1, description="Failures in a row that open a connector's circuit")
     breaker_seconds: float = Field(default=30.0, gt=0, description="How long a circuit stays open before one probe")
     parse_memory_bytes: int = Field(

@@ -210,6 +210,12 @@ class Metrics:
         self.source_seconds = Histogram(
             "simpul_source_seconds", "Time of one scan", ("agency",), registry=registry, buckets=_SECONDS
         )
+        self.source_checks = Counter(
+            "simpul_source_checks", "Scheduled checks by agency and result", ("agency", "result"), registry=registry
+        )
+        self.snapshots = Counter(
+            "simpul_snapshots", "Snapshots by agency and result", ("agency", "result"), registry=registry
+        )
         self._requests: dict[tuple[str, str, int], Counter] = {}
         self._seconds: dict[tuple[str, str], Histogram] = {}
         self._scans: dict[tuple[str, str], Counter] = {}
@@ -234,6 +240,14 @@ class Metrics:
         if found is None:
             found = self._scans[agency, status] = self.source_scans.labels(agency, status)
         found.inc()
+
+    def count_probe(self, agency: str, *, passed: bool) -> None:
+        """Counts one scheduled check of an agency's source."""
+        self.source_checks.labels(agency, "passed" if passed else "failed").inc()
+
+    def count_snapshot(self, agency: str, *, taken: bool) -> None:
+        """Counts one try to take a snapshot."""
+        self.snapshots.labels(agency, "taken" if taken else "failed").inc()
 
     def render(self) -> bytes:
         """The Prometheus text format (`prometheus_client.CONTENT_TYPE_LATEST`)."""

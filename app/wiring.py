@@ -28,22 +28,25 @@ from app.audit.write.from_settings import open_exchange_log
 from app.audit.write.log import ExchangeLog
 from app.children import remove_left
 from app.database import STORE_FILE, Database, check_revision, upgrade
+from app.datasets.copies.shelf import Shelf
 from app.errors import InstanceMissing
 from app.federation.reading.runtime import Runtime
 from app.federation.sql.ahead import WorkersAhead
 from app.gateway import extensions
 from app.gateway.access import Gate
 from app.gateway.admission import Admission
+from app.gateway.copying import CopyMeans, CopyTaker
 from app.gateway.exchange import Names
 from app.gateway.idempotency import IdempotencyKeys
 from app.gateway.jobs import JobMeans, JobRunner
 from app.gateway.notes import Notes
 from app.gateway.services import Services
 from app.gateway.snapshot import Current
-from app.gateway.sources import Opener, SourcePool
+from app.gateway.sources import Copied, Opener, SourcePool
 from app.gateway.storage import Storage
 from app.gateway.unclosed import Unclosed
 from app.gateway.verification_limits import VerificationLimits
+from app.gateway.watching import Watcher, WatchMeans
 from app.settings import INSTANCE_FILE, Settings
 from app.telemetry import Metrics
 
@@ -75,6 +78,10 @@ async def open_services(settings: Settings, metrics: Metrics | None = None) -> A
         await state.current.refresh()
         await state.jobs.start()
         stack.push_async_callback(state.jobs.stop)
+        await state.copies.start()
+        stack.push_async_callback(state.copies.stop)
+        await state.watcher.start()
+        stack.push_async_callback(state.watcher.stop)
         follower = asyncio.create_task(state.follow())
         stack.push_async_callback(_stop, follower)
         yield state
@@ -97,9 +104,27 @@ def _services(
     secrets, unclosed = SecretStore(seal), Unclosed()
     storage = Storage(settings.dir, reserve_bytes=settings.log_reserve_bytes, spool_bytes=settings.spool_bytes)
     opener = Opener(settings, secrets, storage)
-    sources = SourcePool(opener)
+    shelf = Shelf()
+    sources = SourcePool(opener, Copied(shelf, settings.zone, f"{settings.zone} {settings.bbox}"))
     issuer = TokenIssuer(settings.base_url, token_seconds=settings.token_seconds)
     access = Gate(issuer, RateLimiter(settings.rate_per_minute), settings.zone, AccessSnapshot(stamp=-1))
+    runtime = Runtime.from_settings(settings, hmac.digest(_cursor_key(settings), b"masks", "sha256"))
+    current = Current(database, seal, secrets, access, sources, Names(settings.instance, gateway))
+    notes = Notes(database, settings.quarantine_rows, metrics.store_failures.inc)
+    copies = CopyMeans(
+        settings, database, log, seal, storage, spool, sources, runtime, notes, metrics, unclosed, shelf, gateway.replica,
+        lambda: current.snapshot.names,
+    )  # fmt: skip
+    watching = WatchMeans(
+        settings,
+        database,
+        opener,
+        sources,
+        runtime,
+        metrics,
+        gateway.replica,
+        lambda name: current.snapshot.catalog.agencies[name],
+    )
     means = JobMeans(settings, database, log, access, sources, seal, storage, spool, unclosed, metrics, gateway.replica)
     return Services(
         settings=settings,
@@ -111,8 +136,8 @@ def _services(
         verifier=SecretVerifier(),
         opener=opener,
         sources=sources,
-        runtime=Runtime.from_settings(settings, hmac.digest(_cursor_key(settings), b"masks", "sha256")),
-        current=Current(database, seal, secrets, access, sources, Names(settings.instance, gateway)),
+        runtime=runtime,
+        current=current,
         metrics=metrics,
         spool=spool,
         cursor_key=_cursor_key(settings),
@@ -127,9 +152,12 @@ def _services(
             metrics=metrics,
         ),
         details=ByteQuota(settings.detail_bytes_per_hour),
-        notes=Notes(database, settings.quarantine_rows, metrics.store_failures.inc),
+        notes=notes,
         unclosed=unclosed,
         jobs=JobRunner(means),
+        copies=CopyTaker(copies),
+        shelf=shelf,
+        watcher=Watcher(watching),
         idempotency=IdempotencyKeys(database, seal, request_seconds=settings.request_seconds),
         sql_workers=WorkersAhead(spool, settings.sql_workers),
     )

@@ -7,7 +7,7 @@ from app.api.audit import data_tracker, exchange_summary, exchanges, incidents, 
 from app.api.governance import access, agreements, erasures
 from app.api.layer.resource import Resource
 from app.api.records import aggregates, changes, conflicts, explain, jobs, queries, records
-from app.api.registry import agencies, catalogue, clients, codes, connectors, discovery, quality
+from app.api.registry import agencies, catalogue, clients, codes, connectors, discovery, health, quality
 
 RESOURCES: tuple[Resource, ...] = (
     aggregates.routes,
@@ -26,6 +26,7 @@ RESOURCES: tuple[Resource, ...] = (
     discovery.routes,
     discovery.schema_routes,
     quality.routes,
+    health.routes,
     clients.routes,
     agreements.routes,
     erasures.routes,

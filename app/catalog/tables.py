@@ -10,6 +10,7 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
+    Float,
     ForeignKey,
     Index,
     Integer,
@@ -183,6 +184,68 @@ agency_file = Table(
     Column("uploaded_by", String(128), nullable=False),
     Column("uploaded_at", UtcTime, nullable=False),
     Column("kept", Boolean, nullable=False, server_default=true()),
+)
+
+# Whose turn it is among replicas to do something once for all of them, and when it is to be done next.
+turn = Table(
+    "turn",
+    metadata,
+    Column("name", String(128), primary_key=True),
+    Column("holder", String(255)),
+    Column("until", UtcTime, nullable=False),
+    Column("next_at", UtcTime, nullable=False),
+)
+
+# A sealed copy of a whole dataset; the file is named after `id`.
+connector_copy = Table(
+    "connector_copy",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("connector", String(63), ForeignKey("connector.id"), nullable=False),
+    Column("agency", String(63), nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("made_of", String(64), nullable=False),  # digest of what the mapping was
+    Column("as_of", UtcTime, nullable=False),
+    Column("taken_at", UtcTime, nullable=False),
+    Column("took_seconds", Float, nullable=False),
+    Column("rows", BigInteger, nullable=False),
+    Column("rejected_rows", BigInteger, nullable=False),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("digest", String(64), nullable=False),  # of the sealed bytes
+    Column("sealed_key", LargeBinary, nullable=False),
+    Column("nonce", LargeBinary, nullable=False),
+    Column("key_id", String(64), nullable=False),
+    Column("replaced_at", UtcTime),
+    Index(None, "connector"),
+)
+
+connector_copy_fault = Table(
+    "connector_copy_fault",
+    metadata,
+    Column("connector", String(63), ForeignKey("connector.id"), primary_key=True),
+    Column("code", String(64), nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("at", UtcTime, nullable=False),
+    Column("since", UtcTime, nullable=False),
+    Column("failures", Integer, nullable=False),
+)
+
+# What scheduled checks found: one row a run of checks that found the same.
+connector_probe = Table(
+    "connector_probe",
+    metadata,
+    Column("seq", BigKey, primary_key=True, autoincrement=True),
+    Column("connector", String(63), ForeignKey("connector.id"), nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("passed", Boolean, nullable=False),
+    Column("since", UtcTime, nullable=False),
+    Column("at", UtcTime, nullable=False),
+    Column("checks", BigInteger, nullable=False),
+    Column("elapsed_ms", Float, nullable=False),
+    Column("step", String(32)),
+    Column("code", String(64)),
+    Column("detail", Text),
+    Index(None, "connector", "seq"),
 )
 
 region_code = Table(

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from app.connectors.copies import Copies
+from app.connectors.pace import Pace
 
 
 class SecretReader(Protocol):
@@ -61,5 +62,9 @@ class Environment:
     variables: Mapping[str, str] = field(default_factory=dict)
     copies: Copies | None = None
     """Where copies of files from elsewhere are kept; None: beside `cache`."""
+    pace: Pace | None = None
+    """Turns that all which is opened of this connector shares; None: what is opened takes its own."""
+    whole_checks: bool = True
+    """Whether a check asks for records; else it goes as far as it can without."""
     instance: str = ""
     """This gateway's own name among gateways: that of its log."""

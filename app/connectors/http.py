@@ -146,11 +146,14 @@ class HttpAnswer:
 
 
 class HttpSource:
-    """The connections of one connector. Opens nothing before the first request. `rate`: the requests in a time, such as `5/s`."""
+    """The connections of one connector. Opens nothing before the first request.
+
+    `rate`: the requests in a time, such as `5/s`; all that this process opens of one connector take turns (`environment.pace`).
+    """
 
     def __init__(self, environment: Environment, rate: str | None = None) -> None:
         self._environment = environment
-        self._pace = Pace(rate)
+        self._pace = environment.pace or Pace(rate)
         self._session: aiohttp.ClientSession | None = None
         self._known: set[HttpAddress] = set()
         """Addresses that the policy lets be dialled; it is the same as long as this source is open."""

@@ -37,6 +37,11 @@ def source_model(kind: str) -> type[SourceBase]:
     return _kind(kind).source_model
 
 
+def paces_requests(name: str) -> bool:
+    """Whether a kind asks by requests over HTTP and paces each of them itself; raises as `source_model`."""
+    return _kind(name).requests
+
+
 def open_connector(source: SourceBase, environment: Environment) -> Connector:
     """The opened source. No I/O happens here."""
     kind = _kind(source.kind)

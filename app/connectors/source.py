@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Annotated, Any, ClassVar
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
 from app.connectors.contract import Connector
 from app.connectors.environment import Environment
+from app.connectors.pace import seconds_between
 from app.extensions import Unfit, require_contract, told
 
 _UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -54,6 +55,17 @@ class SourceBase(BaseModel):
     refresh: Duration = Field(default=timedelta(0), description="How stale a cached read may be; 0 = always live")
     deadline: Duration | None = Field(default=None, description="Deadline of one scan; not above the gateway's own")
     concurrency: int | None = Field(default=None, ge=1, le=64, description="Scans at once; not above the gateway's own")
+    rate: str | None = Field(
+        default=None,
+        description="At most so many requests of an HTTP service, or reads of a database or file, in a time: 5/s, 100/m, 1000/h",
+    )
+
+    @field_validator("rate")
+    @classmethod
+    def _rate(cls, rate: str | None) -> str | None:
+        if rate is not None:
+            seconds_between(rate)
+        return rate
 
 
 def _text_encoding(name: str) -> str:
@@ -77,6 +89,8 @@ class Kind:
     open: Callable[[Any, Environment], Connector]
     contract: int | None = None
     """Of a kind in a package of its own: the version of the contract that it was written against."""
+    requests: bool = False
+    """Whether it asks by requests over HTTP, and paces each of them; else a whole read is what is paced."""
 
 
 def kind_of_package(name: str, found: object) -> Kind:

@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator
+from dataclasses import dataclass
 from typing import Protocol
 
 from app.connectors.contract import RowEstimate
@@ -53,3 +55,27 @@ class Dataset(Protocol):
 
     async def close(self) -> None:
         """Gives back what is held; may be called twice."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """How old an answer may be at most (None: as the dataset has it; 0: the source itself), and the copy that pages before came from."""
+
+    max_age_seconds: float | None = None
+    copy: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A copy that answers: its id, and what it is read by."""
+
+    copy: str
+    dataset: Dataset
+
+
+class HoldsCopies(ABC):
+    """Ability of a dataset: reads may be answered from a copy, without the source."""
+
+    @abstractmethod
+    def held(self, wish: Wish) -> Held | None:
+        """The copy for this wish, None when the source has to be asked. Raises `SnapshotGone` for a named one that is not there."""

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 
 from app.connectors.contract import FAR_BEYOND, Connector, CountEstimate, Freshness, RawBatch, RowEstimate
 from app.connectors.environment import Limits
+from app.connectors.pace import Pace
 from app.connectors.requests import ScanRequest
 from app.datasets.columnar.page import ColumnPage
 from app.datasets.columnar.selection import ColumnSelection, maps_by_columns
@@ -21,7 +22,7 @@ from app.datasets.estimating import estimate
 from app.datasets.flights import Flights
 from app.datasets.keeping import Keeper
 from app.datasets.key_reader import KeyReader
-from app.datasets.manifest import Manifest
+from app.datasets.manifest import Manifest, is_personal
 from app.datasets.mapping import CompiledMapping
 from app.datasets.mapping.paths import paths_of
 from app.datasets.outline import Outline, outline
@@ -58,7 +59,9 @@ class MappedDataset:
         connector: Connector,
         mapping: CompiledMapping,
         limits: Limits,
+        pace: Pace | None = None,
     ) -> None:
+        """`pace`: the turns of whole reads, where the connector does not pace its requests itself."""
         self.manifest = manifest
         self.revision = revision
         self.schema = schema
@@ -66,7 +69,8 @@ class MappedDataset:
         self.mapping = mapping
         self.limits = limits
         self.deadline_seconds = limits.deadline_seconds
-        self._personal = _is_personal(schema, mapping)
+        self._pace = pace
+        self._personal = is_personal(schema, [field.name for field in mapping.fields])
         self._kept = Keeper(self, personal=self._personal)
         self._flights: Flights[ReadResult] = Flights()
         self._by_key = KeyReader.of(schema, mapping, connector)
@@ -77,6 +81,7 @@ class MappedDataset:
         Equal questions that are under way at the same time are one read (open data only).
         """
         if request.key is not None and self._by_key is not None and not self._kept.possible:
+            await self._turn(request.deadline)
             found = await self._by_key.read(request)
             if found is not None:
                 return found
@@ -207,7 +212,10 @@ class MappedDataset:
             await selection.take(batch)
             if selection.overflown:
                 return None
-        result = await (selection or Selection(self.mapping, request, TRUE)).result((), seen.as_of)
+        selection = selection or Selection(self.mapping, request, TRUE)
+        result = await selection.result((), seen.as_of)
+        if selection.overflown:  # told when records are cut, which may be here alone
+            return None
         result.whole, result.version = True, version
         return result
 
@@ -281,9 +289,15 @@ class MappedDataset:
     def _too_large(self) -> SourceTooLarge:
         return SourceTooLarge(f"more than {self.limits.rows} rows; narrow the read", limit_rows=self.limits.rows)
 
+    async def _turn(self, deadline: float | None) -> None:
+        """Waits for the turn that the stated rate leaves this read; `SourceBusy` where that comes too late."""
+        if self._pace is not None:
+            await self._pace.turn(time.monotonic() + self.deadline_seconds if deadline is None else deadline)
+
     async def _batches(self, scan: ScanRequest) -> AsyncGenerator[RawBatch]:
         """The raw batches of a scan; the source is told to stop whatever happens here."""
         seen = 0
+        await self._turn(scan.deadline)
         batches = self.connector.scan(scan)
         try:
             async for batch in batches:
@@ -347,11 +361,6 @@ def _pushed(request: ReadRequest, scan: ScanRequest) -> tuple[str, ...]:
     """The work that a scan gave to the source."""
     named = "key" if request.key is not None else "filter"
     return (*(("columns",) if scan.columns is not None else ()), *((named,) if scan.filter is not None else ()))
-
-
-def _is_personal(schema: SchemaDef, mapping: CompiledMapping) -> bool:
-    """Whether this dataset gives personal data: a field that the manifest does not map holds none."""
-    return schema.meta.lookup_only or any(schema.fields[field.name].pdp != "none" for field in mapping.fields)
 
 
 def _key_filter(schema: SchemaDef, key: str) -> list[Filter]:

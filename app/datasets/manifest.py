@@ -9,13 +9,27 @@ import difflib
 import hashlib
 import json
 import math
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from typing import Annotated, Any, get_args
+from datetime import time, timedelta
+from typing import Annotated, Any, Literal, Self, get_args
 
 import orjson
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationError, ValidationInfo, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SerializeAsAny,
+    TypeAdapter,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from app.connectors.registry import source_model
 from app.connectors.source import Duration, SourceBase
@@ -30,6 +44,8 @@ SchemaCalled = Callable[[str], SchemaDef]
 
 MANIFEST_BYTES = 262_144
 _DEPTH = 24
+_EVERY: TypeAdapter[timedelta] = TypeAdapter(Duration)
+_TIME_OF_DAY = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])(?::00)?", re.ASCII)
 _SLUG = r"^[a-z0-9][a-z0-9-]{1,62}$"
 
 
@@ -80,6 +96,61 @@ class Freshness(_Part):
     slo: Duration
 
 
+def _every(value: Any) -> Any:
+    """A duration, or a time of the day such as `02:00`."""
+    written = _TIME_OF_DAY.fullmatch(value) if isinstance(value, str) else None
+    if written is not None:
+        return time(int(written[1]), int(written[2]))
+    return _EVERY.validate_python(value)
+
+
+def _often(value: timedelta | time) -> timedelta | time:
+    if isinstance(value, timedelta) and value < timedelta(seconds=1):
+        raise ValueError("a snapshot is taken every second at most; write 1s, 15m, 1h or a time such as 02:00")
+    return value
+
+
+Every = Annotated[timedelta | time, BeforeValidator(_every, json_schema_input_type=str | int), AfterValidator(_often)]
+
+
+class SnapshotBlock(_Part):
+    """A sealed copy of the whole dataset from which reads are answered, so that its source is asked once for all of them."""
+
+    every: Every = Field(
+        description="Time between two snapshots, such as 1h, or the time of the day of one, such as 02:00"
+    )
+    max_stale: Duration | None = Field(
+        default=None, description="Age up to which one stands in for a source that fails; none given: twice `every`"
+    )
+    on_error: Literal["serve_stale", "fail"] = Field(
+        default="serve_stale", description="What becomes of reads while no new one can be taken"
+    )
+
+    @model_validator(mode="after")
+    def _ages(self) -> Self:
+        step = self.every if isinstance(self.every, timedelta) else timedelta(days=1)
+        if self.max_stale is not None and self.max_stale < step:
+            raise ValueError("max_stale is the age of a snapshot that was not replaced in time: not less than `every`")
+        if self.max_stale is not None and self.on_error == "fail":
+            raise ValueError("with on_error: fail no snapshot is given beyond its time; leave max_stale out")
+        return self
+
+
+class HealthBlock(_Part):
+    """How often the gateway looks whether the source answers."""
+
+    every: Duration | None = Field(
+        default=None, description="Time between two looks; 0: none; as the gateway has it where it is not stated"
+    )
+
+    @field_validator("every")
+    @classmethod
+    def _seldom(cls, every: timedelta | None) -> timedelta | None:
+        if every is not None and timedelta(0) < every < timedelta(seconds=1):
+            raise ValueError("a source is looked at once in a second at most; 0 turns it off")
+        return every
+
+
 class Manifest(_Part):
     """A connector as an agency declares it. `fields` holds each field's mapping as written; a draft has none."""
 
@@ -93,6 +164,8 @@ class Manifest(_Part):
     read: ReadBlock = ReadBlock()
     fields: Mapping[str, Any] = Field(default_factory=dict)
     freshness: Freshness | None = None
+    snapshot: SnapshotBlock | None = None
+    health: HealthBlock = HealthBlock()
     accept_rejects: float | None = Field(
         default=None, ge=0, lt=1, description="Share of rejected records with which a check still passes, e.g. 0.3"
     )
@@ -289,7 +362,34 @@ def _check_schema(manifest: Manifest, schema_called: SchemaCalled, *, draft: boo
     for name, spec in schema.fields.items():
         if spec.required and name not in manifest.fields:
             faults.append(FieldError("/fields", "required", f"{name} must be mapped: {schema.name} needs it"))
-    return faults + _check_freshness(manifest, schema)
+    return faults + _check_freshness(manifest, schema) + _check_snapshot(manifest, schema)
+
+
+def is_personal(schema: SchemaDef, fields: Iterable[str]) -> bool:
+    """Whether a dataset that maps these fields gives personal data: a field that is not mapped holds none."""
+    return schema.meta.lookup_only or any(schema.fields[name].pdp != "none" for name in fields if name in schema.fields)
+
+
+def _check_snapshot(manifest: Manifest, schema: SchemaDef) -> list[FieldError]:
+    """What is personal is not copied, nor what each record says of other gateways; a dataset is kept in one way."""
+    if manifest.snapshot is None:
+        return []
+    if type(manifest.source).of_schema:
+        detail = (
+            "another gateway says with each record where it is from, which a snapshot does not keep; leave snapshot out"
+        )
+        return [FieldError("/snapshot", "gateway", detail)]
+    fields = [name for name in manifest.fields if name in schema.fields and schema.fields[name].pdp != "none"]
+    if schema.meta.lookup_only or fields:
+        what = "records of persons" if schema.meta.lookup_only else f"{', '.join(fields)}, which is personal"
+        detail = (
+            f"a snapshot would keep {what}: leave that out of fields, or leave snapshot out so that the source is asked"
+        )
+        return [FieldError("/snapshot", "personal", detail)]
+    if manifest.source.refresh:
+        detail = "refresh keeps records in memory, snapshot on disk; state one of the two"
+        return [FieldError("/source/refresh", "with_snapshot", detail)]
+    return []
 
 
 def _check_freshness(manifest: Manifest, schema: SchemaDef) -> list[FieldError]:

@@ -10,6 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from app.connectors.contract import Upstream
+from app.errors import SimpulError
 from app.filters.tree import TRUE, Filter
 
 
@@ -96,6 +97,10 @@ class ReadResult:
     columns: RecordColumns | None = None
     upstream: Upstream | None = None
     """What a source that asks others said of this read."""
+    copy: str | None = None
+    """The copy of the dataset that was read; None: the source."""
+    cause: SimpulError | None = None
+    """Why what is stale was not followed by something newer."""
 
     @property
     def size(self) -> int:

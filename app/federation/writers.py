@@ -36,6 +36,7 @@ def source_documents(statuses: Sequence[SourceStatus]) -> list[dict[str, object]
             "pushed": status.pushed,
             **({"withheld": status.withheld} if status.withheld else {}),
             **({"receipts": status.receipts} if status.receipts else {}),
+            **({"snapshot": status.snapshot} if status.snapshot else {}),
             "problem": {"code": status.problem.code, "detail": status.problem.detail} if status.problem else None,
         }
         for status in statuses

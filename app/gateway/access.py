@@ -88,6 +88,7 @@ def dataset_ref(opened: OpenDataset, decision: Decision) -> DatasetRef:
         source=opened.source,
         grant=_grant(decision, opened.schema) if decision.allow else None,
         denied=decision.error,
+        slots=opened.slots,
     )
 
 

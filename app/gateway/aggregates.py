@@ -75,7 +75,11 @@ async def add_up(
         query = replace(query, sort=in_key_order(schema), filter=split_by_key(schema, query.filter)[0], fields=None)
     await exchange.intend(state.log)
     deadline = time.monotonic() + state.settings.request_seconds
-    whole = WholeRead(query, allowed.refs, state.runtime.until(deadline, exchange.principal.client_id))
+    whole = WholeRead(
+        query,
+        allowed.refs,
+        state.runtime.until(deadline, exchange.principal.client_id, exchange.assertions.max_age_seconds),
+    )
     try:
         space = state.space(exchange.principal.client_id)
         found = await _added(state, space, whole, allowed.query, asked)

@@ -15,6 +15,7 @@ from app.audit.erasure import requests as governance
 from app.audit.erasure.carrying_out import Order, Selection, carry_out, selected
 from app.audit.erasure.requests import Actor, ErasureRequest, LegalHold
 from app.audit.keys.subjects import normalise
+from app.catalog import copies
 from app.catalog.quarantine import forget_copies
 from app.errors import AgencyForbidden, EntryInvalid, FieldError, HeldByLaw, SimpulError, ValidationFailed
 from app.gateway.administration import act
@@ -112,17 +113,19 @@ async def approve(state: Services, exchange: Exchange, request_id: str) -> Erasu
     went = await carry_out(state.log, order)
     connectors = _copied(state, request)
     async with state.database.begin() as connection:
-        copies = await forget_copies(connection, connectors)
+        kept = await forget_copies(connection, connectors)
+        snapshots = await copies.forget(connection, _snapshot_of(state, request))
         result = {
             "details": went.details,
             "tags": went.tags,
             "entries": went.entries,
             "receivers": sorted(went.receivers),
-            "copies": {**copies, "connectors": connectors},
+            "copies": {**kept, "snapshots": len(snapshots), "connectors": connectors},
         }
         done = await governance.move_erasure(
             connection, request_id, "approved", "done", result=result, changed_at=datetime.now(UTC)
         )
+    await state.copies.forgotten(snapshots)
     exchange.answered(ReadOutcome(went.details))
     return done
 
@@ -201,6 +204,17 @@ def _copied(state: Services, request: ErasureRequest) -> list[str]:
         found.id
         for found in state.catalog.connectors.values()
         if found.schema in personal and wanted in (None, found.schema) and provider in (None, found.agency)
+    )
+
+
+def _snapshot_of(state: Services, request: ErasureRequest) -> list[str]:
+    """Connectors whose snapshots were taken before: what their sources erased meanwhile must not be answered from there."""
+    shown = request.selection["shown"]
+    wanted, provider = shown.get("schema"), shown.get("provider")
+    return sorted(
+        found.id
+        for found in state.catalog.connectors.values()
+        if wanted in (None, found.schema) and provider in (None, found.agency)
     )
 
 

@@ -35,13 +35,15 @@ class Log(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Assertions:
-    """What the caller asserts about the request: purpose, agreement, officer, case, represented party."""
+    """What the caller asserts about the request: purpose, agreement, officer, case, represented party, how old data may be."""
 
     purpose: str | None = None
     agreement: str | None = None
     officer: str | None = None
     case: str | None = None
     represented: str | None = None
+    max_age_seconds: float | None = None
+    """0: the sources themselves; None: as each dataset has it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +142,7 @@ class ExchangeFacts:
         self.question = self.question if question is None else question
         self.asked_bytes = self.asked_bytes if size is None else size
 
-    def asserts(self, **assertions: str | None) -> None:
+    def asserts(self, **assertions: Any) -> None:
         """What the caller asserts beside or instead of its headers."""
         self.assertions = replace(self.assertions, **assertions)
 
@@ -178,6 +180,9 @@ class ExchangeFacts:
             receipts = [receipt for source in outcome.sources for receipt in source.receipts]
             if receipts:
                 self.detail["upstream"] = receipts[:_MOST_RECEIPTS]
+            copies = {source.dataset: source.snapshot for source in outcome.sources if source.snapshot is not None}
+            if copies:
+                self.detail["snapshots"] = copies
             self.rejected = sum(source.rejected_rows for source in outcome.sources)
 
     def concerns(self, subject: Subject) -> None:

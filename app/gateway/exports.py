@@ -82,7 +82,13 @@ async def write_whole(
 ) -> FinishedAnswer:
     """Every record of the question. Intent first; what came of it is noted in the exchange also when it is an error."""
     query = replace(query, findings=FORMS[wanted.form].findings)
-    read = WholeRead(query, refs, state.runtime.until(time.monotonic() + seconds, exchange.principal.client_id))
+    read = WholeRead(
+        query,
+        refs,
+        state.runtime.until(
+            time.monotonic() + seconds, exchange.principal.client_id, exchange.assertions.max_age_seconds
+        ),
+    )
     columns = Columns.of(query.schema, read.fields)
     if wanted.form == "geojson" and not columns.located:
         raise NotAcceptable(f"{query.schema.name} has no position or geometry that you may see; choose another format")

@@ -88,7 +88,9 @@ async def match(
     wanted = await in_bulk(question.keys)
     names = (*keys.fields, *question.compared)
     found = await in_bulk(Found, question, names, lambda: _waiting_room(state, exchange))
-    runtime = state.runtime.until(time.monotonic() + seconds, exchange.principal.client_id)
+    runtime = state.runtime.until(
+        time.monotonic() + seconds, exchange.principal.client_id, exchange.assertions.max_age_seconds
+    )
     query = replace(asked.query, findings=False)
     read = WholeRead(query, asked.refs if wanted is not None else (), runtime, wanted)
     try:

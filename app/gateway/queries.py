@@ -97,7 +97,7 @@ async def answer(
         statement.bound,
         statement.refs,
         statement.partial,
-        state.runtime.until(ends, client),
+        state.runtime.until(ends, client, exchange.assertions.max_age_seconds),
         progress,
         answer_rows=rows,
     )

@@ -94,7 +94,7 @@ async def run(state: Services, exchange: Exchange, query: Query, refs: Sequence[
     """Intent, then the sources; what came of it is noted in the exchange also when it is an error."""
     await exchange.intend(state.log)
     deadline = time.monotonic() + state.settings.request_seconds
-    runtime = state.runtime.until(deadline, exchange.principal.client_id)
+    runtime = state.runtime.until(deadline, exchange.principal.client_id, exchange.assertions.max_age_seconds)
     try:
         answer = await read_page(query, refs, runtime)
         if query.count != "none":

@@ -17,6 +17,7 @@ from app.audit.write.log import ExchangeLog
 from app.catalog.agencies import Agency
 from app.catalog.snapshot import CatalogSnapshot
 from app.database import Database
+from app.datasets.copies.shelf import Shelf
 from app.datasets.mapping.codes import InMemoryCodeBook
 from app.errors import AgencyUnknown, StoreUnavailable
 from app.federation.reading.runtime import Runtime
@@ -24,6 +25,7 @@ from app.federation.spilling import Space
 from app.federation.sql.ahead import WorkersAhead
 from app.gateway.access import Gate
 from app.gateway.admission import Admission
+from app.gateway.copying import CopyTaker
 from app.gateway.exchange import Names
 from app.gateway.idempotency import IdempotencyKeys
 from app.gateway.jobs import JobRunner
@@ -34,6 +36,7 @@ from app.gateway.sources import Opener, SourcePool
 from app.gateway.storage import Storage
 from app.gateway.unclosed import Unclosed
 from app.gateway.verification_limits import VerificationLimits
+from app.gateway.watching import Watcher
 from app.settings import Settings
 from app.telemetry import Metrics
 
@@ -96,6 +99,9 @@ class Services:
     """What each client's requests put into the details of the log."""
     unclosed: Unclosed
     jobs: JobRunner
+    copies: CopyTaker
+    shelf: Shelf
+    watcher: Watcher
     idempotency: IdempotencyKeys
     sql_workers: WorkersAhead
     under_way: UnderWay = field(default_factory=UnderWay)

@@ -6,6 +6,7 @@ A connector that cannot be opened stands here as its error: it answers for itsel
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import os
 from collections.abc import AsyncGenerator, Collection, Iterable, Mapping
 from dataclasses import dataclass
@@ -22,10 +23,14 @@ from app.children import work_folder
 from app.connectors.contract import Connector, RowEstimate
 from app.connectors.copies import Copies
 from app.connectors.environment import Environment, Limits
-from app.connectors.registry import open_connector
+from app.connectors.pace import Pace
+from app.connectors.registry import open_connector, paces_requests
 from app.datasets.contract import Dataset
+from app.datasets.copies.dataset import CopiedDataset
+from app.datasets.copies.schedule import Schedule
+from app.datasets.copies.shelf import Shelf
 from app.datasets.dataset import MappedDataset
-from app.datasets.manifest import Manifest, parse_manifest
+from app.datasets.manifest import Manifest, manifest_digest, parse_manifest
 from app.datasets.mapping import compile_mapping
 from app.datasets.mapping.codes import CodeBook
 from app.datasets.outline import Outline
@@ -52,6 +57,11 @@ class OpenDataset:
     manifest: Manifest | None
     error: SimpulError | None = None
     retired: bool = False
+
+    @property
+    def slots(self) -> int | None:
+        """Reads at once that its manifest allows; None where it says nothing."""
+        return None if self.manifest is None else self.manifest.source.concurrency
 
 
 class BrokenDataset:
@@ -100,9 +110,20 @@ class Opener:
         verified(settings.ca_file)  # a file that cannot be read stops the start, not the first question
         self.cache = work_folder(settings.dir / "cache", "of")
         """What is kept of sources on disk: of this process alone, and gone with it."""
+        self._paces: dict[str, tuple[str, Pace]] = {}
 
-    def environment(self, manifest: Manifest, agency: Agency) -> Environment:
-        """What the connector may use."""
+    def _pace(self, manifest: Manifest) -> Pace | None:
+        """The turns at a connector's source: of reads, checks and looks alike, as long as the rate is the same."""
+        rate = manifest.source.rate
+        if rate is None:
+            return None
+        known = self._paces.get(manifest.connector)
+        if known is None or known[0] != rate:
+            known = self._paces[manifest.connector] = rate, Pace(rate)
+        return known[1]
+
+    def environment(self, manifest: Manifest, agency: Agency, *, whole_checks: bool = True) -> Environment:
+        """What the connector may use. `whole_checks`: whether its check asks for records."""
         settings, source = self._settings, manifest.source
         deadline = settings.source_deadline_seconds
         if source.deadline is not None:
@@ -127,6 +148,8 @@ class Opener:
             ca_file=settings.ca_file,
             copies=self._copies_of(agency.id),
             instance=settings.origin,
+            pace=self._pace(manifest),
+            whole_checks=whole_checks,
         )
 
     def _copies_of(self, agency: str) -> Copies:
@@ -134,9 +157,9 @@ class Opener:
         share = AgencyShare(self._storage, self._settings.agency_file_bytes)
         return self._copies.setdefault(agency, Copies(self.cache / f".{agency}", share))
 
-    def connector(self, manifest: Manifest, agency: Agency) -> Connector:
+    def connector(self, manifest: Manifest, agency: Agency, *, whole_checks: bool = True) -> Connector:
         """The raw source of a manifest, for check and discover."""
-        return open_connector(manifest.source, self.environment(manifest, agency))
+        return open_connector(manifest.source, self.environment(manifest, agency, whole_checks=whole_checks))
 
     def dataset(self, manifest: Manifest, revision: int, agency: Agency, codes: CodeBook) -> MappedDataset:
         """The whole dataset of a manifest that has a schema."""
@@ -149,6 +172,7 @@ class Opener:
             connector=open_connector(manifest.source, environment),
             mapping=compile_mapping(manifest, schema, codes, zone=self._settings.zone, bbox=self._settings.bbox),
             limits=environment.limits,
+            pace=None if paces_requests(manifest.source.kind) else environment.pace,
         )
 
 
@@ -168,11 +192,44 @@ class Opens(Protocol):
         """The dataset of a manifest that has a schema, opened without I/O."""
 
 
+@dataclass(frozen=True, slots=True)
+class Copied:
+    """How datasets are opened that have a `snapshot` in their manifest. `setting`: what else the mapping is made of."""
+
+    shelf: Shelf
+    zone: str
+    setting: str
+
+    def dataset(self, live: Dataset, manifest: Manifest, revision: int, codes: CodeBook) -> Dataset:
+        """The dataset itself where no copy of it is taken."""
+        if manifest.snapshot is None:
+            return live
+        made_of = "\n".join(
+            [
+                str(revision),
+                manifest_digest(manifest),
+                live.schema.meta.ref,
+                str(live.schema.arrow),
+                codes.version,
+                self.setting,
+            ]
+        )
+        return CopiedDataset(
+            live,
+            connector=manifest.connector,
+            made_of=hashlib.sha256(made_of.encode()).hexdigest(),
+            schedule=Schedule.of(manifest.snapshot, self.zone),
+            shelf=self.shelf,
+        )
+
+
 class SourcePool:
     """All opened datasets by connector id. Replaced as a whole; readers see one consistent set."""
 
-    def __init__(self, opener: Opens) -> None:
+    def __init__(self, opener: Opens, copied: Copied | None = None) -> None:
+        """`copied`: where the copies of datasets stand; without it every dataset is its source."""
         self._opener = opener
+        self._copied = copied
         self._opened: Mapping[str, OpenDataset] = {}
         self._by_schema: Mapping[str, tuple[OpenDataset, ...]] = {}
         self._marks: Mapping[str, object] = {}
@@ -245,6 +302,8 @@ class SourcePool:
                 what = "retired" if active.state is State.RETIRED else "suspended"
                 raise SourceSuspended(f"{item.agency.id} has {what} {active.id}: what it holds is missing here")
             source = self._opener.dataset(manifest, active.revision, item.agency, codes)
+            if self._copied is not None:
+                source = self._copied.dataset(source, manifest, active.revision, codes)
         except SimpulError as caught:
             if not item.away:
                 log.warning("connector_not_opened", connector=active.id, code=caught.code)

@@ -113,7 +113,7 @@ async def _merged_page(state: Services, exchange: Exchange, asked: Authorised) -
         None if asked.query.fields is None else tuple(name for name in exchange.fields if name in asked.query.fields)
     )
     exchange.answered(ReadOutcome(len(page.items), shown, page.complete, page.sources))
-    return MergedAnswer(schema, page.items, page.sources, page.complete), _following(state, page.last, bound)
+    return MergedAnswer(schema, page.items, page.sources, page.complete), _following(state, page, bound)
 
 
 def _only(merged: Merged, fields: tuple[str, ...] | None) -> Merged:
@@ -136,7 +136,7 @@ async def conflicts(
 
     page = await _page(state, exchange, query, asked.refs, differing)
     exchange.answered(ReadOutcome(len(page.items), None, page.complete, page.sources))
-    return ConflictPage(schema, page.items, page.sources, page.complete), _following(state, page.last, bound)
+    return ConflictPage(schema, page.items, page.sources, page.complete), _following(state, page, bound)
 
 
 async def _page(
@@ -149,7 +149,7 @@ async def _page(
     """Looks at one key after the other until the page is full, the time is over, or there are no more. Intent first."""
     await exchange.intend(state.log)
     begun, seconds = time.monotonic(), state.settings.request_seconds
-    runtime = state.runtime.until(begun + seconds, exchange.principal.client_id)
+    runtime = state.runtime.until(begun + seconds, exchange.principal.client_id, exchange.assertions.max_age_seconds)
     space = state.space(exchange.principal.client_id)
     reading = ReadByKey(query, refs, runtime, space, first=max(query.limit + 1, LEAST_PIECE_ROWS))
     items, last, more = list[Item](), None, False
@@ -194,8 +194,9 @@ def _resumed(state: Services, asked: Authorised, query: Query, view: str) -> tup
     return cursor.resume(state.cursor_key, asked.raw.cursor, query, bound), bound
 
 
-def _following(state: Services, last: Sequence[Any] | None, bound: str) -> str | None:
+def _following(state: Services, page: _Page[Item], bound: str) -> str | None:
     """Behind every record of the last key."""
-    if last is None:
+    if page.last is None:
         return None
-    return cursor.make_token(state.cursor_key, "records", bound, [list(behind(last))])
+    position = [list(behind(page.last)), *cursor.copies_of(page.sources)]
+    return cursor.make_token(state.cursor_key, "records", bound, position)

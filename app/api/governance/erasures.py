@@ -42,10 +42,11 @@ class ErasureScope(Answer):
 
 
 class ErasedCopies(Answer):
-    """Copies outside the log that went: rejected records and discovery reports of these connectors."""
+    """Copies outside the log that went: rejected records and discovery reports of these connectors, and snapshots."""
 
     rejects: Whole
     samples: Whole
+    snapshots: Whole = Field(default=0, description="Snapshots of datasets; new ones are taken from the sources")
     connectors: list[Id] = Field(max_length=100_000)
 
 
@@ -133,7 +134,7 @@ _DONE = {
         "tags": 0,
         "entries": [184212],
         "receivers": ["ID-JEPARA/GOV/rsud-kartini"],
-        "copies": {"rejects": 0, "samples": 1, "connectors": ["dukcapil-penduduk"]},
+        "copies": {"rejects": 0, "samples": 1, "snapshots": 3, "connectors": ["dukcapil-penduduk"]},
     },
 }
 _HELD = {
@@ -185,7 +186,8 @@ async def list_erasures(request: Request) -> Response:
 async def propose_erasure(request: Request) -> Response:
     """Of one person, or of a range. Nothing goes before somebody of another agency approves.
 
-    Values and copies will go (details of entries, rejects, discovery reports); entries, proofs and, unless `trail` is set, the trail of
+    Values and copies will go (details of entries, rejects, discovery reports, snapshots);
+    entries, proofs and, unless `trail` is set, the trail of
     who received data stay. Only entries that stand now are meant. `entries` counts them, up to 5000.
     """
     body = read_model(request, ErasureBody)

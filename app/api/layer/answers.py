@@ -85,7 +85,12 @@ class SourceStatus(Answer):
     receipts: list[Annotated[str, Field(max_length=1200)]] = Field(
         default=[], max_length=1000, description="Only of another gateway: where it recorded what it was asked"
     )
-    problem: ProblemBrief | None = None
+    snapshot: Id | None = Field(
+        default=None, description="The snapshot that was read, taken at `as_of`; absent: the source"
+    )
+    problem: ProblemBrief | None = Field(
+        default=None, description="Of a `stale` answer: why no newer snapshot was taken"
+    )
 
 
 class DatasetCount(Answer):

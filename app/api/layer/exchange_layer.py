@@ -19,7 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from app.api.layer.admittance import authenticate, forbidden, no_route
 from app.api.layer.capture import CHUNK_BYTES, Capture, read_whole
 from app.api.layer.formats import language_of
-from app.api.layer.headers import by_name, check_headers, rate_headers
+from app.api.layer.headers import by_name, check_headers, max_age_seconds, rate_headers
 from app.api.layer.idempotency import Once, once
 from app.api.layer.in_the_log import fault_told, request_structure
 from app.api.layer.methods import headers_only, options
@@ -285,6 +285,7 @@ class _Call:
                 officer=self.header(b"x-road-userid"),
                 case=self.header(b"x-road-issue"),
                 represented=self.header(b"x-road-represented-party"),
+                max_age_seconds=max_age_seconds(self.header(b"cache-control")),
             ),
         )
 

@@ -21,6 +21,7 @@ _ONCE = frozenset(
 LONGEST: Final = {
     "Simpul-Purpose": 64, "Simpul-Agreement": 64, "X-Road-UserId": 200, "X-Road-Issue": 200,
     "Prefer": 2000, "If-Match": 2000, "If-None-Match": 2000, "If-Range": 2000, "Range": 2000,
+    "Cache-Control": 2000,
 }  # fmt: skip
 """Most characters of one header, as the document says."""
 _LONGEST: Final = {name.lower().encode(): most for name, most in LONGEST.items()}
@@ -47,6 +48,19 @@ def by_name(headers: Sequence[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
     for name, value in headers:
         lines.setdefault(name, []).append(value)
     return {name: b", ".join(values) for name, values in lines.items()}
+
+
+def max_age_seconds(cache_control: str | None) -> float | None:
+    """How old an answer may be (RFC 9111, section 5.2.1): 0 for `no-cache`, and for an age that is no number; None: nothing is said."""
+    ages: list[float] = []
+    for part in (cache_control or "").lower().split(","):
+        name, _, value = part.strip().partition("=")
+        if name == "no-cache":
+            ages.append(0.0)
+        elif name == "max-age":
+            written = value.strip('"')
+            ages.append(float(written) if written.isascii() and written.isdigit() and len(written) <= 10 else 0.0)
+    return min(ages, default=None)
 
 
 def rate_headers(allowance: Allowance) -> list[tuple[bytes, bytes]]:

@@ -232,6 +232,10 @@ def header_parameters(*prefer: Preference, personal: bool = False) -> list[dict[
         _parameter("Simpul-Purpose", "Purpose code (GET /v1/purposes)", code, "pelayanan_kesehatan", within="header"),
         _parameter("Simpul-Agreement", "Chooses one of several fitting agreements", code, None, within="header"),
     ]
+    if not personal:
+        text = "`no-cache` asks the sources themselves, `max-age=60` takes a snapshot that is at most 60 seconds old"
+        named = {"type": "string", "maxLength": LONGEST["Cache-Control"]}
+        headers.append(_parameter("Cache-Control", text, named, None, within="header"))
     if prefer:
         text = "; ".join(f"`{name}` {_PREFERENCES[name]}" for name in prefer)
         text += ". `respond-async` that was heeded stands in Preference-Applied" if "respond-async" in prefer else ""

@@ -1,4 +1,4 @@
-"""`/v1/connectors`: register, check, discover, preview, publish, suspend, roll back; quarantine and health."""
+"""`/v1/connectors`: register, check, discover, preview, publish, suspend, roll back; quarantine."""
 
 from __future__ import annotations
 
@@ -327,41 +327,6 @@ async def read_quarantine(connector: str, request: Request) -> Response:
         "at": page.at,
         "whole": page.whole,
         "rules": [asdict(rule) for rule in page.rules],
-    }
-    return answer(document)
-
-
-@routes.get(
-    "/{connector}/health",
-    Rule("catalogue", STEWARDS),
-    summary="Health of a connector",
-    answer=wire.HealthAnswer,
-    example=wire.HEALTHY,
-)
-async def get_health(connector: str, request: Request) -> Response:
-    """Whether it is open, its circuit and the fault that opened it, the last success and the last error.
-
-    A new revision or upload closes the circuit.
-    """
-    only_parameters(request)
-    state = services(request)
-    record = await work.owned(state, principal(request), connector)
-    opened = state.sources.get(connector)
-    mark = (opened.revision, await opened.source.version()) if opened is not None else None
-    circuit = state.runtime.circuit(connector, mark)
-    cause = state.runtime.cause(connector)
-    await state.notes.flush()
-    async with state.database.read() as connection:
-        noted = (await reports.read_health(connection)).get(connector)
-    document = {
-        "connector": connector,
-        "state": record.state,
-        "circuit": circuit,
-        "circuit_cause": {"code": cause.code, "detail": cause.detail} if cause else None,
-        "problem": {"code": opened.error.code, "detail": opened.error.detail} if opened and opened.error else None,
-        "last_success_at": noted.last_success_at if noted else None,
-        "last_error": noted.last_error if noted else None,
-        "last_error_at": noted.last_error_at if noted else None,
     }
     return answer(document)
 

@@ -6,10 +6,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from app.api.layer.answers import Answer, Digest, Free, Id, Moment, Name, Numbered, ProblemBrief, RecordWarning, Whole
+from app.api.layer.answers import Answer, Digest, Free, Id, Moment, Name, Numbered, RecordWarning, Whole
 from app.api.registry.manifest_wire import MANIFEST, Column, Line
 from app.catalog.states import State
-from app.federation.reading.breaker import CircuitState
 
 Location = Annotated[str, Field(max_length=4000)]
 Text = Annotated[str, Field(max_length=4000)]
@@ -268,19 +267,6 @@ class QuarantineAnswer(Answer):
     rules: list[RuleTotal] = Field(max_length=10_000)
 
 
-class HealthAnswer(Answer):
-    """Whether a connector is open, its circuit, the last success and the last error."""
-
-    connector: Id
-    state: State
-    circuit: CircuitState
-    circuit_cause: ProblemBrief | None = Field(description="The fault that opened the circuit")
-    problem: ProblemBrief | None = Field(description="Why the connector could not be opened")
-    last_success_at: Moment | None
-    last_error: Id | None
-    last_error_at: Moment | None
-
-
 _AT = "2026-11-20T03:15:00Z"
 DRAFT: dict[str, Any] = {
     "connector": "dinkes-faskes",
@@ -404,14 +390,4 @@ QUARANTINED: dict[str, Any] = {
     "at": "2026-11-20T04:00:00Z",
     "whole": True,
     "rules": [{"field": "jenis", "rule": "not_in_list", "records": 1}],
-}
-HEALTHY: dict[str, Any] = {
-    "connector": "dinkes-faskes",
-    "state": "published",
-    "circuit": "closed",
-    "circuit_cause": None,
-    "problem": None,
-    "last_success_at": "2026-11-20T04:00:00Z",
-    "last_error": "source_timeout",
-    "last_error_at": "2026-11-18T22:40:00Z",
 }

@@ -4,4 +4,4 @@ from app.connectors.ckan.connector import CkanConnector
 from app.connectors.ckan.source import CkanSource
 from app.connectors.source import Kind
 
-KIND = Kind("ckan", CkanSource, CkanConnector)
+KIND = Kind("ckan", CkanSource, CkanConnector, requests=True)

@@ -47,7 +47,7 @@ class CkanConnector(Connector):
     def __init__(self, source: CkanSource, environment: Environment) -> None:
         self._source = source
         self._environment = environment
-        self._http = HttpSource(environment)
+        self._http = HttpSource(environment, source.rate)
         self._plain_file = False
 
     @property

@@ -4,4 +4,4 @@ from app.connectors.gateway.connector import GatewayConnector
 from app.connectors.gateway.source import GatewaySource
 from app.connectors.source import Kind
 
-KIND = Kind("gateway", GatewaySource, GatewayConnector)
+KIND = Kind("gateway", GatewaySource, GatewayConnector, requests=True)

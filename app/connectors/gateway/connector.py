@@ -42,7 +42,7 @@ class GatewayConnector(Connector):
     def __init__(self, source: GatewaySource, environment: Environment) -> None:
         self._source = source
         self._environment = environment
-        self._http = HttpSource(environment)
+        self._http = HttpSource(environment, source.rate)
         endpoint = TokenEndpoint(
             f"{source.url}/oauth/token", source.client_id, source.client_secret, field="/source/client_secret"
         )

@@ -12,7 +12,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 from app.connectors.credentials import credential_name, is_reference
 from app.connectors.http_auth import HttpAuth, http_address
 from app.connectors.json_paths import JsonPath
-from app.connectors.pace import seconds_between
 from app.connectors.rest.presets import DEFAULT_SIZE, PRESETS, Paging, PagingKind, Preset
 from app.connectors.source import SourceBase
 
@@ -114,7 +113,6 @@ class RestSource(SourceBase):
     pushdown: dict[str, str] = Field(
         default_factory=dict, max_length=50, description="Raw column -> parameter (equality)"
     )
-    rate: str | None = Field(default=None, description="Requests in a time at most: 5/s, 100/m, 1000/h")
 
     @field_validator("url")
     @classmethod
@@ -143,13 +141,6 @@ class RestSource(SourceBase):
     @classmethod
     def _record_path(cls, path: str | None) -> str | None:
         return None if path is None else JsonPath.parse(path).text
-
-    @field_validator("rate")
-    @classmethod
-    def _rate(cls, rate: str | None) -> str | None:
-        if rate is not None:
-            seconds_between(rate)
-        return rate
 
     @field_validator("body")
     @classmethod

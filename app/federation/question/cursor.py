@@ -10,6 +10,7 @@ import binascii
 import hmac
 import json
 import zlib
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date, datetime
 from decimal import Decimal
@@ -19,7 +20,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from app.errors import CursorInvalid, RequestError
-from app.federation.question.query import Answer, Query
+from app.federation.question.query import Answer, Query, SourceStatus
 from app.schemas.numbers import exact_decimal
 
 _NONCE_BYTES = 12
@@ -27,6 +28,9 @@ _MOST_CHARACTERS = 8192
 _PACKED_BYTES = 512
 """Positions of more bytes are deflated: names and keys of many datasets have much in common."""
 _MOST_BYTES = 1 << 20
+_SNAPSHOT = "snapshot"
+_OF_COPY = 3
+"""Behind the position stand [dataset, position] of those that owe records, and [dataset, copy, "snapshot"]."""
 _IDENTITY = 3
 """Behind the sort values stand agency, dataset, key."""
 
@@ -82,7 +86,9 @@ def resume(key: bytes, token: str | None, query: Query, bound: str) -> Query:
     position, *owed = open_token(key, "records", bound, token)
     if len(position) != len(query.sort) + _IDENTITY:
         raise CursorInvalid("this cursor does not belong to this sort order; start again at the first page")
-    return replace(query, after=tuple(position), owed={name: None if at is None else tuple(at) for name, at in owed})
+    copies = {one[0]: one[1] for one in owed if len(one) == _OF_COPY}
+    owing = {one[0]: None if one[1] is None else tuple(one[1]) for one in owed if len(one) != _OF_COPY}
+    return replace(query, after=tuple(position), owed=owing, copies=copies)
 
 
 def following(key: bytes, answer: Answer, bound: str) -> str | None:
@@ -90,7 +96,12 @@ def following(key: bytes, answer: Answer, bound: str) -> str | None:
     if answer.after is None:
         return None
     owed = [[name, None if at is None else list(at)] for name, at in answer.owed.items()]
-    return make_token(key, "records", bound, [list(answer.after), *owed])
+    return make_token(key, "records", bound, [list(answer.after), *owed, *copies_of(answer.sources)])
+
+
+def copies_of(sources: Sequence[SourceStatus]) -> list[list[str]]:
+    """The copies that an answer came from, as they stand in a cursor."""
+    return [[source.dataset, source.snapshot, _SNAPSHOT] for source in sources if source.snapshot is not None]
 
 
 def _cipher(key: bytes) -> AESGCM:

@@ -77,6 +77,8 @@ class Query:
     """Whether the answer shows soft findings of its records."""
     enough: Enough | None = None
     """A whole reading stops at each dataset that gave as many."""
+    copies: Mapping[str, str] = field(default_factory=dict)
+    """The copies that the pages before came from, by dataset: the next page comes from them too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +105,8 @@ class DatasetRef:
     source: Dataset
     grant: Grant | None
     denied: SimpulError | None = None
+    slots: int | None = None
+    """Reads of it at once, as its manifest says; None: as the gateway has it."""
 
 
 @dataclass(slots=True)
@@ -127,9 +131,14 @@ class SourceStatus:
     version: str | None = None
     receipts: tuple[str, ...] = ()
     """Where the gateway behind this dataset recorded what it was asked."""
+    snapshot: str | None = None
+    """The copy of the dataset that answered; None: the source."""
 
     def note(self, result: ReadResult) -> None:
         """What a read (so far) rejected, of which version of the source, and what a gateway behind it says of those that it asked."""
+        self.snapshot = result.copy
+        if result.cause is not None:
+            self.problem = result.cause
         if result.upstream is not None:
             self.receipts = (*self.receipts, *(one for one in result.upstream.receipts if one not in self.receipts))
             if result.upstream.missing is not None:

@@ -6,17 +6,40 @@ It keeps the fault that opened it, and closes when the source is another one: a 
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Literal
 
-from app.errors import SimpulError, SourceCircuitOpen
+from app.errors import (
+    NetworkForbidden,
+    SimpulError,
+    SourceBusy,
+    SourceCircuitOpen,
+    SourceRejected,
+    SourceSchemaMismatch,
+    SourceSuspended,
+)
 from app.federation.reading.bulkhead import Bulkhead
 
 CircuitState = Literal["closed", "open", "half_open"]
+NO_FAULT_OF_SOURCE = (SourceRejected, SourceSchemaMismatch, SourceSuspended, NetworkForbidden, SourceBusy)
+"""Errors that say nothing about the health of a source: its circuit stays as it is."""
 Mark = tuple[int, str | None]
 """What a source is: the revision of its manifest and the version of its content (None where that cannot be told)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Circuit:
+    """A circuit for people: failures in a row, the fault behind them, since when it is open, when it is tried again at the earliest."""
+
+    state: CircuitState
+    failures: int
+    cause: SimpulError | None = None
+    since: datetime | None = None
+    next_try: datetime | None = None
 
 
 @dataclass(slots=True)
@@ -28,6 +51,9 @@ class Breaker:
     clock: Callable[[], float] = time.monotonic
     failures: int = 0
     opened_at: float | None = None
+    """When it was opened last, by a probe that failed too."""
+    opened_first: float | None = None
+    """When it was opened."""
     probing: bool = False
     cause: SimpulError | None = None
     """The last fault of the source."""
@@ -54,6 +80,7 @@ class Breaker:
     def succeed(self) -> None:
         """The source answered."""
         self.failures, self.opened_at, self.probing, self.cause, self.failed_at = 0, None, False, None, None
+        self.opened_first = None
 
     def renew(self, mark: Mark) -> bool:
         """Closes the circuit when the source is not the one that failed; says whether it did."""
@@ -69,13 +96,25 @@ class Breaker:
         self.probing = False
         if self.opened_at is not None or self.failures >= self.failures_to_open:
             self.opened_at = self.clock()
+            self.opened_first = self.opened_at if self.opened_first is None else self.opened_first
+
+    def report(self, now: datetime) -> Circuit:
+        """How it stands at this moment."""
+        if self.opened_at is None or self.opened_first is None:
+            return Circuit("closed", self.failures, self.cause)
+        passed = self.clock()
+        since = now - timedelta(seconds=passed - self.opened_first)
+        next_try = now + timedelta(seconds=max(self.rest_seconds - (passed - self.opened_at), 0.0))
+        return Circuit(self.state, self.failures, self.cause, since, next_try)
 
     def refusal(self) -> SourceCircuitOpen:
         """What a caller is told while the circuit is open, with the fault that opened it."""
         why = f": {self.cause.code}, {self.cause.detail}" if self.cause is not None else ""
         code = self.cause.code if self.cause is not None else None
-        detail = f"the source failed repeatedly and is being rested; it is tried again by itself{why}"
-        return SourceCircuitOpen(detail, cause=code)
+        left = 0.0 if self.opened_at is None else self.rest_seconds - (self.clock() - self.opened_at)
+        seconds = max(math.ceil(left), 1)
+        detail = f"the source failed {self.failures} times in a row and is being rested; it is tried again by itself in {seconds} s{why}"
+        return SourceCircuitOpen(detail, cause=code, retry_after_seconds=seconds)
 
     def release(self) -> None:
         """The call ended without saying anything about the source (cancelled, refused)."""
@@ -99,9 +138,10 @@ class Guards:
             found = self.breakers[connector] = Breaker(self.failures_to_open, self.rest_seconds)
         return found
 
-    def bulkhead(self, connector: str) -> Bulkhead:
-        """The connector's slots for scans at once, shared by clients."""
+    def bulkhead(self, connector: str, slots: int | None = None) -> Bulkhead:
+        """The connector's slots for scans at once, shared by clients; `slots`: as its manifest has it, not above the gateway's own."""
+        wanted = self.concurrency if slots is None else min(slots, self.concurrency)
         found = self.bulkheads.get(connector)
-        if found is None:
-            found = self.bulkheads[connector] = Bulkhead(self.concurrency, quick_shares=False)
+        if found is None or found.slots != wanted:
+            found = self.bulkheads[connector] = Bulkhead(wanted, quick_shares=False)
         return found

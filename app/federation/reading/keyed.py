@@ -20,6 +20,7 @@ from app.errors import SimpulError
 from app.federation.question.query import Query, SourceStatus
 from app.federation.reading.leg import Leg, request_of, stream
 from app.federation.reading.runtime import Runtime
+from app.federation.reading.verdict import ANSWERED
 from app.filters.tree import Filter, In, Listed, Property, all_of
 
 
@@ -113,7 +114,7 @@ async def stream_keyed(leg: Leg, query: Query, runtime: Runtime, keys: Keys) -> 
             async for result in results:
                 yield result, those
         _add(leg.status, part.status)
-        if part.status.status != "ok" or not worth:
+        if part.status.status not in ANSWERED or not worth:
             return
         asked += size
 
@@ -150,6 +151,7 @@ def _add(whole: SourceStatus, part: SourceStatus) -> None:
     """What one more read of a leg came to."""
     if part.status != "ok":
         whole.status, whole.problem = part.status, part.problem
+    whole.snapshot, whole.problem = part.snapshot, part.problem or whole.problem
     whole.receipts = (*whole.receipts, *part.receipts)
     whole.elapsed_ms = round(whole.elapsed_ms + part.elapsed_ms, 1)
     whole.rejected_rows += part.rejected_rows

@@ -1,7 +1,8 @@
 """One dataset's part in an answer: the plan, the guards, what came of it. Pages and whole answers read through here alone.
 
 Guards: the connector's circuit, a slot at the source shared with other clients, the source's own deadline and that of the
-request, one more try where nothing was read yet. A fault ends the leg and stands in its status; it never reaches the other legs.
+request, one more try where nothing was read yet. A copy of the dataset is read without them: its source is not asked. A fault
+ends the leg and stands in its status; it never reaches the other legs.
 """
 
 from __future__ import annotations
@@ -17,9 +18,10 @@ from typing import Self, TypeVar
 import structlog
 
 from app.connectors.contract import RowEstimate
+from app.datasets.contract import Dataset, HoldsCopies, Wish
+from app.datasets.copies.faults import SnapshotGone
 from app.datasets.records import ReadRequest, ReadResult
 from app.errors import (
-    NetworkForbidden,
     NotFound,
     ServerOverloaded,
     SimpulError,
@@ -27,15 +29,12 @@ from app.errors import (
     SourceCircuitOpen,
     SourceDnsFailed,
     SourceFailed,
-    SourceRejected,
-    SourceSchemaMismatch,
-    SourceSuspended,
     SourceTimeout,
     SourceUnreachable,
 )
 from app.federation.planning.plan import Scan
 from app.federation.question.query import DatasetRef, Query, SourceStatus
-from app.federation.reading.breaker import Mark
+from app.federation.reading.breaker import NO_FAULT_OF_SOURCE, Mark
 from app.federation.reading.paging import start_of
 from app.federation.reading.runtime import Runtime
 from app.federation.reading.verdict import status_of
@@ -49,8 +48,6 @@ _RESERVE_SECONDS = 0.25
 """What is kept of a request's time for the answer itself."""
 _RETRY_SECONDS = 0.1
 _NOT_REACHED = (SourceUnreachable, SourceDnsFailed)
-_NO_FAULT_OF_SOURCE = (SourceRejected, SourceSchemaMismatch, SourceSuspended, NetworkForbidden, SourceBusy)
-"""Errors that say nothing about the health of a source: its circuit stays as it is."""
 
 
 @dataclass(slots=True)
@@ -112,9 +109,8 @@ def request_of(query: Query, scan: Scan, deadline: float | None) -> ReadRequest:
 
 async def read(leg: Leg, query: Query, runtime: Runtime) -> ReadResult | None:
     """The records of a page or of a key, in order; None when the leg failed. Never raises but when it is cancelled."""
-    source = leg.ref.source
-    async with _Guards(leg, runtime, bulk=query.key is None) as guards:
-        await guards.enter()
+    async with _Guards(leg, query, runtime, bulk=query.key is None) as guards:
+        source = await guards.enter()
         request = request_of(query, leg.scan, time.monotonic() + guards.left())
 
         async def once_more() -> ReadResult:
@@ -135,9 +131,9 @@ async def stream(leg: Leg, query: Query, runtime: Runtime) -> AsyncGenerator[Rea
 
     Each wait for a batch has the source's own deadline; all of them together have that of the request.
     """
-    source, begun = leg.ref.source, False
-    async with _Guards(leg, runtime, bulk=True) as guards:
-        await guards.enter()
+    begun = False
+    async with _Guards(leg, query, runtime, bulk=True) as guards:
+        source = await guards.enter()
         request = request_of(query, leg.scan, guards.ends)
         for last in (False, True):
             try:
@@ -155,10 +151,10 @@ async def stream(leg: Leg, query: Query, runtime: Runtime) -> AsyncGenerator[Rea
 
 async def estimate(leg: Leg, query: Query, runtime: Runtime) -> RowEstimate | None:
     """About how many records the leg would give; None where nothing tells, or when it failed. Never raises but when it is cancelled."""
-    async with _Guards(leg, runtime, bulk=False, judges=False) as guards:
-        await guards.enter()
+    async with _Guards(leg, query, runtime, bulk=False, judges=False) as guards:
+        source = await guards.enter()
         request = request_of(query, leg.scan, time.monotonic() + guards.left())
-        return await guards.within(leg.ref.source.estimate(request))
+        return await guards.within(source.estimate(request))
     return None
 
 
@@ -168,20 +164,32 @@ class _Guards:
     `judges`: its end speaks of the source. An estimate's does not: what is cheap may work, and fail, where reading does not.
     """
 
-    __slots__ = ("_asked", "_breaker", "_bulk", "_bulkhead", "_held", "_judges", "_leg", "_runtime", "_started", "ends")
+    __slots__ = (
+        "_asked", "_breaker", "_bulk", "_bulkhead", "_copied", "_held", "_judges", "_leg", "_runtime", "_started", "_wish", "ends",
+    )  # fmt: skip
 
-    def __init__(self, leg: Leg, runtime: Runtime, *, bulk: bool, judges: bool = True) -> None:
+    def __init__(self, leg: Leg, query: Query, runtime: Runtime, *, bulk: bool, judges: bool = True) -> None:
         self._leg, self._runtime, self._bulk, self._judges = leg, runtime, bulk, judges
+        self._wish = Wish(runtime.max_age_seconds, query.copies.get(leg.ref.dataset))
+        self._copied = False
         self._breaker = runtime.guards.breaker(leg.ref.dataset)
-        self._bulkhead = runtime.guards.bulkhead(leg.ref.dataset)
+        self._bulkhead = runtime.guards.bulkhead(leg.ref.dataset, leg.ref.slots)
         self._asked = self._held = False
         self._started = 0.0
         self.ends = None if runtime.deadline is None else runtime.deadline - _RESERVE_SECONDS
         """Until when the source may work for this request (monotonic seconds)."""
 
-    async def enter(self) -> None:
-        """Through the circuit, then to a slot. `SourceCircuitOpen`; `SourceBusy` when there is no slot in time: it was not asked."""
-        self._started = time.perf_counter()
+    async def enter(self) -> Dataset:
+        """What is read: a copy at once; the source itself through the circuit, then to a slot.
+
+        `SourceCircuitOpen`; `SourceBusy` when there is no slot in time: it was not asked. `SnapshotGone` for a copy that was named.
+        """
+        self._started, source = time.perf_counter(), self._leg.ref.source
+        if isinstance(source, HoldsCopies):
+            held = source.held(self._wish)
+            if held is not None:
+                self._copied = self._asked = True
+                return held.dataset
         if not (self._breaker.allow() or self._breaker.renew(await self._mark())):
             raise self._breaker.refusal()
         self._asked = True
@@ -194,6 +202,7 @@ class _Guards:
                 detail = f"{bulkhead.slots} reads of {agency} are under way, and none ended in time; it was not asked"
                 raise SourceBusy(detail, limit=bulkhead.slots) from None
         self._held = True
+        return source
 
     def left(self) -> float:
         """Seconds for the next wait: the source's own deadline, or what is left of the request."""
@@ -222,6 +231,8 @@ class _Guards:
             self._bulkhead.leave(self._runtime.client, bulk=self._bulk)
         if self._asked:
             self._leg.status.elapsed_ms = round((time.perf_counter() - self._started) * 1000, 1)
+        if self._copied and (error is None or not isinstance(error, Exception)):
+            return False
         if error is None and self._judges:
             self._breaker.succeed()
         elif error is None:
@@ -242,7 +253,9 @@ class _Guards:
             log.error("leg_failed", dataset=self._leg.ref.dataset, kind=type(error).__name__, exc_info=error)
             error = SourceFailed("the gateway could not read this source")
         status.status, status.problem = status_of(error), error
-        if not self._judges or isinstance(error, _NO_FAULT_OF_SOURCE) or error.facts.get("cut_short"):
+        if self._copied or isinstance(error, SnapshotGone):
+            return
+        if not self._judges or isinstance(error, NO_FAULT_OF_SOURCE) or error.facts.get("cut_short"):
             breaker.release()
         else:
             breaker.fail(error, await self._mark())

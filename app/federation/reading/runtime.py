@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
-from app.errors import SimpulError
 from app.federation.planning.planner import Planner
 from app.federation.question.query import Grant
-from app.federation.reading.breaker import CircuitState, Guards, Mark
+from app.federation.reading.breaker import Circuit, CircuitState, Guards, Mark
 from app.federation.reading.bulkhead import Bulkhead
 from app.federation.reading.masks import Cut
 from app.schemas.registry import SchemaDef
@@ -29,6 +29,8 @@ class Runtime:
     """Processes for callers' SQL at once."""
     client: str = ""
     """Who asks: slots at sources are shared by clients."""
+    max_age_seconds: float | None = None
+    """How old an answer from a copy may be at most, as the caller says; None: as the dataset has it."""
     cuts: dict[int, tuple[Grant, Cut]] = field(default_factory=dict)
     """What grants leave of records, by the grant's identity: a look-up's grants are kept with its plan."""
 
@@ -38,9 +40,11 @@ class Runtime:
         guards = Guards(settings.breaker_failures, settings.breaker_seconds, settings.source_concurrency)
         return cls(guards, mask_key=mask_key, workers=Bulkhead(settings.sql_workers))
 
-    def until(self, deadline: float, client: str) -> Runtime:
+    def until(self, deadline: float | None, client: str, max_age_seconds: float | None = None) -> Runtime:
         """The same for one request of a client."""
-        return Runtime(self.guards, deadline, self.planner, self.mask_key, self.workers, client, self.cuts)
+        return Runtime(
+            self.guards, deadline, self.planner, self.mask_key, self.workers, client, max_age_seconds, self.cuts
+        )
 
     def cut(self, schema: SchemaDef, grant: Grant) -> Cut:
         """What this grant leaves of a record."""
@@ -60,7 +64,6 @@ class Runtime:
             breaker.renew(mark)
         return breaker.state
 
-    def cause(self, connector: str) -> SimpulError | None:
-        """The fault for which a circuit is open, None while it is closed."""
-        breaker = self.guards.breaker(connector)
-        return breaker.cause if breaker.state != "closed" else None
+    def report(self, connector: str) -> Circuit:
+        """A connector's circuit in this process, for people."""
+        return self.guards.breaker(connector).report(datetime.now(UTC))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
+from app.datasets.copies.faults import SnapshotGone
 from app.errors import (
     AllSourcesFailed,
     AllSourcesTimedOut,
@@ -37,9 +38,13 @@ def judge(query: Query, statuses: Sequence[SourceStatus], rows: int, *, counted:
 
     `AllSourcesFailed`, `AllSourcesTimedOut`, `ServerOverloaded`: nobody answered. `FieldForbidden`: nobody may be asked so,
     or somebody may not and the caller wants all or nothing.
+    `SnapshotGone`: this page cannot come from the copy that the pages before came from.
     `PartialAnswerRefused`: somebody is missing, and the caller wants all or nothing. `RecordNotFound`: everybody looked.
     `counted`: the records are added up, so that one who could not be asked is missing as much as one who did not answer.
     """
+    for status in statuses:
+        if isinstance(status.problem, SnapshotGone):
+            raise with_legs(SnapshotGone(f"{status.agency}: {status.problem.detail}"), statuses)
     failed = [status for status in statuses if status.status in FAILED]
     answered = any(status.status in ANSWERED for status in statuses) or rows > 0
     if failed and not answered:

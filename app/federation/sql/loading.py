@@ -97,7 +97,7 @@ class Loader:
         return sum(known) if len(known) == len(estimates) else self._most_keys
 
     async def _estimates(self, table: TableUse, wanted: Filter) -> list[Estimated]:
-        runtime = self._runtime.until(self._ends_of_looking(), self._runtime.client)
+        runtime = self._runtime.until(self._ends_of_looking(), self._runtime.client, self._runtime.max_age_seconds)
         return await estimate_records(self._query(table, wanted), self._refs[table.schema.name], runtime)
 
     async def _refuse_far_beyond(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import shutil
 import time
@@ -403,6 +404,47 @@ async def _(at: At) -> None:
     assert answer.json()["sources"][0]["problem"]["code"] == "source_too_large"
 
 
+async def health_until(at: At, holds: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+    """The health of the connector as soon as it is so."""
+    async with asyncio.timeout(20):
+        while True:
+            found = (await at.get("/v1/connectors/dinkes-faskes/health")).json()
+            if holds(found):
+                return dict(found)
+            await asyncio.sleep(0.1)
+
+
+async def provide_snapshot(at: At) -> None:
+    await at.session("client")
+    rows = [{"kode": f"S{number}", "nama": f"Nama {number}"} for number in range(500)]
+    at.services.json("/s", json.dumps(rows).encode())
+    source = {"kind": "rest", "url": f"{at.services.url}/s"}
+    manifest = {**facility_manifest("dinkes-faskes", "dinkes"), "source": source, "snapshot": {"every": "1h"}}
+    await at.publish({**manifest, "fields": {"kode_faskes": "kode", "nama": "nama"}})
+
+
+@effect("snapshot_bytes", 1024)
+async def _(at: At) -> None:
+    await provide_snapshot(at)
+    found = await health_until(at, lambda health: health["snapshot"]["problem"] is not None)
+    assert found["snapshot"]["problem"]["code"] == "snapshot_too_large"
+    assert (await at.get(LIST)).json()["sources"][0]["status"] == "ok"
+
+
+@effect("snapshot_seconds", 1e-9)
+async def _(at: At) -> None:
+    await provide_snapshot(at)
+    found = await health_until(at, lambda health: health["snapshot"]["problem"] is not None)
+    assert found["snapshot"]["problem"]["code"] == "source_timeout"
+
+
+@effect("health_seconds", 1)
+async def _(at: At) -> None:
+    await at.provide()
+    found = await health_until(at, lambda health: bool(health["checks"]) and health["checks"][0]["checks"] > 1)
+    assert (found["check_seconds"], found["checks"][0]["passed"]) == (1.0, True)
+
+
 @effect("breaker_failures", 1)
 async def _(at: At) -> None:
     await at.provide_service(lambda *_: (500, "text/plain", b"down"))
@@ -609,6 +651,19 @@ async def test_every_metric_moves(tmp_path: Path, template: Path, monkeypatch: p
             look()
         await asyncio.wait(asking)
         assert (await from_layer(at, quoting)).status_code == 500
+        looked = (await at.get("/v1/connectors/dinkes-faskes")).json()["manifest"]
+        at.services.json("/s", b"[]")
+        again = {**looked, "snapshot": {"every": "1h"}, "health": {"every": "1s"}}
+        await at.client.put("/v1/connectors/dinkes-faskes", json=again, headers={"If-Match": "*"})
+        await at.client.post(
+            "/v1/connectors/dinkes-faskes/publish", json={"unchecked": True}, headers={"If-Match": "*"}
+        )
+        async with asyncio.timeout(20):
+            while not {"simpul_snapshots", "simpul_source_checks"} <= moved:
+                await asyncio.sleep(0.1)
+                look()
+        at.services.routes["/s"] = lambda *_: (500, "text/plain", b"down")
+        await at.client.delete("/v1/connectors/dinkes-faskes/snapshot")
         with monkeypatch.context() as patched:
             patched.setattr(at.state.database, "begin", unavailable)
             assert (await at.get(LIST)).status_code == 503

@@ -15,7 +15,7 @@ from pydantic import BaseModel
 
 from app.connectors.registry import KINDS
 from app.connectors.source import SourceBase
-from app.datasets.manifest import Freshness, Manifest, ReadBlock, Unpivot, parse_manifest
+from app.datasets.manifest import Freshness, HealthBlock, Manifest, ReadBlock, SnapshotBlock, Unpivot, parse_manifest
 from app.datasets.mapping.codes import CROSSWALK_SCHEMA, LEVELS, REGION_SCHEMA, InMemoryCodeBook
 from app.datasets.mapping.compile import _BESIDE, _SOURCES
 from app.datasets.mapping.mapping import compile_mapping
@@ -83,6 +83,8 @@ def wanted() -> set[tuple[str, str, str]]:
     found |= {("`read`", "", f"read.{name}") for name in ReadBlock.model_fields}
     found |= {("`read`", "", f"read.unpivot.{name}") for name in Unpivot.model_fields}
     found |= {("`freshness`", "", f"freshness.{name}") for name in Freshness.model_fields}
+    found |= {("`snapshot`", "", f"snapshot.{name}") for name in SnapshotBlock.model_fields}
+    found |= {("`health`", "", f"health.{name}") for name in HealthBlock.model_fields}
     found |= {("Source: every kind", "", name) for name in SourceBase.model_fields}
     for kind in KINDS.values():
         own = set(keys_of(kind.source_model)) - set(SourceBase.model_fields)
@@ -178,6 +180,8 @@ def test_a_stated_default_is_the_default_and_none_is_left_unsaid(key: tuple[str,
         default = keys_of(KINDS[kind].source_model)[name]
     elif part == "`read`":
         default = {f"read.{option}": field.default for option, field in ReadBlock.model_fields.items()}.get(name)
+    elif part == "`snapshot`":
+        default = {f"snapshot.{option}": field.default for option, field in SnapshotBlock.model_fields.items()}[name]
     else:
         default = timedelta(0) if name == "refresh" else None
     stated = DEFAULT.search(section.prose)
