@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import typer
 
@@ -15,6 +15,7 @@ from app.datasets.manifest_schema import manifest_schema
 
 _CREATED_NEW = {"If-None-Match": "*"}
 _TAKEN = (412, 428)
+_COLLECTION = re.compile(r"/collections/(?P<collection>[^/]+)")
 _CKAN = re.compile(r"/dataset/(?P<package>[^/]+)(?:/resource/(?P<resource>[^/?#]+))?")
 
 
@@ -79,7 +80,7 @@ def _uploaded(remote: Remote, file: Path, agency: str) -> dict[str, Any]:
 
 
 def _address(text: str) -> dict[str, Any]:
-    """The source that an address means: CKAN by its paths, a database by its scheme, else a service."""
+    """The source that an address means: CKAN and OGC API Features by their paths, a database by its scheme, else a service."""
     parts = urlsplit(text)
     if parts.scheme not in {"http", "https"}:
         return {"kind": "sql", "url": text}
@@ -89,6 +90,13 @@ def _address(text: str) -> dict[str, Any]:
             "kind": "ckan",
             "url": f"{parts.scheme}://{parts.netloc}{parts.path[: page.start()]}",
             "resource": page["resource"],
+        }
+    features = _COLLECTION.search(parts.path)
+    if features is not None:
+        return {
+            "kind": "ogc",
+            "url": f"{parts.scheme}://{parts.netloc}{parts.path[: features.start()]}",
+            "collection": unquote(features["collection"]),
         }
     return {"kind": "rest", "url": text}
 

@@ -9,12 +9,13 @@ from app.connectors.contract import Connector
 from app.connectors.environment import Environment
 from app.connectors.file import KIND as FILE
 from app.connectors.gateway import KIND as GATEWAY
+from app.connectors.ogc import KIND as OGC
 from app.connectors.rest import KIND as REST
 from app.connectors.source import Kind, SourceBase
 from app.connectors.sql import KIND as SQL
 from app.errors import ManifestInvalid
 
-KINDS: dict[str, Kind] = {kind.name: kind for kind in (SQL, REST, CKAN, FILE, GATEWAY)}
+KINDS: dict[str, Kind] = {kind.name: kind for kind in (SQL, REST, CKAN, FILE, GATEWAY, OGC)}
 
 
 def source_model(kind: str) -> type[SourceBase]:

@@ -10,7 +10,7 @@ import pytest
 
 ADR = Path(__file__).resolve().parents[2] / "docs" / "adr"
 PAGES = sorted(ADR.glob("[0-9]*.md"))
-UNUSED = {5, 6}
+UNUSED = {5, 6, 23, 24, 25, 26}
 HEAD = re.compile(
     r"# (\d+)\. (\S.+)\n\nDate: (\d{4}-\d{2}-\d{2})\n\nStatus: (proposed|accepted|superseded by \d{4})\n\n## "
 )
@@ -38,4 +38,4 @@ def test_the_index_lists_every_decision_and_says_which_numbers_are_not_used() ->
     assert ROW.findall(index) == wanted
     numbers = [int(row[0]) for row in wanted]
     assert set(range(1, max(numbers) + 1)) - set(numbers) == UNUSED
-    assert "The numbers 0005 and 0006 are not used." in index
+    assert "The numbers 0005 and 0006 are not used" in index

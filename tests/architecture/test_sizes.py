@@ -21,7 +21,7 @@ WIRE_NAMES = {
     ("api/layer/answers.py", "ProblemPlace"),
     ("api/registry/connectors_wire.py", "place"),
     ("api/registry/connectors_wire.py", "places"),
-    ("connectors/rest/source.py", "place"),
+    ("connectors/http_auth.py", "place"),
 }
 """Names that callers see in the document or write in a manifest."""
 

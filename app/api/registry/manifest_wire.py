@@ -23,7 +23,7 @@ class ManifestSource(Wire):
 
     model_config = ConfigDict(extra="allow")
 
-    kind: Literal["file", "rest", "sql", "ckan", "gateway"]
+    kind: Literal["file", "rest", "sql", "ckan", "gateway", "ogc"]
     refresh: Span | SkipJsonSchema[None] = Field(default=None, description="How stale a cached read may be")
     deadline: Span | None = Field(default=None, description="Deadline of one scan; not above the gateway's own")
     concurrency: Annotated[int, Field(ge=1, le=64)] | None = Field(default=None, description="Scans at once")

@@ -23,10 +23,10 @@ from app.connectors.contract import (
 from app.connectors.diagnosis import Diagnoses, Diagnosis
 from app.connectors.environment import Environment
 from app.connectors.http import HttpAnswer, HttpSource, document_of
+from app.connectors.http_auth import Credentials
 from app.connectors.http_check import check_http
 from app.connectors.json_records import json_batch, json_columns, records_at
 from app.connectors.rest.answers import flattened, refuse_errors
-from app.connectors.rest.credentials import Credentials
 from app.connectors.rest.drift import Members
 from app.connectors.rest.paging import PagedReading
 from app.connectors.rest.questions import Question

@@ -10,32 +10,17 @@ from urllib.parse import parse_qsl, urlsplit
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from app.connectors.credentials import credential_name, is_reference
+from app.connectors.http_auth import HttpAuth, http_address
 from app.connectors.json_paths import JsonPath
-from app.connectors.network import HttpAddress
 from app.connectors.pace import seconds_between
 from app.connectors.rest.presets import DEFAULT_SIZE, PRESETS, Paging, PagingKind, Preset
 from app.connectors.source import SourceBase
-from app.errors import NetworkForbidden
 
 
 class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-_NEEDED: Mapping[str, frozenset[str]] = {
-    "none": frozenset(),
-    "basic": frozenset({"user"}),
-    "bearer": frozenset({"token"}),
-    "api_key": frozenset({"name", "value"}),
-    "oauth2": frozenset({"token_url", "client_id", "client_secret"}),
-}
-_ALLOWED: Mapping[str, frozenset[str]] = {
-    "none": frozenset(),
-    "basic": frozenset({"password"}),
-    "bearer": frozenset(),
-    "api_key": frozenset({"place"}),
-    "oauth2": frozenset({"scope"}),
-}
 _SIZES = frozenset({"size_param", "size", "total"})
 _PAGES: Mapping[str, frozenset[str]] = {
     "none": frozenset(),
@@ -45,57 +30,6 @@ _PAGES: Mapping[str, frozenset[str]] = {
     "next_link": _SIZES | {"path", "header", "more"},
 }
 _BESIDE_PRESET = frozenset({"size_param", "size"})
-
-
-def _http_address(url: str) -> str:
-    try:
-        HttpAddress.of(url)
-    except NetworkForbidden as error:
-        raise ValueError(error.detail) from None
-    return url
-
-
-class RestAuth(_Part):
-    """How the gateway proves itself. Values are references: `${secret:NAME}`."""
-
-    kind: Literal["none", "basic", "bearer", "api_key", "oauth2"] = "none"
-    user: str = Field(default="", validate_default=True)
-    password: str = ""
-    token: str = Field(default="", validate_default=True)
-    name: str = "X-API-Key"
-    place: Literal["header", "query"] = "header"
-    value: str = Field(default="", validate_default=True)
-    token_url: str = Field(default="", validate_default=True)
-    client_id: str = Field(default="", validate_default=True)
-    client_secret: str = Field(default="", validate_default=True)
-    scope: str = ""
-
-    @field_validator("password", "token", "value", "client_secret")
-    @classmethod
-    def _referred(cls, text: str) -> str:
-        if text and not is_reference(text):
-            raise ValueError("a secret never stands in a manifest: store it and write ${secret:NAME}")
-        return text
-
-    @field_validator("token_url")
-    @classmethod
-    def _address(cls, url: str) -> str:
-        return _http_address(url) if url else url
-
-    @field_validator(
-        "user", "password", "token", "name", "place", "value", "token_url", "client_id", "client_secret", "scope"
-    )
-    @classmethod
-    def _of_its_kind(cls, given: str, info: ValidationInfo) -> str:
-        """What the kind needs must stand, and what another kind needs would prove nothing."""
-        name, kind = str(info.field_name), info.data.get("kind")
-        if kind is None:
-            return given
-        if not given and name in _NEEDED[kind]:
-            raise ValueError(f"kind {kind} needs {name}")
-        if given != cls.model_fields[name].default and name not in _NEEDED[kind] | _ALLOWED[kind]:
-            raise ValueError(f"kind {kind} takes no {name}: state the kind that it belongs to, or leave it out")
-        return given
 
 
 class RestPaging(_Part):
@@ -173,7 +107,7 @@ class RestSource(SourceBase):
     method: Literal["GET", "POST"] = "GET"
     body: dict[str, Any] | None = Field(default=None, description="method POST: the question as JSON")
     record_path: str | None = Field(default=None, description="Where the records are: $, $[*], $.data[*]")
-    auth: RestAuth = RestAuth()
+    auth: HttpAuth = HttpAuth()
     headers: dict[str, str] = Field(default_factory=dict, max_length=20)
     params: dict[str, str] = Field(default_factory=dict, max_length=50)
     paging: RestPaging = RestPaging()
@@ -185,7 +119,7 @@ class RestSource(SourceBase):
     @field_validator("url")
     @classmethod
     def _address(cls, url: str) -> str:
-        _http_address(url)
+        http_address(url)
         named = next(
             (name for name, _ in parse_qsl(urlsplit(url).query, keep_blank_values=True) if credential_name(name)), None
         )

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from app.connectors.diagnosis import Findings
 from app.connectors.file.source import FileSource
-from app.connectors.file.xml_reader import CHUNK_BYTES, Elements
+from app.connectors.xml_records import CHUNK_BYTES, Elements
 from app.errors import SourceFormatError
 
 MOST_BYTES = 16_777_216
