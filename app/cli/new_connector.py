@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, urlencode, urlsplit, urlunsplit
 
 import typer
 
@@ -16,7 +16,10 @@ from app.datasets.manifest_schema import manifest_schema
 _CREATED_NEW = {"If-None-Match": "*"}
 _TAKEN = (412, 428)
 _COLLECTION = re.compile(r"/collections/(?P<collection>[^/]+)")
-_CKAN = re.compile(r"/dataset/(?P<package>[^/]+)(?:/resource/(?P<resource>[^/?#]+))?")
+_WFS = frozenset(
+    {"service", "version", "acceptversions", "request", "typename", "typenames", "outputformat", "count", "startindex"}
+)
+_CKAN = re.compile(r"/dataset(?:/(?P<package>[^/]+)(?:/resource/(?P<resource>[^/]+))?)?/?$")
 
 
 def new_connector(
@@ -38,7 +41,7 @@ def new_connector(
 ) -> None:
     """Upload a file (or name a service), register a draft and write a manifest ready to send, with a comment for each guess."""
     remote = connect(url, profile)
-    block = _uploaded(remote, Path(source), agency) if "://" not in source else _address(source)
+    block = _uploaded(remote, Path(source), agency) if "://" not in source else source_at(source)
     connector = name or _id(agency, source)
     draft = {
         "connector": connector,
@@ -79,18 +82,16 @@ def _uploaded(remote: Remote, file: Path, agency: str) -> dict[str, Any]:
     return {"kind": "file", "location": f"inbox/{file.name}"}
 
 
-def _address(text: str) -> dict[str, Any]:
-    """The source that an address means: CKAN and OGC API Features by their paths, a database by its scheme, else a service."""
+def source_at(text: str) -> dict[str, Any]:
+    """The source that an address means: a portal, a collection of features by their paths, a database by its scheme, else a service."""
     parts = urlsplit(text)
     if parts.scheme not in {"http", "https"}:
         return {"kind": "sql", "url": text}
     page = _CKAN.search(parts.path)
-    if page is not None and page["resource"]:
-        return {
-            "kind": "ckan",
-            "url": f"{parts.scheme}://{parts.netloc}{parts.path[: page.start()]}",
-            "resource": page["resource"],
-        }
+    if page is not None:
+        named = next(((name, page[name]) for name in ("resource", "package") if page[name]), ("mode", "packages"))
+        base = f"{parts.scheme}://{parts.netloc}{parts.path[: page.start()]}"
+        return {"kind": "ckan", "url": base, named[0]: unquote(named[1])}
     features = _COLLECTION.search(parts.path)
     if features is not None:
         return {
@@ -98,6 +99,10 @@ def _address(text: str) -> dict[str, Any]:
             "url": f"{parts.scheme}://{parts.netloc}{parts.path[: features.start()]}",
             "collection": unquote(features["collection"]),
         }
+    asked = parse_qsl(parts.query, keep_blank_values=True)
+    if any(name.lower() == "service" and value.upper() == "WFS" for name, value in asked):
+        own = urlencode([(name, value) for name, value in asked if name.lower() not in _WFS])
+        return {"kind": "ogc", "url": urlunsplit((parts.scheme, parts.netloc, parts.path, own, "")), "service": "wfs"}
     return {"kind": "rest", "url": text}
 
 

@@ -41,7 +41,7 @@ class Totals:
     def __init__(self) -> None:
         self.read = 0
         self.matched: int | None = None
-        self._changed = False
+        self._changed = self._fewer = False
         self._before: frozenset[str] = frozenset()
         self._page: Sequence[Any] = ()
         self._empty = 0
@@ -51,6 +51,7 @@ class Totals:
         if matched is None:
             return
         self._changed = self._changed or (self.matched is not None and self.matched != matched)
+        self._fewer = self._fewer or (self.matched is not None and self.matched > matched)
         self.matched = matched
 
     def note_page(self, features: Sequence[Any]) -> None:
@@ -69,8 +70,11 @@ class Totals:
             raise SourceFormatError(f"{EMPTY_PAGES} empty pages, and always a next one", field="/source/url")
 
     def close(self) -> None:
-        """The read is at its end: what the server said that it has must have come."""
-        if self.matched is None or self.matched == self.read:
+        """The read is at its end: what the server said that it has must have come.
+
+        One that was taken away from the pages before moved the others: the number fits, and one did not come.
+        """
+        if self.matched is None or (self.matched == self.read and not self._fewer):
             return
         if self._changed:
             detail = f"the collection changed while it was read: {self.matched} features match now, {self.read} came; read it again"

@@ -120,7 +120,8 @@ async def test_a_server_without_paging_is_asked_once_and_held_to_its_count(wfs: 
         ([30, 30], SourceFormatError, "total_not_reached"),
         ([24, 24], SourceFormatError, "total_exceeded"),
         ([25, 26], SourceFailed, "moved_between_pages"),
-        ([26, 25], None, ""),
+        ([26, 25], SourceFailed, "moved_between_pages"),
+        ([24, 25], None, ""),
     ],
 )
 async def test_what_came_is_held_against_counts_before_and_after(

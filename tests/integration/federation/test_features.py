@@ -12,6 +12,7 @@ import yaml
 from tests.support.gateway import RunningGateway
 from tests.support.gateways import started
 from tests.support.pygeoapi import collection, running_pygeoapi
+from tests.support.sources import Answer, SourceServer
 
 
 def facility(at: int) -> dict[str, object]:
@@ -73,3 +74,72 @@ def test_the_number_of_records_is_the_servers_own_where_it_looks_at_the_whole_co
     assert estimated() == 80
     assert estimated(filter="alamat = 'Jl. Raya 7'") == 1
     assert estimated(filter="alamat = 'Jl. Raya 7' and lng > 110") is None
+
+
+def test_a_portal_is_harvested_by_the_manifest_that_discover_writes(gateway: RunningGateway) -> None:
+    resources = [
+        {
+            "name": "harga.csv",
+            "format": "CSV",
+            "mimetype": "image/png",
+            "size": 12,
+            "url": "https://data.example/harga.csv",
+        }
+    ]
+    packages = [
+        {
+            "id": f"p{at:03}",
+            "title": f"Harga {at}",
+            "license_id": "cc-by",
+            "organization": {"title": "Disperindag"},
+            "resources": resources,
+        }
+        for at in range(130)
+    ]
+    packages[7] |= {"private": True}
+    portal = SourceServer()
+    try:
+
+        def search(query: dict[str, str], _headers: dict[str, str]) -> Answer:
+            at, size = int(query.get("start", "0")), int(query["rows"])
+            answer = {"success": True, "result": {"count": len(packages), "results": packages[at : at + size]}}
+            return 200, "application/json", json.dumps(answer).encode()
+
+        portal.routes["/api/3/action/package_search"] = search
+        draft = {
+            "connector": "dinkes-portal",
+            "agency": "dinkes",
+            "source": {"kind": "ckan", "url": portal.url, "mode": "packages"},
+        }
+        assert gateway.admin.put("/v1/connectors/dinkes-portal", json=draft).status_code == 201
+        found = gateway.admin.post(
+            "/v1/connectors/dinkes-portal/discover", params={"schema": "metadata_dataset"}
+        ).json()
+        written = yaml.safe_load(found["manifest"])
+        assert {name: written["fields"].get(name) for name in ("id", "judul")} == {
+            "id": "id",
+            "judul": {"from": "title", "text": "squeeze"},
+        }
+        assert any("in truth PNG" in note for note in found["notes"])
+
+        each = {
+            "nama": "name",
+            "format_tercantum": "format",
+            "format_terdeteksi": "detected_format",
+            "ukuran": "size",
+            "url": "url",
+        }
+        written["fields"] |= {
+            "org": "$.organization.title",
+            "lisensi": "license_id",
+            "sumberdaya": {"from": "resources", "each": {"fields": each}},
+        }
+        gateway.publish(written)
+        whole = gateway.admin.get("/v1/records/metadata-dataset", params={"limit": 1000}).json()
+        assert whole["complete"] is True
+        assert len(whole["items"]) == 129
+        assert whole["items"][0]["sumberdaya"][0]["format_terdeteksi"] == "PNG"
+        packages.insert(0, {"id": "a", "title": "Baru"})
+        assert len(gateway.admin.get("/v1/records/metadata-dataset", params={"limit": 1000}).json()["items"]) == 130
+    finally:
+        portal.close()
