@@ -68,7 +68,7 @@ L = [
     "|---|---|",
     "| `sql` | a table, view or one SELECT of PostgreSQL, MySQL or MariaDB; an SQLite file in the agency's folder |",
     "| `file` | in the agency's inbox: CSV, XLSX, XLS, XLSB, ODS, HTML tables and Excel 2003 XML (also where they are called `.xls`), XML, JSON, NDJSON, GeoJSON, Parquet, dBASE, Shapefile, GeoPackage, KML |",
-    "| `rest` | JSON over HTTP, asked by GET or POST: page, offset, cursor, next-link paging, or by the name of a make (Laravel, Django REST framework, OData, ArcGIS); basic, bearer, API key, OAuth 2.0 client credentials |",
+    "| `rest` | JSON or XML over HTTP, asked by GET or POST: page, offset, cursor, next-link paging, or by the name of a make (Laravel, Django REST framework, OData, ArcGIS); basic, bearer, API key, OAuth 2.0 client credentials |",
     "| `ogc` | a collection of features: OGC API Features (all pages by their links, `bbox`, `datetime`; conditions go to servers that state how they filter), WFS 2 |",
     "| `ckan` | a CKAN resource (datastore, else the file behind it), or a portal's packages |",
     "| `gateway` | another Simpul: the records of a shared schema with their origin, its partial answers, its receipts |",

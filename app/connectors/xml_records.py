@@ -6,6 +6,8 @@ namespaces in one record reject it.
 
 from __future__ import annotations
 
+import re
+from collections import Counter, defaultdict
 from typing import Any, Final
 from xml.parsers import expat
 
@@ -16,6 +18,9 @@ from app.errors import SourceFormatError, SourceTooLarge
 CHUNK_BYTES: Final = 1 << 16
 MOST_RECORD_CHARACTERS: Final = 16_777_216
 MOST_DEPTH: Final = 100
+MOST_PATHS: Final = 2_000
+XML_PATH: Final = re.compile(r"(?:/[^/\s:@\[\]*'\"]+)+")
+"""The path to the element of each record: /data/item."""
 _NIL: Final = "http://www.w3.org/2001/XMLSchema-instance}nil"
 
 
@@ -82,14 +87,20 @@ class XmlRecords(Elements):
         return json_batch([record for _, record in taken], self.location, [line for line, _ in taken], rejects)
 
     def end(self) -> None:
-        """The end of the file. Elements of other names where the records should be are a fault, none at all are no records."""
+        """The end of the document. Elements of other names where the records should be are a fault, none at all are no records."""
         super().end()
-        if self._tolerant or self._met or (self._above and not self._beside):
-            return
+        lacking = self.lacking()
+        if lacking is not None and not self._tolerant:
+            raise lacking
+
+    def lacking(self) -> SourceFormatError | None:
+        """What is wrong where no element stands at the path; None where one does, or nothing stands in its stead."""
+        if self._met or (self._above and not self._beside):
+            return None
         path = "/" + "/".join(self._steps)
         beside = f"; beside it stand {', '.join(self._beside)}" if self._beside else ""
         detail = f"{self.location}: there is no element at {path}{beside}; discover shows where records are"
-        raise SourceFormatError(detail[:500], field="/source/record_path")
+        return SourceFormatError(detail[:500], field="/source/record_path")
 
     def _start(self, tag: str, attributes: dict[str, str]) -> None:
         name = tag.rpartition("}")[2]
@@ -178,3 +189,34 @@ class _Element:
         """Attributes (`@name`), children, and under `#text` what is said beside them."""
         text = "".join(self.text)
         return {**self.members, "#text": text} if text.strip() or not self.members else self.members
+
+
+class XmlPaths(Elements):
+    """How often each path of an element with parts comes, and what parts it has."""
+
+    def __init__(self, location: str, field: str = "/source/location") -> None:
+        super().__init__(location, field)
+        self._open: list[str] = []
+        self._count: Counter[str] = Counter()
+        self._parts: defaultdict[str, set[str]] = defaultdict(set)
+        self.parser.StartElementHandler = self._start
+        self.parser.EndElementHandler = self._end
+
+    def ranked(self) -> list[tuple[str, int]]:
+        """Paths with how often they come, the likeliest first."""
+        scores = [(count * len(self._parts[path]), path) for path, count in self._count.items() if self._parts[path]]
+        several = [(score, path) for score, path in scores if self._count[path] > 1]
+        return [(path, self._count[path]) for _, path in sorted(several or scores, key=lambda one: (-one[0], one[1]))]
+
+    def _start(self, tag: str, attributes: dict[str, str]) -> None:
+        above = "/" + "/".join(self._open)
+        self._open.append(tag.rpartition("}")[2])
+        path = "/" + "/".join(self._open)
+        if len(self._count) < MOST_PATHS or path in self._count:
+            self._count[path] += 1
+            self._parts[path].update(f"@{name}" for name in attributes)
+            if len(self._open) > 1:
+                self._parts[above].add(self._open[-1])
+
+    def _end(self, _: str) -> None:
+        self._open.pop()
