@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, unquote, urlencode, urlsplit, urlunsplit
 
 import typer
 
@@ -40,7 +40,11 @@ _FILE_ENDINGS = frozenset(
     ]
 )
 """Endings of addresses that are read as a file; JSON, XML and HTML may as well be a service's."""
-_CKAN = re.compile(r"/dataset/(?P<package>[^/]+)(?:/resource/(?P<resource>[^/?#]+))?")
+_COLLECTION = re.compile(r"/collections/(?P<collection>[^/]+)")
+_WFS = frozenset(
+    {"service", "version", "acceptversions", "request", "typename", "typenames", "outputformat", "count", "startindex"}
+)
+_CKAN = re.compile(r"/dataset(?:/(?P<package>[^/]+)(?:/resource/(?P<resource>[^/]+))?)?/?$")
 
 
 def new_connector(
@@ -68,7 +72,7 @@ def new_connector(
 ) -> None:
     """Upload a file (or name a service), register a draft and write a manifest ready to send, with a comment for each guess."""
     remote = connect(url, profile)
-    block = _uploaded(remote, Path(source), agency) if "://" not in source else _address(source)
+    block = _uploaded(remote, Path(source), agency) if "://" not in source else source_at(source)
     block |= _stated(more or [])
     connector = name or _id(agency, source)
     draft = {
@@ -110,20 +114,29 @@ def _uploaded(remote: Remote, file: Path, agency: str) -> dict[str, Any]:
     return {"kind": "file", "location": f"inbox/{file.name}"}
 
 
-def _address(text: str) -> dict[str, Any]:
-    """The source that an address means: CKAN by its paths, a database or a file by its scheme or ending, else a service."""
+def source_at(text: str) -> dict[str, Any]:
+    """The source that an address means: a portal, features or a file by its path, a database by its scheme, else a service."""
     parts = urlsplit(text)
     if parts.scheme in _FILES:
         return {"kind": "file", "location": text}
     if parts.scheme not in {"http", "https"}:
         return {"kind": "sql", "url": text}
     page = _CKAN.search(parts.path)
-    if page is not None and page["resource"]:
+    if page is not None:
+        named = next(((name, page[name]) for name in ("resource", "package") if page[name]), ("mode", "packages"))
+        base = f"{parts.scheme}://{parts.netloc}{parts.path[: page.start()]}"
+        return {"kind": "ckan", "url": base, named[0]: unquote(named[1])}
+    features = _COLLECTION.search(parts.path)
+    if features is not None:
         return {
-            "kind": "ckan",
-            "url": f"{parts.scheme}://{parts.netloc}{parts.path[: page.start()]}",
-            "resource": page["resource"],
+            "kind": "ogc",
+            "url": f"{parts.scheme}://{parts.netloc}{parts.path[: features.start()]}",
+            "collection": unquote(features["collection"]),
         }
+    asked = parse_qsl(parts.query, keep_blank_values=True)
+    if any(name.lower() == "service" and value.upper() == "WFS" for name, value in asked):
+        own = urlencode([(name, value) for name, value in asked if name.lower() not in _WFS])
+        return {"kind": "ogc", "url": urlunsplit((parts.scheme, parts.netloc, parts.path, own, "")), "service": "wfs"}
     if PurePosixPath(parts.path).suffix.lower() in _FILE_ENDINGS:
         return {"kind": "file", "location": text}
     return {"kind": "rest", "url": text}

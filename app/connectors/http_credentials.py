@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 
 from app.connectors.environment import SecretReader
 from app.connectors.http import HttpAnswer, HttpSource, merged
@@ -41,3 +42,32 @@ class HttpCredentials:
             return await send(url, {**headers, **more}, basic)
 
         return await (self._tokens.with_token(sent, deadline) if auth.kind == "oauth2" else sent(""))
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is sent."""
+
+    method: str
+    url: str
+    body: bytes | None = None
+
+
+class Credentials:
+    """The credentials of one opened source, for requests that may have a body of JSON."""
+
+    def __init__(self, auth: HttpAuth, secrets: SecretReader, http: HttpSource) -> None:
+        self._http = http
+        self._credentials = HttpCredentials(auth, secrets, http)
+
+    async def send(self, request: Request, headers: dict[str, str], deadline: float | None) -> HttpAnswer:
+        """The answer to a request with the credentials in it. `headers` are the caller's to give away."""
+        if request.body is not None:
+            headers["content-type"] = "application/json"
+
+        async def sent(url: str, proven: dict[str, str], basic: tuple[str, str] | None) -> HttpAnswer:
+            return await self._http.send(
+                request.method, url, deadline=deadline, headers=proven, auth=basic, data=request.body
+            )
+
+        return await self._credentials.send(sent, request.url, headers, deadline)

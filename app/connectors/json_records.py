@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from operator import itemgetter
 from typing import Any
@@ -66,6 +67,8 @@ def _objects(
         if isinstance(record, dict):
             kept.append(record)
             kept_numbers.append(number)
+        elif isinstance(record, RawReject):  # whoever read it refused it
+            refused.append(replace(record, location=f"{location}, record {number}"))
         else:
             refused.append(RawReject(f"{location}, record {number}", "not_an_object", "a record is a JSON object"))
     return kept, kept_numbers, refused

@@ -12,13 +12,14 @@ from app.connectors.environment import Environment
 from app.connectors.file import KIND as FILE
 from app.connectors.foreign import guarded
 from app.connectors.gateway import KIND as GATEWAY
+from app.connectors.ogc import KIND as OGC
 from app.connectors.rest import KIND as REST
 from app.connectors.source import Kind, SourceBase, kind_of_package
 from app.connectors.sql import KIND as SQL
 from app.errors import ManifestInvalid
 from app.extensions import CONNECTORS, Extension, Found, find
 
-KINDS: dict[str, Kind] = {kind.name: kind for kind in (SQL, REST, CKAN, FILE, GATEWAY)}
+KINDS: dict[str, Kind] = {kind.name: kind for kind in (SQL, REST, CKAN, FILE, GATEWAY, OGC)}
 """The gateway's own."""
 
 

@@ -38,4 +38,4 @@ def test_the_index_lists_every_decision_and_says_which_numbers_are_not_used() ->
     assert ROW.findall(index) == wanted
     numbers = [int(row[0]) for row in wanted]
     assert set(range(1, max(numbers) + 1)) - set(numbers) == UNUSED
-    assert "The numbers 0005 and 0006 are not used." in index
+    assert "The numbers 0005 and 0006 are not used" in index

@@ -19,7 +19,7 @@ Span = (
 )
 
 
-_OWN = ("file", "rest", "sql", "ckan", "gateway")
+_OWN = ("file", "rest", "sql", "ckan", "gateway", "ogc")
 
 
 class ManifestSource(Wire):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -12,8 +13,11 @@ import pyarrow as pa
 
 from app.connectors.blocking import BulkThread, pull
 from app.connectors.capabilities import Capabilities
+from app.connectors.ckan.packages import Harvest, described, mislabelled
 from app.connectors.ckan.source import CkanSource
+from app.connectors.ckan.table import Table
 from app.connectors.contract import CheckStep, Connector, Discovery, RawBatch, RawColumn, ScanRequest
+from app.connectors.diagnosis import Diagnoses, Diagnosis, Findings
 from app.connectors.environment import Environment
 from app.connectors.file.csv_columns import read_table
 from app.connectors.file.json_reader import read_json
@@ -23,23 +27,21 @@ from app.connectors.http import HttpSource, document_of, merged
 from app.connectors.http_check import check_http
 from app.connectors.json_records import json_batch
 from app.connectors.projection import project
-from app.errors import CapabilityUndeclared, SourceFormatError, SourceMissing, SourceRejected
+from app.errors import (
+    CapabilityUndeclared,
+    SourceFormatError,
+    SourceMissing,
+    SourcePermissionDenied,
+    SourceRejected,
+)
 from app.filters.tree import Compare, Filter, Literal, Property, conjuncts
 from app.lanes import in_bulk
 
 PAGE_ROWS = 1_000
 PAGE_PACKAGES = 100
-_MIME_FORMATS = {
-    "image/png": "PNG",
-    "image/jpeg": "JPEG",
-    "text/csv": "CSV",
-    "application/pdf": "PDF",
-    "application/json": "JSON",
-}
-_OWN_COLUMNS = frozenset({"_id"})
 
 
-class CkanConnector(Connector):
+class CkanConnector(Connector, Diagnoses):
     """One CKAN resource, or the packages of a portal."""
 
     kind: ClassVar[str] = "ckan"
@@ -49,6 +51,7 @@ class CkanConnector(Connector):
         self._environment = environment
         self._http = HttpSource(environment, source.rate)
         self._plain_file = False
+        self._sorts = True
 
     @property
     def capabilities(self) -> Capabilities:
@@ -62,68 +65,101 @@ class CkanConnector(Connector):
         return await check_http(self._source.url, self._environment, lambda: self.discover(sample_rows=1))
 
     async def discover(self, sample_rows: int = 20) -> Discovery:
-        """The columns of the resource."""
-        async for batch in self.scan(ScanRequest()):
-            columns = tuple(RawColumn(name, "json", pa.string()) for name in batch.schema.names)
-            return Discovery((), columns, tuple(batch.sample(sample_rows)))
+        """The columns of the resource, and what is known of it besides."""
+        async with aclosing(self.scan(ScanRequest())) as batches:  # type: ignore[type-var]
+            async for batch in batches:
+                columns = tuple(RawColumn(name, "json", pa.string()) for name in batch.schema.names)
+                return Discovery((), columns, tuple(batch.sample(sample_rows)), tuple(batch.notes))
         return Discovery((), ())
+
+    async def diagnose(self) -> Diagnosis:
+        """The name of the portal; which resource of a package is meant, where one alone stands in the datastore."""
+        found = Findings()
+        if self._source.mode == "packages":
+            await self._portal(found)
+        elif self._source.resource is None and self._source.resource_name is None:
+            package = await self._action("package_show", {"id": self._source.package or ""}, None)
+            _choose(package if isinstance(package, dict) else {}, found)
+        return found.diagnosis()
+
+    async def _portal(self, found: Findings) -> None:
+        try:
+            status = await self._action("status_show", {}, None)
+        except (SourceMissing, SourceRejected, SourcePermissionDenied):  # a portal need not tell it
+            status = None
+        title = status.get("site_title") if isinstance(status, dict) else None
+        if isinstance(title, str) and title.strip():
+            found.title(title.strip()[:300])
+        asked = {"rows": str(PAGE_PACKAGES), **({"q": self._source.query} if self._source.query else {})}
+        result = await self._action("package_search", asked, None)
+        harvest = Harvest()
+        packages, _, _ = harvest.page(result)
+        found.note(f"the portal says that it has {harvest.count} packages")
+        for text in mislabelled(packages):
+            found.note(text)
 
     async def scan(self, request: ScanRequest) -> AsyncIterator[RawBatch]:
         """The records, page by page."""
         if request.order or request.limit is not None:
             raise CapabilityUndeclared("this CKAN source does not sort or cut")
+        if self._source.mode == "packages" and request.filter is not None:
+            raise CapabilityUndeclared("the packages of a portal are not filtered there")
         batches = self._packages(request) if self._source.mode == "packages" else self._resource(request)
-        async for batch in batches:
-            yield batch if request.columns is None else await in_bulk(project, batch, request.columns)
+        async with aclosing(batches):
+            async for batch in batches:
+                yield batch if request.columns is None else await in_bulk(project, batch, request.columns)
 
     async def close(self) -> None:
         """Closes the connections."""
         await self._http.close()
 
-    async def _packages(self, request: ScanRequest) -> AsyncIterator[RawBatch]:
-        start = 0
-        while True:
-            params = {"rows": str(PAGE_PACKAGES), "start": str(start)}
-            if self._source.query:
-                params["q"] = self._source.query
-            result = await self._action("package_search", params, request.deadline)
-            found = result.get("results") if isinstance(result, dict) else None
-            if not isinstance(found, list):
-                raise SourceFormatError("package_search gave no list of results", field="/source/url")
-            packages = [_described(package) for package in found]
-            yield json_batch(packages, "package", range(start + 1, start + 1 + len(packages)))
-            start += len(packages)
-            if not packages or start >= int(result.get("count", 0)):
-                return
+    async def _packages(self, request: ScanRequest) -> AsyncGenerator[RawBatch]:
+        """The public packages of the portal in the order of their ids, so that one that is edited meanwhile keeps its turn."""
+        harvest = Harvest()
+        params = {"rows": str(PAGE_PACKAGES), "sort": "id asc"}
+        if self._source.query:
+            params["q"] = self._source.query
+        while not harvest.ended:
+            result = await self._action("package_search", {**params, "start": str(harvest.start)}, request.deadline)
+            first = harvest.start == 0
+            packages, numbers, notes = harvest.page(result)
+            if packages or first or notes:
+                batch = json_batch([described(package) for package in packages], "package", numbers)
+                batch.notes += notes
+                yield batch
 
-    async def _resource(self, request: ScanRequest) -> AsyncIterator[RawBatch]:
+    async def _resource(self, request: ScanRequest) -> AsyncGenerator[RawBatch]:
         resource = self._source.resource or await self._resource_id(request.deadline)
-        filters = _equalities(request.filter)
-        offset = 0
+        filters, table = _equalities(request.filter), Table()
         while not self._plain_file:
-            params = {"resource_id": resource, "limit": str(PAGE_ROWS), "offset": str(offset)}
+            params = {"resource_id": resource, "limit": str(PAGE_ROWS), "offset": str(table.start)}
+            if self._sorts:
+                params["sort"] = "_id asc"
             if filters:
                 params["filters"] = orjson.dumps(filters).decode()
             try:
                 result = await self._action("datastore_search", params, request.deadline)
             except SourceMissing:  # 404 is the portal's word for "no datastore table"; any other refusal fails the read
-                if offset:
+                if table.read:
                     raise
                 self._plain_file = True  # the resource is no table of the datastore: its file is read instead
                 break
-            records = result.get("records") if isinstance(result, dict) else None
-            if not isinstance(records, list):
-                raise SourceFormatError("datastore_search gave no records", field="/source/url")
-            plain = [{name: value for name, value in record.items() if name not in _OWN_COLUMNS} for record in records]
-            yield json_batch(plain, "record", range(offset + 1, offset + 1 + len(plain)))
-            offset += len(records)
-            total = result.get("total")
-            if not records or (isinstance(total, int) and offset >= total):
+            except SourceRejected:
+                if table.read or not self._sorts:
+                    raise
+                self._sorts = False  # a view of the datastore has no numbers of rows: it is read in its own order
+                continue
+            first = table.read + 1
+            records = table.page(result)
+            if records or first == 1:
+                yield json_batch(records, "record", range(first, first + len(records)))
+            if table.ended:
                 return
-        async for batch in self._file(resource, request):
-            yield batch
+        async with aclosing(self._file(resource, request)) as batches:
+            async for batch in batches:
+                yield batch
 
-    async def _file(self, resource: str, request: ScanRequest) -> AsyncIterator[RawBatch]:
+    async def _file(self, resource: str, request: ScanRequest) -> AsyncGenerator[RawBatch]:
         """The file behind the resource; one whose content is not what its label says is reported, not read."""
         shown = await self._action("resource_show", {"id": resource}, request.deadline)
         if not isinstance(shown, dict) or not isinstance(shown.get("url"), str):
@@ -192,15 +228,13 @@ def _equalities(wanted: Filter | None) -> dict[str, str]:
     return found
 
 
-def _described(package: Any) -> Any:
-    """A package with what its resources really are: `detected_format` by MIME type and file name, beside the label."""
-    if not isinstance(package, dict):
-        return package
-    resources = []
-    for entry in package.get("resources") or []:
-        if isinstance(entry, dict):
-            name = str(entry.get("url") or entry.get("name") or "")
-            ending = name.rpartition(".")[2].upper() if "." in name.rpartition("/")[2] else None
-            guessed = _MIME_FORMATS.get(str(entry.get("mimetype") or ""), ending)
-            resources.append({**entry, "detected_format": guessed})
-    return {**package, "resources": resources}
+def _choose(package: dict[str, Any], found: Findings) -> None:
+    """Proposes the only resource of a package that is a table of the datastore; tells those that there are."""
+    resources = [one for one in package.get("resources") or () if isinstance(one, dict)]
+    if len(resources) < 2:
+        return
+    told = ", ".join(f"{one.get('name')} ({one.get('format') or 'no format'})" for one in resources[:20])
+    found.note(f"the package has {len(resources)} resources: {told}"[:2_000])
+    tables = [one for one in resources if one.get("datastore_active") is True and isinstance(one.get("name"), str)]
+    if len(tables) == 1 and [one.get("name") for one in resources].count(tables[0]["name"]) == 1:
+        found.source("resource_name", tables[0]["name"], "it alone is a table of the portal's datastore")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from app.connectors.contract import RawBatch, RawReject
 from app.connectors.file.source import FileSource
+from app.connectors.geojson import FeatureColumns
 from app.connectors.json_records import json_batch, records_at
 from app.connectors.json_text import JsonFlaw, decode_json_bytes, parse_json
 from app.errors import SourceFormatError, SourceTooLarge
@@ -32,29 +33,8 @@ def read_json(path: Path, source: FileSource, location: str) -> Iterator[RawBatc
     default = "$.features[*]" if source.kind_of_file == "geojson" else "$"
     records = records_at(document, source.record_path or default)
     if source.kind_of_file == "geojson":
-        records = _features(records)
+        records = FeatureColumns().records(records)
     yield json_batch(records, location)
-
-
-def _features(records: list[Any]) -> list[Any]:
-    """The properties of each feature with its geometry and id beside them. A property of that name keeps it: then the feature's own
-    member is called `feature_geometry` or `feature_id`, in every record of the file.
-    """
-    known = [record for record in records if isinstance(record, dict) and isinstance(record.get("properties"), dict)]
-    names = {
-        name: f"feature_{name}" if any(name in record["properties"] for record in known) else name
-        for name in ("geometry", "id")
-    }
-    return [_feature(record, names) for record in records]
-
-
-def _feature(record: Any, names: Mapping[str, str]) -> Any:
-    if not isinstance(record, dict):
-        return record
-    properties = record.get("properties")
-    if properties is not None and not isinstance(properties, dict):
-        return properties  # no object: rejected as such
-    return {**(properties or {}), **{names[member]: record.get(member) for member in ("geometry", "id")}}
 
 
 def _lines(path: Path, location: str) -> Iterator[RawBatch]:

@@ -22,8 +22,8 @@ from app.connectors.environment import Limits
 from app.connectors.file.arrow_values import raw_cells, raw_type, without_unreadable
 from app.connectors.file.dbf_reader import encoding_of, notes_of, read_header, read_records, schema_of, wanted_encoding
 from app.connectors.file.source import FileSource
-from app.connectors.file.xml_reader import CHUNK_BYTES, Elements
 from app.connectors.json_text import parse_json
+from app.connectors.xml_records import CHUNK_BYTES, Elements
 from app.errors import SourceFormatError, SourceMissing, SourceTooLarge
 
 BATCH_ROWS: Final = 1_000

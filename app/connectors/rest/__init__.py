@@ -1,4 +1,4 @@
-"""Kind `rest`: JSON over HTTP."""
+"""Kind `rest`: JSON or XML over HTTP."""
 
 from app.connectors.rest.connector import RestConnector
 from app.connectors.rest.source import RestSource

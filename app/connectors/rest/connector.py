@@ -20,18 +20,19 @@ from app.connectors.contract import (
     RawColumn,
     ScanRequest,
 )
-from app.connectors.diagnosis import Diagnoses, Diagnosis
+from app.connectors.diagnosis import Diagnoses, Diagnosis, Findings
 from app.connectors.environment import Environment
 from app.connectors.http import HttpAnswer, HttpSource, document_of
 from app.connectors.http_check import check_http
+from app.connectors.http_credentials import Credentials
 from app.connectors.json_records import json_batch, json_columns, records_at
 from app.connectors.rest.answers import flattened, refuse_errors
-from app.connectors.rest.credentials import Credentials
 from app.connectors.rest.drift import Members
-from app.connectors.rest.paging import PagedReading
+from app.connectors.rest.paging import PagedReading, first_at
 from app.connectors.rest.questions import Question
 from app.connectors.rest.recognising import Recognition, expected
 from app.connectors.rest.source import RestSource
+from app.connectors.rest.xml_answers import is_xml, proposed_path, xml_of
 from app.errors import CapabilityUndeclared, SimpulError, SourceFormatError, SourceMissing, SourceTooLarge
 from app.filters.tree import Compare, Filter, Literal, Property, conjuncts
 from app.lanes import in_bulk
@@ -100,6 +101,8 @@ class RestConnector(Connector, Diagnoses):
         try:
             reading = PagedReading(source.paging.resolved(), source.url)
             answer = await first._ask(source.url, first._question(reading.parameters()), None)
+            if is_xml(answer):
+                return self._told_of_xml(answer)
             document = await document_of(answer)
         finally:
             await first.close()
@@ -109,6 +112,20 @@ class RestConnector(Connector, Diagnoses):
             if recognised.accepts(candidate, await self._second_page(candidate.source)):
                 break
         return recognised.diagnosis()
+
+    def _told_of_xml(self, answer: HttpAnswer) -> Diagnosis:
+        """Where the records of an answer in XML are; how it pages has to be stated."""
+        found = Findings()
+        if self._source.format == "json":
+            found.source("format", "xml", "the first answer is XML")
+        if self._source.record_path is None:
+            proposed = proposed_path(answer.content)
+            if proposed is None:
+                raise SourceFormatError("no element of the XML has children or attributes", field="/source/url")
+            found.source("record_path", *proposed)
+        if self._source.paging.kind == "none":
+            found.note("if the answer is one page of several, state under paging how the others are asked for")
+        return found.diagnosis()
 
     async def close(self) -> None:
         """Closes the connections."""
@@ -152,7 +169,7 @@ class RestConnector(Connector, Diagnoses):
     async def _pages(self, question: Question, deadline: float | None) -> AsyncGenerator[list[Any]]:
         """The records of each page. A read ends where the service says so (`paging.py`), never where it says nothing."""
         url, preset = self._source.url, self._source.preset
-        reading = PagedReading(self._source.paging.resolved(), url)
+        reading = PagedReading(self._source.page_rules, url)
         for _ in range(MOST_PAGES):
             try:
                 answer = await self._ask(url, question.with_values(reading.parameters()), deadline)
@@ -161,9 +178,7 @@ class RestConnector(Connector, Diagnoses):
                     raise
                 reading.close()
                 return
-            document = await document_of(answer)
-            refuse_errors(document)
-            records = records_at(document, self._source.records)
+            document, records = await self._records(answer, first=reading.begins)
             if preset is not None and preset.parts:
                 records = flattened(records, preset.parts)
             if records or reading.begins:
@@ -175,10 +190,27 @@ class RestConnector(Connector, Diagnoses):
                 url, question = link, question.alone()
         raise SourceTooLarge(f"more than {MOST_PAGES} pages", field="/source/paging", limit_pages=MOST_PAGES)
 
+    async def _records(self, answer: HttpAnswer, *, first: bool) -> tuple[Any, list[Any]]:
+        """What stands beside the records of an answer, as a document, and the records."""
+        if self._source.format == "json":
+            document = await document_of(answer)
+            refuse_errors(document)
+            return document, records_at(document, self._source.records)
+        if self._source.record_path is None:
+            detail = (
+                "state record_path, the path to the element of each record, such as /data/item; discover proposes one"
+            )
+            raise SourceFormatError(detail, field="/source/record_path")
+        found = await xml_of(answer, self._source.record_path)
+        totals = self._source.page_rules.totals
+        if first and found.lacking is not None and first_at(found.beside, totals) != 0:
+            raise found.lacking  # behind other pages, or where the total is 0, that there are no records is no fault
+        return found.beside, list(found.records)
+
     async def _ask(self, url: str, question: Question, deadline: float | None) -> HttpAnswer:
         resolve = self._environment.secrets.resolve
         headers = {
-            "accept": "application/json",
+            "accept": "application/json" if self._source.format == "json" else "application/xml, text/xml;q=0.9",
             **{name: resolve(value) for name, value in self._source.headers.items()},
         }
         return await self._credentials.send(question.request(url), headers, deadline)

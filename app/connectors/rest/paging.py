@@ -9,11 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
-from urllib.parse import urlsplit
 
-from app.connectors.http import HttpAnswer, joined
+from app.connectors.http import HttpAnswer
 from app.connectors.json_paths import JsonPath, NothingThere
-from app.connectors.network import HttpAddress
+from app.connectors.links import linked, links_at, next_address
 from app.connectors.rest.presets import Paging
 from app.errors import SourceFormatError
 
@@ -91,14 +90,7 @@ class PagedReading:
         """
         if self._paging.kind != "next_link" or self._mark is None:
             return None
-        target, here = joined(url, str(self._mark)), HttpAddress.of(self._url)
-        if here == HttpAddress("https", here.host, 443) and HttpAddress.of(target) == HttpAddress(
-            "http", here.host, 80
-        ):
-            target = urlsplit(target)._replace(scheme="https", netloc=urlsplit(self._url).netloc).geturl()
-        if HttpAddress.of(target) != here:
-            raise SourceFormatError("the link to the next page leads to another host", field="/source/paging")
-        return target
+        return next_address(self._url, url, str(self._mark))
 
     def _numbered(self, document: Any, records: list[Any], *, more: bool | None) -> bool:
         """Whether this was the last page of those with numbers."""
@@ -171,14 +163,6 @@ class PagedReading:
         return None
 
 
-def linked(links: Any) -> str | None:
-    """The `href` with `rel` next among links (OGC API, HAL lists); where none has a `rel`, the only one."""
-    known = [link for link in links if isinstance(link, dict) and isinstance(link.get("href"), str)]
-    if any("rel" in link for link in known):
-        known = [link for link in known if link.get("rel") == "next"]
-    return known[0]["href"] if known else None
-
-
 def first_at(document: Any, paths: Sequence[str]) -> Any:
     """The value at the first of the paths at which one stands that is not null; None where there is none."""
     for path in paths:
@@ -186,14 +170,6 @@ def first_at(document: Any, paths: Sequence[str]) -> Any:
         if found and found[0] is not None:
             return found[0]
     return None
-
-
-def links_at(document: Any, path: str) -> list[Any]:
-    """The links at a path; none where there is nothing."""
-    try:
-        return JsonPath.parse(path).items(document)
-    except NothingThere:
-        return []
 
 
 def _values(document: Any, path: str) -> list[Any]:

@@ -11,20 +11,12 @@ from typing import Any, Self
 import orjson
 
 from app.connectors.http import merged
+from app.connectors.http_credentials import Request
 from app.connectors.json_paths import JsonPath
 from app.connectors.rest.source import RestSource
 from app.errors import SourceFormatError
 
 Resolve = Callable[[str], str]
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What is sent."""
-
-    method: str
-    url: str
-    body: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)

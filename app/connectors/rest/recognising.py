@@ -10,8 +10,8 @@ from typing import Any
 from app.connectors.diagnosis import Diagnosis, Findings
 from app.connectors.http import HttpAnswer
 from app.connectors.json_paths import JsonPath, NothingThere
+from app.connectors.links import linked, links_at
 from app.connectors.record_lists import records_path
-from app.connectors.rest.paging import linked, links_at
 from app.connectors.rest.presets import PRESETS
 from app.connectors.rest.source import RestSource
 from app.errors import SimpulError

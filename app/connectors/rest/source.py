@@ -13,7 +13,9 @@ from app.connectors.credentials import credential_name, is_reference
 from app.connectors.http_auth import HttpAuth, http_address
 from app.connectors.json_paths import JsonPath
 from app.connectors.rest.presets import DEFAULT_SIZE, PRESETS, Paging, PagingKind, Preset
+from app.connectors.rest.xml_answers import BESIDE_PATH, beside_member
 from app.connectors.source import SourceBase
+from app.connectors.xml_records import XML_PATH
 
 
 class _Part(BaseModel):
@@ -69,7 +71,9 @@ class RestPaging(_Part):
     @field_validator("path", "total", "more", "last")
     @classmethod
     def _path(cls, path: str | None) -> str | None:
-        return None if path is None else JsonPath.parse(path).text
+        if path is None or BESIDE_PATH.fullmatch(path) is not None:
+            return path
+        return JsonPath.parse(path).text
 
     def resolved(self) -> Paging:
         """Every member, those of the preset among them."""
@@ -99,13 +103,16 @@ def _known(preset: str) -> Paging:
 
 
 class RestSource(SourceBase):
-    """A REST service that answers JSON."""
+    """A REST service that answers JSON or XML."""
 
     kind: Literal["rest"] = "rest"
     url: str = Field(max_length=1000, description="https://host/path")
     method: Literal["GET", "POST"] = "GET"
     body: dict[str, Any] | None = Field(default=None, description="method POST: the question as JSON")
-    record_path: str | None = Field(default=None, description="Where the records are: $, $[*], $.data[*]")
+    format: Literal["json", "xml"] = "json"
+    record_path: str | None = Field(
+        default=None, description="Where the records are: $, $[*], $.data[*]; of XML /data/item"
+    )
     auth: HttpAuth = HttpAuth()
     headers: dict[str, str] = Field(default_factory=dict, max_length=20)
     params: dict[str, str] = Field(default_factory=dict, max_length=50)
@@ -139,7 +146,11 @@ class RestSource(SourceBase):
 
     @field_validator("record_path")
     @classmethod
-    def _record_path(cls, path: str | None) -> str | None:
+    def _record_path(cls, path: str | None, info: ValidationInfo) -> str | None:
+        if path is not None and info.data.get("format") == "xml":
+            if XML_PATH.fullmatch(path) is None:
+                raise ValueError("the path to the element of each record is written /data/item")
+            return path
         return None if path is None else JsonPath.parse(path).text
 
     @field_validator("body")
@@ -164,6 +175,31 @@ class RestSource(SourceBase):
                 if name.startswith("$"):
                     JsonPath.in_record(name)
         return self
+
+    @model_validator(mode="after")
+    def _paths_of_its_format(self) -> Self:
+        xml = self.format == "xml"
+        if xml and self.paging.preset is not None:
+            raise ValueError(
+                f"paging.preset {self.paging.preset} is of services that answer JSON; page member by member"
+            )
+        for name in ("path", "total", "more", "last"):
+            path = getattr(self.paging, name)
+            if path is not None and path.startswith("/") is not xml:
+                form = "/data/total or /data/@total" if xml else "$.meta.total"
+                raise ValueError(f"paging.{name}: in an answer of format {self.format} a path is written {form}")
+        return self
+
+    @property
+    def page_rules(self) -> Paging:
+        """How the service pages, every path as one into what is read of an answer."""
+        paging = self.paging.resolved()
+        if self.format == "json":
+            return paging
+        marks, totals, more, last = (
+            tuple(map(beside_member, paths)) for paths in (paging.marks, paging.totals, paging.more, paging.last)
+        )
+        return replace(paging, marks=marks, totals=totals, more=more, last=last)
 
     @property
     def preset(self) -> Preset | None:

@@ -16,8 +16,7 @@ import pytest
 
 from app.connectors.contract import Connector
 from app.connectors.registry import open_connector, source_model
-from app.errors import SourceFormatError, SourceMissing, SourceSchemaMismatch
-from tests.contract.connectors.suite import (
+from app.connectors.suite import (
     SECRET,
     TEXTS,
     WHOLE_READS,
@@ -27,6 +26,7 @@ from tests.contract.connectors.suite import (
     Subject,
     environment,
 )
+from app.errors import SourceFormatError, SourceMissing, SourceSchemaMismatch
 from tests.support.file_server import FileServer
 from tests.support.object_store import REGION, ObjectStoreServer
 from tests.support.sftp_server import USER, SftpServer

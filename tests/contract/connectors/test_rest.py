@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 from urllib.parse import urlencode
+from xml.sax.saxutils import escape
 
 import pyarrow as pa
 import pytest
@@ -30,6 +31,8 @@ from tests.support.sources import SourceServer
 _ROWS = [(place, text if place % 5 else None, place % 3) for place, text in enumerate(TEXTS)]
 _NAMES = ("id", "nama", "jenis")
 _SIZE = 7
+_TEXT_ROWS = [(str(place), text, str(kind)) for place, text, kind in _ROWS if text != "\uffff"]
+"""As XML has them: text, without the sign that no XML may hold."""
 
 
 def _answer(query: dict[str, str], headers: dict[str, str]) -> tuple[int, str, bytes]:
@@ -89,6 +92,22 @@ def _posted(asked: dict[str, Any]) -> dict[str, Any]:
     return {"hits": {"total": len(rows), "hits": rows[at : at + asked["page"]["size"]]}}
 
 
+def _written(value: Any, name: str) -> str:
+    """A value as an element; null by xsi:nil."""
+    return f'<{name} xsi:nil="true"/>' if value is None else f"<{name}>{escape(str(value))}</{name}>"
+
+
+def _xml(query: dict[str, str], headers: dict[str, str]) -> tuple[int, str, bytes]:
+    if headers.get("x-api-key") != "uji-4f9c1e":
+        return 401, "text/plain", PERSON.encode()
+    rows, at = [row for row in _rows(query) if row["nama"] != "\uffff"], int(query["offset"])
+    items = "".join(
+        f"<item>{''.join(_written(row[name], name) for name in _NAMES)}</item>" for row in rows[at : at + _SIZE]
+    )
+    head = f'<hasil jumlah="{len(rows)}" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance">'
+    return 200, "application/xml", f"{head}<halaman>{at}</halaman>{items}</hasil>".encode()
+
+
 _MAKES: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
     "laravel": _laravel,
     "drf": _drf,
@@ -113,6 +132,7 @@ def server():
     server.routes["/api"] = _answer
     for name, make in _MAKES.items():
         (server.posts if name == "posted" else server.routes)[f"/{name}"] = _of(make)
+    server.routes["/xml"] = _xml
     server.routes["/denied"] = lambda _q, _h: (403, "text/plain", PERSON.encode())
     server.routes["/broken"] = lambda _q, _h: (500, "text/plain", PERSON.encode())
     server.routes["/page"] = lambda _q, _h: (200, "text/html", f"<html>{PERSON}</html>".encode())
@@ -124,6 +144,9 @@ def server():
 def _make(server: SourceServer, name: str) -> dict[str, Any]:
     """The source of a make: its preset, or what has to be stated of it."""
     own = {"kind": "rest", "url": f"{server.url}/{name}", "auth": {"kind": "api_key", "value": "${secret:PW}"}}
+    if name == "xml":
+        paging = {"kind": "offset", "param": "offset", "size_param": "limit", "size": _SIZE, "total": "/hasil/@jumlah"}
+        return own | {"format": "xml", "record_path": "/hasil/item", "paging": paging, "pushdown": {"nama": "nama"}}
     if name == "posted":
         paging = {"kind": "offset", "param": "$.page.from", "size_param": "$.page.size", "size": _SIZE}
         own |= {"method": "POST", "body": {"where": {}}, "record_path": "$.hits.hits[*]"}
@@ -143,7 +166,7 @@ def _source(url: str, **changes: object) -> dict:
     return {**source, **changes}
 
 
-@pytest.fixture(scope="module", params=["stated", *_MAKES])
+@pytest.fixture(scope="module", params=["stated", *_MAKES, "xml"])
 async def subject(server, tmp_path_factory, request) -> AsyncIterator[Subject]:
     folder = tmp_path_factory.mktemp("rest")
     stated = request.param == "stated"
@@ -155,7 +178,7 @@ async def subject(server, tmp_path_factory, request) -> AsyncIterator[Subject]:
     yield Subject(
         connector,
         pa.schema([pa.field(name, pa.string(), metadata=JSON_COLUMN) for name in _NAMES]),
-        _ROWS,
+        _TEXT_ROWS if request.param == "xml" else _ROWS,
         literals={"nama": TEXTS},
         texts=frozenset({"nama"}),
         missing_column_is_null=True,

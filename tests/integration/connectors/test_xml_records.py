@@ -9,8 +9,9 @@ import pytest
 
 from app.connectors.diagnosis import Diagnoses
 from app.connectors.file.source import FileSource
-from app.connectors.file.xml_reader import MOST_RECORD_CHARACTERS, read_xml
+from app.connectors.file.xml_reader import read_xml
 from app.connectors.suite import opened
+from app.connectors.xml_records import MOST_RECORD_CHARACTERS
 from app.errors import SimpulError, SourceFormatError, SourceTooLarge
 
 

@@ -22,9 +22,9 @@ from app.connectors.file.locations.fetching import Fetching
 from app.connectors.file.locations.origin import FETCH_SECONDS, Found, Local, Origin, at_location, check_server, extra
 from app.connectors.file.several import MOST_FILES, is_pattern, literal_start, matching
 from app.connectors.file.source import FileSource
-from app.connectors.file.xml_reader import Elements
 from app.connectors.http import HttpAnswer, HttpSource, Into
 from app.connectors.network import HttpAddress
+from app.connectors.xml_records import Elements
 from app.errors import SimpulError, SourceAuthFailed, SourceFormatError, SourceMissing, SourceTooLarge
 
 MOST_LISTED: Final = 100_000
