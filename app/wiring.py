@@ -42,6 +42,7 @@ from app.gateway.snapshot import Current
 from app.gateway.sources import Opener, SourcePool
 from app.gateway.storage import Storage
 from app.gateway.unclosed import Unclosed
+from app.gateway.uploads import Uploads
 from app.gateway.verification_limits import VerificationLimits
 from app.settings import INSTANCE_FILE, Settings
 from app.telemetry import Metrics
@@ -129,6 +130,7 @@ def _services(
         unclosed=unclosed,
         jobs=JobRunner(means),
         idempotency=IdempotencyKeys(database, seal, request_seconds=settings.request_seconds),
+        uploads=Uploads(settings, database, storage),
         sql_workers=WorkersAhead(spool, settings.sql_workers),
     )
 
