@@ -26,13 +26,9 @@ class Checked:
     fault: AgentFault | None = None
 
     def document(self) -> dict[str, Any]:
-        """As JSON."""
-        return {
-            "step": self.step,
-            "ok": self.fault is None,
-            "found": self.found,
-            **(self.fault.told() if self.fault else {}),
-        }
+        """As JSON; `at`: the step of the way that a fault is of."""
+        told = {"step": self.step, "ok": self.fault is None, "found": self.found}
+        return told if self.fault is None else {**told, **self.fault.told(), "step": self.step, "at": self.fault.step}
 
 
 def check(config: Config, connection: Connection) -> Iterator[Checked]:

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, Final
 
 from app.agent.checking import check, status
 from app.agent.config import Config, load
@@ -23,6 +23,14 @@ from app.agent.state import StateFolder
 WELL, FAILED, WRONG, IN_USE = 0, 1, 2, 3
 """Exit codes: all went well; something failed; the command or its configuration is wrong; another agent works there."""
 _FILE = "simpul-agent.toml"
+COMMANDS: Final = {
+    "init": "Write a configuration with comments; never overwrites one.",
+    "run": "Stay, and push each schedule when it is due.",
+    "once": "Push all schedules (or those named) now, and end: for cron and the Task Scheduler.",
+    "check": "Try every step without sending anything: configuration, gateway, token, permission, files, queries.",
+    "status": "Show the last push of each schedule, its error, and when it is due.",
+}
+"""Each command and what it does."""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -45,20 +53,10 @@ def _parser() -> argparse.ArgumentParser:
         prog="simpul agent", description="Pushes files and results of queries into the agency's inbox, on a schedule."
     )
     commands = made.add_subparsers(required=True, metavar="COMMAND")
-    for name, run, text in (
-        ("init", _init, "Write a configuration with comments; never overwrites one."),
-        ("run", _run, "Stay, and push each schedule when it is due."),
-        ("once", _once, "Push all schedules (or those named) now, and end: for cron and the Task Scheduler."),
-        (
-            "check",
-            _check,
-            "Try every step without sending anything: configuration, gateway, token, permission, files, queries.",
-        ),
-        ("status", _status, "Show the last push of each schedule, its error, and when it is due."),
-    ):
+    for name, text in COMMANDS.items():
         one = commands.add_parser(name, help=text, description=text)
         one.add_argument("config", type=Path, nargs="?", default=Path(_FILE), help=f"the configuration ({_FILE})")
-        one.set_defaults(run=run)
+        one.set_defaults(run=_RUN[name])
         if name == "once":
             one.add_argument("names", nargs="*", metavar="NAME", help="schedules; all when none is named")
         if name in {"check", "status"}:
@@ -160,3 +158,6 @@ def _shown(one: dict[str, Any]) -> str:
 
 def _say(text: str) -> None:
     print(text, flush=True)  # noqa: T201 - the command's output
+
+
+_RUN: Final = {"init": _init, "run": _run, "once": _once, "check": _check, "status": _status}

@@ -190,6 +190,8 @@ class Push:
                         offset = self._offset(self._known(self._connection.ask("HEAD", upload)), content)
                         continue
                     reached = self._offset(self._known(reply, conflicts=True), content)
+                    if reached > offset + size:
+                        raise _BeginAnewError(f"the gateway has {reached} bytes and {offset + size} were sent")
                     failures = 0 if reached > offset else failures + 1
                     if failures > _TRIES:
                         raise AgentFault(
@@ -338,6 +340,7 @@ def _as_stored(document: dict[str, Any], content: Content, exchange: str | None,
         raise AgentFault(
             "upload", "other_bytes", "the gateway says that it stored other bytes than were sent",
             "ask the operator of the gateway; do not rely on what stands there",
+            retry="rarely",
         )  # fmt: skip
     return Stored(sha256, content.size, version, document.get("new_version") is True, exchange, receipt)
 
@@ -346,6 +349,7 @@ def _garbled() -> AgentFault:
     return AgentFault(
         "upload", "not_understood", "the answer is none of a gateway: nothing is known to be stored",
         "check gateway.url and what stands between (a proxy, a sign-in page)",
+        retry="rarely",
     )  # fmt: skip
 
 
