@@ -85,6 +85,12 @@ class Settings(BaseSettings):
         description="Space of one agency's uploads with their versions, and as much again of copies of its files from elsewhere",
     )
     file_versions: int = Field(default=30, ge=1, description="Versions of one uploaded file whose bytes are kept")
+    open_uploads: int = Field(default=20, ge=1, description="Uploads in parts that one agency may have open at once")
+    open_upload_seconds: int = Field(
+        default=86_400,
+        ge=60,
+        description="Longest time from the beginning of an upload in parts to its end; then it is given up",
+    )
     detail_bytes_per_hour: int = Field(
         default=67_108_864,
         ge=1024,

@@ -45,6 +45,7 @@ from app.gateway.snapshot import Current
 from app.gateway.sources import Copied, Opener, SourcePool
 from app.gateway.storage import Storage
 from app.gateway.unclosed import Unclosed
+from app.gateway.uploads import Uploads
 from app.gateway.verification_limits import VerificationLimits
 from app.gateway.watching import Watcher, WatchMeans
 from app.settings import INSTANCE_FILE, Settings
@@ -159,6 +160,7 @@ def _services(
         shelf=shelf,
         watcher=Watcher(watching),
         idempotency=IdempotencyKeys(database, seal, request_seconds=settings.request_seconds),
+        uploads=Uploads(settings, database, storage),
         sql_workers=WorkersAhead(spool, settings.sql_workers),
     )
 

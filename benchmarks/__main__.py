@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 NAMES = (
-    "log_writer", "lookup", "page", "paging", "fanout", "bulk", "match", "join", "groups", "log_search", "mapping", "suggest",
+    "log_writer", "lookup", "page", "paging", "fanout", "bulk", "match", "join", "groups", "log_search", "mapping", "suggest", "agent",
 )  # fmt: skip
 
 for name in NAMES:

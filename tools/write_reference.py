@@ -6,6 +6,7 @@ from pathlib import Path
 from app.api.layer.problems import PROBLEMS
 from app.faults import CODES
 from app.settings import Settings
+from app.agent.commands import COMMANDS as AGENT
 from app.cli.main import app as cli
 from app.connectors.capabilities import Capabilities
 import inspect, ast, textwrap
@@ -42,7 +43,7 @@ L.append(
 L = [
     "# Command line\n",
     "Exit codes: 0 good, 1 a finding (verification failed, check failed), 2 wrong usage or a broken set-up. `--dir` is the instance's folder (default `.simpul`).\n",
-    "On the folder itself: `simpul init`, `simpul serve`, `simpul demo`, `simpul db …`, `simpul codes load`, `simpul user create`, `simpul log …`, `simpul backup`, `simpul restore`, `simpul openapi`. `simpul witness serve` is a server of its own. All others speak HTTP to a running gateway (`--url` or `SIMPUL_URL`; credentials from `SIMPUL_CLIENT_ID`, `SIMPUL_CLIENT_SECRET` or a profile file of mode 0600).\n",
+    "On the folder itself: `simpul init`, `simpul serve`, `simpul demo`, `simpul db …`, `simpul codes load`, `simpul user create`, `simpul log …`, `simpul backup`, `simpul restore`, `simpul openapi`. `simpul witness serve` is a server of its own; `simpul agent …` runs on an agency's own machine. All others speak HTTP to a running gateway (`--url` or `SIMPUL_URL`; credentials from `SIMPUL_CLIENT_ID`, `SIMPUL_CLIENT_SECRET` or a profile file of mode 0600).\n",
     "| command | what it does |",
     "|---|---|",
 ]
@@ -54,6 +55,8 @@ def doc(c):
 
 for c in cli.registered_commands:
     L.append(f"| `simpul {c.name}` | {doc(c)} |")
+    if c.name == "agent":
+        L.extend(f"| `simpul agent {name}` | {text} |" for name, text in AGENT.items())
 for g in cli.registered_groups:
     for c in g.typer_instance.registered_commands:
         L.append(f"| `simpul {g.name} {c.name}` | {doc(c)} |")

@@ -52,7 +52,7 @@ def describe(rule: Rule | None, method: str, operation: dict[str, Any]) -> None:
         responses["304"] = {"description": "What the caller holds still stands; nothing is sent.", "headers": kept}
         parameters.append(_IF_NONE_MATCH)
         _problems(responses, "412")
-    elif method in {"put", "patch"}:
+    elif method in {"put", "patch"} and not (rule is not None and rule.in_parts):
         edits = method == "patch" or (rule is not None and rule.op == "connector.put")
         parameters.append({**_IF_MATCH, "required": method == "patch"})
         parameters.extend([_ONLY_NEW] if method == "put" else [])

@@ -42,6 +42,7 @@ _PATH_PARAMETERS: dict[str, tuple[str, int, str]] = {
     "incident": ("Id of an incident", 64, "inc-019aa1b2"),
     "name": ("Name of a secret", 100, "faskes-db"),
     "path": ("Path of the file in the inbox", 255, "faskes.csv"),
+    "upload": ("Id of an upload in parts", 32, "4f1d2c3b5a69788796a5b4c3d2e1f001"),
     "schema": ("Name of a shared schema", 100, "fasilitas_kesehatan"),
     "system": ("Code system", 100, "kemendagri"),
 }
@@ -66,6 +67,9 @@ _HEADERS: dict[str, dict[str, Any]] = {
     "Link": _header("The next page (`next`) and the receipt of the exchange (`receipt`)", 10_000),
     "Location": _header("Where what was made is", 2000),
     "Preference-Applied": _header("The preferences of `Prefer` that were applied (RFC 7240)", 100),
+    "Upload-Complete": _header("`?1` when the upload is complete, else `?0`", 2),
+    "Upload-Limit": _header("`max-size`: bytes of the largest file; `max-age`: seconds that the upload has left", 200),
+    "Upload-Offset": _header("Bytes that are stored: the next part begins here", 15),
     "Simpul-Complete": _header("`?1` when every source that this caller may ask answered, else `?0`", 2),
 }
 

@@ -7,7 +7,7 @@ from app.api.audit import data_tracker, exchange_summary, exchanges, incidents, 
 from app.api.governance import access, agreements, erasures
 from app.api.layer.resource import Resource
 from app.api.records import aggregates, changes, conflicts, explain, jobs, queries, records
-from app.api.registry import agencies, catalogue, clients, codes, connectors, discovery, health, quality
+from app.api.registry import agencies, catalogue, clients, codes, connectors, discovery, health, quality, uploads
 
 RESOURCES: tuple[Resource, ...] = (
     aggregates.routes,
@@ -22,6 +22,7 @@ RESOURCES: tuple[Resource, ...] = (
     catalogue.routes,
     codes.routes,
     agencies.routes,
+    uploads.routes,
     connectors.routes,
     discovery.routes,
     discovery.schema_routes,

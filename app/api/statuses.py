@@ -80,4 +80,6 @@ def problems_of(rule: Rule | None, path: str, method: str, operation: dict[str, 
         found |= {"413", "507"}
     if rule.upload:
         found.add("507")
+    if rule.in_parts or rule.op in {"file.begin", "file.give_up"}:
+        found.add("409")
     return sorted(found)

@@ -66,33 +66,33 @@ def _sound(part: str) -> bool:
     return bool(_SEGMENT.fullmatch(part)) and part[-1] not in ". " and len(part.encode()) <= SEGMENT_BYTES
 
 
-def expected_digests(content_digest: str | None) -> dict[str, bytes]:
-    """Digests of a `Content-Digest` field (RFC 9530) by hashlib name; unknown algorithms beside known ones are ignored.
+def expected_digests(text: str | None, header: str = "Content-Digest") -> dict[str, bytes]:
+    """Digests of a `Content-Digest` or `Repr-Digest` field (RFC 9530) by hashlib name; unknown algorithms beside known ones are ignored.
 
     Raises `ValidationFailed` when the field is malformed or names no algorithm that can be checked.
     """
-    if content_digest is None:
+    if text is None:
         return {}
     found: dict[str, bytes] = {}
-    for part in content_digest.split(","):
+    for part in text.split(","):
         match = _DIGEST.fullmatch(part)
         if match is None:
-            raise _bad_digest("write it as sha-256=:BASE64:")
+            raise _bad_digest(header, "write it as sha-256=:BASE64:")
         name = _ALGORITHMS.get(match[1])
         if name is None:
             continue
         try:
             found[name] = base64.b64decode(match[2], validate=True)
         except binascii.Error:
-            raise _bad_digest("the value between the colons is not base64") from None
+            raise _bad_digest(header, "the value between the colons is not base64") from None
     if not found:
-        raise _bad_digest("it names no algorithm that is checked here: use sha-256 or sha-512")
+        raise _bad_digest(header, "it names no algorithm that is checked here: use sha-256 or sha-512")
     return found
 
 
-def _bad_digest(detail: str) -> ValidationFailed:
-    errors = [FieldError("Content-Digest", "content_digest", detail)]
-    return ValidationFailed(f"the header Content-Digest is not valid: {detail}", errors=errors)
+def _bad_digest(header: str, detail: str) -> ValidationFailed:
+    errors = [FieldError(header, header.lower().replace("-", "_"), detail)]
+    return ValidationFailed(f"the header {header} is not valid: {detail}", errors=errors)
 
 
 class Inbox:
@@ -132,7 +132,7 @@ class Inbox:
             finally:
                 await asyncio.to_thread(file.close)
             _compare(hashes, expected)
-            await asyncio.to_thread(_refuse_unread, temporary)
+            await asyncio.to_thread(refuse_unread, temporary)
         except BaseException as error:
             temporary.unlink(missing_ok=True)  # one system call: also right when the request was cancelled
             if isinstance(error, OSError):
@@ -208,7 +208,7 @@ async def _fill(
     return size_bytes
 
 
-def _refuse_unread(path: Path) -> None:
+def refuse_unread(path: Path) -> None:
     """Refuses what no kind reads, by its bytes: whoever sent it hears of it now, and not whoever connects it."""
     found = content_of(path)
     if found is None or found.format is not None or found.readable:

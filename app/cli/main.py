@@ -25,6 +25,19 @@ app.command("restore")(backups.restore)
 app.command("openapi")(instance.write_openapi)
 app.command("extensions")(extensions.list_extensions)
 
+
+@app.command(
+    "agent",
+    add_help_option=False,
+    context_settings={"ignore_unknown_options": True, "allow_extra_args": True},
+)
+def agent(given: typer.Context) -> None:
+    """Push files and results of queries into an agency's inbox, on a schedule (from the agency's own machine)."""
+    from app.agent.commands import main as run
+
+    raise typer.Exit(run(given.args))
+
+
 db = typer.Typer(help="The database of an instance.", no_args_is_help=True)
 db.command("upgrade")(instance.db_upgrade)
 db.command("current")(instance.db_current)

@@ -35,6 +35,7 @@ from app.gateway.snapshot import Current
 from app.gateway.sources import Opener, SourcePool
 from app.gateway.storage import Storage
 from app.gateway.unclosed import Unclosed
+from app.gateway.uploads import Uploads
 from app.gateway.verification_limits import VerificationLimits
 from app.gateway.watching import Watcher
 from app.settings import Settings
@@ -103,6 +104,7 @@ class Services:
     shelf: Shelf
     watcher: Watcher
     idempotency: IdempotencyKeys
+    uploads: Uploads
     sql_workers: WorkersAhead
     under_way: UnderWay = field(default_factory=UnderWay)
     plans: PlanCache = field(default_factory=PlanCache)
@@ -142,6 +144,7 @@ class Services:
                 await self.notes.follow()
                 await self.unclosed.close(self.log)
                 await self.idempotency.sweep()
+                await self.uploads.sweep(self.log, self.names)
             except StoreUnavailable as error:
                 log.warning("state_not_refreshed", code=error.code)
             except Exception as error:

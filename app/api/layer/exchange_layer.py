@@ -22,11 +22,11 @@ from app.api.layer.formats import language_of
 from app.api.layer.headers import by_name, check_headers, max_age_seconds, rate_headers
 from app.api.layer.idempotency import Once, once
 from app.api.layer.in_the_log import fault_told, request_structure
-from app.api.layer.methods import headers_only, options
+from app.api.layer.methods import headers_only, options, parts_taken
 from app.api.layer.problems import problem_body, problem_headers
 from app.api.layer.representation import represented
 from app.api.layer.resource import GOVERNED, RouteRule, Rule, RuleTable
-from app.api.layer.watch import Watch
+from app.api.layer.watch import Watch, in_time
 from app.connectors.chain import arrived
 from app.errors import (
     AccessDenied,
@@ -79,7 +79,9 @@ class ExchangeLayer:
             return
         services: Services = scope["app"].state.services
         if scope["method"] == "OPTIONS":
-            await options(self.rules.methods_of(scope["path"]), _PLAIN_HEADERS, send)
+            begins = self.rules.find("POST", scope["path"])
+            parts = [] if begins is None or not begins.rule.upload else parts_taken(services.uploads.limits())
+            await options(self.rules.methods_of(scope["path"]), [*_PLAIN_HEADERS, *parts], send)
             return
         if scope["method"] == "HEAD":  # answered as GET is, recorded as GET is, sent without its body (RFC 9110 9.3.2)
             scope, send = {**scope, "method": "GET", "simpul.method": "HEAD"}, headers_only(send)
@@ -120,12 +122,12 @@ class ExchangeLayer:
         try:
             if rule is None and not scope["path"].startswith(self.rules.recorded_prefixes):
                 await call.refuse(no_route(scope, self.rules))
-            elif rule is None or rule.recording != "none":
+            elif rule is None or call.is_exchange(rule):
                 await call.recorded(self.app, found, self.rules)
             elif principal.role not in rule.roles:
                 await call.refuse(forbidden(rule, principal.role))
             else:
-                await call.plain(self.app)
+                await call.plain(self.app, upload=rule.upload)
         finally:
             for held in call.held:
                 held.leave(client)
@@ -185,7 +187,11 @@ class _Call:
         )
         await self.send({"type": "http.response.body", "body": body})
 
-    async def plain(self, app: ASGIApp) -> None:
+    def is_exchange(self, rule: Rule) -> bool:
+        """Whether it is recorded; a part of an upload is none, but for the last."""
+        return rule.recording != "none" and not (rule.in_parts and self.header(b"upload-complete") != "?1")
+
+    async def plain(self, app: ASGIApp, *, upload: bool = False) -> None:
         """Runs a route that is no exchange; a fault before the first byte becomes a problem."""
         started, status = False, 0
         head: Message | None = None
@@ -207,10 +213,12 @@ class _Call:
             await self.send({**message, "body": body})
 
         try:
-            self.scope["state"]["body"] = await self._body(upload=False)
-            self._work()
-            async with asyncio.timeout(self.services.settings.request_seconds):
-                await app(self.scope, self.receive, send)
+            self.scope["state"]["body"] = await self._body(upload=upload)
+            if not upload:
+                self._work()
+            seconds = _UPLOAD_SECONDS if upload else self.services.settings.request_seconds
+            async with asyncio.timeout(seconds):
+                await app(self.scope, self._in_time(self.receive) if upload else self.receive, send)
             self._count(status)
         except ConnectionResetError:
             return
@@ -357,17 +365,7 @@ class _Call:
         return body
 
     def _in_time(self, receive: Receive) -> Receive:
-        """Each piece of a body arrives within a moment, or the request ends."""
-        seconds = self.services.settings.read_seconds
-
-        async def piece() -> Message:
-            try:
-                async with asyncio.timeout(seconds):
-                    return await receive()
-            except TimeoutError:
-                raise RequestTimeout(f"nothing of the body arrived for {seconds:g} s", limit_seconds=seconds) from None
-
-        return piece
+        return in_time(receive, self.services.settings.read_seconds)
 
     def _work(self) -> None:
         """The request is here: from now on it holds a slot of work and no longer one of reading."""

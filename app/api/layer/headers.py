@@ -15,6 +15,7 @@ _ONCE = frozenset(
     {
         b"authorization", b"simpul-purpose", b"simpul-agreement", b"simpul-mode", b"x-road-client", b"x-road-userid",
         b"x-road-issue", b"x-road-represented-party", b"content-type", b"content-digest", b"idempotency-key", b"dpop",
+        b"upload-offset", b"upload-complete", b"upload-length", b"repr-digest",
     }
 )  # fmt: skip
 """Headers that say who asks and why: one that stands there twice is two answers."""

@@ -26,3 +26,8 @@ async def options(methods: frozenset[str], plain: Sequence[tuple[bytes, bytes]],
         headers.append((b"allow", ", ".join(sorted(methods)).encode()))
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": b""})
+
+
+def parts_taken(limits: str) -> list[tuple[bytes, bytes]]:
+    """What OPTIONS tells of a path where an upload in parts can begin (draft-ietf-httpbis-resumable-upload)."""
+    return [(b"accept-patch", b"application/partial-upload"), (b"upload-limit", limits.encode())]

@@ -16,6 +16,10 @@ __all__ = ["PROBLEMS", "ProblemType", "problem_body", "problem_headers", "proble
 MEDIA_TYPE = "application/problem+json"
 _LISTED_ERRORS = 100
 _RESERVED = frozenset({"type", "title", "status", "detail", "code", "trace_id", "exchange_id", "errors", "retryable"})
+_UPLOAD_HEADERS = (
+    ("upload-offset", "expected_offset"), ("upload-complete", "upload_complete"), ("upload-limit", "upload_limit"),
+)  # fmt: skip
+"""Headers of an upload in parts that its problems carry, and the facts that they are."""
 _LINE = re.compile(r"line (\d+)")
 
 
@@ -56,7 +60,7 @@ def problem_body(
 
 
 def problem_headers(error: SimpulError, language: str = "en") -> dict[str, str]:
-    """Headers that belong to the problem: its language, `Retry-After`, and the challenge of a 401."""
+    """Headers that belong to the problem: its language, `Retry-After`, the challenge of a 401, the state of an upload."""
     headers = {"content-type": MEDIA_TYPE, "content-language": language, "cache-control": "no-store"}
     if error.retry_after_seconds is not None:
         headers["retry-after"] = str(error.retry_after_seconds)
@@ -67,6 +71,9 @@ def problem_headers(error: SimpulError, language: str = "en") -> dict[str, str]:
     size = error.facts.get("size_bytes")
     if problem_of(error).status == 416:
         headers["content-range"] = f"bytes */{size}"
+    for header, fact in _UPLOAD_HEADERS:
+        if fact in error.facts:
+            headers[header] = str(error.facts[fact])
     allow = error.facts.get("allow")
     if isinstance(allow, str):
         headers["allow"] = allow

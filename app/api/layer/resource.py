@@ -36,6 +36,8 @@ class Rule:
     roles: frozenset[Role]
     recording: Recording = "none"
     upload: bool = False
+    in_parts: bool = False
+    """Of an upload in parts only the request that completes it (`Upload-Complete: ?1`) is an exchange."""
     body_bytes: int = 0
     """Largest body where it is more than the setting's."""
     direct: bool = False

@@ -5,9 +5,24 @@ from __future__ import annotations
 import asyncio
 import contextlib
 
-from starlette.types import Receive
+from starlette.types import Message, Receive
+
+from app.errors import RequestTimeout
 
 _WATCH_AFTER_SECONDS = 0.25
+
+
+def in_time(receive: Receive, seconds: float) -> Receive:
+    """`receive` of a body each piece of which arrives within so many seconds, or the request ends (`RequestTimeout`)."""
+
+    async def piece() -> Message:
+        try:
+            async with asyncio.timeout(seconds):
+                return await receive()
+        except TimeoutError:
+            raise RequestTimeout(f"nothing of the body arrived for {seconds:g} s", limit_seconds=seconds) from None
+
+    return piece
 
 
 class Watch:

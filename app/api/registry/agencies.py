@@ -20,9 +20,8 @@ from app.api.layer.resource import ADMINS, READ, STEWARDS, Resource, Rule, json_
 from app.api.layer.wire import AgencyBody, AgencyChange
 from app.catalog import agencies, files
 from app.catalog.agencies import Agency
-from app.catalog.files import AgencyFile, Space
 from app.catalog.inbox import Inbox
-from app.errors import StateConflict
+from app.errors import FieldError, StateConflict, ValidationFailed
 from app.gateway.administration import act
 from app.settings import Settings
 
@@ -94,7 +93,7 @@ _OPEN = {
     "updated_at": "2026-01-05T02:00:00Z",
 }
 _AGENCY = {**_OPEN, "network_allow": ["10.20.0.0/16"], "env_allow": []}
-_FILE = {
+FILE = {
     "agency": "dinkes",
     "path": "faskes.csv",
     "version": 3,
@@ -104,8 +103,8 @@ _FILE = {
     "uploaded_at": "2026-11-20T01:30:00Z",
     "kept": True,
 }
-_MOST_BYTES: int = Settings.model_fields["upload_bytes"].default
-_STORED = json_content(UploadAnswer, {**_FILE, "new_version": True})
+MOST_BYTES: int = Settings.model_fields["upload_bytes"].default
+STORED = json_content(UploadAnswer, {**FILE, "new_version": True})
 
 
 @routes.get("", READ, summary="All agencies", answer=AgenciesAnswer, example={"items": [_OPEN]})
@@ -188,7 +187,7 @@ async def change_agency(agency: str, request: Request) -> Response:
     Rule("catalogue", STEWARDS),
     summary="Files in the inbox",
     answer=FilesAnswer,
-    example={"items": [_FILE]},
+    example={"items": [FILE]},
 )
 async def list_files(agency: str, request: Request) -> Response:
     """What the agency uploaded: the version in place of every path."""
@@ -205,14 +204,14 @@ async def list_files(agency: str, request: Request) -> Response:
     Rule("file.upload", STEWARDS, "admin", upload=True),
     summary="Upload a file",
     answer=UploadAnswer,
-    example={**_FILE, "new_version": False},
-    responses={201: {"description": "A new version of the file.", "content": _STORED}},
+    example={**FILE, "new_version": False},
+    responses={201: {"description": "A new version of the file.", "content": STORED}},
     openapi_extra={
         "requestBody": {
             "required": True,
             "description": "The bytes of the file; send Content-Digest (RFC 9530) to have them checked.",
             "content": {
-                "application/octet-stream": {"schema": {"type": "string", "format": "binary", "maxLength": _MOST_BYTES}}
+                "application/octet-stream": {"schema": {"type": "string", "format": "binary", "maxLength": MOST_BYTES}}
             },
         }
     },
@@ -220,7 +219,8 @@ async def list_files(agency: str, request: Request) -> Response:
 async def put_file(agency: str, path: str, request: Request) -> Response:
     """Stores a file in the agency's inbox, where a manifest's `location: inbox/…` finds it.
 
-    `curl -T faskes.csv …/v1/agencies/dinkes/files/faskes.csv` on a schedule is the supported way for an office behind NAT.
+    `curl -T faskes.csv …/v1/agencies/dinkes/files/faskes.csv` on a schedule, or `simpul agent`, is the way for an office behind NAT.
+    A large file over a line that breaks comes in parts: POST to the same address begins that.
     Readers see the old or the new bytes, never a mixture. The newest versions are kept, as many as the operator has room for
     (`SIMPUL_FILE_VERSIONS`, `SIMPUL_AGENCY_FILE_BYTES`); of older ones the list keeps the digest.
     """
@@ -230,34 +230,29 @@ async def put_file(agency: str, path: str, request: Request) -> Response:
     plain_body(request)
     state.agency(agency)
     under_way.touches((agency,))
+    if request.headers.get("upload-complete", "?1").strip() == "?0":
+        errors = [FieldError("Upload-Complete", "choice", "PUT takes a whole file; begin an upload in parts with POST")]
+        raise ValidationFailed("this is a part of a file, and PUT takes a whole one", errors=errors)
     under_way.decide(allow=True, rule="role")
     await under_way.intend(state.log)
     inbox = Inbox(state.settings.dir, agency)
     received = await inbox.receive(
         path,
-        _chunks(request),
+        chunks_of(request),
         limit_bytes=state.settings.upload_bytes,
         content_digest=request.headers.get("content-digest"),
         check_free=state.storage.check_free,
     )
-    space, gone = Space(state.settings.agency_file_bytes, state.settings.file_versions), list[AgencyFile]()
     try:
-        async with state.database.begin() as connection:
-            file, new = await files.record_file(
-                connection, agency, received, uploaded_by=caller.client_id, condition=condition(request)
-            )
-            if new:
-                gone = await files.make_room(connection, agency, file, space)
-                await inbox.install(received)
-        for old in gone:
-            await inbox.forget(old.path, old.sha256)
+        file, new = await state.uploads.store(agency, received, caller.client_id, condition(request))
     finally:
         await inbox.discard(received)
     under_way.tells(file={"path": file.path, "version": file.version, "sha256": file.sha256})
     return answer({**asdict(file), "new_version": new}, 201 if new else 200, {"etag": file.etag})
 
 
-async def _chunks(request: Request) -> AsyncIterator[bytes]:
+async def chunks_of(request: Request) -> AsyncIterator[bytes]:
+    """The body as it arrives; `ConnectionResetError` when the client leaves."""
     try:
         async for chunk in request.stream():
             yield chunk

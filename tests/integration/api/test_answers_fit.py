@@ -5,6 +5,8 @@ Whoever adds a route to these rooms adds an answer of it here: the last line of 
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import time
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
@@ -19,7 +21,7 @@ from fastapi.routing import APIRoute
 from app.api import operation
 from app.api.audit import exchange_summary, exchanges, incidents, subject_usage
 from app.api.governance import access, agreements, erasures
-from app.api.registry import agencies, catalogue, clients, codes, connectors, discovery, quality
+from app.api.registry import agencies, catalogue, clients, codes, connectors, discovery, quality, uploads
 from app.main import build_openapi
 from app.schemas import registry
 from tests.integration.api.conftest import facility_manifest, terms
@@ -28,7 +30,7 @@ from tests.support.gateway import RunningGateway
 from tests.support.programs import SIMPUL, run
 
 ROOMS = (
-    operation, agencies, clients, connectors, discovery, quality, catalogue, codes, agreements, access, erasures, exchange_summary, exchanges,
+    operation, agencies, uploads, clients, connectors, discovery, quality, catalogue, codes, agreements, access, erasures, exchange_summary, exchanges,
     incidents, subject_usage,
 )  # fmt: skip
 JSON = "application/json"
@@ -178,6 +180,24 @@ def ask_agencies(gateway: RunningGateway, fit: Fit) -> None:
     for new in (True, False):
         assert fit(admin.put("/v1/agencies/dkp/files/kapal/2026.csv", content=b"kode\n1\n"))["new_version"] == new
     assert fit(admin.get("/v1/agencies/dkp/files"))["items"]
+    ask_uploads(admin, fit)
+
+
+def ask_uploads(admin: httpx.Client, fit: Fit) -> None:
+    digest = f"sha-256=:{base64.b64encode(hashlib.sha256(b'kode').digest()).decode()}:"
+    headers = {"content-type": "application/partial-upload", "upload-offset": "0"}
+    for new in (True, False):
+        begun = admin.post("/v1/agencies/dkp/files/b.csv", headers={"upload-complete": "?0", "repr-digest": digest})
+        fit(begun)
+        path = begun.headers["location"]
+        assert fit(admin.get(path))["offset"] == 0
+        fit(admin.patch(path, content=b"ko", headers={**headers, "upload-complete": "?0"}))
+        last = {**headers, "upload-offset": "2", "upload-complete": "?1"}
+        assert fit(admin.patch(path, content=b"de", headers=last))["new_version"] == new
+        assert fit(admin.get(path))["complete"]
+    assert fit(admin.get("/v1/agencies/dkp/uploads"))["items"]
+    begun = admin.post("/v1/agencies/dkp/files/c.csv", headers={"upload-complete": "?0"})
+    fit(admin.delete(begun.headers["location"]))
 
 
 def ask_clients(gateway: RunningGateway, fit: Fit) -> None:

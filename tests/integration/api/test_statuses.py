@@ -100,8 +100,9 @@ def body_of(method: str, path: str) -> dict[str, Any]:
 
 
 def small_body(method: str, path: str) -> bool:
-    """Whether its bodies are bounded by the setting. Keys to match and files may be larger: test_match.py, test_connectors.py."""
-    return "requestBody" in PATHS[path][method.lower()] and not path.endswith("/match") and "/files/" not in path
+    """Whether its bodies are bounded by the setting. Keys to match and files may be larger: test_match.py, test_connectors.py, test_uploads.py."""
+    files = "/files/" in path or "/uploads/" in path
+    return "requestBody" in PATHS[path][method.lower()] and not path.endswith("/match") and not files
 
 
 def code(answer: httpx.Response) -> tuple[int, str]:

@@ -280,6 +280,23 @@ async def _(at: At) -> None:
     assert len(list(kept.iterdir())) == 1
 
 
+async def begin_part(at: At) -> httpx.Response:
+    return await at.client.post("/v1/agencies/dinkes/files/a.csv", headers={"upload-complete": "?0"})
+
+
+@effect("open_uploads", 2)
+async def _(at: At) -> None:
+    await at.session("client")
+    assert [(await begin_part(at)).status_code for _ in range(2)] == [201, 201]
+    assert await code_of(await begin_part(at)) == (429, "quota_exceeded")
+
+
+@effect("open_upload_seconds", 60)
+async def _(at: At) -> None:
+    await at.session("client")
+    assert (await begin_part(at)).headers["upload-limit"].endswith(("max-age=60", "max-age=59"))
+
+
 @effect("detail_bytes_per_hour", 1024)
 async def _(at: At) -> None:
     question = {"filter": f"nama = '{'x' * 3000}'"}
