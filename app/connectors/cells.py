@@ -6,6 +6,7 @@ programs that write sheets keep 15 digits. An empty cell is None.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
@@ -13,6 +14,10 @@ from typing import Any
 
 CELL_COLUMN = {b"simpul": b"cell"}
 """Arrow field metadata: Python rows hold cells of a sheet in this column."""
+CELLS_COLUMN = {b"simpul": b"cells"}
+"""Arrow field metadata: the column holds cells of a sheet as JSON: a value, or `[kind, text]` (`tagged_cell`)."""
+NUMBERS_COLUMN = {b"simpul": b"numbers"}
+"""Arrow field metadata: a column of doubles whose whole numbers are integers, as cells of a sheet are."""
 
 FIRST_LONG = 10**15
 
@@ -54,6 +59,25 @@ class Unreadable:
 
     rule: str
     detail: str
+
+
+_TAGGED: Mapping[str, Callable[[str], Any]] = {
+    "error": ErrorCell,
+    "percent": lambda text: Percent(Decimal(text)),
+    "long": LongNumber,
+    "date": date.fromisoformat,
+    "datetime": datetime.fromisoformat,
+    "time": time.fromisoformat,
+    "duration": lambda text: timedelta(microseconds=int(text)),
+}
+
+
+def tagged_cell(value: Any) -> Any:
+    """A cell out of its JSON: the value itself, or what `[kind, text]` stands for."""
+    if type(value) is not list:
+        return value
+    kind, text = value
+    return _TAGGED[kind](text)
 
 
 NOT_UTF8 = Unreadable("not_utf8", "the text is not UTF-8; mend it at the source")

@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 import pyarrow as pa
 
 from app.connectors.capabilities import Capabilities
+from app.connectors.raw_values import python_values
 from app.connectors.requests import After, AggregateRequest, Measure, Order, ScanRequest
 from app.errors import SimpulError
 from app.filters.tree import Filter, Literal, Operand, Property, operands, operators, properties, walk
@@ -70,11 +71,13 @@ class RawBatch:
     """When the source was last seen to hold just this, where that is another moment than that of the read."""
 
     def sample(self, most: int) -> list[dict[str, Any]]:
-        """The first records as Python values by column; JSON of an Arrow column stays text."""
-        if self.rows is not None:
-            names = self.schema.names
-            return [dict(zip(names, row, strict=True)) for row in self.rows[:most]]
-        return [] if self.arrow is None else self.arrow.slice(0, most).to_pylist()
+        """The first records as Python values by column."""
+        names, rows = self.schema.names, self.rows
+        if rows is None and self.arrow is not None:
+            part = self.arrow.slice(0, most)
+            columns = [python_values(field, part.column(index)) for index, field in enumerate(part.schema)]
+            rows = list(zip(*columns, strict=True))
+        return [dict(zip(names, row, strict=True)) for row in (rows or ())[:most]]
 
     def __len__(self) -> int:
         if self.rows is not None:

@@ -12,11 +12,9 @@ from datetime import datetime
 from functools import total_ordering
 from typing import Any
 
-import pyarrow as pa
-
-from app.connectors.contract import JSON_COLUMN, RawBatch
-from app.connectors.json_text import parse_json
+from app.connectors.contract import RawBatch
 from app.connectors.masking import mask
+from app.connectors.raw_values import python_values
 from app.datasets.keys_met import KeysMet
 from app.datasets.mapping import CompiledMapping
 from app.datasets.mapping.plain import PlainRows
@@ -409,14 +407,3 @@ def _columns(batch: RawBatch) -> list[list[Any]]:
     if arrow is None:
         return []
     return [python_values(field, arrow.column(index)) for index, field in enumerate(arrow.schema)]
-
-
-def python_values(field: pa.Field[Any], column: Any) -> list[Any]:
-    """A raw column as Python values; JSON is parsed."""
-    values = column.to_pylist()
-    return [None if value is None else parse_json(value) for value in values] if is_json(field) else values
-
-
-def is_json(field: pa.Field[Any]) -> bool:
-    """Whether a raw column holds JSON text."""
-    return (field.metadata or {}).get(b"simpul") == JSON_COLUMN[b"simpul"]

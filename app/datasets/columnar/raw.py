@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow as pa
 
 from app.connectors.contract import RawBatch
-from app.datasets.selection import is_json, python_values
+from app.connectors.raw_values import is_json, python_values
 
 _SAME: Mapping[pa.DataType, type] = {
     pa.string(): str,

@@ -13,7 +13,7 @@ from app.connectors.diagnosis import Findings
 from app.connectors.environment import Limits
 from app.connectors.file.diagnosing.grid import Layout, Row, filled, layout_of, told_below
 from app.connectors.file.sheet import parse_sheet
-from app.connectors.file.sheet.wire import read
+from app.connectors.file.sheet.parsed import all_rows
 from app.connectors.file.source import FileSource, HeaderRows
 from app.connectors.file.table import header_names
 from app.errors import SimpulError
@@ -45,13 +45,11 @@ def _parsed(
     tail: list[tuple[int, list[Any]]] = []
     with parse_sheet(path, source, cache, limits) as lines:
         told = orjson.loads(lines.readline())
-        for line in lines:
-            number, row = orjson.loads(line)
+        for number, row in all_rows(lines):
             (head if len(head) < _HEAD else tail).append((number, row))
             if len(tail) > 2 * _TAIL:
                 del tail[:_TAIL]
-    rows = [(number, read(row)) for number, row in [*head, *tail[-_TAIL:]]]
-    return rows, [(name, visible) for name, visible in told["sheets"]]
+    return [*head, *tail[-_TAIL:]], [(name, visible) for name, visible in told["sheets"]]
 
 
 def _largest(

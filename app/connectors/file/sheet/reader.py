@@ -23,10 +23,12 @@ from app.children import bare_environment
 from app.connectors.cells import CELL_COLUMN, cell_text
 from app.connectors.contract import RawBatch, RawReject
 from app.connectors.environment import Limits
-from app.connectors.file.sheet.sealed_lines import KEY_BYTES, reading
-from app.connectors.file.sheet.wire import read
-from app.connectors.file.source import FileSource
+from app.connectors.file.sheet.parsed import Numbered, all_rows, block_batch, empty, ragged, row_lines
+from app.connectors.file.source import FileSource, HeaderRows
 from app.connectors.file.table import Ending, filled_columns, header_names
+from app.connectors.workbooks.blocks import read_blocks
+from app.connectors.workbooks.parser_child import FIRST_ROWS
+from app.connectors.workbooks.sealed_lines import KEY_BYTES, reading
 from app.errors import SourceFormatError, SourceMissing, SourceTooLarge
 
 BATCH_ROWS = 1_000
@@ -34,19 +36,20 @@ PARSE_SECONDS = 60
 MOST_RATIO = 200
 _KEPT_FILES = 4
 _LARGE_BYTES = 10_000_000
-_FORM = 4
+_FORM = 5
 """The form of the parsed lines: files of an older one are not read."""
+_LITTLE = {"ARROW_DEFAULT_MEMORY_POOL": "system", "OPENBLAS_NUM_THREADS": "1"}
+"""What keeps libraries from reserving memory that they do not use."""
 _PARSED: dict[Path, tuple[Path, bytes]] = {}
 """Parsed files of this process and their keys; those of another one cannot be read and are parsed anew."""
-
-Numbered = Iterator[tuple[int, list[Any]]]
 
 
 def read_sheet(path: Path, source: FileSource, cache: Path, limits: Limits) -> Iterator[RawBatch]:
     """The records of one sheet; parsed once for each version of the file."""
     with parse_sheet(path, source, cache, limits) as lines:
         location = f"{source.location}, sheet {orjson.loads(lines.readline())['sheet']}"
-        rows = _rows(lines, source)
+        by_blocks = _plain(source)
+        rows = _rows(row_lines(lines) if by_blocks else all_rows(lines), source)
         names = header_names(source, _texts(rows, source), location)
         schema = pa.schema([pa.field(name, pa.string(), metadata=CELL_COLUMN) for name in names])
         rejects: list[RawReject] = []
@@ -56,7 +59,17 @@ def read_sheet(path: Path, source: FileSource, cache: Path, limits: Limits) -> I
             kept, numbers = [row for _, row in block], [number for number, _ in block]
             yield RawBatch(schema, rows=kept, location=location, numbers=numbers, rejects=rejects.copy())
             rejects.clear()
+        if by_blocks:
+            for first, columns in read_blocks(lines):
+                yield block_batch(first, columns, names, location)
         yield RawBatch(schema, rows=[], location=location, numbers=[], rejects=rejects, notes=ending.notes())
+
+
+def _plain(source: FileSource) -> bool:
+    """Whether nothing is stated that a row behind the first ones has to be looked at for by itself."""
+    header = max(source.header.rows) + source.header.skip if isinstance(source.header, HeaderRows) else 0
+    near = max(source.skip, header) < FIRST_ROWS // 2
+    return near and source.cells is None and not source.fill_down and source.stop_at is None
 
 
 def sheets_of(path: Path, source: FileSource, cache: Path, limits: Limits) -> tuple[str, list[tuple[str, bool]]]:
@@ -69,7 +82,7 @@ def sheets_of(path: Path, source: FileSource, cache: Path, limits: Limits) -> tu
 def _texts(rows: Numbered, source: FileSource) -> Iterator[tuple[int, list[str]]]:
     """The rows as text for the header; blank ones above it are no header, unless the header is stated by row numbers."""
     for number, row in rows:
-        if source.header is not True or not all(_empty(cell) for cell in row):
+        if source.header is not True or not all(empty(cell) for cell in row):
             yield number, [cell_text(cell) for cell in row]
 
 
@@ -80,36 +93,29 @@ def _table(
     filled = filled_columns(source, names, location)
     above: dict[int, Any] = {}
     for number, cells in rows:
-        if all(_empty(cell) for cell in cells):
+        if all(empty(cell) for cell in cells):
             continue
         if source.stop_at is not None and ending.here([cell_text(cell) for cell in cells]):
             return
-        if len(cells) > width and not all(_empty(cell) for cell in cells[width:]):
-            detail = f"the row has cells behind column {width}, the last one with a name"
-            rejects.append(RawReject(f"{location}, line {number}", "ragged_row", detail))
+        if len(cells) > width and not all(empty(cell) for cell in cells[width:]):
+            rejects.append(ragged(location, number, width))
             continue
         row = (cells + [None] * width)[:width]
         for column in filled:
-            row[column] = above[column] = above.get(column) if _empty(row[column]) else row[column]
+            row[column] = above[column] = above.get(column) if empty(row[column]) else row[column]
         yield number, tuple(row)
 
 
-def _empty(cell: Any) -> bool:
-    """Whether a cell says nothing. An error says that something is missing."""
-    return cell is None or (isinstance(cell, str) and not cell.strip())
-
-
-def _rows(lines: IO[bytes], source: FileSource) -> Numbered:
+def _rows(parsed: Numbered, source: FileSource) -> Numbered:
     """The rows of the sheet with their numbers, cut to the range."""
     cells = source.cells
-    for line in lines:
-        number, row = orjson.loads(line)
+    for number, row in parsed:
         if number <= source.skip:
             continue
         if cells is None:
-            yield number, read(row)
+            yield number, row
         elif cells[0] < number <= cells[2] + 1:
-            yield number, read((row + [None] * (cells[3] + 1))[cells[1] : cells[3] + 1])
+            yield number, (row + [None] * (cells[3] + 1))[cells[1] : cells[3] + 1]
 
 
 def parse_sheet(path: Path, source: FileSource, cache: Path, limits: Limits) -> IO[bytes]:
@@ -128,7 +134,7 @@ def parse_sheet(path: Path, source: FileSource, cache: Path, limits: Limits) -> 
     target = cache / f"{name.name}-{os.urandom(6).hex()}.lines"
     fresh = target.with_suffix(".part")
     # -P: this gateway's own code, also where the folder it was started in holds another `app`.
-    command = [sys.executable, "-P", "-m", "app.connectors.file.sheet.parser_child", str(path)]
+    command = [sys.executable, "-P", "-m", "app.connectors.workbooks.parser_child", str(path)]
     command += [
         source.kind_of_file,
         orjson.dumps(source.sheet).decode(),
@@ -143,7 +149,7 @@ def parse_sheet(path: Path, source: FileSource, cache: Path, limits: Limits) -> 
             capture_output=True,
             timeout=PARSE_SECONDS,
             check=False,
-            env=bare_environment(),
+            env={**bare_environment(), **_LITTLE},
             input=key,
         )
     except subprocess.TimeoutExpired:

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any, Final
 from xml.parsers import expat
 
-from app.connectors.file.sheet.marks import NO_RESULT, SheetFlaw, is_duration, is_percent
-from app.connectors.file.sheet.wire import ERROR, PERCENT, written
+from app.connectors.workbooks.marks import NO_RESULT, SheetFlaw, is_duration, is_percent
+from app.connectors.workbooks.wire import ERROR, PERCENT, written
 
 _SPREADSHEET = "urn:schemas-microsoft-com:office:spreadsheet}"
 _EXCEL = "urn:schemas-microsoft-com:office:excel}"

@@ -9,7 +9,7 @@ from collections import defaultdict
 import xlrd
 from xlrd.biffh import XLRDError
 
-from app.connectors.file.sheet.marks import PERCENTAGE, Mark, Marks, MarksUnreadable, error, is_percent
+from app.connectors.workbooks.marks import PERCENTAGE, Mark, Marks, MarksUnreadable, error, is_percent
 
 
 def xls_marks(path: str, sheet: str) -> Marks:

@@ -2,24 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable
 from datetime import date, datetime, time, timedelta
-from decimal import Decimal
 from typing import Any
 
-from app.connectors.cells import FIRST_LONG, ErrorCell, LongNumber, Percent
+from app.connectors.cells import FIRST_LONG, tagged_cell
 
 ERROR = "error"
 PERCENT = "percent"
-_READ: Mapping[str, Callable[[str], Any]] = {
-    ERROR: ErrorCell,
-    PERCENT: lambda text: Percent(Decimal(text)),
-    "long": LongNumber,
-    "date": date.fromisoformat,
-    "datetime": datetime.fromisoformat,
-    "time": time.fromisoformat,
-    "duration": lambda text: timedelta(microseconds=int(text)),
-}
 
 
 def written(value: Any) -> Any:
@@ -42,12 +32,14 @@ def written(value: Any) -> Any:
 
 
 def written_row(cells: Iterable[Any]) -> list[Any]:
-    """The cells of a row, empty texts as null. What most cells are is told without a call."""
+    """The cells of a row, empty texts as null; a list is one in this form already. What most cells are is told without a call."""
     return [
         (value or None)
         if (kind := type(value)) is str
         else (int(value) if value.is_integer() else value)
         if kind is float and -FIRST_LONG < value < FIRST_LONG
+        else value
+        if kind is list
         else written(value)
         for value in cells
     ]
@@ -57,6 +49,5 @@ def read(row: list[Any]) -> list[Any]:
     """The cells of a row; changes the list that it is given."""
     for index, value in enumerate(row):
         if type(value) is list:
-            kind, text = value
-            row[index] = _READ[kind](text)
+            row[index] = tagged_cell(value)
     return row

@@ -2,6 +2,7 @@
 
 The first line it writes tells of the workbook (`{"sheet": name, "sheets": [[name, visible]]}`), each further one is a row:
 `[row, [cells]]`. A cell is null, text, a number, true or false, or `[kind, text]` for what JSON has no sign for (`wire.py`).
+Behind the first rows that say something a blank line stands, and then all others in blocks (`blocks.py`).
 """
 
 from __future__ import annotations
@@ -12,15 +13,17 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any, Protocol
+from typing import IO, Any, Final, Protocol
 
 import orjson
 
 from app.children import end_with_parent
-from app.connectors.file.sheet.marks import Marks, MarksUnreadable, SheetFlaw
-from app.connectors.file.sheet.sealed_lines import KEY_BYTES, writing
-from app.connectors.file.sheet.wire import written_row
+from app.connectors.workbooks.marks import Marks, MarksUnreadable, SheetFlaw
+from app.connectors.workbooks.sealed_lines import KEY_BYTES, writing
+from app.connectors.workbooks.wire import written_row
 
+FIRST_ROWS: Final = 1_000
+BLOCK_ROWS: Final = 8_192
 _CPU_SECONDS = 60
 Sink = Callable[[int, list[Any]], object]
 
@@ -59,11 +62,11 @@ class _Book(Protocol):
 
 def _book(path: str, kind: str, encoding: str) -> _Book:
     if kind == "html":
-        from app.connectors.file.sheet.html_tables import HtmlTables  # noqa: PLC0415 - each format loads what it needs
+        from app.connectors.workbooks.html_tables import HtmlTables  # noqa: PLC0415 - each format loads what it needs
 
         return HtmlTables(path, encoding)
     if kind == "xml2003":
-        from app.connectors.file.sheet.xml2003 import Xml2003  # noqa: PLC0415 - the same
+        from app.connectors.workbooks.xml2003 import Xml2003  # noqa: PLC0415 - the same
 
         return Xml2003(path)
     return _Calamine(path, kind)
@@ -88,8 +91,45 @@ def _parse(book: _Book, wanted: int | str | None, target: str) -> str:
         return f"sheet:{listed}"
     with writing(Path(target), sys.stdin.buffer.read(KEY_BYTES)) as out:
         out.write(orjson.dumps({"sheet": name, "sheets": sheets}) + b"\n")
-        book.rows(name, lambda row, cells: out.write(orjson.dumps([row + 1, cells]) + b"\n"))
+        rows = Rows(out)
+        book.rows(name, rows.take)
+        rows.end()
     return ""
+
+
+class Rows:
+    """Writes rows: the first ones as lines, those behind them in blocks."""
+
+    def __init__(self, out: IO[bytes], first: int = FIRST_ROWS) -> None:
+        """`first`: how many rows that say something are lines."""
+        self._out = out
+        self._left = first
+        self._numbers: list[int] = []
+        self._rows: list[list[Any]] = []
+
+    def take(self, row: int, cells: list[Any]) -> None:
+        """The next row, counted from 0."""
+        if self._left > 0:
+            said = written_row(cells)
+            self._out.write(orjson.dumps([row + 1, said]) + b"\n")
+            self._left -= any(cell is not None and not (type(cell) is str and not cell.strip()) for cell in said)
+            return
+        self._numbers.append(row + 1)
+        self._rows.append(cells)
+        if len(self._rows) >= BLOCK_ROWS:
+            self.end()
+
+    def end(self) -> None:
+        """Writes what is left."""
+        if not self._rows:
+            return
+        if self._left == 0:  # only who has many rows loads what writes blocks
+            self._left = -1
+            self._out.write(b"\n")
+        from app.connectors.workbooks.blocks import write_block  # noqa: PLC0415 - the same
+
+        write_block(self._out, self._numbers, self._rows)
+        self._numbers, self._rows = [], []
 
 
 class _Calamine:
@@ -120,7 +160,7 @@ class _Calamine:
             marks = looking.result()
         for row, values in enumerate(found.iter_rows()):
             cells: list[Any] = [None] * (left if row >= first else 0)
-            cells += written_row(values)
+            cells += values
             for column, mark in marks.get(row, {}).items():
                 cells += [None] * (column + 1 - len(cells))
                 cells[column] = mark.of(cells[column])
@@ -130,18 +170,18 @@ class _Calamine:
 def _marks(path: str, kind: str, sheet: str) -> Marks:
     """The marks of a sheet; raises `MarksUnreadable`."""
     if kind == "xls":
-        from app.connectors.file.sheet.marks_xls import xls_marks  # noqa: PLC0415 - each format loads what it needs
+        from app.connectors.workbooks.marks_xls import xls_marks  # noqa: PLC0415 - each format loads what it needs
 
         return xls_marks(path, sheet)
     if kind == "xlsx":
-        from app.connectors.file.sheet.marks_xlsx import xlsx_marks  # noqa: PLC0415 - the same
+        from app.connectors.workbooks.marks_xlsx import xlsx_marks  # noqa: PLC0415 - the same
 
         return xlsx_marks(path, sheet)
     if kind == "xlsb":
-        from app.connectors.file.sheet.marks_xlsb import xlsb_marks  # noqa: PLC0415 - the same
+        from app.connectors.workbooks.marks_xlsb import xlsb_marks  # noqa: PLC0415 - the same
 
         return xlsb_marks(path, sheet)
-    from app.connectors.file.sheet.marks_ods import ods_marks  # noqa: PLC0415 - the same
+    from app.connectors.workbooks.marks_ods import ods_marks  # noqa: PLC0415 - the same
 
     return ods_marks(path, sheet)
 

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from xml.etree import ElementTree as ET
 from zipfile import BadZipFile, ZipFile
 
-from app.connectors.file.sheet.marks import PERCENTAGE, Mark, Marks, MarksUnreadable, error, is_percent
-from app.connectors.file.sheet.parts import BUILT_IN_PERCENTS, relations, target
+from app.connectors.workbooks.marks import PERCENTAGE, Mark, Marks, MarksUnreadable, error, is_percent
+from app.connectors.workbooks.parts import BUILT_IN_PERCENTS, relations, target
 
 _ROW, _RK, _ERROR, _REAL, _FORMULA_NUMBER, _FORMULA_ERROR = 0, 2, 3, 5, 9, 11
 _NUMBERS = frozenset({_RK, _REAL, _FORMULA_NUMBER})

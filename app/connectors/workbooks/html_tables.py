@@ -11,7 +11,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any, Final
 
-from app.connectors.file.sheet.marks import SheetFlaw
+from app.connectors.workbooks.marks import SheetFlaw
 
 _MOST_ROWS: Final = 65_534
 _MOST_COLUMNS: Final = 1_000

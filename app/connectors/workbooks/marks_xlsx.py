@@ -9,8 +9,8 @@ from xml.etree import ElementTree as ET
 from xml.parsers import expat
 from zipfile import BadZipFile, ZipFile
 
-from app.connectors.file.sheet.marks import NO_RESULT, PERCENTAGE, Mark, Marks, MarksUnreadable, error, is_percent
-from app.connectors.file.sheet.parts import BUILT_IN_PERCENTS, local, relations, target, tree
+from app.connectors.workbooks.marks import NO_RESULT, PERCENTAGE, Mark, Marks, MarksUnreadable, error, is_percent
+from app.connectors.workbooks.parts import BUILT_IN_PERCENTS, local, relations, target, tree
 
 _REFERENCE = re.compile(r"([A-Z]{1,3})(\d{1,7})")
 _ID = "id"

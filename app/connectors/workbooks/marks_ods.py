@@ -8,7 +8,7 @@ from typing import IO
 from xml.parsers import expat
 from zipfile import BadZipFile, ZipFile
 
-from app.connectors.file.sheet.marks import NO_RESULT, PERCENTAGE, Mark, Marks, MarksUnreadable, error
+from app.connectors.workbooks.marks import NO_RESULT, PERCENTAGE, Mark, Marks, MarksUnreadable, error
 
 _CONTENT = "content.xml"
 _MOST_ROWS, _MOST_COLUMNS = 1_048_576, 16_384

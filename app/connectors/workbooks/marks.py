@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from app.connectors.file.sheet.wire import ERROR, PERCENT
+from app.connectors.workbooks.wire import ERROR, PERCENT
 
 NO_RESULT = "formula without a stored result"
 _QUOTED = re.compile(r'"[^"]*"|\\.|_.|\*.|\[[^\]]*\]')
