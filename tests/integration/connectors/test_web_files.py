@@ -297,6 +297,26 @@ async def test_a_fetch_goes_on_when_a_question_leaves_and_the_next_one_finds_it(
     assert server.whole == 1
 
 
+async def test_a_fetch_that_ends_because_its_connector_closed_is_begun_again_by_who_waits(
+    server: FileServer, tmp_path: Path
+) -> None:
+    around = replace(environment(tmp_path), copies=Copies(tmp_path / "copies"))
+    server.pause_seconds = 0.5
+    first, other = (opened(around, f"{server.url}/harga.csv") for _ in range(2))
+    try:
+        begun = asyncio.create_task(first.version())
+        await asyncio.sleep(0.1)
+        waiting = asyncio.create_task(read(other))
+        await asyncio.sleep(0.1)
+        await first.close()
+        assert len((await waiting)[0].rows or ()) == 2
+        await begun
+    finally:
+        await first.close()
+        await other.close()
+    assert len(server.asked) == 2
+
+
 async def test_a_member_of_an_archive_at_an_address(server: FileServer, tmp_path: Path) -> None:
     sink = io.BytesIO()
     with zipfile.ZipFile(sink, "w") as archive:
@@ -331,7 +351,7 @@ async def test_an_answer_says_when_the_source_was_seen_not_when_it_was_read(serv
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ({"location": "ftp://host/a.csv"}, "or at http:// or https://"),
+        ({"location": "ftp://host/a.csv"}, "or at http://, https://, s3:// or sftp://"),
         ({"location": "https://u:p@host/a.csv"}, "no user names"),
         ({"location": "https://host/a-{bulan}.csv"}, "does not say which files it has"),
         ({"location": "https://host/a.csv#x"}, "behind # is not sent"),

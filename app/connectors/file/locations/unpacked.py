@@ -33,13 +33,19 @@ class Unpacked:
         self._source = source
         self._most = environment.limits.bytes
         self._fetching = Fetching(source, environment)
+        self._known: dict[str, tuple[str, list[Member] | None]] = {}
+        """The members of each archive at its mark."""
 
     async def members(self, found: Found, local: Local) -> list[Member] | None:
         """The members that are read; None where the file is no archive of them. Raises `SourceError` leaves."""
         source = self._source
         if source.location.lower().endswith(".gz") or source.format in {"shapefile", "kml"}:
             return None
-        return await asyncio.to_thread(_members, source, found, local)
+        known = self._known.get(found.name)
+        if known is None or known[0] != local.mark:
+            known = (local.mark, await asyncio.to_thread(_members, source, found, local))
+            self._known[found.name] = known
+        return known[1]
 
     async def data(self, found: Found, local: Local) -> list[tuple[str, int]]:
         """Every member that may be read, with its size."""
