@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import gzip
 import io
 import time
 import zipfile
@@ -13,7 +14,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pyogrio
 import pytest
+import shapely
+import xlsxwriter
 from pydantic import ValidationError
 
 from app.connectors.contract import RawBatch
@@ -327,6 +332,42 @@ async def test_a_member_of_an_archive_at_an_address(server: FileServer, tmp_path
         (batch,) = await read(one)
         assert batch.location == f"{server.url}/unduh/data/harga.csv"
         assert batch.as_of is not None
+    finally:
+        await one.close()
+
+
+async def test_a_zipped_shapefile_and_a_workbook_at_an_address(server: FileServer, tmp_path: Path) -> None:
+    square = np.array([shapely.box(110.5, -6.7, 110.6, -6.6).wkb], dtype=object)
+    names = [np.array(["33.20.01"], dtype=object)]
+    pyogrio.raw.write(tmp_path / "batas.shp", square, names, ["kode"], geometry_type="Polygon", crs="EPSG:4326")
+    sink, book = io.BytesIO(), io.BytesIO()
+    with zipfile.ZipFile(sink, "w") as archive:
+        for ending in ("shp", "shx", "dbf", "prj"):
+            archive.write(tmp_path / f"batas.{ending}", f"batas.{ending}")
+    with xlsxwriter.Workbook(book) as workbook:
+        workbook.add_worksheet("Data").write_row(0, 0, ["kode", "nama"])
+    server.files |= {"/batas.zip": sink.getvalue(), "/buku.xlsx": book.getvalue()}
+    area = opened(environment(tmp_path), f"{server.url}/batas.zip")
+    sheet = opened(environment(tmp_path), f"{server.url}/buku.xlsx", sheet="Data")
+    try:
+        batches = await read(area)
+        assert [(row[0], row[1]["type"]) for batch in batches for row in batch.rows or ()] == [("33.20.01", "Polygon")]
+        assert batches[0].location == f"{server.url}/batas.zip, layer batas"
+        assert (await read(sheet))[0].schema.names == ["kode", "nama"]
+    finally:
+        await area.close()
+        await sheet.close()
+
+
+@pytest.mark.parametrize("coding", [True, False])
+async def test_a_packed_file_is_read_whether_the_server_calls_its_packing_a_coding_or_not(
+    server: FileServer, tmp_path: Path, coding: bool
+) -> None:
+    server.files["/harga.csv.gz"] = PRICES if coding else gzip.compress(PRICES)
+    server.fault = "packed" if coding else None
+    one = opened(environment(tmp_path), f"{server.url}/harga.csv.gz")
+    try:
+        assert len((await read(one))[0].rows or ()) == 2
     finally:
         await one.close()
 
