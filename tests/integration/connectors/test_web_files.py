@@ -6,6 +6,7 @@ import asyncio
 import base64
 import gzip
 import io
+import ssl
 import time
 import zipfile
 from collections.abc import AsyncIterator, Iterator
@@ -39,6 +40,7 @@ from app.errors import (
     SourceUnreachable,
 )
 from app.gateway.storage import AgencyShare, Storage
+from tests.integration.connectors.test_database_tls import certificate
 from tests.support.file_server import FAULTS, FileServer
 from tests.support.mariadb import PASSWORD
 from tests.support.reading import dataset, environment
@@ -229,6 +231,27 @@ async def test_the_stages_of_a_check_that_fail(server: FileServer, tmp_path: Pat
     finally:
         for one in (gone, nobody, private, unknown):
             await one.close()
+
+
+async def test_a_server_of_a_known_authority_is_read_and_of_none_fails_at_tls(tmp_path: Path) -> None:
+    trusted, key = certificate(tmp_path, "localhost")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(trusted, key)
+    server = FileServer({"/harga.csv": PRICES}, tls=context)
+    around = environment(tmp_path)
+    known, unknown = (
+        opened(replace(around, ca_file=ca_file), f"{server.url}/harga.csv") for ca_file in (trusted, None)
+    )
+    try:
+        assert len((await read(known))[0].rows or ()) == 2
+        assert all(step.error is None for step in await known.check())
+        step = (await unknown.check())[-1]
+    finally:
+        await known.close()
+        await unknown.close()
+        server.close()
+    assert step.error is not None
+    assert (step.name, step.error.code, step.field) == ("tls", "source_tls_failed", "/source/location")
 
 
 async def test_a_redirect_is_held_to_the_policy_and_takes_no_credentials(server: FileServer, tmp_path: Path) -> None:
