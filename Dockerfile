@@ -3,7 +3,7 @@ FROM python:3.13-slim-bookworm AS build
 WORKDIR /src
 RUN python -m venv /opt/simpul && python -m pip install --no-cache-dir uv==0.13.9
 COPY pyproject.toml uv.lock README.md LICENSE ./
-RUN uv export --quiet --frozen --no-dev --no-emit-project --output-file requirements.txt \
+RUN uv export --quiet --frozen --no-dev --all-extras --no-emit-project --output-file requirements.txt \
  && uv pip install --no-cache --python /opt/simpul/bin/python --require-hashes -r requirements.txt
 COPY app app
 COPY migrations migrations

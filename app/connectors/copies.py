@@ -123,6 +123,7 @@ class _Slot:
     def __init__(self) -> None:
         self.copy: Copy | None = None
         self.bringing: asyncio.Task[None] | None = None
+        self.by: Hashable = None
         self.owners: set[Hashable] = set()
 
 
@@ -157,9 +158,14 @@ class Copies:
         slot.owners.add(owner)
         while (copy := self._held(slot, fresh)) is None:
             if slot.bringing is None or slot.bringing.done():
-                slot.bringing = asyncio.create_task(self._bring(slot, bring, most, ending))
+                slot.bringing, slot.by = asyncio.create_task(self._bring(slot, bring, most, ending)), owner
                 slot.bringing.add_done_callback(_retrieve)
-            await _waited(slot.bringing, deadline)
+            by = slot.by
+            try:
+                await _waited(slot.bringing, deadline)
+            except SourceError:
+                if by == owner or by in slot.owners or not slot.bringing.done():
+                    raise  # else it failed because whoever brought it closed
         try:
             yield copy
         finally:

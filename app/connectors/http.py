@@ -180,6 +180,7 @@ class HttpSource:
         if deadline is not None:
             budget = min(budget, deadline - time.monotonic())
         sent, ends = dict(headers or {}), time.monotonic() + budget
+        patience = time.monotonic() + min(budget, self._environment.limits.deadline_seconds)
         if isinstance(data, Into):
             sent.setdefault("accept-encoding", "identity")
         _sendable(sent)
@@ -196,7 +197,7 @@ class HttpSource:
                     except SourceFailed as refused:
                         # 429 and 503 with Retry-After: the service says when; where that is too late it has failed.
                         wait = refused.retry_after_seconds
-                        if wait is None or time.monotonic() + wait >= ends:
+                        if wait is None or time.monotonic() + wait >= patience:
                             raise
                         await asyncio.sleep(max(wait, _LEAST_WAIT_SECONDS))
                 return await self._follow(method, url, sent, data, ends)

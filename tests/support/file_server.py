@@ -6,6 +6,7 @@ import contextlib
 import gzip
 import hashlib
 import socket
+import ssl
 import struct
 import threading
 import time
@@ -37,11 +38,12 @@ class FileServer:
     states: bool = True
     """Whether ETag and date are stated."""
     pause_seconds: float = 0.0
+    tls: ssl.SSLContext | None = None
 
     def __post_init__(self) -> None:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
-        self.url = f"http://127.0.0.1:{self.port}"
+        self.url = f"http://127.0.0.1:{self.port}" if self.tls is None else f"https://localhost:{self.port}"
         threading.Thread(target=self._serve, daemon=True).start()
 
     def close(self) -> None:
@@ -53,20 +55,25 @@ class FileServer:
             while True:
                 threading.Thread(target=self._talk, args=(self._listener.accept()[0],), daemon=True).start()
 
-    def _talk(self, peer: socket.socket) -> None:
-        with peer, contextlib.suppress(OSError):
-            head = b""
-            while b"\r\n\r\n" not in head:
-                part = peer.recv(4096)
-                if not part:
-                    return
-                head += part
-            first, *lines = head.decode("latin-1").split("\r\n")
-            headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines if line)}
-            request = Request(first.split(" ")[1], headers)
-            self.asked.append(request)
-            time.sleep(self.pause_seconds)
-            self._answer(peer, request)
+    def _talk(self, plain: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            peer = plain if self.tls is None else self.tls.wrap_socket(plain, server_side=True)
+            with peer:
+                self._heard(peer)
+
+    def _heard(self, peer: socket.socket) -> None:
+        head = b""
+        while b"\r\n\r\n" not in head:
+            part = peer.recv(4096)
+            if not part:
+                return
+            head += part
+        first, *lines = head.decode("latin-1").split("\r\n")
+        headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines if line)}
+        request = Request(first.split(" ")[1], headers)
+        self.asked.append(request)
+        time.sleep(self.pause_seconds)
+        self._answer(peer, request)
 
     def _answer(self, peer: socket.socket, request: Request) -> None:
         body = self.files.get(request.path)

@@ -7,14 +7,17 @@ import gzip
 import io
 import struct
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import xlsxwriter
 from pydantic import ValidationError
 
-from app.connectors.contract import RawBatch
+from app.connectors.contract import RawBatch, RowEstimate
 from app.connectors.file import KIND
 from app.connectors.file.locations import archive as bounds
 from app.connectors.file.source import FileSource
@@ -198,6 +201,23 @@ def test_what_unpacks_to_too_much_is_refused_whatever_the_archive_says(tmp_path:
         rows(tmp_path, "inbox/a.csv.gz")
 
 
+def test_members_together_are_no_more_than_is_read_of_a_source(tmp_path: Path) -> None:
+    put(tmp_path, {f"harga-{number}.csv": b"a\n" + b"1\n" * 300 for number in range(3)})
+    around = environment(tmp_path)
+    small = replace(around, limits=replace(around.limits, bytes=1_000))
+    one = KIND.open(FileSource(location="inbox/laporan.zip", member="harga-{n}.csv"), small)
+
+    async def read() -> None:
+        try:
+            async for _ in one.scan(ScanRequest()):
+                pass
+        finally:
+            await one.close()
+
+    with pytest.raises(SourceTooLarge, match="its members have 1806 bytes, 1000 are read"):
+        asyncio.run(read())
+
+
 def test_a_password_a_nested_archive_and_damage_are_named(tmp_path: Path) -> None:
     file = put(tmp_path, {"harga.csv": PRICES})
     raw = bytearray(file.read_bytes())
@@ -263,6 +283,20 @@ def test_a_packed_file_is_read_and_one_that_is_cut_short_or_no_gzip_is_not(tmp_p
     file.write_bytes(PRICES)
     with pytest.raises(SourceFormatError, match="is not packed by gzip"):
         rows(tmp_path, "inbox/harga.csv.gz")
+
+
+async def test_parquet_members_say_how_many_rows_they_have_together(tmp_path: Path) -> None:
+    members = {}
+    for number in (1, 2):
+        sink = io.BytesIO()
+        pq.write_table(pa.table({"a": list(range(number * 10))}), sink)
+        members[f"data-{number}.parquet"] = sink.getvalue()
+    put(tmp_path, members)
+    connector = opened(tmp_path, member="data-{n}.parquet")
+    try:
+        assert await connector.estimate(ScanRequest()) == RowEstimate(30, sure=True)
+    finally:
+        await connector.close()
 
 
 async def test_what_is_unpacked_is_kept_until_the_archive_changes(tmp_path: Path) -> None:

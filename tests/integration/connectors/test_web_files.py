@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import gzip
 import io
+import ssl
 import time
 import zipfile
 from collections.abc import AsyncIterator, Iterator
@@ -13,7 +15,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pyogrio
 import pytest
+import shapely
+import xlsxwriter
 from pydantic import ValidationError
 
 from app.connectors.contract import RawBatch
@@ -34,6 +40,7 @@ from app.errors import (
     SourceUnreachable,
 )
 from app.gateway.storage import AgencyShare, Storage
+from tests.integration.connectors.test_database_tls import certificate
 from tests.support.file_server import FAULTS, FileServer
 from tests.support.mariadb import PASSWORD
 from tests.support.reading import dataset, environment
@@ -226,6 +233,27 @@ async def test_the_stages_of_a_check_that_fail(server: FileServer, tmp_path: Pat
             await one.close()
 
 
+async def test_a_server_of_a_known_authority_is_read_and_of_none_fails_at_tls(tmp_path: Path) -> None:
+    trusted, key = certificate(tmp_path, "localhost")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(trusted, key)
+    server = FileServer({"/harga.csv": PRICES}, tls=context)
+    around = environment(tmp_path)
+    known, unknown = (
+        opened(replace(around, ca_file=ca_file), f"{server.url}/harga.csv") for ca_file in (trusted, None)
+    )
+    try:
+        assert len((await read(known))[0].rows or ()) == 2
+        assert all(step.error is None for step in await known.check())
+        step = (await unknown.check())[-1]
+    finally:
+        await known.close()
+        await unknown.close()
+        server.close()
+    assert step.error is not None
+    assert (step.name, step.error.code, step.field) == ("tls", "source_tls_failed", "/source/location")
+
+
 async def test_a_redirect_is_held_to_the_policy_and_takes_no_credentials(server: FileServer, tmp_path: Path) -> None:
     other = FileServer({"/harga.csv": PRICES})
     server.moved = {
@@ -297,6 +325,26 @@ async def test_a_fetch_goes_on_when_a_question_leaves_and_the_next_one_finds_it(
     assert server.whole == 1
 
 
+async def test_a_fetch_that_ends_because_its_connector_closed_is_begun_again_by_who_waits(
+    server: FileServer, tmp_path: Path
+) -> None:
+    around = replace(environment(tmp_path), copies=Copies(tmp_path / "copies"))
+    server.pause_seconds = 0.5
+    first, other = (opened(around, f"{server.url}/harga.csv") for _ in range(2))
+    try:
+        begun = asyncio.create_task(first.version())
+        await asyncio.sleep(0.1)
+        waiting = asyncio.create_task(read(other))
+        await asyncio.sleep(0.1)
+        await first.close()
+        assert len((await waiting)[0].rows or ()) == 2
+        await begun
+    finally:
+        await first.close()
+        await other.close()
+    assert len(server.asked) == 2
+
+
 async def test_a_member_of_an_archive_at_an_address(server: FileServer, tmp_path: Path) -> None:
     sink = io.BytesIO()
     with zipfile.ZipFile(sink, "w") as archive:
@@ -307,6 +355,42 @@ async def test_a_member_of_an_archive_at_an_address(server: FileServer, tmp_path
         (batch,) = await read(one)
         assert batch.location == f"{server.url}/unduh/data/harga.csv"
         assert batch.as_of is not None
+    finally:
+        await one.close()
+
+
+async def test_a_zipped_shapefile_and_a_workbook_at_an_address(server: FileServer, tmp_path: Path) -> None:
+    square = np.array([shapely.box(110.5, -6.7, 110.6, -6.6).wkb], dtype=object)
+    names = [np.array(["33.20.01"], dtype=object)]
+    pyogrio.raw.write(tmp_path / "batas.shp", square, names, ["kode"], geometry_type="Polygon", crs="EPSG:4326")
+    sink, book = io.BytesIO(), io.BytesIO()
+    with zipfile.ZipFile(sink, "w") as archive:
+        for ending in ("shp", "shx", "dbf", "prj"):
+            archive.write(tmp_path / f"batas.{ending}", f"batas.{ending}")
+    with xlsxwriter.Workbook(book) as workbook:
+        workbook.add_worksheet("Data").write_row(0, 0, ["kode", "nama"])
+    server.files |= {"/batas.zip": sink.getvalue(), "/buku.xlsx": book.getvalue()}
+    area = opened(environment(tmp_path), f"{server.url}/batas.zip")
+    sheet = opened(environment(tmp_path), f"{server.url}/buku.xlsx", sheet="Data")
+    try:
+        batches = await read(area)
+        assert [(row[0], row[1]["type"]) for batch in batches for row in batch.rows or ()] == [("33.20.01", "Polygon")]
+        assert batches[0].location == f"{server.url}/batas.zip, layer batas"
+        assert (await read(sheet))[0].schema.names == ["kode", "nama"]
+    finally:
+        await area.close()
+        await sheet.close()
+
+
+@pytest.mark.parametrize("coding", [True, False])
+async def test_a_packed_file_is_read_whether_the_server_calls_its_packing_a_coding_or_not(
+    server: FileServer, tmp_path: Path, coding: bool
+) -> None:
+    server.files["/harga.csv.gz"] = PRICES if coding else gzip.compress(PRICES)
+    server.fault = "packed" if coding else None
+    one = opened(environment(tmp_path), f"{server.url}/harga.csv.gz")
+    try:
+        assert len((await read(one))[0].rows or ()) == 2
     finally:
         await one.close()
 
@@ -331,7 +415,7 @@ async def test_an_answer_says_when_the_source_was_seen_not_when_it_was_read(serv
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ({"location": "ftp://host/a.csv"}, "or at http:// or https://"),
+        ({"location": "ftp://host/a.csv"}, "or at http://, https://, s3:// or sftp://"),
         ({"location": "https://u:p@host/a.csv"}, "no user names"),
         ({"location": "https://host/a-{bulan}.csv"}, "does not say which files it has"),
         ({"location": "https://host/a.csv#x"}, "behind # is not sent"),

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from app.errors import QuotaExceeded
-from app.gateway.storage import Storage, StorageFull
+from app.errors import QuotaExceeded, SourceFailed, SourceTooLarge
+from app.gateway.storage import AgencyShare, Storage, StorageFull
 
 MEBIBYTE = 1 << 20
 MORE_THAN_ANY_DISK = 1 << 62
@@ -119,3 +119,18 @@ def test_room_that_was_given_back_may_be_used_again(storage: Storage):
     room.take(20)
 
     assert storage.used == 20
+
+
+def test_copies_of_an_agency_take_its_share_and_nothing_of_the_logs_reserve(tmp_path: Path, storage: Storage):
+    share = AgencyShare(storage, 1000)
+    share.take(600)
+    with pytest.raises(SourceTooLarge, match="take 600 of 1000 bytes") as caught:
+        share.take(401)
+    share.give(600)
+    share.take(1000)
+
+    assert (caught.value.facts["field"], share.used, storage.used) == ("/source/location", 1000, 0)
+    full = AgencyShare(Storage(tmp_path, reserve_bytes=MORE_THAN_ANY_DISK, spool_bytes=1), 1000)
+    with pytest.raises(SourceFailed, match="kept for the exchange log"):
+        full.take(1)
+    assert full.used == 0

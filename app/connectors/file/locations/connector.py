@@ -160,20 +160,18 @@ class LocatedFiles(Connector, Freshness, CountEstimate, Diagnoses):
                         await batches.aclose()  # type: ignore[attr-defined]
 
     async def estimate(self, request: ScanRequest) -> RowEstimate | None:
-        """The rows that Parquet files say they have; other files would have to be read."""
+        """The rows of all files together, where each of them can tell; those of Parquet are sure."""
         if request.filter is not None:
             raise CapabilityUndeclared("a file does not filter")
-        if self._source.kind_of_file != "parquet":
-            return None
-        rows = 0
+        rows, sure = 0, True
         async with aclosing(self._pieces(request.deadline)) as pieces:
             async for piece in pieces:
                 async with self._opened(piece) as one:
                     found = await one.estimate(request)
                 if found is None:
                     return None
-                rows += found.rows
-        return RowEstimate(rows, sure=True)
+                rows, sure = rows + found.rows, sure and found.sure
+        return RowEstimate(rows, sure=sure)
 
     async def close(self) -> None:
         """Gives back connections and copies."""

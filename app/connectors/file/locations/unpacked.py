@@ -10,11 +10,12 @@ from dataclasses import dataclass, field, replace
 from app.connectors.copies import Brought, Copy, Sink
 from app.connectors.environment import Environment
 from app.connectors.file.content import unchanged, unreadable
-from app.connectors.file.locations.archive import Member, gunzip, holds_members, is_zip, opened
+from app.connectors.file.located import scheme_of
+from app.connectors.file.locations.archive import Member, gunzip, holds_members, is_gzip, is_zip, opened
 from app.connectors.file.locations.fetching import Fetching
 from app.connectors.file.locations.origin import Found, Local
 from app.connectors.file.source import FileSource
-from app.errors import SourceFormatError
+from app.errors import SourceFormatError, SourceTooLarge
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +34,19 @@ class Unpacked:
         self._source = source
         self._most = environment.limits.bytes
         self._fetching = Fetching(source, environment)
+        self._known: dict[str, tuple[str, list[Member] | None]] = {}
+        """The members of each archive at its mark."""
 
     async def members(self, found: Found, local: Local) -> list[Member] | None:
         """The members that are read; None where the file is no archive of them. Raises `SourceError` leaves."""
         source = self._source
         if source.location.lower().endswith(".gz") or source.format in {"shapefile", "kml"}:
             return None
-        return await asyncio.to_thread(_members, source, found, local)
+        known = self._known.get(found.name)
+        if known is None or known[0] != local.mark:
+            known = (local.mark, await asyncio.to_thread(_members, source, found, local, self._most))
+            self._known[found.name] = known
+        return known[1]
 
     async def data(self, found: Found, local: Local) -> list[tuple[str, int]]:
         """Every member that may be read, with its size."""
@@ -63,11 +70,18 @@ class Unpacked:
             shown = f"{found.name}/{member.name}"
             async with self._fetched(found, local, member, deadline) as inner:
                 yield Piece(self._of(shown), inner, {**found.parts, **member.parts})
-        elif self._source.location.lower().partition("?")[0].endswith(".gz"):
+        elif await self._packed(local):
             async with self._fetched(found, local, None, deadline) as inner:
                 yield Piece(self._of(found.name), inner, found.parts)
         else:
             yield Piece(self._of(found.name), local, found.parts)
+
+    async def _packed(self, local: Local) -> bool:
+        """Whether gzip has to be undone. Web servers that call `.gz` a coding of theirs have had it undone on its way."""
+        location = self._source.location
+        if not location.lower().partition("?")[0].endswith(".gz"):
+            return False
+        return not scheme_of(location).startswith("http") or await asyncio.to_thread(is_gzip, local.path)
 
     def close(self) -> None:
         """Lets go of the copies."""
@@ -99,7 +113,7 @@ class Unpacked:
                 archive.unpack(member.name, write, self._most)
 
 
-def _members(source: FileSource, found: Found, local: Local) -> list[Member] | None:
+def _members(source: FileSource, found: Found, local: Local, most: int) -> list[Member] | None:
     with unreadable(found.name):
         if not is_zip(local.path):
             if source.member is None:
@@ -109,4 +123,9 @@ def _members(source: FileSource, found: Found, local: Local) -> list[Member] | N
         if not holds_members(local.path, source):
             return None
         with opened(local.path, found.name) as archive:
-            return archive.chosen(source)
+            members = archive.chosen(source)
+            total = sum(archive.size(member.name) for member in members)
+    if total > most:  # a member that unpacks to more than the archive says is refused when it is unpacked
+        detail = f"{found.name}: unpacked, its members have {total} bytes, {most} are read (SIMPUL_SOURCE_BYTES)"
+        raise SourceTooLarge(detail, field="/source/member", limit_bytes=most)
+    return members
