@@ -27,6 +27,8 @@ JSON = {"kind": "file", "location": "inbox/harga.json"}
 SQL = {"kind": "sql", "url": "sqlite:harga.db", "table": "harga"}
 REST = {"kind": "rest", "url": "https://layanan.example/harga"}
 CKAN = {"kind": "ckan", "url": "https://portal.example"}
+OGC = {"kind": "ogc", "url": "https://geo.example/ogc", "collection": "desa"}
+WFS = {**OGC, "service": "wfs"}
 KEY = "${secret:KUNCI}"
 
 
@@ -67,6 +69,21 @@ def test_freshness_names_a_mapped_field_of_the_schema() -> None:
         (CKAN, {"resource": "r", "encoding": "utf-99"}, "/source/encoding"),
         (REST, {"record_path": "data.items"}, "/source/record_path"),
         (REST, {"paging": {"preset": "django"}}, "/source/paging/preset"),
+        (REST, {"format": "xml", "record_path": "$.a"}, "/source/record_path"),
+        (REST, {"format": "xml", "record_path": "/a/b", "paging": {"kind": "page", "total": "$.n"}}, "/source"),
+        (OGC, {"url": "https://geo.example/ogc/collections/desa/items"}, "/source/url"),
+        (OGC, {"url": "ftp://geo.example"}, "/source/url"),
+        (OGC, {"url": "https://geo.example/ogc?f=json"}, "/source"),
+        (OGC, {"bbox": [110, -5, 111, -7]}, "/source/bbox"),
+        (OGC, {"bbox": [-7, 110, -5, 111]}, "/source/bbox"),
+        (OGC, {"datetime": "kemarin"}, "/source/datetime"),
+        (OGC, {"datetime": "2025-02-30"}, "/source/datetime"),
+        (OGC, {"datetime": "../.."}, "/source/datetime"),
+        (OGC, {"datetime": "2025-01-01T00:00:00"}, "/source/datetime"),
+        (OGC, {"headers": {"X-Api-Key": "abc"}}, "/source/headers"),
+        (OGC, {"rate": "5"}, "/source/rate"),
+        (OGC, {"size": 0}, "/source/size"),
+        (OGC, {"auth": {"kind": "bearer"}}, "/source/auth/token"),
         (REST, {"paging": {"preset": "drf", "kind": "page"}}, "/source/paging/kind"),
         (REST, {"paging": {"preset": "drf", "total": "$.n"}}, "/source/paging/total"),
         (REST, {"paging": {"preset": "drf", "size": 50}}, "/source/paging/size"),
@@ -111,6 +128,8 @@ def test_a_malformed_option_is_refused_at_its_pointer(
         (REST, {"auth": {"kind": "bearer", "token": KEY, "scope": "a"}}, "/source/auth/scope"),
         (REST, {"paging": {"size_param": "n"}}, "/source/paging/size_param"),
         (REST, {"paging": {"kind": "page", "path": "$.a"}}, "/source/paging/path"),
+        (OGC, {"sort": "kode"}, "/source/sort"),
+        (WFS, {"datetime": "2025-01-01"}, "/source/datetime"),
         (CKAN, {"resource": "r", "query": "a"}, "/source/query"),
         (CKAN, {"resource": "r", "package": "a"}, "/source/package"),
         (CKAN, {"mode": "packages", "resource": "r"}, "/source/resource"),
@@ -161,6 +180,20 @@ def test_an_option_without_effect_is_refused(source: dict[str, Any], option: dic
         },
         {**CKAN, "package": "a", "resource_name": "b", "delimiter": ";", "encoding": "latin-1"},
         {**CKAN, "mode": "packages", "query": "a"},
+        {
+            **OGC,
+            "bbox": [170, -20, -170, 0],
+            "datetime": "2025-01-01/2025-12-31T23:59:59.5+07:00",
+            "size": 10,
+            "rate": "5/s",
+        },
+        {**WFS, "url": "https://geo.example/wfs?map=peta", "sort": "kode", "auth": {"kind": "bearer", "token": KEY}},
+        {
+            **REST,
+            "format": "xml",
+            "record_path": "/a/b",
+            "paging": {"kind": "next_link", "path": "/a/link[@rel=next]/@href"},
+        },
     ],
 )
 def test_options_with_effect_are_taken_and_stay_so_when_stored(source: dict[str, Any]) -> None:

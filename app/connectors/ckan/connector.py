@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from app.connectors.blocking import BulkThread, pull
 from app.connectors.capabilities import Capabilities
-from app.connectors.ckan.packages import Harvest, described, mislabelled
+from app.connectors.ckan.packages import Harvest, described, listed, mislabelled
 from app.connectors.ckan.source import CkanSource
 from app.connectors.ckan.table import Table
 from app.connectors.contract import CheckStep, Connector, Discovery, RawBatch, RawColumn, ScanRequest
@@ -196,7 +196,8 @@ class CkanConnector(Connector, Diagnoses):
 
     async def _resource_id(self, deadline: float | None) -> str:
         package = await self._action("package_show", {"id": self._source.package or ""}, deadline)
-        resources = package.get("resources", []) if isinstance(package, dict) else []
+        resources = listed(package.get("resources")) if isinstance(package, dict) else []
+        resources = [entry for entry in resources if isinstance(entry, dict)]
         wanted = self._source.resource_name
         found = [entry for entry in resources if wanted is None or entry.get("name") == wanted]
         if len(found) != 1:
@@ -230,7 +231,7 @@ def _equalities(wanted: Filter | None) -> dict[str, str]:
 
 def _choose(package: dict[str, Any], found: Findings) -> None:
     """Proposes the only resource of a package that is a table of the datastore; tells those that there are."""
-    resources = [one for one in package.get("resources") or () if isinstance(one, dict)]
+    resources = [one for one in listed(package.get("resources")) if isinstance(one, dict)]
     if len(resources) < 2:
         return
     told = ", ".join(f"{one.get('name')} ({one.get('format') or 'no format'})" for one in resources[:20])

@@ -15,6 +15,7 @@ _MIME_FORMATS: Final = {
     "application/json": "JSON",
 }
 _MOST_TOLD = 5
+_STATES: Final = ("active", None)
 
 
 class Harvest:
@@ -30,6 +31,7 @@ class Harvest:
         self.ended = False
         self._came = 0
         self._last: Any = None
+        self._page: list[Any] = []
         self._seen: set[str] = set()
         self._hidden = 0
 
@@ -50,6 +52,9 @@ class Harvest:
             if not found or _id(found[0]) != _id(self._last):
                 raise _moved()
             new = found[1:]
+        if new and new == self._page:
+            raise SourceFormatError("the portal gives the same page again and again", field="/source/url")
+        self._page = new
         kept = [(number, one) for number, one in enumerate(new, self._came + 1) if self._public(one)]
         self._came += len(new)
         self.start = self._came - 1
@@ -72,7 +77,7 @@ class Harvest:
         if name in self._seen:
             raise _moved()
         self._seen.add(name)
-        hidden = package.get("private") is True or package.get("state", "active") != "active"
+        hidden = package.get("private") is True or package.get("state") not in _STATES
         self._hidden += hidden
         return not hidden
 
@@ -95,12 +100,17 @@ def _moved() -> SourceFailed:
     return SourceFailed(detail, field="/source/url", rule="moved_between_pages")
 
 
+def listed(value: Any) -> list[Any]:
+    """A list as it stands, none for what is no list."""
+    return value if isinstance(value, list) else []
+
+
 def described(package: Any) -> Any:
     """A package with what its resources really are: `detected_format` by MIME type and file name, beside the label."""
     if not isinstance(package, dict):
         return package
     resources = []
-    for entry in package.get("resources") or []:
+    for entry in listed(package.get("resources")):
         if isinstance(entry, dict):
             name = str(entry.get("url") or entry.get("name") or "")
             ending = name.rpartition(".")[2].upper() if "." in name.rpartition("/")[2] else None

@@ -19,6 +19,7 @@ class Table:
         self.ended = False
         self._totals: list[int] = []
         self._last: int | None = None
+        self._page: list[Any] = []
 
     @property
     def start(self) -> int:
@@ -40,6 +41,9 @@ class Table:
             if not records or _number(records[0]) != self._last:
                 raise _moved()
             records = records[1:]
+        if records and records == self._page:
+            raise SourceFormatError("the portal gives the same page again and again", field=_FIELD)
+        self._page = records
         self.read += len(records)
         self._last = _number(records[-1]) if records else self._last
         if not records or (self._totals and self.read >= self._totals[-1]):

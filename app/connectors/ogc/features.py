@@ -115,7 +115,9 @@ class FeaturesServer:
         if self._conformance is None:
             told = await self._told(f"{self._source.url}/conformance")
             classes = told.get("conformsTo") if isinstance(told, Mapping) else None
-            self._conformance = frozenset(one for one in classes or () if isinstance(one, str))
+            self._conformance = frozenset(
+                one for one in (classes if isinstance(classes, list) else ()) if isinstance(one, str)
+            )
         return self._conformance
 
     async def _told(self, url: str) -> Any:
@@ -144,7 +146,7 @@ def _described(document: Mapping[str, Any]) -> Collection:
 
 def _features_links(links: Any) -> list[Any]:
     """The links of a page; of several to the next one those that lead to GeoJSON."""
-    known = [one for one in links or () if isinstance(one, dict)]
+    known = [one for one in (links if isinstance(links, list) else ()) if isinstance(one, dict)]
     following = [one for one in known if one.get("rel") == "next"]
     json = [one for one in following if "json" in str(one.get("type", "json"))]
     return json or following

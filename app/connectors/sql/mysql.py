@@ -32,6 +32,7 @@ from app.connectors.requests import AggregateRequest, ScanRequest
 from app.connectors.sql.address import ServerAddress, dial_addresses, resolve_target
 from app.connectors.sql.aggregates import AGGREGATES, finish_groups
 from app.connectors.sql.columns import Check, Column, Table, check_of, documents_of, finish_rows
+from app.connectors.sql.diagnosing import DatabaseDiagnosis
 from app.connectors.sql.drift import TableChanged, require_types
 from app.connectors.sql.estimates import mysql_rows
 from app.connectors.sql.mysql_faults import translated
@@ -63,7 +64,7 @@ _OPERATORS = frozenset({"=", "<>", "<", "<=", ">", ">=", "in", "like", "isnull",
 Result = TypeVar("Result")
 
 
-class MysqlConnector(Connector, Aggregation, CountEstimate):
+class MysqlConnector(DatabaseDiagnosis, Connector, Aggregation, CountEstimate):
     """One table, view or query of a MySQL or MariaDB database. Sessions open with the first read."""
 
     kind: ClassVar[str] = "sql"
@@ -391,7 +392,15 @@ def _fetch(session: Session, text: str, parameters: tuple[Any, ...]) -> list[Any
 
 
 def _tables(session: Session) -> tuple[str, ...]:
-    return tuple(str(row[0]) for row in _fetch(session, TABLES, ()))
+    """Tables and views that the user sees: those of the session's database by their name, others as `database.name`."""
+    return tuple(
+        str(name) if own else f"{_part(database)}.{_part(name)}" for database, name, own in _fetch(session, TABLES, ())
+    )
+
+
+def _part(name: Any) -> str:
+    """A name as a manifest writes it in front of or behind a dot."""
+    return f'"{name}"' if "." in str(name) else str(name)
 
 
 def _described_query(session: Session, source: SqlSource) -> tuple[Table, str]:

@@ -79,7 +79,9 @@ SELECT CHECK_CLAUSE FROM information_schema.CHECK_CONSTRAINTS WHERE CONSTRAINT_S
 """
 _JSON_CHECK = re.compile(r"json_valid\(`((?:[^`]|``)+)`\)", re.IGNORECASE)
 TABLES = """
-SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA = DATABASE() ORDER BY TABLE_NAME LIMIT 1000
+SELECT TABLE_SCHEMA, TABLE_NAME, TABLE_SCHEMA = DATABASE() AS own FROM information_schema.TABLES
+WHERE TABLE_SCHEMA NOT IN ('information_schema', 'performance_schema', 'mysql', 'sys')
+ORDER BY own DESC, TABLE_SCHEMA, TABLE_NAME LIMIT 1000
 """
 
 

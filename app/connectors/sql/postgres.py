@@ -33,6 +33,7 @@ from app.connectors.requests import AggregateRequest, ScanRequest
 from app.connectors.sql.address import ServerAddress, ServerTarget, dial_addresses, resolve_target
 from app.connectors.sql.aggregates import AGGREGATES, finish_groups
 from app.connectors.sql.columns import Column, Table, check_of, finish_rows
+from app.connectors.sql.diagnosing import DatabaseDiagnosis
 from app.connectors.sql.drift import TableChanged, require_types
 from app.connectors.sql.estimates import POSTGRES_COUNTED, postgres_plan
 from app.connectors.sql.postgres_bulk import FEWEST_ROWS, BulkReads, Dialled
@@ -56,7 +57,7 @@ CONNECT_SECONDS = 5.0
 _OPERATORS = frozenset({"=", "<>", "<", "<=", ">", ">=", "in", "like", "isnull", "and", "or", "not"})
 
 
-class PostgresConnector(Connector, KeyRows, Aggregation, Explains, CountEstimate):
+class PostgresConnector(DatabaseDiagnosis, Connector, KeyRows, Aggregation, Explains, CountEstimate):
     """One table, view or query of a PostgreSQL database. The pool opens with the first read."""
 
     kind: ClassVar[str] = "sql"

@@ -14,9 +14,11 @@ from app.connectors.sql.source import SqlSource
 from app.errors import SourceMissing, SourceRejected
 
 _TABLES = """
-SELECT n.nspname || '.' || c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+SELECT CASE WHEN n.nspname LIKE '%.%' THEN '"' || n.nspname || '"' ELSE n.nspname END || '.' ||
+       CASE WHEN c.relname LIKE '%.%' THEN '"' || c.relname || '"' ELSE c.relname END
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'v', 'm', 'f', 'p') AND n.nspname NOT IN ('pg_catalog', 'information_schema')
-  AND n.nspname NOT LIKE 'pg_toast%' AND has_table_privilege(c.oid, 'SELECT') ORDER BY 1 LIMIT 1000
+  AND n.nspname NOT LIKE 'pg_toast%' AND has_table_privilege(c.oid, 'SELECT') ORDER BY n.nspname, c.relname LIMIT 1000
 """
 _COLUMNS = """
 WITH RECURSIVE base AS (

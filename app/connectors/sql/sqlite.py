@@ -28,6 +28,7 @@ from app.connectors.requests import AggregateRequest, ScanRequest
 from app.connectors.sql.address import SqliteAddress
 from app.connectors.sql.aggregates import AGGREGATES
 from app.connectors.sql.columns import Table
+from app.connectors.sql.diagnosing import DatabaseDiagnosis
 from app.connectors.sql.render import MOST_KEYS, renders
 from app.connectors.sql.source import SqlSource
 from app.connectors.sql.sqlite_file import SqliteFile
@@ -38,13 +39,13 @@ from app.filters.tree import Filter, operators
 _OPERATORS = frozenset({"=", "<>", "<", "<=", ">", ">=", "in", "like", "isnull", "and", "or"})
 
 
-class SqliteConnector(Connector, Freshness, Aggregation, Explains, CountEstimate):
+class SqliteConnector(DatabaseDiagnosis, Connector, Freshness, Aggregation, Explains, CountEstimate):
     """One SQLite file under the agency's folder. Every scan opens its own read-only connection, in a worker process."""
 
     kind: ClassVar[str] = "sql"
 
     def __init__(self, source: SqlSource, environment: Environment) -> None:
-        address, limits = source.address, environment.limits
+        self._source, address, limits = source, source.address, environment.limits
         self._location = address.path if isinstance(address, SqliteAddress) else ""
         self._environment = environment
         self._learned: tuple[str | None, Table] | None = None

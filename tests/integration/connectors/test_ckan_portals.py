@@ -263,3 +263,13 @@ async def test_a_portal_as_a_real_one_wrote_it_is_told_with_what_its_files_are(
         assert (await connector.diagnose()).titles == ("Satu Data Muara Enim",)
         (discovered,) = (await connector.discover()).sample
         assert discovered["resources"][0]["detected_format"] == "PNG"
+
+
+@pytest.mark.parametrize("source", [{"resource": "r"}, PACKAGES])
+async def test_the_same_page_again_and_again_is_refused(
+    server: SourceServer, tmp_path: Path, source: dict[str, Any]
+) -> None:
+    """A portal without totals, numbers of rows and ids that heeds no `offset` was read without end."""
+    server.routes[f"{API}/datastore_search"] = lambda _q, _h: said({"records": [{"kode": 1}, {"kode": 2}]})
+    server.routes[f"{API}/package_search"] = lambda _q, _h: said({"results": [{"title": "a"}] * 3, "count": 10**9})
+    assert "again and again" in (await fault(tmp_path, server, **source)).detail
