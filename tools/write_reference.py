@@ -63,6 +63,9 @@ cls = [n for n in src.body if isinstance(n, ast.ClassDef)][0]
 L = [
     "# Connectors\n",
     "A connector is data: a manifest that names a source and maps its fields to a shared schema. How to write one: [connect an agency](../how-to/connect-an-agency.md); every key and step with an example: [manifest](manifest.md).\n",
+    "Installed packages may bring further kinds ([how one is written](../tutorials/write-a-connector-kind.md)): `simpul extensions` and `/status` list them, the JSON Schema of a manifest and",
+    "`discover` know them. Where such a package is refused or gone, its connectors say so (`manifest_invalid`, with the reason) and all others answer; an error that it raises is",
+    "`source_failed` of its own source.\n",
     "## Kinds\n",
     "| kind | reads |",
     "|---|---|",
