@@ -43,7 +43,7 @@ L.append(
 L = [
     "# Command line\n",
     "Exit codes: 0 good, 1 a finding (verification failed, check failed), 2 wrong usage or a broken set-up. `--dir` is the instance's folder (default `.simpul`).\n",
-    "On the folder itself: `simpul init`, `simpul serve`, `simpul demo`, `simpul db …`, `simpul codes load`, `simpul user create`, `simpul log …`, `simpul backup`, `simpul restore`, `simpul openapi`. `simpul witness serve` is a server of its own; `simpul agent …` runs on an agency's own machine. All others speak HTTP to a running gateway (`--url` or `SIMPUL_URL`; credentials from `SIMPUL_CLIENT_ID`, `SIMPUL_CLIENT_SECRET` or a profile file of mode 0600).\n",
+    "On the folder itself: `simpul init`, `simpul serve`, `simpul demo`, `simpul db …`, `simpul codes load`, `simpul user create`, `simpul log …`, `simpul backup`, `simpul restore`, `simpul openapi`, `simpul extensions`. `simpul witness serve` is a server of its own; `simpul agent …` runs on an agency's own machine. All others speak HTTP to a running gateway (`--url` or `SIMPUL_URL`; credentials from `SIMPUL_CLIENT_ID`, `SIMPUL_CLIENT_SECRET` or a profile file of mode 0600).\n",
     "| command | what it does |",
     "|---|---|",
 ]
@@ -66,6 +66,9 @@ cls = [n for n in src.body if isinstance(n, ast.ClassDef)][0]
 L = [
     "# Connectors\n",
     "A connector is data: a manifest that names a source and maps its fields to a shared schema. How to write one: [connect an agency](../how-to/connect-an-agency.md); every key and step with an example: [manifest](manifest.md).\n",
+    "Installed packages may bring further kinds ([how one is written](../tutorials/write-a-connector-kind.md)): `simpul extensions` and `/status` list them, the JSON Schema of a manifest and",
+    "`discover` know them. Where such a package is refused or gone, its connectors say so (`manifest_invalid`, with the reason) and all others answer; an error that it raises is",
+    "`source_failed` of its own source.\n",
     "## Kinds\n",
     "| kind | reads |",
     "|---|---|",

@@ -49,6 +49,9 @@ _SELF_GUARDED: Final = "/metrics"
 _NAMES_AGENCY: Final = frozenset({"agreement.propose", "client.create", "explain", "secret.list"})
 """Their bodies name things that may not be there."""
 
+_NAMES_SCHEMA: Final = "/v1/datasets"
+"""Its parameter names a schema that may not be there."""
+
 
 def asks_for_token(rule: Rule | None, path: str) -> bool:
     """Whether the operation is answered to nobody without a token."""
@@ -58,7 +61,7 @@ def asks_for_token(rule: Rule | None, path: str) -> bool:
 def problems_of(rule: Rule | None, path: str, method: str, operation: dict[str, Any]) -> list[str]:
     """The statuses beside those of conditions (`conditional.py`)."""
     found = {*_EVERY, *(() if path == "/health/live" else _WAITING)}
-    if "{" in path or (rule is not None and rule.op in _NAMES_AGENCY):
+    if "{" in path or path == _NAMES_SCHEMA or (rule is not None and rule.op in _NAMES_AGENCY):
         found.add("404")
     if rule is None:
         return sorted(found | ({"401", "403"} if asks_for_token(rule, path) else set()))

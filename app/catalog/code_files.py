@@ -9,8 +9,8 @@ from __future__ import annotations
 import csv
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ import sqlglot
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
+from app.catalog.code_validity import COLUMNS, validity_of
 from app.catalog.crosswalk import BPS, BPS_LEVELS, MANUAL, CrosswalkEntry, RegionEntry, region_level
 from app.errors import FieldError, ValidationFailed
 
@@ -25,9 +26,12 @@ FILE_BYTES = 64 * 1024 * 1024
 ERRORS_SHOWN = 20
 _CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _SYSTEM = re.compile(r"[a-z][a-z0-9_]{0,31}")
+_Row = tuple[int, Any, Any, Mapping[str, Any]]
+"""Number, code and name as they stand, and the cells that may tell of validity."""
 _LEVELS = ("provinsi", "kabupaten", "kecamatan", "kelurahan", "desa")
 _EXPECTED = (
-    "expected one of: a CSV with the header kode,nama; a JSON list of {kode, nama}; a MySQL dump of a table with the"
+    "expected one of: a CSV with the header kode,nama (and, where known, valid_from,valid_to,pengganti);"
+    " a JSON list of {kode, nama}; a MySQL dump of a table with the"
     " columns kode and nama; a BPS list without a header (code, parent code, name); a crosswalk CSV with the header"
     " sistem,kode_asal,tingkat,nama_asal,kode_kemendagri"
 )
@@ -41,6 +45,8 @@ class CodeFile:
     regions: tuple[RegionEntry, ...] = ()
     crosswalk: tuple[CrosswalkEntry, ...] = ()
     ignored: tuple[str, ...] = ()
+    dated: bool = False
+    """Whether the file speaks of validity; what is known of it stays where it does not."""
 
 
 def read_code_file(path: Path, *, most_bytes: int = FILE_BYTES) -> CodeFile:
@@ -65,7 +71,9 @@ def parse_code_file(name: str, content: bytes) -> CodeFile:
     if suffix == ".sql":
         return CodeFile(name, regions=_regions(name, _sql_rows(name, text)))
     if suffix == ".json":
-        return CodeFile(name, regions=_regions(name, _json_rows(name, text)))
+        rows = list(_json_rows(name, text))
+        dated = any(column in member for _, _, _, member in rows for column in COLUMNS)
+        return CodeFile(name, regions=_regions(name, rows), dated=dated)
     if suffix in {".csv", ".txt"}:
         return _csv_file(name, text)
     raise _refused(name, _EXPECTED)
@@ -74,8 +82,8 @@ def parse_code_file(name: str, content: bytes) -> CodeFile:
 # --- SQL and JSON ---------------------------------------------------------------------------------------------------
 
 
-def _sql_rows(name: str, text: str) -> Iterator[tuple[int, Any, Any]]:
-    """(row number, kode, nama) of every INSERT into a table that has both columns."""
+def _sql_rows(name: str, text: str) -> Iterator[_Row]:
+    """(row number, kode, nama, no validity) of every INSERT into a table that has both columns."""
     try:
         statements = sqlglot.parse(text, read="mysql")
     except SqlglotError as error:
@@ -104,14 +112,14 @@ def _sql_rows(name: str, text: str) -> Iterator[tuple[int, Any, Any]]:
             number += 1
             values = row.expressions if isinstance(row, exp.Tuple) else []
             whole = len(values) == len(order)
-            yield number, _literal(values[code_at]) if whole else None, _literal(values[name_at]) if whole else None
+            yield number, _literal(values[code_at]) if whole else None, _literal(values[name_at]) if whole else None, {}
 
 
 def _literal(value: exp.Expr) -> str | None:
     return str(value.this) if isinstance(value, exp.Literal) and value.is_string else None
 
 
-def _json_rows(name: str, text: str) -> Iterator[tuple[int, Any, Any]]:
+def _json_rows(name: str, text: str) -> Iterator[_Row]:
     try:
         document = json.loads(text)
     except json.JSONDecodeError as error:
@@ -124,7 +132,7 @@ def _json_rows(name: str, text: str) -> Iterator[tuple[int, Any, Any]]:
         raise _refused(name, _EXPECTED)
     for number, item in enumerate(document, 1):
         member = item if isinstance(item, dict) else {}
-        yield number, member.get("kode"), member.get("nama")
+        yield number, member.get("kode"), member.get("nama"), member
 
 
 # --- CSV ------------------------------------------------------------------------------------------------------------
@@ -144,12 +152,15 @@ def _csv_file(name: str, text: str) -> CodeFile:
         return _crosswalk_file(name, header, lines[1:])
     if {"kode", "nama"} <= set(header):
         code_at, name_at = header.index("kode"), header.index("nama")
-        rows = (
-            (number, row[code_at], row[name_at]) if len(row) == len(header) else (number, None, None)
+        rows: Iterator[_Row] = (
+            (number, row[code_at], row[name_at], dict(zip(header, row, strict=True)))
+            if len(row) == len(header)
+            else (number, None, None, {})
             for number, row in lines[1:]
         )
-        ignored = tuple(column for column in header if column not in {"kode", "nama"})
-        return CodeFile(name, regions=_regions(name, rows), ignored=ignored)
+        ignored = tuple(column for column in header if column not in {"kode", "nama", *COLUMNS})
+        dated = any(column in header for column in COLUMNS)
+        return CodeFile(name, regions=_regions(name, rows), ignored=ignored, dated=dated)
     if lines[0][1][0].strip().isdigit():
         return CodeFile(name, crosswalk=_bps(name, lines))
     raise _refused(name, _EXPECTED, 1)
@@ -178,11 +189,17 @@ def _crosswalk_file(name: str, header: Sequence[str], lines: Iterable[tuple[int,
             metode=MANUAL,
             sumber=name,
         )
+        try:
+            entry = replace(entry, **validity_of(entry.kode_asal, cells))
+        except ValueError as error:
+            errors.add(number, "validity", str(error))
+            continue
         if _sound(errors, number, entry) and found.setdefault((entry.sistem, entry.kode_asal), entry) != entry:
             errors.add(number, "duplicate", f"{entry.sistem} {entry.kode_asal} stands twice with different content")
     errors.check()
-    used = {"sistem", "kode_asal", "tingkat", "nama_asal", "kode_kemendagri"}
-    return CodeFile(name, crosswalk=tuple(found.values()), ignored=tuple(c for c in header if c not in used))
+    used = {"sistem", "kode_asal", "tingkat", "nama_asal", "kode_kemendagri", *COLUMNS}
+    ignored, dated = tuple(c for c in header if c not in used), any(c in header for c in COLUMNS)
+    return CodeFile(name, crosswalk=tuple(found.values()), ignored=ignored, dated=dated)
 
 
 def _sound(errors: _Errors, number: int, entry: CrosswalkEntry) -> bool:
@@ -227,10 +244,10 @@ def _bps(name: str, lines: Sequence[tuple[int, list[str]]]) -> tuple[CrosswalkEn
 # --- regions, and what is wrong with a file -------------------------------------------------------------------------
 
 
-def _regions(name: str, rows: Iterable[tuple[int, Any, Any]]) -> tuple[RegionEntry, ...]:
+def _regions(name: str, rows: Iterable[_Row]) -> tuple[RegionEntry, ...]:
     errors = _Errors(name)
     found: dict[str, RegionEntry] = {}
-    for number, kode, nama in rows:
+    for number, kode, nama, cells in rows:
         if not isinstance(kode, str) or not isinstance(nama, str):
             errors.add(number, "row", "kode and nama must both stand here, as text, in a row as long as the header")
             continue
@@ -242,6 +259,11 @@ def _regions(name: str, rows: Iterable[tuple[int, Any, Any]]) -> tuple[RegionEnt
             entry = RegionEntry(code, label, *region_level(code), name)
         except ValueError as error:
             errors.add(number, "kode", str(error))
+            continue
+        try:
+            entry = replace(entry, **validity_of(code, cells))
+        except ValueError as error:
+            errors.add(number, "validity", str(error))
             continue
         if found.setdefault(code, entry) != entry:
             errors.add(number, "duplicate", f"{code} stands twice, as {found[code].nama} and {label}")

@@ -6,8 +6,8 @@ Loading is idempotent and in any order: whenever regions or BPS codes change, al
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import asdict, dataclass, replace
+from typing import Any, TypeVar
 
 import pyarrow as pa
 from sqlalchemy import Table, select
@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.catalog import tables
 from app.catalog.code_files import CodeFile
+from app.catalog.code_validity import COLUMNS
 from app.catalog.crosswalk import BPS, CrosswalkEntry, RegionEntry, match_bps
 from app.database import bump_stamp, upsert
 from app.errors import FieldError, ValidationFailed
@@ -41,13 +42,18 @@ class LoadReport:
 async def load_codes(connection: AsyncConnection, file: CodeFile) -> LoadReport:
     """Stores what a file holds, regions or crosswalk."""
     if file.regions:
-        return await load_regions(connection, file.regions)
-    return await load_crosswalk(connection, file.crosswalk)
+        return await load_regions(connection, file.regions, dated=file.dated)
+    return await load_crosswalk(connection, file.crosswalk, dated=file.dated)
 
 
-async def load_regions(connection: AsyncConnection, rows: Sequence[RegionEntry]) -> LoadReport:
-    """Adds regions and renames known ones; removes none (a list of one regency leaves the others)."""
+async def load_regions(connection: AsyncConnection, rows: Sequence[RegionEntry], *, dated: bool = False) -> LoadReport:
+    """Adds regions and renames known ones; removes none (a list of one regency leaves the others).
+
+    Rows that are not `dated` leave what is known of validity as it is.
+    """
     known = {region.kode: region for region in await _regions(connection)}
+    if not dated:
+        rows = [_dated_as(row, known.get(row.kode)) for row in rows]
     created, updated = await _write(connection, tables.region_code, rows, [known.get(row.kode) for row in rows])
     matched = [entry for entry in await _rematch(connection, ()) if entry.sistem == BPS]
     if created or updated:
@@ -55,7 +61,9 @@ async def load_regions(connection: AsyncConnection, rows: Sequence[RegionEntry])
     return _report(len(rows), created, updated, matched)
 
 
-async def load_crosswalk(connection: AsyncConnection, rows: Sequence[CrosswalkEntry]) -> LoadReport:
+async def load_crosswalk(
+    connection: AsyncConnection, rows: Sequence[CrosswalkEntry], *, dated: bool = False
+) -> LoadReport:
     """Adds codes of other systems. BPS codes are matched by name; codes matched by hand must name loaded regions."""
     regions = {region.kode for region in await _regions(connection)}
     missing = [row for row in rows if row.kode_kemendagri is not None and row.kode_kemendagri not in regions]
@@ -64,12 +72,21 @@ async def load_crosswalk(connection: AsyncConnection, rows: Sequence[CrosswalkEn
         errors = [FieldError(f"{row.sumber}:{row.kode_asal}", "region_unknown", detail) for row in missing]
         raise ValidationFailed(f"{len(missing)} codes name regions that are not loaded", errors=errors[:ERRORS_SHOWN])
     known = {(entry.sistem, entry.kode_asal): entry for entry in await _crosswalk(connection)}
+    if not dated:
+        rows = [_dated_as(row, known.get((row.sistem, row.kode_asal))) for row in rows]
     final = {(entry.sistem, entry.kode_asal): entry for entry in await _rematch(connection, rows)}
     stored = [final[row.sistem, row.kode_asal] for row in rows]
     before = [known.get((row.sistem, row.kode_asal)) for row in rows]
     created = sum(old is None for old in before)
     updated = sum(old is not None and old != new for old, new in zip(before, stored, strict=True))
     return _report(len(rows), created, updated, stored)
+
+
+Entry = TypeVar("Entry", RegionEntry, CrosswalkEntry)
+
+
+def _dated_as(row: Entry, known: Entry | None) -> Entry:
+    return row if known is None else replace(row, **{name: getattr(known, name) for name in COLUMNS})
 
 
 async def _rematch(connection: AsyncConnection, fresh: Sequence[CrosswalkEntry]) -> list[CrosswalkEntry]:
@@ -114,8 +131,9 @@ async def _crosswalk(connection: AsyncConnection) -> list[CrosswalkEntry]:
 
 
 async def code_tables(connection: AsyncConnection) -> tuple[pa.Table, pa.Table]:
-    """Both tables as Arrow text columns, ordered by key: (kode, nama, tingkat, kode_induk, sumber) and
-    (sistem, kode_asal, tingkat, nama_asal, kode_kemendagri, metode, sumber). Load them with the stamp `codes`.
+    """Both tables as Arrow text columns, ordered by key; the columns are those of `tables.region_code` and `tables.code_crosswalk`.
+
+    Load them with the stamp `codes`.
     """
     regions, crosswalk = await _regions(connection), await _crosswalk(connection)
     return _arrow(tables.region_code, regions), _arrow(tables.code_crosswalk, crosswalk)

@@ -24,13 +24,19 @@ _VILLAGES = {"1": "kelurahan", "2": "desa"}
 
 @dataclass(frozen=True, slots=True)
 class RegionEntry:
-    """One region of the Kemendagri list: dotted code, name, level and parent (both implied by the code), origin."""
+    """One region of the Kemendagri list: dotted code, name, level and parent (both implied by the code), origin, validity.
+
+    `valid_from`, `valid_to`: first and last day; `pengganti`: the codes that replaced it, separated by blanks; None: not known.
+    """
 
     kode: str
     nama: str
     tingkat: str
     kode_induk: str | None
     sumber: str
+    valid_from: str | None = None
+    valid_to: str | None = None
+    pengganti: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +50,9 @@ class CrosswalkEntry:
     kode_kemendagri: str | None
     metode: str
     sumber: str
+    valid_from: str | None = None
+    valid_to: str | None = None
+    pengganti: str | None = None
 
 
 def region_level(kode: str) -> tuple[str, str | None]:

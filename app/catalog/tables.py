@@ -256,6 +256,9 @@ region_code = Table(
     Column("tingkat", String(16), nullable=False),
     Column("kode_induk", String(13)),
     Column("sumber", Text, nullable=False),
+    Column("valid_from", String(10)),
+    Column("valid_to", String(10)),
+    Column("pengganti", Text),
     Index(None, "kode_induk"),
 )
 
@@ -269,5 +272,8 @@ code_crosswalk = Table(
     Column("kode_kemendagri", String(13)),
     Column("metode", String(16), nullable=False),
     Column("sumber", Text, nullable=False),
+    Column("valid_from", String(10)),
+    Column("valid_to", String(10)),
+    Column("pengganti", Text),
     Index(None, "kode_kemendagri"),
 )

@@ -6,7 +6,7 @@ import os
 
 import typer
 
-from app.cli import apply, backups, demo, extensions, instance, logs, remote_commands, witness
+from app.cli import apply, backups, demo, extensions, instance, logs, remote_codes, remote_commands, witness
 from app.telemetry import configure_command
 
 app = typer.Typer(
@@ -45,6 +45,9 @@ app.add_typer(db, name="db")
 
 codes = typer.Typer(help="Region codes and crosswalks.", no_args_is_help=True)
 codes.command("load")(instance.load_code_list)
+codes.command("list")(remote_codes.list_codes)
+codes.command("lookup")(remote_codes.lookup_code)
+codes.command("crosswalk")(remote_codes.crosswalk_code)
 app.add_typer(codes, name="codes")
 
 user = typer.Typer(help="Credentials made straight in the store.", no_args_is_help=True)

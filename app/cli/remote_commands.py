@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from app.cli.connector_quality import show_quality
 from app.cli.new_connector import new_connector, write_schema
 from app.cli.output import note, say, show
 from app.cli.remote import connect
@@ -153,6 +154,7 @@ GROUPS = {
             "join": join_connector,
             "suspend": suspend_connector,
             "quarantine": quarantine_connector,
+            "quality": show_quality,
         },
     ),
     "agreement": _group("Agreements between agencies.", {"list": list_agreements}),

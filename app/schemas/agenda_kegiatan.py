@@ -8,6 +8,7 @@ from typing import Annotated, Any, ClassVar
 
 from app.schemas.base import RowRule, SchemaMeta, SharedSchema, spec
 from app.schemas.constraints import TextRule
+from app.schemas.shared_fields import region_where
 from app.schemas.types import Istilah, KodeWilayah, Nama, Pengenal, Tanggal, Teks, TeksPanjang
 
 Presisi = Annotated[str, TextRule(semantic="Presisi", max_length=11, enum=("hari", "bulan", "tahun", "tidak_pasti"))]
@@ -114,14 +115,7 @@ class AgendaKegiatan(SharedSchema):
         example="Pantai Kartini",
         nullable=True,
     )
-    kode_wilayah: KodeWilayah | None = spec(
-        "Kode wilayah",
-        "Region code",
-        "Kode wilayah Kemendagri tempat kegiatan",
-        "Region code of Kemendagri where it is held",
-        example="33.20.06",
-        nullable=True,
-    )
+    kode_wilayah: KodeWilayah | None = region_where("tempat kegiatan", "where it is held", "33.20.06")
     penyelenggara_lembaga: Teks | None = spec(
         "Lembaga penyelenggara",
         "Organising body",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from app.schemas.base import SchemaMeta, SharedSchema, spec
+from app.schemas.shared_fields import region_or_origin
 from app.schemas.types import GeometriWilayah, KodeWilayahAtauAsal, LuasKm2, Teks
 
 _RING = [[110.40, -5.80], [110.47, -5.80], [110.47, -5.86], [110.40, -5.86], [110.40, -5.80]]
@@ -33,13 +34,7 @@ class BatasWilayah(SharedSchema):
         example_filter="kode_wilayah = '33.20'",
     )
 
-    kode_wilayah: KodeWilayahAtauAsal = spec(
-        "Kode wilayah",
-        "Region code",
-        "Kode wilayah Kemendagri, atau sistem:kode bila sumber tidak memilikinya",
-        "Region code of Kemendagri, or system:code where the source has none",
-        example="33.20.10",
-    )
+    kode_wilayah: KodeWilayahAtauAsal = region_or_origin("33.20.10")
     geometri: GeometriWilayah = spec(
         "Geometri",
         "Geometry",

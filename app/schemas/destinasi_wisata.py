@@ -8,6 +8,7 @@ from typing import Annotated, Any, ClassVar
 from app.schemas.base import SchemaMeta, SharedPart, SharedSchema, SoftRule, spec
 from app.schemas.constraints import ItemsRule
 from app.schemas.coordinates import POSITION_RULES
+from app.schemas.shared_fields import latitude, longitude, region_where
 from app.schemas.types import (
     Bujur,
     Istilah,
@@ -92,20 +93,9 @@ class DestinasiWisata(SharedSchema):
     jenis: Annotated[list[Istilah], ItemsRule(semantic="DaftarIstilah", max_items=20)] | None = spec(
         "Jenis", "Kinds", "Jenis wisata", "Kinds of tourism", example=["Wisata Alam"], nullable=True
     )
-    kode_wilayah: KodeWilayah | None = spec(
-        "Kode wilayah",
-        "Region code",
-        "Kode wilayah Kemendagri tempat destinasi berada",
-        "Region code of Kemendagri where the destination lies",
-        example="33.20.06",
-        nullable=True,
-    )
-    lat: Lintang | None = spec(
-        "Lintang", "Latitude", "Lintang WGS 84", "Latitude, WGS 84", example=-6.589444, nullable=True, unit="derajat"
-    )
-    lng: Bujur | None = spec(
-        "Bujur", "Longitude", "Bujur WGS 84", "Longitude, WGS 84", example=110.646389, nullable=True, unit="derajat"
-    )
+    kode_wilayah: KodeWilayah | None = region_where("tempat destinasi berada", "where the destination lies", "33.20.06")
+    lat: Lintang | None = latitude(-6.589444)
+    lng: Bujur | None = longitude(110.646389)
     jam_buka: TeksPanjang | None = spec(
         "Jam buka",
         "Opening hours",

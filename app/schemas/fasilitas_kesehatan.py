@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar
 from app.schemas.base import SchemaMeta, SharedSchema, SoftRule, spec
 from app.schemas.constraints import ItemsRule, TextRule
 from app.schemas.coordinates import POSITION_RULES
+from app.schemas.shared_fields import latitude, longitude, region_where
 from app.schemas.types import Benar, Bujur, Email, Istilah, KodeFaskes, KodeWilayah, Lintang, Nama, Teks, Telepon
 
 _KINDS = ("puskesmas", "rumah_sakit", "rs_umum", "rs_khusus", "klinik", "posyandu", "lainnya")
@@ -63,14 +64,7 @@ class FasilitasKesehatan(SharedSchema):
     kelas: Istilah | None = spec(
         "Kelas", "Class", "Kelas rumah sakit atau klinik", "Class of the hospital or clinic", example="B", nullable=True
     )
-    kode_wilayah: KodeWilayah | None = spec(
-        "Kode wilayah",
-        "Region code",
-        "Kode wilayah Kemendagri tempat fasilitas berada",
-        "Region code of Kemendagri where the facility lies",
-        example="33.20.10",
-        nullable=True,
-    )
+    kode_wilayah: KodeWilayah | None = region_where("tempat fasilitas berada", "where the facility lies", "33.20.10")
     alamat: Teks | None = spec(
         "Alamat",
         "Address",
@@ -87,12 +81,8 @@ class FasilitasKesehatan(SharedSchema):
         example=["(0297) 312128"],
         nullable=True,
     )
-    lat: Lintang | None = spec(
-        "Lintang", "Latitude", "Lintang WGS 84", "Latitude, WGS 84", example=-5.879173, nullable=True, unit="derajat"
-    )
-    lng: Bujur | None = spec(
-        "Bujur", "Longitude", "Bujur WGS 84", "Longitude, WGS 84", example=110.433174, nullable=True, unit="derajat"
-    )
+    lat: Lintang | None = latitude(-5.879173)
+    lng: Bujur | None = longitude(110.433174)
     status_operasi: Istilah | None = spec(
         "Status operasi",
         "Operating status",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from app.schemas.base import SchemaMeta, SharedSchema, spec
+from app.schemas.shared_fields import region_or_origin
 from app.schemas.types import Istilah, KodeWilayahAtauAsal, RupiahTakNegatif, Tanggal, Teks
 
 
@@ -31,14 +32,7 @@ class HargaKomoditas(SharedSchema):
     )
 
     tanggal: Tanggal = spec("Tanggal", "Date", "Tanggal pencatatan", "Day of the record", example="2026-11-01")
-    kode_wilayah: KodeWilayahAtauAsal | None = spec(
-        "Kode wilayah",
-        "Region code",
-        "Kode wilayah Kemendagri, atau sistem:kode bila sumber tidak memilikinya",
-        "Region code of Kemendagri, or system:code where the source has none",
-        example="33.20",
-        nullable=True,
-    )
+    kode_wilayah: KodeWilayahAtauAsal | None = region_or_origin("33.20", nullable=True)
     pasar: Istilah | None = spec(
         "Pasar",
         "Market",

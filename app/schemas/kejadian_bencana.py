@@ -8,6 +8,7 @@ from typing import Annotated, Any, ClassVar
 
 from app.schemas.base import RowRule, SchemaMeta, SharedPart, SharedSchema, SoftRule, spec
 from app.schemas.constraints import ItemsRule, TextRule
+from app.schemas.shared_fields import latitude, longitude
 from app.schemas.types import (
     Bujur,
     Istilah,
@@ -115,12 +116,8 @@ class KejadianBencana(SharedSchema):
         example="2025-11-03T04:12:33+07:00",
         nullable=True,
     )
-    lat: Lintang | None = spec(
-        "Lintang", "Latitude", "Lintang WGS 84", "Latitude, WGS 84", example=-5.92, nullable=True, unit="derajat"
-    )
-    lng: Bujur | None = spec(
-        "Bujur", "Longitude", "Bujur WGS 84", "Longitude, WGS 84", example=110.61, nullable=True, unit="derajat"
-    )
+    lat: Lintang | None = latitude(-5.92)
+    lng: Bujur | None = longitude(110.61)
     magnitudo: Magnitudo | None = spec(
         "Magnitudo", "Magnitude", "Magnitudo gempa", "Magnitude of the quake", example=4.1, nullable=True, unit="M"
     )

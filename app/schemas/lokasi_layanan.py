@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar
 from app.schemas.base import SchemaMeta, SharedSchema, SoftRule, spec
 from app.schemas.constraints import ItemsRule
 from app.schemas.coordinates import POSITION_RULES
+from app.schemas.shared_fields import latitude, longitude, region_where
 from app.schemas.types import (
     Bujur,
     Istilah,
@@ -70,23 +71,12 @@ class LokasiLayanan(SharedSchema):
         example=["Perizinan berusaha", "Perekaman KTP-el"],
         nullable=True,
     )
-    kode_wilayah: KodeWilayah | None = spec(
-        "Kode wilayah",
-        "Region code",
-        "Kode wilayah Kemendagri tempat lokasi berada",
-        "Region code of Kemendagri where it lies",
-        example="33.20.06",
-        nullable=True,
-    )
+    kode_wilayah: KodeWilayah | None = region_where("tempat lokasi berada", "where it lies", "33.20.06")
     alamat: Teks | None = spec(
         "Alamat", "Address", "Alamat lokasi", "Address of the service point", example="Jl. Kartini 1", nullable=True
     )
-    lat: Lintang | None = spec(
-        "Lintang", "Latitude", "Lintang WGS 84", "Latitude, WGS 84", example=-6.5899, nullable=True, unit="derajat"
-    )
-    lng: Bujur | None = spec(
-        "Bujur", "Longitude", "Bujur WGS 84", "Longitude, WGS 84", example=110.6681, nullable=True, unit="derajat"
-    )
+    lat: Lintang | None = latitude(-6.5899)
+    lng: Bujur | None = longitude(110.6681)
     jam_layanan: TeksPanjang | None = spec(
         "Jam layanan",
         "Service hours",

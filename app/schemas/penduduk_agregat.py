@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar
 
 from app.schemas.base import RowRule, SchemaMeta, SharedSchema, spec
 from app.schemas.constraints import TextRule
+from app.schemas.shared_fields import region_or_origin
 from app.schemas.small_cells import small_cell_rule
 from app.schemas.types import Jumlah, KodeWilayahAtauAsal, Periode, Teks
 
@@ -65,14 +66,7 @@ class PendudukAgregat(SharedSchema):
     )
     row_rules: ClassVar[tuple[RowRule, ...]] = (small_cell_rule("jumlah"),)
 
-    kode_wilayah: KodeWilayahAtauAsal = spec(
-        "Kode wilayah",
-        "Region code",
-        "Kode wilayah Kemendagri, atau sistem:kode bila sumber tidak memilikinya",
-        "Region code of Kemendagri, or system:code where the source has none",
-        example="33.20.10",
-        akses="internal",
-    )
+    kode_wilayah: KodeWilayahAtauAsal = region_or_origin("33.20.10", akses="internal")
     periode: Periode = spec(
         "Periode",
         "Period",

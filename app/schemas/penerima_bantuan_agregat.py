@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from app.schemas.base import RowRule, SchemaMeta, SharedSchema, spec
+from app.schemas.shared_fields import region_or_origin
 from app.schemas.small_cells import small_cell_rule
 from app.schemas.types import Istilah, Jumlah, KodeWilayahAtauAsal, RupiahTakNegatif, Tahun, Teks
 
@@ -36,14 +37,7 @@ class PenerimaBantuanAgregat(SharedSchema):
     program: Istilah = spec(
         "Program", "Programme", "Nama program bantuan", "Name of the programme", example="Program Keluarga Harapan"
     )
-    kode_wilayah: KodeWilayahAtauAsal | None = spec(
-        "Kode wilayah",
-        "Region code",
-        "Kode wilayah Kemendagri, atau sistem:kode bila sumber tidak memilikinya",
-        "Region code of Kemendagri, or system:code where the source has none",
-        example="33.20.06",
-        nullable=True,
-    )
+    kode_wilayah: KodeWilayahAtauAsal | None = region_or_origin("33.20.06", nullable=True)
     tahun: Tahun = spec("Tahun", "Year", "Tahun anggaran", "Budget year", example=2025)
     jumlah_kk: Jumlah | None = spec(
         "Jumlah keluarga",

@@ -8,6 +8,7 @@ from typing import Annotated, Any, ClassVar
 from app.schemas.base import SchemaMeta, SharedSchema, SoftRule, spec
 from app.schemas.constraints import TextRule
 from app.schemas.coordinates import POSITION_RULES
+from app.schemas.shared_fields import latitude, longitude, region_where
 from app.schemas.types import Benar, Bujur, KodeWilayah, Lintang, LuasKm2, Nama, Teks
 
 KodePulau = Annotated[
@@ -65,20 +66,9 @@ class Pulau(SharedSchema):
         "Kode pulau", "Island code", "Kode pulau Kemendagri", "Island code of Kemendagri", example="33.20.40001"
     )
     nama: Nama = spec("Nama pulau", "Island name", "Nama pulau", "Name of the island", example="Pulau Karimunjawa")
-    kode_wilayah: KodeWilayah | None = spec(
-        "Kode wilayah",
-        "Region code",
-        "Kode wilayah Kemendagri tempat pulau berada",
-        "Region code of Kemendagri where the island lies",
-        example="33.20.10",
-        nullable=True,
-    )
-    lat: Lintang | None = spec(
-        "Lintang", "Latitude", "Lintang WGS 84", "Latitude, WGS 84", example=-5.845, nullable=True, unit="derajat"
-    )
-    lng: Bujur | None = spec(
-        "Bujur", "Longitude", "Bujur WGS 84", "Longitude, WGS 84", example=110.437, nullable=True, unit="derajat"
-    )
+    kode_wilayah: KodeWilayah | None = region_where("tempat pulau berada", "where the island lies", "33.20.10")
+    lat: Lintang | None = latitude(-5.845)
+    lng: Bujur | None = longitude(110.437)
     berpenduduk: Benar | None = spec(
         "Berpenduduk",
         "Inhabited",

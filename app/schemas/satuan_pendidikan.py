@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar
 from app.schemas.base import SchemaMeta, SharedSchema, SoftRule, spec
 from app.schemas.constraints import TextRule
 from app.schemas.coordinates import POSITION_RULES
+from app.schemas.shared_fields import latitude, longitude, region_where
 from app.schemas.types import Bujur, Istilah, Jumlah, KodeWilayah, Lintang, Nama, Npsn, Teks
 
 StatusSekolah = Annotated[str, TextRule(semantic="StatusSekolah", max_length=6, enum=("NEGERI", "SWASTA"))]
@@ -45,14 +46,7 @@ class SatuanPendidikan(SharedSchema):
     status: StatusSekolah | None = spec(
         "Status", "Status", "Negeri atau swasta", "Public or private", example="SWASTA", nullable=True
     )
-    kode_wilayah: KodeWilayah | None = spec(
-        "Kode wilayah",
-        "Region code",
-        "Kode wilayah Kemendagri tempat sekolah berada",
-        "Region code of Kemendagri where the school lies",
-        example="33.20.01",
-        nullable=True,
-    )
+    kode_wilayah: KodeWilayah | None = region_where("tempat sekolah berada", "where the school lies", "33.20.01")
     alamat: Teks | None = spec(
         "Alamat",
         "Address",
@@ -61,12 +55,8 @@ class SatuanPendidikan(SharedSchema):
         example="Jl. Contoh 1, Kedung",
         nullable=True,
     )
-    lat: Lintang | None = spec(
-        "Lintang", "Latitude", "Lintang WGS 84", "Latitude, WGS 84", example=-6.6702, nullable=True, unit="derajat"
-    )
-    lng: Bujur | None = spec(
-        "Bujur", "Longitude", "Bujur WGS 84", "Longitude, WGS 84", example=110.6411, nullable=True, unit="derajat"
-    )
+    lat: Lintang | None = latitude(-6.6702)
+    lng: Bujur | None = longitude(110.6411)
     jumlah_siswa: Jumlah | None = spec(
         "Jumlah siswa",
         "Pupils",

@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar
 
 from app.schemas.base import SchemaMeta, SharedSchema, spec
 from app.schemas.constraints import TextRule
+from app.schemas.shared_fields import region_or_origin
 from app.schemas.types import Desimal, Istilah, KodeIndikator, KodeWilayahAtauAsal, Pengali, Tahun, Teks, TeksPanjang
 
 StatusAngka = Annotated[str, TextRule(semantic="StatusAngka", max_length=9, enum=("tetap", "sementara"))]
@@ -40,14 +41,7 @@ class StatistikIndikator(SharedSchema):
         "Code of the indicator in lower snake_case",
         example="kemiskinan_pct",
     )
-    kode_wilayah: KodeWilayahAtauAsal | None = spec(
-        "Kode wilayah",
-        "Region code",
-        "Kode wilayah Kemendagri, atau sistem:kode bila sumber tidak memilikinya",
-        "Region code of Kemendagri, or system:code where the source has none",
-        example="33.20",
-        nullable=True,
-    )
+    kode_wilayah: KodeWilayahAtauAsal | None = region_or_origin("33.20", nullable=True)
     tahun: Tahun = spec("Tahun", "Year", "Tahun acuan nilai", "Year that the value describes", example=2024)
     nilai: Desimal | None = spec(
         "Nilai",

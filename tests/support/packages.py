@@ -58,6 +58,11 @@ def install(programs: Path, package: Path) -> None:
     _run([*command, str(package)])
 
 
+def uninstall(programs: Path, *packages: str) -> None:
+    """Takes packages out of the environment."""
+    _run([UV, "pip", "uninstall", "--no-config", "--python", str(programs / "python"), *packages])
+
+
 def variables(programs: Path) -> dict[str, str]:
     """What a program of the environment is started with."""
     kept = {

@@ -19,6 +19,7 @@ from app.catalog import datasets, quality
 from app.catalog.datasets import DatasetDescription
 from app.errors import LimitOutOfRange
 from app.gateway.services import Services
+from app.lanes import in_bulk
 from app.schemas import registry
 from app.schemas.base import Akses, FieldSpec, Pdp, SchemaMeta
 from app.schemas.constraints import Kind
@@ -376,7 +377,7 @@ async def list_datasets(request: Request) -> Response:
             return answer({"items": [_dataset(dataset) for dataset in page], "next_after": following}, headers=_VARIES)
         newest = await quality.newest_records(connection, [dataset.id for dataset in page])
     part = _part(request, following, len(found))
-    return _linked(dcat.catalogue_document(_instance(state), page, newest, part))
+    return _linked(await in_bulk(lambda: written(dcat.catalogue_document(_instance(state), page, newest, part))))
 
 
 @routes.get(
@@ -397,11 +398,11 @@ async def get_dataset(dataset: str, request: Request) -> Response:
         if form == "json":
             return answer(_dataset(found), headers=_VARIES)
         newest = await quality.newest_records(connection, [found.id])
-    return _linked(dcat.dataset_document(_instance(state), found, newest.get(found.id)))
+    return _linked(written(dcat.dataset_document(_instance(state), found, newest.get(found.id))))
 
 
-def _linked(document: dict[str, Any]) -> Response:
-    return Response(written(document), 200, dict(_VARIES), dcat.MEDIA_TYPE)
+def _linked(document: bytes) -> Response:
+    return Response(document, 200, dict(_VARIES), dcat.MEDIA_TYPE)
 
 
 def _instance(state: Services) -> dcat.Instance:

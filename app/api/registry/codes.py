@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Annotated, Any, Final, Literal
 
 from fastapi import Request, Response
@@ -13,6 +14,7 @@ from app.api.layer.answers import Answer, Id, Name, Whole
 from app.api.layer.bodies import answer
 from app.api.layer.dependencies import only_parameters, services
 from app.api.layer.resource import READ, Resource
+from app.catalog.code_validity import day_of
 from app.datasets.mapping import code_search
 from app.datasets.mapping.code_search import KEMENDAGRI, Candidate, CodeRow
 from app.datasets.mapping.codes import LEVELS, CodeBook, plain_level
@@ -26,12 +28,23 @@ _MOST_CANDIDATES: Final = 50
 _LONGEST_NAME: Final = 200
 _ACCEPTED_LEVELS: Final = (*LEVELS, "kelurahan", "kota", "desa_adat")
 
+Day = Annotated[
+    str, Field(max_length=10, pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$", json_schema_extra={"format": "date"})
+]
 Level = Annotated[str, Field(max_length=16, description="Level of the region")]
 RegionName = Annotated[str, Field(max_length=200)]
 RegionCode = Annotated[str, Field(max_length=13)]
 
 
-class CodeAnswer(Answer):
+class CodeValidity(Answer):
+    """From when to when a code is valid."""
+
+    valid_from: Day | None = Field(description="First day; null: not known")
+    valid_to: Day | None = Field(description="Last day; null: not known, or it goes on")
+    successors: list[Name] = Field(max_length=50, description="The codes that replaced it, where that is known")
+
+
+class CodeAnswer(CodeValidity):
     """A code, and the Kemendagri code of the region that it means."""
 
     system: Name
@@ -43,7 +56,7 @@ class CodeAnswer(Answer):
     )
 
 
-class CodeItem(Answer):
+class CodeItem(CodeValidity):
     """A code of a loaded list, and the Kemendagri code of the region that it means; null where it is unmatched."""
 
     code: Name
@@ -109,6 +122,10 @@ _LONGEST_CODE, _LONGEST_REGION = 100, 13
 _PARENT = _parameter(
     "parent", "Only regions within this one, at any depth: a code of Kemendagri", "33.20", _LONGEST_REGION
 )
+_AS_OF: dict[str, Any] = {
+    **_parameter("as_of", "Only codes that are valid on this day, or of which nobody said when they are", "2019-05-01"),
+    "schema": {"type": "string", "format": "date", "maxLength": 10},
+}
 _LIMIT: dict[str, Any] = {
     "name": "limit",
     "in": "query",
@@ -119,11 +136,20 @@ _LIST = [
     _LEVEL,
     _PARENT,
     _parameter("q", "Only names that hold this, in whatever case", "jawa", _LONGEST_NAME),
+    _AS_OF,
     _LIMIT,
     _parameter("after", "`next_after` of the page before", "33.20.09"),
 ]
 _NAME = _parameter("name", "Name of a region, as somebody wrote it", "Kec. Karimun Jawa", _LONGEST_NAME, required=True)
-_REGION = {"code": "33.20.10", "nama": "Karimunjawa", "tingkat": "kecamatan", "kode_wilayah": "33.20.10"}
+_REGION: dict[str, Any] = {
+    "code": "33.20.10",
+    "nama": "Karimunjawa",
+    "tingkat": "kecamatan",
+    "kode_wilayah": "33.20.10",
+    "valid_from": None,
+    "valid_to": None,
+    "successors": [],
+}
 _CODE = {"system": KEMENDAGRI, **_REGION}
 
 
@@ -138,14 +164,16 @@ _CODE = {"system": KEMENDAGRI, **_REGION}
 async def list_codes(system: str, request: Request) -> Response:
     """The loaded list by code: regions (`kemendagri`) or the codes of another system, the unmatched too.
 
-    The list is the one that was loaded last; the store knows nothing of codes of the past.
+    Codes that ended are listed with their last day and what replaced them; `as_of` leaves them out. A code of which the list says
+    nothing counts as valid on every day.
     """
-    given = only_parameters(request, "level", "parent", "q", "limit", "after")
+    given = only_parameters(request, "level", "parent", "q", "as_of", "limit", "after")
     book, limit = services(request).codes, _limit(given.get("limit", "100"))
     _known(book, system)
     _bounded(given, q=_LONGEST_NAME, after=_LONGEST_CODE)
     level, parent = _within(given)
-    found = await in_bulk(code_search.rows_of, book, system, level=level, parent=parent, part=given.get("q"))
+    narrowed = {"level": level, "parent": parent, "part": given.get("q"), "as_of": _day(given)}
+    found = await in_bulk(partial(code_search.rows_of, book, system, **narrowed))
     rows, more = code_search.page_of(found, after=given.get("after"), limit=limit)
     shown = {"system": system, "total": len(found), "items": [_item(row) for row in rows]}
     return answer({**shown, "next_after": rows[-1].code if more else None})
@@ -164,7 +192,7 @@ async def list_codes(system: str, request: Request) -> Response:
         "candidates_total": 1,
         "candidates": [{**_REGION, "match_type": "variant", "differs_by": ["administrative_word", "separators"]}],
     },
-    openapi_extra={"parameters": [_NAME, _LEVEL, _PARENT]},
+    openapi_extra={"parameters": [_NAME, _LEVEL, _PARENT, _AS_OF]},
 )
 async def lookup_code(system: str, request: Request) -> Response:
     """Which code a name means. `exact`: written so, whatever the case. `variant`: but for an administrative word, blanks, hyphens or
@@ -172,13 +200,14 @@ async def lookup_code(system: str, request: Request) -> Response:
 
     Candidates of an unmatched name are the closest ones: for people to look at, never an answer.
     """
-    given = only_parameters(request, "name", "level", "parent")
+    given = only_parameters(request, "name", "level", "parent", "as_of")
     name, book = given.get("name", ""), services(request).codes
     _known(book, system)
     if not name.strip() or len(name) > _LONGEST_NAME:
         raise _refused("name", "required", f"name the region, in up to {_LONGEST_NAME} characters")
     level, parent = _within(given)
-    found = await in_bulk(code_search.find_name, book, system, name, level=level, parent=parent)
+    day = _day(given)
+    found = await in_bulk(partial(code_search.find_name, book, system, name, level=level, parent=parent, as_of=day))
     sure = found.status in ("exact", "variant")
     shown = {
         "system": system,
@@ -196,16 +225,15 @@ async def get_code(system: str, code: str, request: Request) -> Response:
     """A region code (`kemendagri`), or the Kemendagri code of another system's (`bps`). Not loaded means not found."""
     only_parameters(request)
     book = services(request).codes
-    if system == KEMENDAGRI:
-        found = book.region(code)
-        if found is not None:
-            shown = {"kode_wilayah": found.kode, "nama": found.nama, "tingkat": found.tingkat}
+    row = await in_bulk(code_search.row_of, book, system, code) if system in code_search.systems(book) else None
+    if row is not None and system == KEMENDAGRI:
+        shown = {"kode_wilayah": row.code, "nama": row.nama, "tingkat": row.tingkat, **_validity(row)}
+        return answer({"system": system, "code": code, **shown})
+    for level in LEVELS if row is not None else ():
+        target = book.crosswalk(system, code, level)
+        if row is not None and target is not None:
+            shown = {"tingkat": level, "kode_wilayah": target, **_validity(row)}
             return answer({"system": system, "code": code, **shown})
-    else:
-        for level in LEVELS:
-            target = book.crosswalk(system, code, level)
-            if target is not None:
-                return answer({"system": system, "code": code, "tingkat": level, "kode_wilayah": target})
     raise _not_loaded(system)
 
 
@@ -221,24 +249,34 @@ async def get_code(system: str, code: str, request: Request) -> Response:
         "kode_wilayah": "33.20.10",
         "items": [{**_REGION, "metode": None}],
     },
-    openapi_extra={"parameters": [_parameter("to", "Code system (default: `kemendagri`)", KEMENDAGRI)]},
+    openapi_extra={"parameters": [_parameter("to", "Code system (default: `kemendagri`)", KEMENDAGRI), _AS_OF]},
 )
 async def crosswalk_code(system: str, code: str, request: Request) -> Response:
-    """The codes of the system `to` that mean the same region: none, one or several. A code that is not loaded is not found."""
-    target = only_parameters(request, "to").get("to", KEMENDAGRI)
+    """The codes of the system `to` that mean the same region: none, one or several. A code that is not loaded is not found, nor is one
+    that is not valid on the day `as_of`: the problem names what replaced it.
+    """
+    given = only_parameters(request, "to", "as_of")
+    target, day = given.get("to", KEMENDAGRI), _day(given)
     book = services(request).codes
     _known(book, system)
     _known(book, target)
     row = await in_bulk(code_search.row_of, book, system, code)
     if row is None:
         raise _not_loaded(system)
-    found = await in_bulk(code_search.crosswalk_of, book, row, target)
+    if day is not None and not row.valid(day):
+        raise _not_valid(row, system, day)
+    found = await in_bulk(code_search.crosswalk_of, book, row, target, day)
     items = [{**_item(one), "metode": one.metode} for one in found]
     return answer({"system": system, "code": code, "to": target, "kode_wilayah": row.kode_wilayah, "items": items})
 
 
 def _item(row: CodeRow) -> dict[str, Any]:
-    return {"code": row.code, "nama": row.nama, "tingkat": row.tingkat, "kode_wilayah": row.kode_wilayah}
+    shown = {"code": row.code, "nama": row.nama, "tingkat": row.tingkat, "kode_wilayah": row.kode_wilayah}
+    return {**shown, **_validity(row)}
+
+
+def _validity(row: CodeRow) -> dict[str, Any]:
+    return {"valid_from": row.valid_from, "valid_to": row.valid_to, "successors": row.successors}
 
 
 def _candidate(found: Candidate) -> dict[str, Any]:
@@ -249,6 +287,23 @@ def _known(book: CodeBook, system: str) -> None:
     loaded = code_search.systems(book)
     if system not in loaded:
         raise NotFound(f"no code system {system[:64]} is loaded; there are: {', '.join(loaded)}", system=system[:64])
+
+
+def _not_valid(row: CodeRow, system: str, day: str) -> NotFound:
+    since = f" from {row.valid_from}" if row.valid_from else ""
+    until = f" to {row.valid_to}" if row.valid_to else ""
+    after = f"; replaced by {', '.join(row.successors)}" if row.successors else ""
+    detail = f"{row.code} is not valid on {day}: it is valid{since}{until}{after}"
+    return NotFound(detail, system=system, successors=row.successors)
+
+
+def _day(given: Mapping[str, str]) -> str | None:
+    if "as_of" not in given:
+        return None
+    try:
+        return day_of(given["as_of"])
+    except ValueError as error:
+        raise _refused("as_of", "date", f"as_of: {error}") from None
 
 
 def _not_loaded(system: str) -> NotFound:

@@ -51,6 +51,19 @@ class CodeRow:
     tingkat: str
     kode_wilayah: str | None
     metode: str | None = None
+    valid_from: str | None = None
+    valid_to: str | None = None
+    pengganti: str | None = None
+    """Codes that replaced it, separated by blanks; `valid_from` and `valid_to` are its first and last day. None: not known."""
+
+    @property
+    def successors(self) -> list[str]:
+        """The codes that replaced it; none where that is not known."""
+        return (self.pengganti or "").split()
+
+    def valid(self, day: str) -> bool:
+        """Whether it is valid on a day (ISO 8601), as far as anybody knows."""
+        return (self.valid_from or day) <= day <= (self.valid_to or day)
 
     @property
     def kind(self) -> str:
@@ -87,10 +100,19 @@ def systems(book: CodeBook) -> tuple[str, ...]:
 
 
 def rows_of(
-    book: CodeBook, system: str, *, level: str | None = None, parent: str | None = None, part: str | None = None
+    book: CodeBook,
+    system: str,
+    *,
+    level: str | None = None,
+    parent: str | None = None,
+    part: str | None = None,
+    as_of: str | None = None,
 ) -> pa.Table:
-    """The rows of a system, by code: those of a level, of regions within `parent` (at any depth), whose name holds `part`."""
-    table = _table(book, system)
+    """The rows of a system, by code: those of a level, of regions within `parent` (at any depth), whose name holds `part`.
+
+    `as_of`: a day (ISO 8601), on which the codes have to be valid as far as anybody knows.
+    """
+    table = _valid(_table(book, system), as_of)
     if level is not None:
         every: list[str] = pc.unique(_column(table, "tingkat")).to_pylist()
         levels = [found for found in every if plain_level(found) == plain_level(level)]
@@ -115,23 +137,34 @@ def row_of(book: CodeBook, system: str, code: str) -> CodeRow | None:
     return found[0] if found else None
 
 
-def crosswalk_of(book: CodeBook, row: CodeRow, target: str) -> list[CodeRow]:
-    """The codes of another system that mean the same region; none where the row is unmatched or the system has none."""
+def crosswalk_of(book: CodeBook, row: CodeRow, target: str, as_of: str | None = None) -> list[CodeRow]:
+    """The codes of another system that mean the same region; none where the row is unmatched or the system has none.
+
+    `as_of`: only those that are valid on this day.
+    """
     if row.kode_wilayah is None:
         return []
-    table = _table(book, target)
+    table = _valid(_table(book, target), as_of)
     return sorted(
         _rows(table.filter(pc.equal(_column(table, "kode_wilayah"), pa.scalar(row.kode_wilayah)))),
         key=lambda found: str(found.code),
     )
 
 
-def find_name(book: CodeBook, system: str, name: str, *, level: str | None = None, parent: str | None = None) -> Found:
+def find_name(
+    book: CodeBook,
+    system: str,
+    name: str,
+    *,
+    level: str | None = None,
+    parent: str | None = None,
+    as_of: str | None = None,
+) -> Found:
     """What a name means among the rows of a system, of a level and within a region where these are given.
 
     A row that is written so beats variants of its own kind alone: `Tegal` is ambiguous beside a Kabupaten and a Kota Tegal.
     """
-    table = rows_of(book, system, level=level, parent=parent)
+    table = rows_of(book, system, level=level, parent=parent, as_of=as_of)
     table = table.filter(pc.is_valid(table["nama"]))
     wanted = _Name.of(name)
     near = _rows(table.filter(_ends_alike(_column(table, "nama"), wanted.bare)))
@@ -227,15 +260,31 @@ def _similar(wanted: _Name, table: pa.Table) -> Iterable[Candidate]:
 
 
 def _table(book: CodeBook, system: str) -> pa.Table:
-    """The rows of a system in one form: code, nama, tingkat, kode_wilayah, metode."""
+    """The rows of a system in one form: the members of `CodeRow`."""
     if system == KEMENDAGRI:
         regions = book.tables()["region_code"]
         columns = [regions["kode"], regions["nama"], regions["tingkat"], regions["kode"]]
-        return pa.table([*columns, pa.nulls(len(regions), pa.string())], names=list(CodeRow.__slots__))
+        method: list[Any] = [pa.nulls(len(regions), pa.string())]
+        return pa.table([*columns, *method, *_validity(regions)], names=list(CodeRow.__slots__))
     foreign = book.tables()["code_crosswalk"]
     foreign = foreign.filter(pc.equal(_column(foreign, "sistem"), pa.scalar(system)))
     columns = [foreign[name] for name in ("kode_asal", "nama_asal", "tingkat", "kode_kemendagri", "metode")]
-    return pa.table(columns, names=list(CodeRow.__slots__))
+    return pa.table([*columns, *_validity(foreign)], names=list(CodeRow.__slots__))
+
+
+def _validity(table: pa.Table) -> list[Any]:
+    """The columns of validity; nulls where the table has none."""
+    none = pa.nulls(len(table), pa.string())
+    return [table[name] if name in table.column_names else none for name in ("valid_from", "valid_to", "pengganti")]
+
+
+def _valid(table: pa.Table, day: str | None) -> pa.Table:
+    """The rows that are valid on a day: texts of days compare as days do."""
+    if day is None:
+        return table
+    begun = pc.less_equal(pc.fill_null(_column(table, "valid_from"), day), pa.scalar(day))
+    lasts = pc.greater_equal(pc.fill_null(_column(table, "valid_to"), day), pa.scalar(day))
+    return table.filter(pc.and_(begun, lasts))
 
 
 def _column(table: pa.Table, name: str) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import time
@@ -11,7 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.support.packages import install, make_environment, variables, write_package
+from tests.support.packages import install, make_environment, uninstall, variables, write_package
 from tests.support.ports import free_port
 
 KIND = """
@@ -103,19 +104,24 @@ def gateway(programs: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         env=environment, capture_output=True, text=True, check=True,
     ).stdout  # fmt: skip
     words = {line.split()[1]: line.split()[2] for line in made.splitlines() if line.startswith("admin")}
-    with (folder / "serve.log").open("wb") as log:
-        process = subprocess.Popen(
-            [programs / "simpul", "serve", "--dir", folder / "i", "--port", str(port)],
-            env=environment, stdout=log, stderr=log,
-        )  # fmt: skip
+    with _served(programs, folder / "i", port, folder / "serve.log", words) as http:
+        http.post("/v1/agencies", json={"id": "dlh", "name": "DLH"}).raise_for_status()
+        yield http, folder / "serve.log"
+
+
+@contextlib.contextmanager
+def _served(programs: Path, folder: Path, port: int, log: Path, words: dict[str, str]) -> Iterator[httpx.Client]:
+    """The gateway of an instance while it runs, asked as its administrator."""
+    with log.open("wb") as file:
+        command = [programs / "simpul", "serve", "--dir", folder, "--port", str(port)]
+        process = subprocess.Popen(command, env=variables(programs), stdout=file, stderr=file)
     try:
-        with httpx.Client(base_url=url, timeout=60, trust_env=False) as http:
-            _until_ready(http, process, folder / "serve.log")
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60, trust_env=False) as http:
+            _until_ready(http, process, log)
             form = {"grant_type": "client_credentials"}
             answer = http.post("/oauth/token", data=form, auth=(words["client_id"], words["client_secret"]))
             http.headers["authorization"] = f"Bearer {answer.json()['access_token']}"
-            assert http.post("/v1/agencies", json={"id": "dlh", "name": "DLH"}).status_code == 201
-            yield http, folder / "serve.log"
+            yield http
     finally:
         process.terminate()
         process.wait(timeout=60)
@@ -214,3 +220,59 @@ def test_errors_of_a_package_are_those_of_its_source(gateway: tuple[httpx.Client
     answer = http.get("/v1/records/wilayah").json()
     assert [(item["kode"], item["_source"]["dataset"]) for item in answer["items"]] == [("33.20", "dlh-satu")]
     assert "rahasia-di-dalam" not in log.read_text("utf-8")
+
+
+def test_a_package_that_is_gone_takes_only_its_own_connectors_with_it(programs: Path, tmp_path: Path) -> None:
+    """A kind and a schema whose packages were uninstalled: the gateway starts, the others answer, the reason is told."""
+    port, environment = free_port(), variables(programs)
+    url, folder = f"http://127.0.0.1:{port}", tmp_path / "i"
+    made = subprocess.run(
+        [programs / "simpul", "init", "--dir", folder, "--base-url", url],
+        env=environment, capture_output=True, text=True, check=True,
+    ).stdout  # fmt: skip
+    words = {line.split()[1]: line.split()[2] for line in made.splitlines() if line.startswith("admin")}
+    with _served(programs, folder, port, tmp_path / "first.log", words) as http:
+        http.post("/v1/agencies", json={"id": "dlh", "name": "DLH"}).raise_for_status()
+        (tmp_path / "wilayah.csv").write_text("kode,nama\n33.21,Demak\n", "utf-8")
+        content = (tmp_path / "wilayah.csv").read_bytes()
+        http.put("/v1/agencies/dlh/files/wilayah.csv", content=content).raise_for_status()
+        trees = {
+            "connector": "dlh-pohon",
+            "agency": "dlh",
+            "schema": "pohon@1",
+            "fields": {"id": "kode", "nama": "nama"},
+        }
+        manifests = [
+            _manifest("dlh-satu", "satu"),
+            _manifest("dlh-file", "file", location="inbox/wilayah.csv"),
+            {**trees, "source": {"kind": "file", "location": "inbox/wilayah.csv"}},
+        ]
+        for manifest in manifests:
+            name = manifest["connector"]
+            http.put(f"/v1/connectors/{name}", json=manifest).raise_for_status()
+            assert http.post(f"/v1/connectors/{name}/check").json()["passed"]
+            http.post(f"/v1/connectors/{name}/publish").raise_for_status()
+        assert len(http.get("/v1/records/wilayah").json()["items"]) == 2
+        assert len(http.get("/v1/records/pohon").json()["items"]) == 1
+    uninstall(programs, "uji-satu", "uji-pohon")
+    with _served(programs, folder, port, tmp_path / "second.log", words) as http:
+        answer = http.get("/v1/records/wilayah").json()
+        assert [item["kode"] for item in answer["items"]] == ["33.21"]
+        assert answer["complete"] is False
+        (told,) = [source for source in answer["sources"] if source["dataset"] == "dlh-satu"]
+        assert (told["problem"]["code"], "unknown kind 'satu'" in told["problem"]["detail"]) == (
+            "manifest_invalid",
+            True,
+        )
+        for name in ("dlh-satu", "dlh-pohon"):
+            assert http.get(f"/v1/connectors/{name}").status_code == 200
+            assert http.post(f"/v1/connectors/{name}/check").status_code in {404, 422}
+        assert {one["id"] for one in http.get("/v1/datasets").json()["items"]} == {"dlh-file", "dlh-pohon", "dlh-satu"}
+        assert http.get("/v1/datasets?f=jsonld").status_code == 200
+        assert http.get("/v1/records/pohon").status_code == 404
+    lines = [
+        json.loads(line) for line in (tmp_path / "second.log").read_text("utf-8").splitlines() if line.startswith("{")
+    ]
+    assert {"dlh-satu", "dlh-pohon"} <= {
+        line.get("connector") for line in lines if line["event"] == "connector_not_opened"
+    }

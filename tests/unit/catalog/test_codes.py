@@ -23,7 +23,9 @@ def test_both_lists_as_tables_are_a_code_book_in_which_unmatched_codes_have_no_a
     regions, crosswalk = _arrow(tables.region_code, [REGION]), _arrow(tables.code_crosswalk, [MATCHED, UNMATCHED])
     book = InMemoryCodeBook("1", regions, crosswalk)
 
-    assert [field.name for field in regions.schema] == ["kode", "nama", "tingkat", "kode_induk", "sumber"]
+    assert [field.name for field in regions.schema] == [
+        "kode", "nama", "tingkat", "kode_induk", "sumber", "valid_from", "valid_to", "pengganti",
+    ]  # fmt: skip
     assert book.region("33.20") is not None
     assert book.crosswalk("bps", "3320", "kabupaten") == "33.20"
     assert book.crosswalk("bps", "3321", "kabupaten") is None

@@ -6,9 +6,11 @@ import time
 
 import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from app.datasets.mapping import code_search
-from app.datasets.mapping.codes import InMemoryCodeBook
+from app.datasets.mapping.codes import CROSSWALK_SCHEMA, InMemoryCodeBook
 
 REGIONS = [
     ("33", "Jawa Tengah", "provinsi", None),
@@ -138,3 +140,40 @@ def test_a_name_among_all_villages_of_the_country_is_found_by_columns():
     answer = code_search.find_name(book, "kemendagri", "NOMOR 77123")
     assert [one.row.code for one in answer.candidates] == ["077123"]
     assert time.process_time() - started < 1
+
+
+DAYS = st.sampled_from([None, "2004-12-31", "2005-01-01", "2019-05-01", "2019-05-02", "2026-01-01"])
+
+
+@given(
+    rows=st.lists(st.tuples(DAYS, DAYS), min_size=1, max_size=9),
+    day=st.sampled_from(["2005-01-01", "2019-05-01", "2019-05-02", "2030-01-01"]),
+)
+def test_a_day_keeps_the_codes_that_are_valid_on_it(rows: list[tuple[str | None, str | None]], day: str) -> None:
+    """First and last day belong to it; what nobody said counts as valid. Lists, names and codes agree."""
+    codes = [f"33.{number:02}" for number in range(1, len(rows) + 1)]
+    table = pa.table(
+        {
+            "kode": codes,
+            "nama": [f"Kabupaten {code}" for code in codes],
+            "tingkat": ["kabupaten"] * len(rows),
+            "kode_induk": ["33"] * len(rows),
+            "valid_from": pa.array([first for first, _ in rows], pa.string()),
+            "valid_to": pa.array([last for _, last in rows], pa.string()),
+            "pengganti": pa.nulls(len(rows), pa.string()),
+        }
+    )
+    book = InMemoryCodeBook("1", table, CROSSWALK_SCHEMA.empty_table())
+    expected = [
+        code
+        for code, (first, last) in zip(codes, rows, strict=True)
+        if not (first is not None and first > day) and not (last is not None and last < day)
+    ]
+    kept, _ = code_search.page_of(code_search.rows_of(book, "kemendagri", as_of=day), after=None, limit=99)
+    assert [row.code for row in kept] == expected
+    assert [row.code for row in kept if row.valid(day)] == expected
+    for code in codes:
+        found = code_search.find_name(book, "kemendagri", f"Kabupaten {code}", as_of=day)
+        assert (found.status == "exact") is (code in expected)
+    whole, _ = code_search.page_of(code_search.rows_of(book, "kemendagri"), after=None, limit=99)
+    assert [row.code for row in whole] == codes
