@@ -151,6 +151,7 @@ def test_a_source_that_breaks_off_leaves_the_former_snapshot_which_is_called_sta
     strict = reader.get(LIST, headers={"Prefer": "partial=never"})
     live = reader.get(LIST, headers=LIVE)
     told = health(gateway)["snapshot"]
+    measured = gateway.admin.get(f"/v1/connectors/{CONNECTOR}/quality").json()["snapshot"]
     over = until(lambda: (found := part(reader))["status"] in {"unavailable", "open_circuit"} and found)
 
     assert stale["problem"]["code"] == "source_format_error"
@@ -160,6 +161,7 @@ def test_a_source_that_breaks_off_leaves_the_former_snapshot_which_is_called_sta
     assert (live.status_code, live.json()["code"]) == (503, "all_sources_failed")
     assert (told["age"], told["problem"]["code"]) == ("stale", "source_format_error")
     assert told["problem"]["failures"] >= 1
+    assert (measured["id"], measured["problem"]["code"]) == (told["id"], "source_format_error")
     assert "snapshot" not in over
 
     server.json("/faskes", json.dumps(rows(31)).encode())
