@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
+from app.api.registry.health_wire import HealthAnswer
 from tests.support.gateway import RunningGateway
 from tests.support.sources import SourceServer
 
@@ -135,6 +136,7 @@ def part(reader: httpx.Client) -> dict[str, Any]:
 
 def health(gateway: RunningGateway) -> dict[str, Any]:
     found: dict[str, Any] = gateway.admin.get(f"/v1/connectors/{CONNECTOR}/health").json()
+    HealthAnswer.model_validate(found)
     return found
 
 
