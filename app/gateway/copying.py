@@ -90,6 +90,8 @@ class CopyTaker:
         self._folder = means.settings.dir / "snapshots"
         self._opened: dict[str, Copy] = {}
         self._broken: dict[str, SnapshotUnreadable] = {}
+        self._elsewhere: dict[str, StoredCopy] = {}
+        """By connector the newest copy of which this replica has no file: another one has it, and it is not taken again for that."""
         self._under_way: dict[str, asyncio.Task[None]] = {}
         self._look_again: dict[str, float] = {}
         self._follower: asyncio.Task[None] | None = None
@@ -125,10 +127,14 @@ class CopyTaker:
         self._opened = {name: copy for name, copy in self._opened.items() if name in known}
         self._broken = {name: error for name, error in self._broken.items() if name in known}
         found: defaultdict[str, list[Copy]] = defaultdict(list)
+        elsewhere: dict[str, StoredCopy] = {}
         for one in stored:
             copy = await self._open(one)
             if copy is not None:
                 found[one.connector].append(copy)
+            elif one.replaced_at is None and one.id in self._broken and await self._is_elsewhere(one):
+                elsewhere[one.connector] = one
+        self._elsewhere = elsewhere
         failed = {name: _taking(fault) for name, fault in faults.items()}
         for one in stored:
             broken = self._broken.get(one.id)
@@ -136,6 +142,10 @@ class CopyTaker:
                 failed[one.connector] = Taking(broken, one.taken_at, one.taken_at, 0)
         names = {*found, *failed}
         self._means.shelf.replace({name: Shelved(tuple(found[name]), failed.get(name)) for name in names})
+
+    async def _is_elsewhere(self, one: StoredCopy) -> bool:
+        """Whether another replica, with a folder of its own, has the file."""
+        return not self._means.settings.embedded and not await asyncio.to_thread(self._path(one).exists)
 
     async def _open(self, one: StoredCopy) -> Copy | None:
         """The copy, None for one that cannot be read; why is known then."""
@@ -191,7 +201,10 @@ class CopyTaker:
             task.add_done_callback(lambda _, name=name: self._under_way.pop(name, None))  # type: ignore[misc]
 
     def _due(self, source: CopiedDataset, name: str, now: datetime) -> bool:
-        newest = self._means.shelf.newest(name, source.made_of)
+        newest: Copy | StoredCopy | None = self._means.shelf.newest(name, source.made_of)
+        other = self._elsewhere.get(name)
+        if newest is None and other is not None and other.made_of == source.made_of:
+            newest = other
         return newest is None or source.schedule.begin(newest.as_of, newest.took_seconds) <= now
 
     async def _turn(self, opened: OpenDataset, source: CopiedDataset) -> None:

@@ -78,6 +78,16 @@ async def report(state: Services, connector: str) -> HealthReport:
     )
 
 
+async def snapshot_of(state: Services, connector: str) -> SnapshotHealth | None:
+    """The snapshot that answers here; None where the manifest asks for none."""
+    opened = state.sources.get(connector)
+    if opened is None:
+        return None
+    async with state.database.read() as connection:
+        stored = await copies.stored(connection)
+    return _snapshot(state, opened, stored)
+
+
 async def forget(state: Services, exchange: Exchange, connector: str) -> int:
     """Removes every snapshot of the connector, by its own steward or an admin; returns how many."""
     record = await work.owned(state, exchange.principal, connector)

@@ -22,6 +22,7 @@ from tests.integration.api.test_snapshots import (
     taken,
     until,
 )
+from tests.support.faulty import FaultyService
 from tests.support.gateway import RunningGateway
 from tests.support.sources import SourceServer
 
@@ -141,3 +142,35 @@ def test_of_replicas_one_takes_the_snapshot_and_one_looks_at_the_source(
     assert (failed["step"], failed["code"]) == ("auth", "source_auth_failed")
     runs = until(lambda: len(seen := one.admin.get(f"/v1/connectors/{CONNECTOR}/health").json()["checks"]) > 1 and seen)
     assert [run["passed"] for run in runs[:2]] == [False, True]
+
+
+@pytest.mark.parametrize("fault", ["resets", "hangs"])
+def test_a_source_that_is_killed_in_the_middle_leaves_the_former_snapshot(tmp_path: Path, fault: str) -> None:
+    service = FaultyService()
+    gateway = RunningGateway(tmp_path / "one", {"SIMPUL_HEALTH_SECONDS": "0", "SIMPUL_BREAKER_SECONDS": "1"})
+    gateway.init()
+    gateway.start()
+    try:
+        for agency in ("dinkes", "rsud"):
+            gateway.agency(agency)
+        paged = {"record_path": "$.data[*]", "deadline": "1s", "paging": {"kind": "page"}}
+        document = manifest(service.url, snapshot={"every": "3s", "max_stale": "1h"})
+        document["source"] = {"kind": "rest", "url": f"{service.url}/a", **paged}
+        gateway.publish(document)
+        reader = gateway.client("client", "rsud")
+        former = taken(reader)
+        with service.broken(fault, page=2):
+            stale = until(
+                lambda: (
+                    (found := part(reader))["status"] == "stale"
+                    and found["problem"]["code"] != "snapshot_overdue"  # as long as the try is under way
+                    and found
+                )
+            )
+        assert (stale["rows"], former["rows"]) == (4, 4)
+        assert stale["problem"]["code"] in {"source_unreachable", "source_timeout", "source_failed"}
+        assert len(list((gateway.folder / "snapshots").glob("*/*.parquet"))) >= 1
+        assert until(lambda: (found := part(reader))["status"] == "ok" and found, 45)["rows"] == 4
+    finally:
+        gateway.stop()
+        service.close()

@@ -51,7 +51,7 @@ async def get_health(connector: str, request: Request) -> Response:
         "limits": asdict(found.limits) if found.limits else None,
         "check_seconds": found.check_seconds,
         "checks": [{name: value for name, value in run.items() if name != "connector"} for run in probes],
-        "snapshot": _snapshot(found.snapshot) if found.snapshot else None,
+        "snapshot": snapshot_document(found.snapshot),
         "last_success_at": noted.last_success_at if noted else None,
         "last_error": noted.last_error if noted else None,
         "last_error_at": noted.last_error_at if noted else None,
@@ -80,7 +80,10 @@ def _brief(error: SimpulError | None) -> dict[str, Any] | None:
     return {"code": error.code, "detail": error.detail} if error is not None else None
 
 
-def _snapshot(found: SnapshotHealth) -> dict[str, Any]:
+def snapshot_document(found: SnapshotHealth | None) -> dict[str, Any] | None:
+    """A snapshot as it is answered."""
+    if found is None:
+        return None
     stored, failed = found.stored, found.failed
     return {
         "id": stored.id if stored else None,

@@ -12,11 +12,12 @@ from app.api.layer.bodies import answer
 from app.api.layer.dependencies import exchange, only_parameters, principal, services
 from app.api.layer.resource import STEWARDS, Resource, Rule
 from app.api.registry import quality_wire as wire
+from app.api.registry.health import snapshot_document
 from app.audit.entry.record import DatasetUse
 from app.catalog.quality import DAYS_KEPT, NEWEST_KEPT, Drift, Measurement
 from app.errors import LimitOutOfRange
 from app.gateway import connectors as work
-from app.gateway import corrections, quality
+from app.gateway import corrections, health, quality
 from app.gateway.exchange import ReadOutcome
 from app.gateway.quality import Freshness
 
@@ -60,6 +61,7 @@ async def get_quality(connector: str, request: Request) -> Response:
         "measured": _measured(last) if last else None,
         "drift": _drift(found.drift) if found.drift else None,
         "freshness": _freshness(found.freshness) if found.freshness else None,
+        "snapshot": snapshot_document(await health.snapshot_of(state, connector)),
         "reads": {
             "rejected_rows": found.rejects.rejected_rows,
             "whole": found.rejects.whole,

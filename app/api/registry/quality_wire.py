@@ -8,6 +8,7 @@ from pydantic import Field
 
 from app.api.layer.answers import Answer, Id, Moment, Name, Numbered, Whole
 from app.api.registry.connectors_wire import Location, RuleTotal
+from app.api.registry.health_wire import HEALTHY, SnapshotAnswer
 from app.api.registry.manifest_wire import Column, Line
 
 Share = Annotated[float, Field(ge=0, le=1, json_schema_extra={"format": "double"})]
@@ -145,6 +146,7 @@ class ConnectorQualityAnswer(Answer):
     measured: MeasuredQuality | None = Field(description="Null where the mapping was not tried")
     drift: ColumnDrift | None = Field(description="Null where there is no check before")
     freshness: FreshnessKept | None = Field(description="Null where the manifest promises none")
+    snapshot: SnapshotAnswer | None = Field(description="What readers are given; null where the manifest asks for none")
     reads: RejectsOfReads
     history: list[QualityPoint] = Field(max_length=500, description="The newest first")
 
@@ -189,6 +191,7 @@ QUALITY: dict[str, Any] = {
         ],
     },
     "drift": {"since": "2026-11-13T03:15:00Z", "added": ["Keterangan"], "removed": [], "changed": []},
+    "snapshot": HEALTHY["snapshot"],
     "freshness": {
         "field": "diperbarui_pada",
         "slo_seconds": 2592000.0,

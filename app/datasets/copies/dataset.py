@@ -31,6 +31,7 @@ from app.schemas.registry import SchemaDef
 
 _PUSHED = ("snapshot",)
 _KEPT_AT_LEAST = 2_000
+_LEAST_STEP = 200
 
 
 class CopiedDataset(HoldsCopies):
@@ -216,7 +217,18 @@ class _Wanted:
             if self._request.key is not None:
                 same: Any = pc.equal(rows.column("_id"), pa.scalar(self._request.key))
                 mask = same if mask is None else pc.and_(mask, same)
-            yield rows if mask is None else rows.filter(mask)
+            held = rows if mask is None else rows.filter(mask)
+            step = self._step
+            for start in range(0, held.num_rows, step) if step else ():
+                yield held.slice(start, step)
+            if not step:
+                yield held
+
+    @property
+    def _step(self) -> int:
+        """How many rows are made records at once: few where a page in the order of the key ends soon; 0: all."""
+        limit = self._request.limit
+        return 0 if self._request.order or limit is None else max(limit + 1, _LEAST_STEP)
 
     def take(self, rows: pa.RecordBatch) -> bool:
         """Takes some of the rows; False when no further ones are wanted."""

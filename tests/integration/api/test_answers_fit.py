@@ -21,7 +21,7 @@ from fastapi.routing import APIRoute
 from app.api import operation
 from app.api.audit import exchange_summary, exchanges, incidents, subject_usage
 from app.api.governance import access, agreements, erasures
-from app.api.registry import agencies, catalogue, clients, codes, connectors, discovery, quality, uploads
+from app.api.registry import agencies, catalogue, clients, codes, connectors, discovery, health, quality, uploads
 from app.main import build_openapi
 from app.schemas import registry
 from tests.integration.api.conftest import facility_manifest, terms
@@ -30,8 +30,8 @@ from tests.support.gateway import RunningGateway
 from tests.support.programs import SIMPUL, run
 
 ROOMS = (
-    operation, agencies, uploads, clients, connectors, discovery, quality, catalogue, codes, agreements, access, erasures, exchange_summary, exchanges,
-    incidents, subject_usage,
+    operation, agencies, uploads, clients, connectors, discovery, health, quality, catalogue, codes, agreements, access, erasures,
+    exchange_summary, exchanges, incidents, subject_usage,
 )  # fmt: skip
 JSON = "application/json"
 NOTHING = 204
@@ -256,6 +256,7 @@ def ask_connectors(gateway: RunningGateway, fit: Fit, folder: Path) -> None:
     for number in (1, 2):
         fit(steward.get(f"{path}/revisions/{number}"))
     fit(steward.get(f"{path}/health"))
+    assert fit(steward.delete(f"{path}/snapshot")) == {"connector": "cocok", "removed": 0}
     assert fit(steward.get(f"{path}/quality"))["measured"]["rows"] > 0
     assert fit(steward.get(f"{path}/quarantine/template")).startswith("lokasi,")
     assert fit(admin.get("/v1/datasets/cocok"))["freshness"]

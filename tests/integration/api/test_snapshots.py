@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
+from app.api.registry.health_wire import HealthAnswer
 from tests.support.gateway import RunningGateway
 from tests.support.sources import SourceServer
 
@@ -135,6 +136,7 @@ def part(reader: httpx.Client) -> dict[str, Any]:
 
 def health(gateway: RunningGateway) -> dict[str, Any]:
     found: dict[str, Any] = gateway.admin.get(f"/v1/connectors/{CONNECTOR}/health").json()
+    HealthAnswer.model_validate(found)
     return found
 
 
@@ -151,6 +153,7 @@ def test_a_source_that_breaks_off_leaves_the_former_snapshot_which_is_called_sta
     strict = reader.get(LIST, headers={"Prefer": "partial=never"})
     live = reader.get(LIST, headers=LIVE)
     told = health(gateway)["snapshot"]
+    measured = gateway.admin.get(f"/v1/connectors/{CONNECTOR}/quality").json()["snapshot"]
     over = until(lambda: (found := part(reader))["status"] in {"unavailable", "open_circuit"} and found)
 
     assert stale["problem"]["code"] == "source_format_error"
@@ -160,6 +163,7 @@ def test_a_source_that_breaks_off_leaves_the_former_snapshot_which_is_called_sta
     assert (live.status_code, live.json()["code"]) == (503, "all_sources_failed")
     assert (told["age"], told["problem"]["code"]) == ("stale", "source_format_error")
     assert told["problem"]["failures"] >= 1
+    assert (measured["id"], measured["problem"]["code"]) == (told["id"], "source_format_error")
     assert "snapshot" not in over
 
     server.json("/faskes", json.dumps(rows(31)).encode())
