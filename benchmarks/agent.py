@@ -1,4 +1,4 @@
-"""How small and how quick the carrier is: ten schedules of one agent, its resident memory, and 64 MB to the inbox beside `curl -T`.
+"""How small and how quick the carrier is: ten schedules of one agent over TLS, its resident memory, and 64 MB to the inbox beside `curl -T`.
 
 Five schedules are files (one of 64 MB, sent in parts), five are queries of 200,000 rows at a SQLite file, each in its own process.
 The agent stays; after a minute all have run several times, three files having changed between. `python -m benchmarks.agent`.
@@ -10,13 +10,17 @@ import contextlib
 import os
 import shutil
 import signal
+import socket
 import sqlite3
+import ssl
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from tests.integration.connectors.test_database_tls import certificate
 from tests.support.agent import Office, told
 from tests.support.gateway import RunningGateway
 
@@ -53,6 +57,42 @@ def furnished() -> Iterator[tuple[RunningGateway, Office]]:
     finally:
         gateway.stop()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+class Tls:
+    """What stands before a gateway: ends TLS with a certificate of its own authority and passes on."""
+
+    def __init__(self, port: int, folder: Path) -> None:
+        self.authority, key = certificate(folder, "localhost")
+        self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self._context.load_cert_chain(self.authority, key)
+        self._gateway = port
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"https://localhost:{self._listener.getsockname()[1]}"
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self) -> None:
+        while True:
+            peer = self._listener.accept()[0]
+            threading.Thread(target=self._pass_on, args=(peer,), daemon=True).start()
+
+    def _pass_on(self, peer: socket.socket) -> None:
+        with (
+            contextlib.suppress(OSError),
+            self._context.wrap_socket(peer, server_side=True) as ended,
+            socket.create_connection(("127.0.0.1", self._gateway)) as gateway,
+        ):
+            back = threading.Thread(target=self._copy, args=(gateway, ended), daemon=True)
+            back.start()
+            self._copy(ended, gateway)
+            gateway.shutdown(socket.SHUT_WR)
+            back.join(60)
+
+    @staticmethod
+    def _copy(source: socket.socket, target: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while content := source.recv(65536):
+                target.sendall(content)
 
 
 def fill(office: Office) -> None:
@@ -134,8 +174,12 @@ def beside_curl(gateway: RunningGateway, office: Office) -> None:
 
 def main() -> None:
     with furnished() as (gateway, office):
+        before = Tls(gateway.port, gateway.folder)
+        plain = dict(office.gateway)
+        office.gateway |= {"url": before.url, "ca_file": str(before.authority)}
         fill(office)
         staying(office)
+        office.gateway = plain
         beside_curl(gateway, office)
 
 

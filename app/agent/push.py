@@ -25,6 +25,8 @@ BLOCK_BYTES = 64 << 10
 _LEAST_PIECE = 64 << 10
 _HASH_BYTES = 1 << 20
 _TRIES = 5
+_PART_TRIES = 7
+"""Of an upload that has begun: about half a minute for a gateway that is started anew."""
 _ANEW = 3
 _LINK = re.compile(r'<([^>]+)>;\s*rel="?receipt"?')
 _PARTIAL = "application/partial-upload"
@@ -176,38 +178,33 @@ class Push:
 
     def _parts(self, content: Content, upload: str, offset: int) -> Stored:
         """All that is missing, then the empty last part: only that one is an exchange in the log."""
-        failures, piece = 0, self._piece_bytes
+        failures, piece, unsure = 0, self._piece_bytes, False
         with content.file.open("rb") as file:
             while True:
                 try:
                     self._unchanged(content, file)
+                    if unsure:
+                        found = self._offset(self._known(self._connection.ask("HEAD", upload)), content)
+                        failures, offset, unsure = (0 if found > offset else failures), found, False
                     if offset == content.size:
                         return self._end(content, upload, offset)
                     size = min(piece, content.size - offset)
                     reply = self._part(upload, offset, self._body(file, offset, size), size, "?0")
                     if reply.status == 413 and piece > _LEAST_PIECE and "upload-limit" not in reply.headers:
-                        piece = max(piece // 2, _LEAST_PIECE)  # something between takes less
-                        offset = self._offset(self._known(self._connection.ask("HEAD", upload)), content)
+                        piece, unsure = max(piece // 2, _LEAST_PIECE), True  # something between takes less
                         continue
                     reached = self._offset(self._known(reply, conflicts=True), content)
                     if reached > offset + size:
                         raise _BeginAnewError(f"the gateway has {reached} bytes and {offset + size} were sent")
                     failures = 0 if reached > offset else failures + 1
-                    if failures > _TRIES:
-                        raise AgentFault(
-                            "upload",
-                            "no_progress",
-                            f"the gateway stays at byte {offset}",
-                            "ask the operator of the gateway",
-                        )
+                    if failures > _PART_TRIES:
+                        raise _stuck(offset)
                     offset = reached
                 except AgentFault as fault:
-                    failures += 1
-                    if fault.retry != "soon" or failures > _TRIES:
+                    failures, unsure = failures + 1, True
+                    if fault.retry != "soon" or failures > _PART_TRIES:
                         raise
                     self._wait(failures, fault)
-                    reached = self._offset(self._known(self._connection.ask("HEAD", upload)), content)
-                    failures, offset = (0 if reached > offset else failures), reached
 
     def _part(self, upload: str, offset: int, body: Any, size: int, complete: str) -> Reply:
         headers = {
@@ -343,6 +340,16 @@ def _as_stored(document: dict[str, Any], content: Content, exchange: str | None,
             retry="rarely",
         )  # fmt: skip
     return Stored(sha256, content.size, version, document.get("new_version") is True, exchange, receipt)
+
+
+def _stuck(offset: int) -> AgentFault:
+    return AgentFault(
+        "upload",
+        "no_progress",
+        f"the gateway stays at byte {offset}",
+        "ask the operator of the gateway",
+        retry="rarely",
+    )
 
 
 def _garbled() -> AgentFault:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import select
+import socket
 import sys
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
-from threading import Event
 from typing import Any
 
 from app.agent.config import Config, Schedule
@@ -42,14 +44,16 @@ class Runner:
         self._config = config
         self._connection = connection
         self._now = now
-        self._wake = Event()
+        self._bell, self._rope = socket.socketpair()
+        self._rope.settimeout(0)
         self._state = StateFolder(config.state)
         self._push = Push(connection, config.piece_bytes, tell, self._sleep)
 
     def stop(self) -> None:
-        """Ends within seconds; what is under way goes on at the next start."""
+        """Ends within seconds, also from a signal handler; what is under way goes on at the next start."""
         self._connection.stop()
-        self._wake.set()
+        with contextlib.suppress(OSError):
+            self._rope.send(b".")  # wakes what sleeps; no lock, so that a signal handler may do it
 
     def once(self, schedules: tuple[Schedule, ...]) -> bool:
         """Each of these schedules now, whenever it is due; True when all of them went well."""
@@ -197,7 +201,7 @@ class Runner:
         return min(max(soonest, 0.2), _LONGEST_WAIT)
 
     def _sleep(self, seconds: float) -> None:
-        self._wake.wait(seconds)
+        select.select([self._bell], [], [], seconds)
         if self._connection.stopping:
             raise Stopping
 

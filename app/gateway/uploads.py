@@ -217,6 +217,14 @@ class Uploads:
 
     async def _fill(self, file: IO[bytes], part: Part, hashes: dict[str, Any], upload: Upload, most: int) -> int:
         size, waiting = part.offset, bytearray()
+
+        async def flush() -> None:
+            """What waits is taken out before it is written: a write ends although its task is cancelled, and is never done twice."""
+            piece = bytes(waiting)
+            waiting.clear()
+            self._storage.check_free(len(piece))
+            await self._on_disk(_write, file, piece, hashes)
+
         try:
             async for chunk in part.chunks:
                 size += len(chunk)
@@ -227,14 +235,10 @@ class Uploads:
                     raise self._too_large() if most == self._settings.upload_bytes else self._no_space(upload.agency)
                 waiting += chunk
                 if len(waiting) >= WRITE_BYTES:
-                    self._storage.check_free(len(waiting))
-                    await self._on_disk(_write, file, bytes(waiting), hashes)
-                    waiting.clear()
-            self._storage.check_free(len(waiting))
-            await self._on_disk(_write, file, bytes(waiting), hashes)
+                    await flush()
+            await flush()
         except _STAYS:
-            self._storage.check_free(len(waiting))
-            await self._on_disk(_write, file, bytes(waiting), hashes)
+            await flush()
             await self._on_disk(_sync, file)
             raise
         return size
@@ -305,8 +309,10 @@ class Uploads:
         task = asyncio.ensure_future(work)
         self._working[upload_id] = (task, stoppable)
         try:
-            return await task
+            return await (task if stoppable else asyncio.shield(task))
         except asyncio.CancelledError:
+            if not stoppable:  # what puts a file in place, and says so, is done to its end
+                await asyncio.wait({task})
             own = asyncio.current_task()
             if task.cancelled() and own is not None and not own.cancelling():
                 raise UploadInUse(

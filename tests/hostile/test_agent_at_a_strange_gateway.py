@@ -182,6 +182,22 @@ def test_hostile_a_file_in_parts(
     assert (fault["step"], fault["code"]) == (step, code)
 
 
+def test_hostile_something_between_that_takes_smaller_bodies_gets_smaller_parts(
+    strange: Strange, tmp_path: Path
+) -> None:
+    half = 128 << 10
+    sent = [(204, {"upload-offset": str(min(end, len(LARGE)))}, b"") for end in range(half, len(LARGE) + half, half)]
+    strange.answers |= {"POST": BEGUN, "HEAD": (200, {"upload-offset": "0"}, {})}
+    strange.answers["PATCH"] = [(413, {}, PAGE), *sent, (201, {}, stored(LARGE))]
+    office = office_at(tmp_path, f"http://127.0.0.1:{strange.port}", LARGE)
+    office.agent["piece"] = "256KiB"
+    office.write({"name": "a", "file": "a.csv", "to": "a.csv", "every": "15m", "settle": "0s"})
+    done = office.run("once")
+
+    assert done.returncode == 0, done.stderr
+    assert [asked.split()[0] for asked in strange.asked] == ["POST", "POST", "PATCH", "HEAD", *["PATCH"] * 4]
+
+
 @pytest.mark.parametrize("status", [429, 503, 507])
 def test_hostile_a_gateway_that_asks_to_wait_is_not_asked_again_before(
     strange: Strange, tmp_path: Path, status: int

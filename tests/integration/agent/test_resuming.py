@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import json
 import os
 import signal
+import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -175,3 +178,50 @@ def test_an_upload_whose_last_answer_was_lost_is_not_sent_again(
     assert [one["event"] for one in told(done.stderr)] == ["upload_lost", "sent"]
     assert line.passed - passed < 20_000
     assert inbox("jawaban.csv") == CONTENT
+
+
+def test_the_result_of_a_query_goes_on_too_and_is_not_made_again(far: Office, line: Line, inbox: Inbox) -> None:
+    with contextlib.closing(sqlite3.connect(far.folder / "isi.db")) as database:
+        database.execute("CREATE TABLE isi (nomor INTEGER, teks TEXT)")
+        database.executemany(
+            "INSERT INTO isi VALUES (?, ?)", ((number, os.urandom(40).hex()) for number in range(24_000))
+        )
+        database.commit()
+    query = {
+        "database": "sqlite:///isi.db",
+        "query": "SELECT * FROM isi ORDER BY nomor",
+        "to": "kueri.csv",
+        "every": "1h",
+    }
+    far.write({"name": "besar", **query})
+    line.hold_after(5 * PIECE // 2)
+    agent = far.start("once")
+    until(lambda: line.held)
+    result = (far.folder / "agen.state" / "results" / "besar.csv").read_bytes()
+    ended(agent, signal.SIGKILL)
+    line.open()
+    with contextlib.closing(sqlite3.connect(far.folder / "isi.db")) as database:
+        database.execute("DELETE FROM isi WHERE nomor > 10")
+        database.commit()
+    first, second = far.run("once"), far.run("once")
+
+    assert [one["event"] for one in told(first.stderr)] == ["upload_resumed", "sent"]
+    assert [one["event"] for one in told(second.stderr)] == ["query_done", "sent"]
+    assert result.count(b"\n") == 24_001
+    assert told(first.stderr)[1]["sha256"] == hashlib.sha256(result).hexdigest()
+    assert inbox("kueri.csv").count(b"\n") == 12
+
+
+def test_a_query_under_way_ends_with_its_agent(far: Office) -> None:
+    sqlite3.connect(far.folder / "ada.db").close()
+    endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) AS i FROM n"
+    far.write({"name": "lama", "database": "sqlite:///ada.db", "query": endless, "to": "a.csv", "every": "1h"})
+    agent = far.start("run")
+    children = Path(f"/proc/{agent.pid}/task/{agent.pid}/children")
+    until(lambda: children.read_text("utf-8").split())
+    child = int(children.read_text("utf-8").split()[0])
+    began = time.monotonic()
+    assert ended(agent) == 0
+
+    assert time.monotonic() - began < 5
+    assert not Path(f"/proc/{child}").exists()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -180,3 +181,28 @@ def test_a_state_that_a_power_cut_broke_counts_as_none(office: Office, inbox: In
         done = office.run("once")
         assert told(done.stderr)[-1]["event"] == "sent", done.stderr
     assert inbox("rusak.csv") == b"kode\n1\n"
+
+
+def test_its_folder_alone_sends_files_with_nothing_installed(office: Office, inbox: Inbox, tmp_path: Path) -> None:
+    alone = tmp_path / "alone" / "app"
+    shutil.copytree(ROOT / "app" / "agent", alone / "agent", ignore=shutil.ignore_patterns("__pycache__"))
+    (alone / "__init__.py").write_text("", "utf-8")
+    sqlite3.connect(office.folder / "ada.db").close()
+    (office.folder / "a.csv").write_text("kode\n1\n", "utf-8")
+    office.write(
+        {"name": "a", "file": "a.csv", "to": "sendiri/a.csv", "every": "1h", "settle": "0s"},
+        {
+            "name": "b",
+            "database": "sqlite:///ada.db",
+            "query": "SELECT 1 AS kode",
+            "to": "sendiri/b.csv",
+            "every": "1h",
+        },
+    )
+    done = subprocess.run(
+        [sys.executable, "-S", "-m", "app.agent", "once", str(office.config)],
+        check=False, cwd=alone.parent, env={"PATH": "/usr/bin:/bin"}, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+
+    assert done.returncode == 0, done.stderr
+    assert inbox("sendiri/a.csv") == inbox("sendiri/b.csv") == b"kode\n1\n"

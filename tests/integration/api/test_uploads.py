@@ -7,6 +7,7 @@ import hashlib
 import os
 import socket
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
@@ -224,6 +225,27 @@ def test_what_arrived_before_a_break_stays(gateway: RunningGateway, steward: htt
     silent.close()
     assert send(steward, place, 400_000, CONTENT[400_000:], last=True).status_code == 201
     assert in_place(gateway, "putus.csv") == CONTENT
+
+
+def test_parts_that_come_at_once_are_never_mixed(gateway: RunningGateway) -> None:
+    body = {"agency": "dinkes", "role": "steward", "name": "Agen", "id": f"serentak-{os.urandom(3).hex()}"}
+    made = gateway.admin.post("/v1/clients", json=body).json()
+    sessions = [gateway.session(made["client_id"], made["client_secret"]) for _ in range(6)]
+    place = begin(sessions[0], "serentak.csv")
+    there = 0
+    while there < len(CONTENT):
+        end = min(there + 200_000, len(CONTENT))
+        with ThreadPoolExecutor(6) as pool:
+            answers = list(pool.map(lambda one: send(one, place, there, CONTENT[there:end]), sessions))  # noqa: B023 - within the turn
+        assert {answer.status_code for answer in answers} <= {204, 409}
+        assert {answer.json()["code"] for answer in answers if answer.status_code == 409} <= {
+            "upload_offset_mismatch", "upload_in_use",
+        }  # fmt: skip
+        reached = offset_of(sessions[0], place)
+        assert there <= reached <= end
+        there = reached
+    assert send(sessions[0], place, there, last=True).status_code == 201
+    assert in_place(gateway, "serentak.csv") == CONTENT
 
 
 def test_a_gateway_that_is_killed_goes_on_from_its_offset(gateway: RunningGateway) -> None:
