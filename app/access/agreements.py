@@ -16,10 +16,11 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.access import tables
+from app.access.hands import Hand, require_hand
 from app.access.principals import Principal
 from app.access.tables import ACCESS_TOPIC
 from app.database import bump_stamp
-from app.errors import AgencyForbidden, Conflict, NotFound, RoleForbidden, StateConflict
+from app.errors import Conflict, NotFound, StateConflict
 
 State = Literal["proposed", "approved", "active", "ended", "revoked"]
 EffectiveState = Literal["proposed", "approved", "active", "ended", "revoked", "expired", "not_yet_valid"]
@@ -49,12 +50,18 @@ class Terms:
 
 @dataclass(frozen=True, slots=True)
 class Signatory:
-    """Who signed which step (propose, provider, walidata, end, revoke) and when."""
+    """Who signed which step (propose, provider, walidata, end, revoke) and when. `credential`: its public thumbprint."""
 
     step: str
     agency: str
     client: str
     at: str
+    credential: str = ""
+
+    @property
+    def hand(self) -> Hand:
+        """Who it was."""
+        return Hand(self.agency, self.client, self.credential)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +101,8 @@ Expected = Callable[[Agreement], None]
 async def propose(
     connection: AsyncConnection, terms: Terms, principal: Principal, now: datetime, *, agreement_id: str | None = None
 ) -> Agreement:
-    """Store a proposal; by the consumer's steward or an admin. Check the terms first (`terms.check_terms`)."""
-    _may(principal, "propose", terms.consumer)
+    """Store a proposal; by the consumer's steward. Check the terms first (`terms.check_terms`)."""
+    require_hand(principal, "agreement.propose", concerned=(terms.consumer,))
     row = _columns(terms) | {
         "id": agreement_id or f"agr-{secrets.token_hex(6)}",
         "state": "proposed",
@@ -121,18 +128,18 @@ async def approve(
     today: date,
     expected: Expected = lambda _: None,
 ) -> Agreement:
-    """The next signature: the provider's (its steward, or an admin for it), then the walidata's (an admin): active."""
+    """The next signature: the provider's (its steward), then the walidata's (an admin): active. No credential signs twice."""
     agreement = await visible_agreement(connection, agreement_id, principal)
     expected(agreement)
-    state = agreement.state_on(today)
+    state, provider = agreement.state_on(today), (agreement.terms.provider,)
+    earlier = [one.hand for one in agreement.signatories]
     if state == "proposed":
-        _may(principal, "approve for the provider", agreement.terms.provider)
+        require_hand(principal, "agreement.provider", concerned=provider, earlier=earlier)
         return await _step(connection, agreement, "approved", "provider", principal, now)
     if state == "approved":
-        if principal.role != "admin":
-            raise RoleForbidden("The second approval is the walidata's: role admin.", rule="role_not_allowed")
+        require_hand(principal, "agreement.walidata", earlier=earlier)
         return await _step(connection, agreement, "active", "walidata", principal, now)
-    _may(principal, "approve", agreement.terms.provider)
+    require_hand(principal, "agreement.end", concerned=provider)
     raise StateConflict(
         f"Agreement {agreement_id} is {state}; only a proposed or approved one can be approved. "
         "An ended one is renewed by a new proposal.",
@@ -153,7 +160,7 @@ async def end(
     """End before the last day, or withdraw a proposal; by a steward of either side or an admin."""
     agreement = await visible_agreement(connection, agreement_id, principal)
     expected(agreement)
-    _may(principal, "end", agreement.terms.provider, agreement.terms.consumer)
+    require_hand(principal, "agreement.end", concerned=(agreement.terms.provider, agreement.terms.consumer))
     return await _close(connection, agreement, "ended", principal, now, reason)
 
 
@@ -169,7 +176,7 @@ async def revoke(
     """Take it back at once; by the provider's steward or an admin. Acts within a second on every replica."""
     agreement = await visible_agreement(connection, agreement_id, principal)
     expected(agreement)
-    _may(principal, "revoke", agreement.terms.provider)
+    require_hand(principal, "agreement.revoke", concerned=(agreement.terms.provider,))
     return await _close(connection, agreement, "revoked", principal, now, reason)
 
 
@@ -201,18 +208,6 @@ async def list_agreements(
     if after is not None:
         query = query.where(column.id > after)
     return [_agreement(row) for row in (await connection.execute(query)).mappings()]
-
-
-def _may(principal: Principal, act: str, *agencies: str) -> None:
-    if principal.role == "admin":
-        return
-    if principal.role != "steward":
-        raise RoleForbidden(f"To {act} needs role steward or admin, not {principal.role}.", rule="role_not_allowed")
-    if principal.agency not in agencies:
-        raise AgencyForbidden(
-            f"To {act} needs a steward of agency {' or '.join(agencies)}, not of {principal.agency}.",
-            rule="other_agency",
-        )
 
 
 async def _close(
@@ -257,7 +252,8 @@ async def _step(
 
 
 def _signature(step: str, principal: Principal, now: datetime) -> dict[str, str]:
-    return asdict(Signatory(step, principal.agency, principal.client_id, now.isoformat().replace("+00:00", "Z")))
+    moment = now.isoformat().replace("+00:00", "Z")
+    return asdict(Signatory(step, principal.agency, principal.client_id, moment, principal.credential))
 
 
 def _columns(terms: Terms) -> dict[str, Any]:

@@ -18,6 +18,8 @@ from app.datasets.yaml_text import load_all_yaml
 
 _ORDER = ("agency", "client", "connector", "agreement")
 _FOUND, _MISSING, _REFUSED = 200, 404, 400
+_FORBIDDEN = 403
+_SIGNED_NEXT = {"proposed": "a steward of {provider}", "approved": "an admin of the walidata"}
 _AGENCY_MEMBERS = ("name", "name_en", "contact", "network_allow", "env_allow")
 
 
@@ -153,17 +155,40 @@ def _connector(remote: Remote, body: dict[str, Any], outcome: Outcome, *, dry_ru
 
 
 def _agreement(remote: Remote, body: dict[str, Any], outcome: Outcome, *, dry_run: bool) -> str:
-    found = remote.call("GET", f"/v1/agreements/{body['id']}", ok=(_MISSING,))
-    if found.status_code != _MISSING:
-        return f"  agreement {body['id']} is {found.json()['state']}"
-    outcome.changed += 1
+    """The step that this credential may take: the proposal as the consumer's steward, a signature of the very terms of the document.
+
+    An agreement takes three credentials, so that the same folder is applied by each of them; what waits for another is told.
+    """
+    name, sent = body["id"], json.loads(json.dumps(body, default=str))
+    found = remote.call("GET", f"/v1/agreements/{name}", ok=(_MISSING,))
+    if found.status_code == _MISSING:
+        return _proposed(remote, name, sent, outcome, dry_run=dry_run)
+    shown = found.json()
+    if shown["state"] not in _SIGNED_NEXT:
+        return f"  agreement {name} is {shown['state']}"
+    differs = sorted(member for member, wanted in sent.items() if shown.get(member) != wanted)
+    if differs:
+        outcome.failed.append(name)
+        return f"! agreement {name} is {shown['state']} with other terms than the document: {', '.join(differs)}; it was not signed"
+    waits = f"  agreement {name} is {shown['state']} and waits for {_SIGNED_NEXT[shown['state']].format(**shown)}"
     if dry_run:
-        return f"+ agreement {body['id']}"
-    sent = json.loads(json.dumps(body, default=str))
-    remote.call("POST", "/v1/agreements", json=sent)
-    for _ in range(2):
-        remote.call("POST", f"/v1/agreements/{body['id']}/approve")
-    return f"+ agreement {body['id']} active"
+        return waits
+    signed = remote.call(
+        "POST", f"/v1/agreements/{name}/approve", headers={"If-Match": found.headers["etag"]}, ok=(_FORBIDDEN,)
+    )
+    if signed.status_code == _FORBIDDEN:
+        return waits
+    outcome.changed += 1
+    return f"+ agreement {name} {signed.json()['state']}"
+
+
+def _proposed(remote: Remote, name: str, sent: dict[str, Any], outcome: Outcome, *, dry_run: bool) -> str:
+    if not dry_run:
+        answer = remote.call("POST", "/v1/agreements", json=sent, ok=(_FORBIDDEN,))
+        if answer.status_code == _FORBIDDEN:
+            return f"  agreement {name} waits for its proposal by a steward of {sent.get('consumer')}"
+    outcome.changed += 1
+    return f"+ agreement {name} proposed"
 
 
 def _plain(value: Any) -> Any:

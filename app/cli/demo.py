@@ -31,6 +31,8 @@ from app.settings import INSTANCE_FILE, Settings, load_settings
 DEFAULT_FOLDER = Path(".simpul/demo")
 STATE_FILE = "demo.json"
 READY_SECONDS = 30
+_SIGNERS = ("rsud-steward", "disdukcapil-steward")
+"""Who proposes the agreement of the examples, and who signs it for the provider."""
 _FILES = {
     "dinkes": "puskesmas.csv",
     "bappeda": "indikator.xlsx",
@@ -136,15 +138,19 @@ class Demo:
         documents = list(read_documents(examples_folder()))
         filled = [json.loads(_filled(document, rest.url, ckan.url)) for document in documents]
         agencies = [document for document in filled if document["kind"] == "agency"]
-        others = [document for document in filled if document["kind"] != "agency"]
+        others = [document for document in filled if document["kind"] not in {"agency", "agreement"}]
         quiet = list[str]()
         apply_documents(admin, agencies, tell=quiet.append)
         self._upload(admin)
         outcome = apply_documents(admin, others, tell=quiet.append)
-        for line in quiet:
-            say(line)
         self.state["clients"] |= outcome.secrets
         self._save()
+        signed = [document for document in filled if document["kind"] == "agreement"]
+        for steward in _SIGNERS:  # the admin's own turn is the last one
+            apply_documents(Remote(self.url, steward, self.state["clients"][steward]), signed, tell=quiet.append)
+        apply_documents(admin, signed, tell=quiet.append)
+        for line in quiet:
+            say(line)
         if outcome.failed:
             fail(f"not registered: {', '.join(outcome.failed)}", FINDING)
 

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.access import agreements
 from app.access.agreements import Agreement, Expected, Terms
 from app.access.days import local_day
+from app.access.hands import require_hand
 from app.access.terms import check_terms
 from app.errors import FieldError, RequestError, ValidationFailed
 from app.federation.question.binder import RawQuery, bind
@@ -24,6 +25,7 @@ from app.schemas.registry import SchemaDef
 
 async def propose(state: Services, exchange: Exchange, terms: Terms, *, agreement_id: str | None) -> Agreement:
     """A proposal whose terms fit schema, purposes and agencies. Raises `AgencyUnknown`, `ValidationFailed`, `AgencyForbidden`."""
+    require_hand(exchange.principal, "agreement.propose", concerned=(terms.consumer,))
     schema = registry.get(terms.schema)
     for agency in (terms.provider, terms.consumer):
         state.agency(agency)

@@ -1,23 +1,26 @@
-"""Erasure and legal hold: proposed by one, approved by another of a different agency; details and copies go at once.
+"""Erasure and legal hold: proposed by one, approved by a provider concerned or the supervisor; details and copies go at once.
 
 The entries and their proofs stay; the answer names what went and who had received data and must be told.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
+from app.access.hands import Hand, require_hand, sees
+from app.access.principals import Principal
 from app.audit.entry.record import Caller
 from app.audit.erasure import requests as governance
-from app.audit.erasure.carrying_out import Order, Selection, carry_out, selected
+from app.audit.erasure.carrying_out import Order, Selection, carry_out, providers, selected
 from app.audit.erasure.requests import Actor, ErasureRequest, LegalHold
 from app.audit.keys.subjects import normalise
 from app.catalog import copies
 from app.catalog.quarantine import forget_copies
-from app.errors import AgencyForbidden, EntryInvalid, FieldError, HeldByLaw, SimpulError, ValidationFailed
+from app.errors import AgencyForbidden, EntryInvalid, FieldError, HeldByLaw, NotFound, RoleForbidden, ValidationFailed
 from app.gateway.administration import act
 from app.gateway.exchange import Exchange, ReadOutcome
 from app.gateway.services import Services
@@ -62,12 +65,15 @@ def subject_tags(state: Services, id_type: str, value: str) -> tuple[bytes, ...]
 
 async def propose(state: Services, exchange: Exchange, draft: Draft) -> tuple[ErasureRequest, int]:
     """Stores the wish, bounded to the entries that stand now; returns it and how many entries it would touch (up to 5000)."""
+    require_hand(exchange.principal, "erasure.propose")
     now = datetime.now(UTC)
     selection = selection_of(state, draft)
     made = ErasureRequest(
         id=governance.new_id("ers"),
         state="proposed",
-        selection=governance.stored_selection(selection, draft.shown),
+        selection=governance.stored_selection(
+            selection, draft.shown, await _concerned(state, selection, draft.shown, state.log.size())
+        ),
         trail=draft.trail,
         before_idx=state.log.size(),
         basis=draft.basis,
@@ -84,14 +90,22 @@ async def propose(state: Services, exchange: Exchange, draft: Draft) -> tuple[Er
 
 
 async def approve(state: Services, exchange: Exchange, request_id: str) -> ErasureRequest:
-    """Carries it out, or goes on with one that a crash interrupted. `AgencyForbidden` for the proposer's own agency.
+    """Carries it out, or goes on with one that a crash interrupted; by a steward of a provider concerned, or the supervisor.
 
-    `HeldByLaw` while a legal hold names any of the entries: nothing is erased then.
+    `AgencyForbidden` for others and for the proposer's own agency. `HeldByLaw` while a legal hold names any of the entries: nothing is
+    erased then.
     """
+    request = await seen_erasure(state, exchange, request_id)
     async with state.database.read() as connection:
-        request = await governance.get_erasure(connection, request_id)
         holds = await governance.list_holds(connection, active=True)
-    _second_agency(exchange, request.proposer, "erasure")
+    with _deciding(exchange):
+        require_hand(
+            exchange.principal,
+            "erasure.approve",
+            concerned=_providers(request.selection),
+            earlier=(Hand.of(request.proposer),),
+        )
+        _second_agency(exchange.principal, request.proposer)
     order = _order(exchange, request, holds)
     held = [
         hold.id
@@ -111,7 +125,7 @@ async def approve(state: Services, exchange: Exchange, request_id: str) -> Erasu
             lambda found: governance.move_erasure(found, request_id, "proposed", "approved", **change),
         )
     went = await carry_out(state.log, order)
-    connectors = _copied(state, request)
+    connectors = _copied(state, request.selection["shown"])
     async with state.database.begin() as connection:
         kept = await forget_copies(connection, connectors)
         snapshots = await copies.forget(connection, _snapshot_of(state, request))
@@ -131,7 +145,10 @@ async def approve(state: Services, exchange: Exchange, request_id: str) -> Erasu
 
 
 async def refuse(state: Services, exchange: Exchange, request_id: str) -> ErasureRequest:
-    """Ends a proposal that will not be carried out; by anyone who may approve, or the proposer."""
+    """Ends a proposal that will not be carried out; by anyone who may approve, or the proposer's agency."""
+    request = await seen_erasure(state, exchange, request_id)
+    with _deciding(exchange):
+        require_hand(exchange.principal, "erasure.refuse", concerned=concerned_of(request))
     change = {"approver": _actor(exchange).document(), "changed_at": datetime.now(UTC)}
     return await act(
         state, exchange, lambda found: governance.move_erasure(found, request_id, "proposed", "refused", **change)
@@ -140,11 +157,15 @@ async def refuse(state: Services, exchange: Exchange, request_id: str) -> Erasur
 
 async def hold(state: Services, exchange: Exchange, draft: Draft) -> LegalHold:
     """A legal hold; it works from now on."""
+    require_hand(exchange.principal, "hold.place")
     now = datetime.now(UTC)
+    selection = selection_of(state, draft)
     made = LegalHold(
         id=governance.new_id("hld"),
         state="active",
-        selection=governance.stored_selection(selection_of(state, draft), draft.shown),
+        selection=governance.stored_selection(
+            selection, draft.shown, await _concerned(state, selection, draft.shown, state.log.size())
+        ),
         basis=draft.basis,
         reference=draft.reference,
         proposer=_actor(exchange).document(),
@@ -157,26 +178,64 @@ async def hold(state: Services, exchange: Exchange, draft: Draft) -> LegalHold:
 
 
 async def release(state: Services, exchange: Exchange, hold_id: str) -> LegalHold:
-    """Ends a hold. `AgencyForbidden` for the agency that placed it: a second one has to agree."""
+    """Ends a hold; by the agency that placed it, or the supervisor. `AgencyForbidden` for all others."""
     async with state.database.read() as connection:
         found = await governance.get_hold(connection, hold_id)
-    _second_agency(exchange, found.proposer, "hold")
+    if not sees(exchange.principal, concerned_of(found)):
+        raise NotFound(governance.NO_HOLD)
+    with _deciding(exchange):
+        require_hand(exchange.principal, "hold.release", concerned=(found.proposer["agency"],))
     now, actor = datetime.now(UTC), _actor(exchange)
     return await act(state, exchange, lambda writer: governance.release_hold(writer, hold_id, actor, now))
 
 
+async def seen_erasure(state: Services, exchange: Exchange, request_id: str) -> ErasureRequest:
+    """One request that concerns the caller; one of others is as unknown as none."""
+    async with state.database.read() as connection:
+        found = await governance.get_erasure(connection, request_id)
+    if not sees(exchange.principal, concerned_of(found)):
+        raise NotFound(governance.NO_ERASURE)
+    return found
+
+
+def concerned_of(found: ErasureRequest | LegalHold) -> frozenset[str]:
+    """The agencies that a request or a hold concerns: the proposer's, and the providers of what it selects."""
+    return frozenset({found.proposer["agency"], *_providers(found.selection)})
+
+
+def _providers(selection: Mapping[str, Any]) -> frozenset[str]:
+    """The providers concerned, as they were when it was proposed; nobody for what was proposed before they were kept."""
+    return frozenset(selection.get("concerned", ()))
+
+
+async def _concerned(state: Services, selection: Selection, shown: Mapping[str, Any], before_idx: int) -> list[str]:
+    """The providers of the selected entries, and those whose copies may show the person."""
+    members = await providers(state.log.reader, selection, before_idx)
+    copied = {state.catalog.connectors[name].agency for name in _copied(state, shown)}
+    return sorted({member.rsplit("/", 1)[-1] for member in members} | copied)
+
+
 def _actor(exchange: Exchange) -> Actor:
-    return Actor(exchange.principal.agency, exchange.principal.client_id)
+    principal = exchange.principal
+    return Actor(principal.agency, principal.client_id, principal.credential)
 
 
-def _second_agency(exchange: Exchange, proposer: Mapping[str, str], what: str) -> None:
-    if exchange.principal.agency == proposer["agency"]:
-        error: SimpulError = AgencyForbidden(
-            f"this {what} was proposed by {proposer['agency']}; somebody of another agency must decide",
+@contextmanager
+def _deciding(exchange: Exchange) -> Iterator[None]:
+    """A refusal stands in the entry under its rule."""
+    try:
+        yield
+    except (AgencyForbidden, RoleForbidden) as refused:
+        exchange.decide(allow=False, rule=str(refused.facts["rule"]))
+        raise
+
+
+def _second_agency(principal: Principal, proposer: Mapping[str, str]) -> None:
+    if principal.agency == proposer["agency"]:
+        raise AgencyForbidden(
+            f"this erasure was proposed by {proposer['agency']}; a provider of another agency or the supervisor must decide",
             rule="second_agency",
         )
-        exchange.decide(allow=False, rule="second_agency")
-        raise error
 
 
 def _order(exchange: Exchange, request: ErasureRequest, holds: Any) -> Order:
@@ -195,9 +254,8 @@ def _order(exchange: Exchange, request: ErasureRequest, holds: Any) -> Order:
     )
 
 
-def _copied(state: Services, request: ErasureRequest) -> list[str]:
+def _copied(state: Services, shown: Mapping[str, Any]) -> list[str]:
     """Connectors whose rejects and samples may show the person: those of schemas with this kind of identifier."""
-    shown = request.selection["shown"]
     id_type, wanted, provider = shown.get("id_type"), shown.get("schema"), shown.get("provider")
     personal = {name for name, subject in personal_schemas().items() if id_type in (None, subject)}
     return sorted(

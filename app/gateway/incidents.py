@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from app.access.hands import require_hand, sees
 from app.audit.erasure.requests import new_id
 from app.audit.keys.subjects import subject_tag
 from app.audit.read import incidents
 from app.audit.read.incidents import Incident, IncidentState
 from app.audit.read.search import ExchangeSearch
 from app.datasets.records import ReadRequest
-from app.errors import EntryInvalid
+from app.errors import EntryInvalid, NotFound
 from app.gateway.administration import act
 from app.gateway.erasures import personal_schemas
 from app.gateway.exchange import Exchange, ReadOutcome
@@ -54,6 +55,21 @@ async def open_incident(
     return made
 
 
+async def seen_incident(state: Services, exchange: Exchange, incident_id: str) -> Incident:
+    """One incident that concerns the caller; one of others is as unknown as none."""
+    async with state.database.read() as connection:
+        found = await incidents.get_incident(connection, incident_id)
+    if not sees(exchange.principal, concerned_of(found)):
+        raise NotFound(incidents.NO_INCIDENT)
+    return found
+
+
+def concerned_of(found: Incident) -> frozenset[str]:
+    """The agencies that an incident concerns: who opened it, whose data it was, who received it."""
+    members = (*found.found.get("providers", ()), *found.found.get("receivers", ()))
+    return frozenset({found.author["agency"], *(member.rsplit("/", 1)[-1] for member in members)})
+
+
 async def move(
     state: Services,
     exchange: Exchange,
@@ -63,8 +79,8 @@ async def move(
     expected: Callable[[Incident], None],
 ) -> Incident:
     """Notes that the notice went out, or that the incident is closed, unless `expected` refuses it as it stands."""
-    async with state.database.read() as connection:
-        await incidents.get_incident(connection, incident_id)
+    found = await seen_incident(state, exchange, incident_id)
+    require_hand(exchange.principal, "incident.move", concerned=(found.author["agency"],))
     now = datetime.now(UTC)
     return await act(state, exchange, lambda found: incidents.move_incident(found, incident_id, target, now, expected))
 
@@ -75,9 +91,8 @@ async def resolve(state: Services, exchange: Exchange, incident_id: str) -> Reso
     Only the provider learns them, and only its own; the identifiers of others never leave their sources.
     """
     agency = exchange.principal.agency
+    found = await seen_incident(state, exchange, incident_id)
     exchange.decide(allow=True, rule="own_dataset")
-    async with state.database.read() as connection:
-        found = await incidents.get_incident(connection, incident_id)
     search, reader = ExchangeSearch(state.log, state.log.reader), state.log.reader
     measured = await incidents.extent(search, reader, found.wanted, provider=state.names.member(agency))
     exchange.touches((agency,))

@@ -95,7 +95,7 @@ def test_hostile_50_a_wide_range_does_not_open_what_lies_within() -> None:
 def test_hostile_51_a_row_filter_that_fits_no_record_is_refused_when_proposed(
     gateway: RunningGateway, text: str, code: str
 ) -> None:
-    answer = gateway.admin.post("/v1/agreements", json=terms("disdukcapil", row_filter=text))
+    answer = gateway.steward("rsud").post("/v1/agreements", json=terms("disdukcapil", row_filter=text))
     assert answer.status_code == 422, answer.text
     fault = answer.json()["errors"][0]
     assert (fault["pointer"], fault["code"]) == ("/row_filter", code)

@@ -46,6 +46,7 @@ class RunningGateway:
         self._process: programs.Process | None = None
         self._credential = ("", "")
         self._made = 0
+        self._stewards: dict[str, httpx.Client] = {}
         self._sessions: list[httpx.Client] = []
         self._admin: tuple[httpx.Client, float] | None = None
 
@@ -144,6 +145,23 @@ class RunningGateway:
         made = self.admin.post("/v1/clients", json=body)
         assert made.status_code == httpx.codes.CREATED, made.text
         return self.session(made.json()["client_id"], made.json()["client_secret"])
+
+    def agree(self, terms: dict[str, Any], *, steps: int = 3) -> None:
+        """An agreement by three hands: proposed by the consumer's steward, signed by the provider's, then by the walidata."""
+        hands = (self.steward(terms["consumer"]), self.steward(terms["provider"]), self.admin)
+        for step, hand in enumerate(hands[:steps]):
+            answer = (
+                hand.post("/v1/agreements", json=terms)
+                if step == 0
+                else hand.post(f"/v1/agreements/{terms['id']}/approve")
+            )
+            assert answer.status_code in {httpx.codes.CREATED, httpx.codes.OK}, answer.text
+
+    def steward(self, agency: str) -> httpx.Client:
+        """The steward of an agency, one for all who ask."""
+        if agency not in self._stewards:
+            self._stewards[agency] = self.client("steward", agency)
+        return self._stewards[agency]
 
     def agency(self, name: str, **more: Any) -> None:
         """Registers an agency whose sources may stand on the loopback."""

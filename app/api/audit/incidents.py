@@ -10,11 +10,12 @@ from typing import Annotated, Any
 from fastapi import Request, Response
 from pydantic import Field
 
+from app.access.hands import sees
 from app.api.audit.exchange_filters import moment
 from app.api.audit.guardian_wire import ActorAnswer, IncidentBody, IncidentChange
 from app.api.layer.answers import Answer, Id, Moment, Name, Whole
 from app.api.layer.bodies import answer, as_seen, read_model, tagged
-from app.api.layer.dependencies import exchange, only_parameters, services
+from app.api.layer.dependencies import exchange, only_parameters, principal, services
 from app.api.layer.resource import GUARDIANS, STEWARDS, Resource, Rule
 from app.audit.read import incidents as stored
 from app.audit.read.incidents import Incident, IncidentState
@@ -159,13 +160,14 @@ async def open_incident(request: Request) -> Response:
     example={"items": [_OPENED]},
 )
 async def list_incidents(request: Request) -> Response:
-    """All incidents, newest first, with deadline and state."""
+    """Those that concern the caller's agency (all, for the supervisor), newest first, with deadline and state."""
     only_parameters(request)
     state, under_way = services(request), exchange(request)
-    under_way.decide(allow=True, rule="role")
+    under_way.decide(allow=True, rule="concerned")
     async with state.database.read() as connection:
         found = await stored.list_incidents(connection)
-    return answer({"items": [_document(item, state.settings.zone) for item in found]})
+    caller, zone = principal(request), state.settings.zone
+    return answer({"items": [_document(item, zone) for item in found if sees(caller, incidents.concerned_of(item))]})
 
 
 @routes.get(
@@ -179,9 +181,8 @@ async def get_incident(incident: str, request: Request) -> Response:
     """Extent, deadline, state and the draft of the notice."""
     only_parameters(request)
     state, under_way = services(request), exchange(request)
-    under_way.decide(allow=True, rule="role")
-    async with state.database.read() as connection:
-        return answer(_document(await stored.get_incident(connection, incident), state.settings.zone))
+    under_way.decide(allow=True, rule="concerned")
+    return answer(_document(await incidents.seen_incident(state, under_way, incident), state.settings.zone))
 
 
 @routes.patch(
@@ -194,7 +195,7 @@ async def get_incident(incident: str, request: Request) -> Response:
     example={**_OPENED, "state": "notified"},
 )
 async def change_incident(incident: str, request: Request) -> Response:
-    """To `notified` when the notice went out, to `closed` when all is done."""
+    """To `notified` when the notice went out, to `closed` when all is done. By the agency that opened it, or the supervisor."""
     body = read_model(request, IncidentChange)
     state = services(request)
     zone = state.settings.zone

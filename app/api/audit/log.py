@@ -1,4 +1,4 @@
-"""`/log/…`: the log as a C2SP tlog-tiles prefix (checkpoint and hash tiles for everyone, bundles for auditors), and receipts.
+"""`/log/…`: the log as a C2SP tlog-tiles prefix (checkpoint and hash tiles for everyone, bundles for supervisors), and receipts.
 
 Does not live here: which tiles exist (`audit/read/tile_service.py`), what a receipt holds (`audit/tlog/receipts.py`).
 """
@@ -10,7 +10,7 @@ from typing import Any
 from fastapi import Request, Response
 
 from app.api.layer.dependencies import exchange, only_parameters, principal, services
-from app.api.layer.resource import AUDITORS, EVERYONE, PUBLIC, Resource, Rule
+from app.api.layer.resource import AUDITORS, EVERYONE, PUBLIC, SUPERVISORS, Resource, Rule
 from app.audit.entry.members import CLOSERS
 from app.audit.read.filters import Scope
 from app.audit.read.search import ExchangeSearch
@@ -27,7 +27,6 @@ receipts = Resource("/v1/exchanges", "audit")
 _TEXT = "text/plain; charset=utf-8"
 _BYTES = "application/octet-stream"
 _FOREVER = "public, max-age=31536000, immutable"
-_READERS = frozenset({"auditor", "supervisor"})
 _NOTE = (
     "simpul.jepara.example/log\n2\nrKVZLq8c8mBzbPHT7cH3dV2G3vYHpZ8dKx7rO3u1e1Q=\n\n"
     "\u2014 simpul.jepara.example/log dGhlIHNpZ25hdHVyZQ==\n"
@@ -79,14 +78,17 @@ async def get_checkpoint(request: Request) -> Response:
 
 @routes.get(
     "/log/tile/entries/{path:path}",
-    Rule("log.entries", AUDITORS, "audit_read"),
+    Rule("log.entries", SUPERVISORS, "audit_read"),
     summary="A bundle of 256 entries",
     response_class=Response,
     responses=_binary("Each entry after its length as two bytes."),
     openapi_extra=_path_parameter("Number of the bundle: `<N>[.p/<W>]`", "000.p/2"),
 )
 async def get_entries(request: Request) -> Response:
-    """The entries' exact bytes (C2SP tlog-tiles), for auditors and supervisors; each read is itself an entry."""
+    """The entries' exact bytes (C2SP tlog-tiles), of all agencies: for supervisors alone. Each read is itself an entry.
+
+    Auditors have search, receipts and exports of what concerns their agency.
+    """
     under_way, path = exchange(request), str(request.path_params["path"])
     under_way.decide(allow=True, rule="role")
     under_way.tells(read=f"entries/{path[:64]}")
@@ -127,7 +129,8 @@ async def _tile(request: Request, path: str) -> Response:
 async def get_receipt(exchange_id: str, request: Request) -> Response:
     """The closing entry of an exchange with its proof, verifiable offline: `simpul log verify-receipt`.
 
-    For the consumer of the exchange, and for auditors and supervisors who see it.
+    For the client that made the exchange, and for auditors and supervisors who see it: the receipt holds the salt of the body, by which
+    a guess of the body could be tried.
     """
     only_parameters(request)
     state, under_way = services(request), exchange(request)
@@ -140,8 +143,9 @@ async def get_receipt(exchange_id: str, request: Request) -> Response:
     found = await search.exchange(exchange_id, scope)
     entry = _closing(found.entries)
     client = entry.members.get("client") or {}
-    if caller.role not in _READERS and client.get("agency") != member:
-        raise ExchangeUnknown("no exchange with this id is in the log, or not one of your agency")
+    own = client.get("agency") == member and client.get("client") == caller.client_id
+    if caller.role not in AUDITORS and not own:
+        raise ExchangeUnknown("no exchange with this id is in the log, or it is not one of yours")
     checkpoint = await covering_checkpoint(state.log, state.log.reader, entry.idx + 1)
     proof = await search.inclusion(entry.idx, entry.leaf_hash, checkpoint)
     under_way.answered(ReadOutcome(1))

@@ -316,7 +316,10 @@ def _document(agreement: Agreement, today: date) -> dict[str, Any]:
         "id": agreement.id,
         "state": agreement.state_on(today),
         **terms,
-        "signatories": [asdict(signatory) for signatory in agreement.signatories],
+        "signatories": [
+            {"step": one.step, "agency": one.agency, "client": one.client, "at": one.at}
+            for one in agreement.signatories
+        ],
         "reason": agreement.reason,
         "created_at": agreement.created_at,
         "changed_at": agreement.changed_at,

@@ -1,18 +1,20 @@
-"""`/v1/erasures`, `/v1/legal-holds`: personal values go when two agencies agree, unless the law keeps them."""
+"""`/v1/erasures`, `/v1/legal-holds`: personal values go when a provider concerned or the supervisor agrees, unless the law keeps them."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 from fastapi import Request, Response
 from pydantic import Field
 from pydantic.json_schema import SkipJsonSchema
 
+from app.access.hands import sees
 from app.api.audit.exchange_filters import moment
 from app.api.audit.guardian_wire import SUBJECT, ActorAnswer, ErasureBody, HoldBody
 from app.api.layer.answers import Answer, Id, Moment, Whole
 from app.api.layer.bodies import answer, read_model
-from app.api.layer.dependencies import exchange, only_parameters, services
+from app.api.layer.dependencies import exchange, only_parameters, principal, services
 from app.api.layer.resource import GUARDIANS, Resource, Rule
 from app.audit.erasure import requests as governance
 from app.audit.erasure.requests import ErasureRequest, ErasureState, HoldState, LegalHold
@@ -164,13 +166,17 @@ _RELEASED = {
     example={"items": [_DONE]},
 )
 async def list_erasures(request: Request) -> Response:
-    """All erasures, newest first: what was proposed, by whom, and what went. Identifiers are never shown."""
+    """Those that concern the caller's agency (all, for the supervisor), newest first: what was proposed, by whom, and what went.
+
+    Identifiers are never shown.
+    """
     only_parameters(request)
     state, under_way = services(request), exchange(request)
-    under_way.decide(allow=True, rule="role")
+    under_way.decide(allow=True, rule="concerned")
     async with state.database.read() as connection:
         found = await governance.list_erasures(connection)
-    return answer({"items": [_erasure(item) for item in found]})
+    caller = principal(request)
+    return answer({"items": [_erasure(item) for item in found if sees(caller, erasures.concerned_of(item))]})
 
 
 @routes.post(
@@ -207,9 +213,8 @@ async def get_erasure(erasure: str, request: Request) -> Response:
     """Its state, and after it was carried out: what went, which entries record it, which receivers to tell."""
     only_parameters(request)
     state, under_way = services(request), exchange(request)
-    under_way.decide(allow=True, rule="role")
-    async with state.database.read() as connection:
-        return answer(_erasure(await governance.get_erasure(connection, erasure)))
+    under_way.decide(allow=True, rule="concerned")
+    return answer(_erasure(await erasures.seen_erasure(state, under_way, erasure)))
 
 
 @routes.post(
@@ -220,7 +225,10 @@ async def get_erasure(erasure: str, request: Request) -> Response:
     example=_DONE,
 )
 async def approve_erasure(erasure: str, request: Request) -> Response:
-    """By somebody of another agency than the proposer's. Carried out at once; an interrupted one is taken up again."""
+    """By a steward of a provider whose entries or copies it concerns, or the supervisor, of another agency than the proposer's.
+
+    Carried out at once; an interrupted one is taken up again.
+    """
     only_parameters(request)
     return answer(_erasure(await erasures.approve(services(request), exchange(request), erasure)))
 
@@ -233,7 +241,7 @@ async def approve_erasure(erasure: str, request: Request) -> Response:
     example={**_PROPOSED, **_DECIDED, "state": "refused"},
 )
 async def refuse_erasure(erasure: str, request: Request) -> Response:
-    """Ends a proposal; nothing goes."""
+    """Ends a proposal; nothing goes. By an agency that it concerns, the proposer's, or the supervisor."""
     only_parameters(request)
     return answer(_erasure(await erasures.refuse(services(request), exchange(request), erasure)))
 
@@ -246,13 +254,14 @@ async def refuse_erasure(erasure: str, request: Request) -> Response:
     example={"items": [_HELD]},
 )
 async def list_holds(request: Request) -> Response:
-    """All legal holds, newest first."""
+    """Those that concern the caller's agency (all, for the supervisor), newest first."""
     only_parameters(request)
     state, under_way = services(request), exchange(request)
-    under_way.decide(allow=True, rule="role")
+    under_way.decide(allow=True, rule="concerned")
     async with state.database.read() as connection:
         found = await governance.list_holds(connection)
-    return answer({"items": [_hold(item) for item in found]})
+    caller = principal(request)
+    return answer({"items": [_hold(item) for item in found if sees(caller, erasures.concerned_of(item))]})
 
 
 @routes.post(
@@ -281,7 +290,7 @@ async def place_hold(request: Request) -> Response:
     example=_RELEASED,
 )
 async def release_hold(hold: str, request: Request) -> Response:
-    """By somebody of another agency than the one that placed it."""
+    """By the agency that placed it, or the supervisor."""
     only_parameters(request)
     return answer(_hold(await erasures.release(services(request), exchange(request), hold)))
 
@@ -329,12 +338,17 @@ def _erasure(found: ErasureRequest) -> dict[str, Any]:
         "trail": found.trail,
         "basis": found.basis,
         "reference": found.reference,
-        "proposed_by": found.proposer,
-        "approved_by": found.approver,
+        "proposed_by": _actor(found.proposer),
+        "approved_by": _actor(found.approver),
         "result": found.result,
         "created_at": found.created_at,
         "changed_at": found.changed_at,
     }
+
+
+def _actor(stored: Mapping[str, str] | None) -> dict[str, str] | None:
+    """As shown: without the credential."""
+    return None if stored is None else {"agency": stored["agency"], "client": stored["client"]}
 
 
 def _hold(found: LegalHold) -> dict[str, Any]:
@@ -344,8 +358,8 @@ def _hold(found: LegalHold) -> dict[str, Any]:
         "of": found.selection["shown"],
         "basis": found.basis,
         "reference": found.reference,
-        "placed_by": found.proposer,
-        "released_by": found.approver,
+        "placed_by": _actor(found.proposer),
+        "released_by": _actor(found.approver),
         "created_at": found.created_at,
         "changed_at": found.changed_at,
     }

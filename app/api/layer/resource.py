@@ -26,6 +26,7 @@ STEWARDS: frozenset[Role] = frozenset({"steward", "admin"})
 ADMINS: frozenset[Role] = frozenset({"admin"})
 GUARDIANS: frozenset[Role] = frozenset({"steward", "supervisor", "admin"})
 AUDITORS: frozenset[Role] = frozenset({"auditor", "supervisor"})
+SUPERVISORS: frozenset[Role] = frozenset({"supervisor"})
 
 
 @dataclass(frozen=True, slots=True)

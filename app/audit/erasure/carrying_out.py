@@ -92,6 +92,18 @@ async def selected(reader: LogReader, order: Order, after: int, *, held: bool, l
     return [int(row[0]) for row in rows]
 
 
+async def providers(reader: LogReader, selection: Selection, before_idx: int) -> set[str]:
+    """The providers (`INSTANCE/CLASS/agency`) of the selected entries."""
+    condition, values = selection.condition(2)
+    rows = await reader.fetch(
+        "SELECT DISTINCT f.term FROM log_facet f WHERE f.term LIKE 'provider:%' AND f.facet IN"
+        f" (SELECT e.facet FROM log_entry e WHERE e.idx < $1 AND e.kind <> 'erasure' AND {condition})",
+        before_idx,
+        *values,
+    )
+    return {str(row[0]).removeprefix("provider:") for row in rows}
+
+
 async def carry_out(log: ExchangeLog, order: Order, *, batch_entries: int = BATCH_ENTRIES) -> ErasureOutcome:
     """Erase what is selected and not held. Each batch is an entry first, then it goes; a crash between leaves the entry.
 

@@ -6,10 +6,10 @@ Does not live here: the erasing itself (`carrying_out.py`), the rule that two pe
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -20,6 +20,8 @@ from app.errors import NotFound, StateConflict
 
 ErasureState = Literal["proposed", "approved", "done", "refused"]
 HoldState = Literal["active", "released"]
+NO_ERASURE: Final = "no erasure has this id, or it does not concern your agency; GET /v1/erasures lists yours"
+NO_HOLD: Final = "no legal hold has this id, or it does not concern your agency; GET /v1/legal-holds lists yours"
 
 erasure_request = sa.Table(
     "erasure_request",
@@ -55,14 +57,15 @@ legal_hold = sa.Table(
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who took a step: agency and client (or person)."""
+    """Who took a step: agency, client (or person), and the credential by its public thumbprint."""
 
     agency: str
     client: str
+    credential: str
 
     def document(self) -> dict[str, str]:
-        """As stored and shown."""
-        return {"agency": self.agency, "client": self.client}
+        """As stored."""
+        return {"agency": self.agency, "client": self.client, "credential": self.credential}
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +88,7 @@ class ErasureRequest:
 
 @dataclass(frozen=True, slots=True)
 class LegalHold:
-    """What must not be erased while it is active. It holds from its proposal on; releasing takes a second agency."""
+    """What must not be erased while it is active. It holds from its proposal on, until who placed it or the supervisor releases it."""
 
     id: str
     state: HoldState
@@ -98,14 +101,15 @@ class LegalHold:
     changed_at: datetime
 
 
-def stored_selection(selection: Selection, shown: Mapping[str, Any]) -> dict[str, Any]:
-    """A selection as a row keeps it; `shown` is what people may see of it."""
+def stored_selection(selection: Selection, shown: Mapping[str, Any], concerned: Sequence[str]) -> dict[str, Any]:
+    """A selection as a row keeps it; `shown` is what people may see of it, `concerned` the providers of what it selects."""
     return {
         "tags": [tag.hex() for tag in selection.tags],
         "from_us": selection.from_us,
         "to_us": selection.to_us,
         "terms": list(selection.terms),
         "shown": dict(shown),
+        "concerned": list(concerned),
     }
 
 
@@ -135,7 +139,7 @@ async def get_erasure(connection: AsyncConnection, request_id: str) -> ErasureRe
     rows = await connection.execute(sa.select(erasure_request).where(erasure_request.c.id == request_id))
     row = rows.mappings().one_or_none()
     if row is None:
-        raise NotFound("no erasure has this id; GET /v1/erasures lists them")
+        raise NotFound(NO_ERASURE)
     return ErasureRequest(**row)
 
 
@@ -170,7 +174,7 @@ async def get_hold(connection: AsyncConnection, hold_id: str) -> LegalHold:
     """One hold; `NotFound` when there is none."""
     row = (await connection.execute(sa.select(legal_hold).where(legal_hold.c.id == hold_id))).mappings().one_or_none()
     if row is None:
-        raise NotFound("no legal hold has this id; GET /v1/legal-holds lists them")
+        raise NotFound(NO_HOLD)
     return LegalHold(**row)
 
 

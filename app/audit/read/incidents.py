@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -20,6 +20,7 @@ from app.audit.store.contract import LogReader
 from app.database import Json, UtcTime, metadata
 from app.errors import NotFound
 
+NO_INCIDENT: Final = "no incident has this id, or it does not concern your agency; GET /v1/incident-scope lists yours"
 IncidentState = Literal["open", "notified", "closed"]
 
 incident = sa.Table(
@@ -148,7 +149,7 @@ async def get_incident(connection: AsyncConnection, incident_id: str, *, lock: b
     statement = sa.select(incident).where(incident.c.id == incident_id)
     row = (await connection.execute(statement.with_for_update() if lock else statement)).mappings().one_or_none()
     if row is None:
-        raise NotFound("no incident has this id; GET /v1/incident-scope lists them")
+        raise NotFound(NO_INCIDENT)
     return Incident(**row)
 
 

@@ -126,7 +126,7 @@ class ExchangeSearch:
             if scope.sees(entry.members)
         ]
         if not entries:
-            raise ExchangeUnknown("no exchange with this id is in the log, or not one of your agency")
+            raise ExchangeUnknown("no exchange with this id is in the log, or it is not one of yours")
         checkpoint = await self._log.checkpoint(entries[-1].idx + 1)
         proofs = [await self.inclusion(entry.idx, entry.leaf_hash, checkpoint) for entry in entries]
         return Exchange(entries, proofs, checkpoint)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import date
 
 import pytest
@@ -40,11 +41,11 @@ TERMS = Terms(
     row_filter="kode_wilayah LIKE '33.20%'",
     masks={"nama": "last4"},
 )
-CONSUMER = Principal("rsud-steward", "rsud", "steward", "t")
-PROVIDER = Principal("dukcapil-steward", "dukcapil", "steward", "t")
-ADMIN = Principal("walidata", "diskominfo", "admin", "t")
-STRANGER = Principal("dinkes-steward", "dinkes", "steward", "t")
-CLIENT = Principal("rsud-simrs", "rsud", "client", "t")
+CONSUMER = Principal("rsud-steward", "rsud", "steward", "sidik-consumer")
+PROVIDER = Principal("dukcapil-steward", "dukcapil", "steward", "sidik-provider")
+ADMIN = Principal("walidata", "diskominfo", "admin", "sidik-admin")
+STRANGER = Principal("dinkes-steward", "dinkes", "steward", "sidik-stranger")
+CLIENT = Principal("rsud-simrs", "rsud", "client", "sidik-client")
 
 
 async def proposed(database: Database, agreement_id: str = "pks-1") -> Agreement:
@@ -72,11 +73,39 @@ async def test_the_whole_way_to_active_is_signed(database: Database):
         assert await get_agreement(connection, "pks-1") == agreement
 
 
-async def test_an_admin_may_sign_for_the_provider_too(database: Database):
+async def test_an_admin_signs_for_nobody_but_the_walidata(database: Database):
+    """Neither for the consumer nor for the provider, though its own agency is the provider: its steward has to."""
+    async with database.begin() as connection:
+        with pytest.raises(RoleForbidden, match="steward of rsud"):
+            await propose(connection, TERMS, ADMIN, NOW)
     await proposed(database)
     async with database.begin() as connection:
-        assert (await approve(connection, "pks-1", ADMIN, NOW, today=TODAY)).state == "approved"
+        with pytest.raises(RoleForbidden, match="steward of dukcapil"):
+            await approve(connection, "pks-1", ADMIN, NOW, today=TODAY)
+        with pytest.raises(RoleForbidden, match="steward of dukcapil"):
+            await approve(connection, "pks-1", replace(ADMIN, agency="dukcapil"), NOW, today=TODAY)
+
+
+@pytest.mark.parametrize("same", [{"client_id": "dukcapil-steward"}, {"credential": "sidik-provider"}])
+async def test_no_credential_signs_twice_whatever_its_role(database: Database, same: dict[str, str]):
+    """A client that became an admin meanwhile, or another client under the very credential."""
+    await proposed(database)
+    async with database.begin() as connection:
+        await approve(connection, "pks-1", PROVIDER, NOW, today=TODAY)
+        with pytest.raises(AgencyForbidden, match="another credential") as refused:
+            await approve(connection, "pks-1", replace(ADMIN, **same), NOW, today=TODAY)
+        assert refused.value.facts["rule"] == "second_hand"
         assert (await approve(connection, "pks-1", ADMIN, NOW, today=TODAY)).state == "active"
+
+
+async def test_a_consumer_that_is_the_provider_needs_two_stewards(database: Database):
+    own = replace(TERMS, consumer="dukcapil")
+    async with database.begin() as connection:
+        await propose(connection, own, PROVIDER, NOW, agreement_id="pks-1")
+        with pytest.raises(AgencyForbidden, match="another credential"):
+            await approve(connection, "pks-1", PROVIDER, NOW, today=TODAY)
+        other = replace(PROVIDER, client_id="dukcapil-steward-2", credential="lain")
+        assert (await approve(connection, "pks-1", other, NOW, today=TODAY)).state == "approved"
 
 
 async def test_who_may_not(database: Database):
@@ -140,14 +169,12 @@ async def test_of_two_hands_at_once_one_wins(database: Database):
 
     async def step() -> str:
         async with database.begin() as connection:
-            return (await approve(connection, "pks-1", ADMIN, NOW, today=TODAY)).state
+            return (await approve(connection, "pks-1", PROVIDER, NOW, today=TODAY)).state
 
     answers = await asyncio.gather(step(), step(), step(), return_exceptions=True)
     states = sorted(answer for answer in answers if isinstance(answer, str))
-    conflicts = [answer for answer in answers if isinstance(answer, StateConflict)]
-    assert len(states) + len(conflicts) == 3
-    assert len(states) == len(set(states)), "no step was taken twice"
-    assert conflicts
+    late = [answer for answer in answers if isinstance(answer, StateConflict | RoleForbidden)]
+    assert (states, len(late)) == (["approved"], 2), "the step was taken once, and the walidata's is not the provider's"
     async with database.read() as connection:
         stored = await get_agreement(connection, "pks-1")
     assert len(stored.signatories) == 1 + len(states)

@@ -81,9 +81,7 @@ def terms(provider: str, **more: Any) -> dict[str, Any]:
 
 def agree(gateway: RunningGateway, agreement: str, provider: str) -> None:
     """An active agreement under which rsud verifies persons at a provider."""
-    assert gateway.admin.post("/v1/agreements", json=terms(provider, id=agreement)).status_code == 201
-    for _ in range(2):
-        assert gateway.admin.post(f"/v1/agreements/{agreement}/approve").status_code == 200
+    gateway.agree(terms(provider, id=agreement))
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])

@@ -314,9 +314,9 @@ def ask_agreements(gateway: RunningGateway, fit: Fit) -> None:
     for name, last in (("cocok-1", "end"), ("cocok-2", "revoke")):
         client = gateway.client("client", "rsud").get("/v1/access")
         assert {item["agreement"] for item in fit(client)["items"]} >= {None, "pks-1"}
-        fit(admin.post("/v1/agreements", json=terms("disdukcapil", id=name, **more)))
-        for _ in range(2):
-            fit(admin.post(f"/v1/agreements/{name}/approve"))
+        fit(gateway.steward("rsud").post("/v1/agreements", json=terms("disdukcapil", id=name, **more)))
+        for hand in (gateway.steward("disdukcapil"), admin):
+            fit(hand.post(f"/v1/agreements/{name}/approve"))
         assert fit(admin.get(f"/v1/agreements/{name}"))["state"] == "active"
         assert fit(admin.post(f"/v1/agreements/{name}/{last}", json={"reason": "Selesai"}))["reason"] == "Selesai"
     assert fit(admin.get("/v1/agreements"))["items"]

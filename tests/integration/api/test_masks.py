@@ -29,7 +29,7 @@ WHY = {"Simpul-Purpose": "pelayanan_kesehatan", "X-Road-UserId": "ID198609262015
 )
 def test_mask_that_does_not_fit_is_refused_with_its_pointer(gateway: RunningGateway, field: str, mask: str) -> None:
     body: dict[str, Any] = {**TERMS, "provider": "dinkes", "fields": ["*"], "masks": {field: mask}}
-    answer = gateway.admin.post("/v1/agreements", json=body)
+    answer = gateway.steward("rsud").post("/v1/agreements", json=body)
 
     assert answer.status_code == 422
     assert answer.json()["errors"][0]["pointer"] == f"/masks/{field}"
@@ -46,9 +46,7 @@ def hospital(gateway: RunningGateway, tmp_path_factory: pytest.TempPathFactory) 
     gateway.publish({**manifest, "fields": {**manifest["fields"], "email_kontak": "email"}})  # type: ignore[dict-item]
     plainly = {name: value for name, value in TERMS.items() if name != "masks"}
     for body in ({**TERMS, "id": "pks-mask"}, {**plainly, "provider": "dinkes", "id": "pks-plain"}):
-        assert gateway.admin.post("/v1/agreements", json=body).status_code == 201
-        for _ in range(2):
-            assert gateway.admin.post(f"/v1/agreements/{body['id']}/approve").status_code == 200
+        gateway.agree(body)
     return gateway.client("client", "rsud")
 
 

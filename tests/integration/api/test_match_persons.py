@@ -45,10 +45,7 @@ def register(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGatewa
         ("masked", {"rights": ["match"], "masks": {"nama": "hash"}}),
         ("capped", {"rights": ["match"]}),
     ):
-        body = terms("disdukcapil", id=agreement, **more)
-        assert made.admin.post("/v1/agreements", json=body).status_code == 201
-        for _ in range(2):
-            assert made.admin.post(f"/v1/agreements/{agreement}/approve").status_code == 200
+        made.agree(terms("disdukcapil", id=agreement, **more))
     yield made
     made.stop()
 
@@ -175,7 +172,7 @@ def test_every_person_counts_all_or_none_and_with_verifications(register: Runnin
 def test_the_right_is_none_of_a_schema_that_is_listed(register: RunningGateway) -> None:
     body = terms("disdukcapil", schema="fasilitas_kesehatan", rights=["match"])
     for rights in (["match"], ["everything"]):
-        answer = register.admin.post("/v1/agreements", json={**body, "rights": rights})
+        answer = register.steward("rsud").post("/v1/agreements", json={**body, "rights": rights})
         assert answer.status_code == 422
         assert [fault["pointer"] for fault in answer.json()["errors"]] == ["/rights/0"]
     shown = register.admin.get("/v1/agreements/with-right").json()

@@ -193,9 +193,7 @@ def test_grants_hold_at_the_time_of_the_read(gateway: RunningGateway, server: So
         "masks": {"nama": "hash"}, "row_filter": "jenis = 'klinik'", "purposes": ["pelayanan_kesehatan"], "basis": "PKS 1",
         "valid_from": "2026-01-01", "valid_until": "2030-12-31", "id": "pks-klinik",
     }  # fmt: skip
-    assert gateway.admin.post("/v1/agreements", json=terms).status_code == 201
-    for _ in range(2):
-        assert gateway.admin.post("/v1/agreements/pks-klinik/approve").status_code == 200
+    gateway.agree(terms)
     reader = gateway.client("client", "rsud")
     taken(reader)
     under = {"Simpul-Purpose": "pelayanan_kesehatan", "Simpul-Agreement": "pks-klinik"}
