@@ -160,7 +160,9 @@ class RunningGateway:
     def steward(self, agency: str) -> httpx.Client:
         """The steward of an agency, one for all who ask."""
         if agency not in self._stewards:
-            self._stewards[agency] = self.client("steward", agency)
+            body = {"agency": agency, "role": "steward", "name": "Test signatory", "id": f"t-signs-{agency}"}
+            made = self.admin.post("/v1/clients", json=body).raise_for_status().json()
+            self._stewards[agency] = self.session(made["client_id"], made["client_secret"])
         return self._stewards[agency]
 
     def agency(self, name: str, **more: Any) -> None:

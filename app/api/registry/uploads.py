@@ -202,11 +202,11 @@ async def send_part(agency: str, upload: str, request: Request) -> Response:
     """
     only_parameters(request)
     caller, state = principal(request), services(request)
+    require_agency(caller, agency)
+    state.agency(agency)
     if request.headers.get("upload-complete") == "?1":
         under_way = exchange(request)
         under_way.touches((agency,))
-    require_agency(caller, agency)
-    state.agency(agency)
     if media_type(request) != PARTIAL:
         raise UnsupportedMediaType(f"send {PARTIAL}, not {media_type(request) or 'no content type'}")
     plain_body(request)

@@ -23,8 +23,15 @@ def read_csv(path: Path, source: FileSource, location: str) -> Iterator[RawBatch
     """The records of the file. Line numbers are those of the file, also with line breaks inside quotes."""
     with path.open("rb") as file:
         rows = CsvRows(Lines(file, source.encoding, location), source, location)
-        yield from rows.until(None)
-        yield rows.end()
+        last: RawBatch | None = None
+        for batch in rows.until(None):
+            if last is not None:
+                yield last
+            last = batch
+        end = rows.end()
+        if last is not None:
+            last.notes += end.notes
+        yield end if last is None else last
 
 
 class CsvRows:
