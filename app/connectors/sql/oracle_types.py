@@ -96,9 +96,13 @@ SELECT PRIVILEGE FROM SESSION_PRIVS WHERE PRIVILEGE NOT IN ('CREATE SESSION', 'S
 UNION
 SELECT PRIVILEGE || ' ON ' || OWNER || '.' || TABLE_NAME FROM USER_TAB_PRIVS_RECD WHERE PRIVILEGE NOT IN ('SELECT', 'READ')
 AND OWNER <> 'SYS'
+UNION
+SELECT PRIVILEGE || ' ON ' || OWNER || '.' || TABLE_NAME FROM ROLE_TAB_PRIVS WHERE PRIVILEGE NOT IN ('SELECT', 'READ') AND OWNER <> 'SYS'
+UNION
+SELECT 'OWNER OF ' || TABLE_NAME FROM USER_TABLES
 ORDER BY 1 FETCH FIRST 20 ROWS ONLY
 """
-"""What the user may do beyond reading."""
+"""What the user may do beyond reading: by its own rights, by its roles, as the owner of a table."""
 
 
 @dataclass(frozen=True, slots=True)

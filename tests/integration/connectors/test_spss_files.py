@@ -21,7 +21,7 @@ from app.connectors.file import KIND
 from app.connectors.file.content import FileContent
 from app.connectors.file.source import FileSource
 from app.errors import SourceFormatError, SourceSchemaMismatch, SourceTooLarge
-from tests.support.reading import environment
+from tests.support.reading import dataset, environment, read
 
 _EPOCH = datetime.fromisoformat("1582-10-14")
 _MIDNIGHT, _LATE = datetime.fromisoformat("2024-02-29"), datetime.fromisoformat("2024-02-29T23:59:58.500")
@@ -290,3 +290,28 @@ for told in (lambda: refuse_unread(root / "a.sav"), lambda: list(FileContent(Fil
     assert read.startswith("source_rejected")
     assert "the operator installs simpul[spss]" in read
     assert path.exists()
+
+
+@pytest.mark.parametrize(
+    ("labels", "komoditas"),
+    [(True, "barang"), (False, {"from": "barang", "codes": {"1": "Beras medium", "2": "Gula"}})],
+)
+async def test_records_are_mapped_from_codes_or_labels(tmp_path: Path, labels: bool, komoditas: Any) -> None:
+    day = _seconds(_MIDNIGHT)
+    _write(
+        tmp_path / "harga.sav",
+        {"tgl": [day, day], "pasar": ["Jepara", "Bangsri"], "barang": [1.0, 2.0], "harga": [14500.0, 999.0]},
+        variable_format={"tgl": "DATE11"},
+        variable_value_labels={"barang": {1.0: "Beras medium", 2.0: "Gula"}},
+        missing_ranges={"harga": [999]},
+    )
+    source = {"kind": "file", "location": "harga.sav", "labels": labels}
+    fields = {"tanggal": "tgl", "pasar": "pasar", "komoditas": komoditas, "harga": "harga"}
+
+    found = await read(dataset(tmp_path, "harga_komoditas", source, fields))
+
+    told = ("tanggal", "pasar", "komoditas", "harga")
+    assert sorted(tuple(str(record.values[name]) for name in told) for record in found.records) == [  # noqa: PD011 - no table
+        ("2024-02-29", "Bangsri", "Gula", "None"), ("2024-02-29", "Jepara", "Beras medium", "14500"),
+    ]  # fmt: skip
+    assert found.rejected_rows == 0
