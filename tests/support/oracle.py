@@ -89,10 +89,12 @@ class FakeDriver:
         self.description = description
         self.said: list[tuple[str, list[Any]]] = []
         self.connected: list[dict[str, Any]] = []
+        self.connections: list[FakeConnection] = []
         self.cancelled = 0
 
     async def connect_async(self, **options: Any) -> FakeConnection:
         self.connected.append(options)
         if isinstance(fault := self.answers.get("connect"), Exception):
             raise fault
-        return FakeConnection(self)
+        self.connections.append(FakeConnection(self))
+        return self.connections[-1]

@@ -214,6 +214,24 @@ async def test_a_statement_is_broken_off_at_the_deadline(tmp_path: Path) -> None
     assert time.monotonic() - started < 5
 
 
+async def test_a_session_is_used_again_in_a_new_transaction_and_replaced_when_it_is_lost(tmp_path: Path) -> None:
+    driver = _driver()
+    connector = _source(driver, tmp_path)
+    for _ in range(2):
+        await _read(connector, ScanRequest())
+    kept = len(driver.connected)
+    for connection in driver.connections:
+        connection.broken.set()
+    rows, _ = await _read(connector, ScanRequest())
+    await connector.close()
+
+    assert (kept, len(driver.connected), len(rows)) == (1, 2, 2)
+    said = [text for text, _ in driver.said]
+    reads = [at for at, text in enumerate(said) if 'FROM "PENDUDUK"' in text]
+    assert [said[at - 1] for at in reads[1:]] == [READ_ONLY, READ_ONLY]
+    assert [said[at + 1] for at in reads] == ["ROLLBACK"] * 3
+
+
 async def test_a_query_is_described_by_its_result(tmp_path: Path) -> None:
     told = [
         SimpleNamespace(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 import subprocess
 import sys
+import zipfile
 from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
@@ -268,6 +269,7 @@ def test_a_gateway_without_the_extra_says_what_is_installed(tmp_path: Path) -> N
     path = _survey(tmp_path / "a.sav")
     program = f"""
 import sys
+import zipfile
 sys.modules["pyreadstat"] = None
 from pathlib import Path
 from app.catalog.inbox import refuse_unread
@@ -315,3 +317,14 @@ async def test_records_are_mapped_from_codes_or_labels(tmp_path: Path, labels: b
         ("2024-02-29", "Bangsri", "Gula", "None"), ("2024-02-29", "Jepara", "Beras medium", "14500"),
     ]  # fmt: skip
     assert found.rejected_rows == 0
+
+
+async def test_a_file_in_an_archive_is_read_by_its_member(tmp_path: Path) -> None:
+    path = _survey(tmp_path / "a.sav")
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.write(path, "data/Survei.SAV")
+    path.unlink()
+
+    rows, _, _ = await _read(tmp_path / "a.zip", ("jk",), member="data/Survei.SAV", labels=True)
+
+    assert rows == [("Laki-laki",), ("Perempuan",), (None,), (None,), (7,)]
