@@ -22,7 +22,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
 from app.catalog.agencies import SLUG
-from app.connectors.contents import content_of
+from app.connectors.contents import content_of, why_unread
 from app.errors import AgencyUnknown, BodyTooLarge, DigestMismatch, FieldError, StoreUnavailable, ValidationFailed
 
 PATH_CHARACTERS = 400
@@ -211,9 +211,10 @@ async def _fill(
 def refuse_unread(path: Path) -> None:
     """Refuses what no kind reads, by its bytes: whoever sent it hears of it now, and not whoever connects it."""
     found = content_of(path)
-    if found is None or found.format is not None or found.readable:
+    advice = None if found is None else why_unread(found)
+    if found is None or advice is None:
         return
-    detail = f"the file is a {found.name}, which is not read; {found.advice}"
+    detail = f"the file is a {found.name}, which is not read; {advice}"
     raise ValidationFailed(detail, errors=[FieldError("/body", "content", detail)])
 
 

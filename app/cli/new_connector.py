@@ -37,6 +37,8 @@ _FILE_ENDINGS = frozenset(
         ".gpkg",
         ".kml",
         ".kmz",
+        ".sav",
+        ".zsav",
     ]
 )
 """Endings of addresses that are read as a file; JSON, XML and HTML may as well be a service's."""

@@ -10,6 +10,7 @@ import struct
 import zipfile
 import zlib
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import IO, Final
 
@@ -54,9 +55,12 @@ _MEMBERS = frozenset(
         "dbf",
         "gpkg",
         "kml",
+        "sav",
+        "zsav",
     ]
 )
 """Endings of members that are read; kind `file` knows the formats."""
+_ACCESS = "export each table from Access as XLSX or CSV, or by mdb-export of mdbtools"
 _GZIP = b"\x1f\x8b"
 _SQLITE = Content(
     "SQLite database", None, "use kind: sql with url: sqlite:inbox/NAME, and name its table", readable=True
@@ -78,10 +82,14 @@ _MAGIC: tuple[tuple[bytes, Content], ...] = (
     (b"BZh", Content("bzip2 archive", None, _UNPACK)),
     (b"\xfd7zXZ\0", Content("xz archive", None, _UNPACK)),
     (b"PAR1", Content("Parquet file", "parquet")),
-    (b"\0\x01\0\0Standard Jet DB", Content("Access database", None, "export each table from Access as XLSX or CSV")),
-    (b"\0\x01\0\0Standard ACE DB", Content("Access database", None, "export each table from Access as XLSX or CSV")),
-    (b"$FL2", Content("SPSS file", None, "save it from SPSS or PSPP as CSV or XLSX")),
-    (b"$FL3", Content("SPSS file", None, "save it from SPSS or PSPP as CSV or XLSX")),
+    (b"\0\x01\0\0Standard Jet DB", Content("Access database", None, _ACCESS)),
+    (b"\0\x01\0\0Standard ACE DB", Content("Access database", None, _ACCESS)),
+    (b"$FL2", Content("SPSS file", "spss")),
+    (b"$FL3", Content("SPSS file", "spss")),
+    (
+        b"0" * 40 + b"ASCII SPSS PORT FILE",
+        Content("portable file of SPSS", None, "its numbers are not kept exactly; save it as SAV"),
+    ),
     (b"PGDMP", Content("PostgreSQL dump", None, _DUMP)),
     (b"\0\0\x27\x0a", Content("Shapefile", "shapefile")),
 )
@@ -98,6 +106,13 @@ _HTML = frozenset(
     {"html", "head", "meta", "title", "body", "style", "table", "div", "center", "form", "link", "script"}
 )
 _SPREADSHEET = "urn:schemas-microsoft-com:office:spreadsheet"
+
+
+def why_unread(found: Content) -> str | None:
+    """Why no kind reads such a file on this machine and what to do; None where one does."""
+    if found.format == "spss" and find_spec("pyreadstat") is None:
+        return "the operator installs simpul[spss], or save it from SPSS or PSPP as CSV or XLSX"
+    return found.advice if found.format is None and not found.readable else None
 
 
 def content_of(path: Path) -> Content | None:

@@ -37,6 +37,7 @@ from app.connectors.file.diagnosing.text import diagnose_text
 from app.connectors.file.sheet import parse_sheet, read_sheet, sheets_of, workbook_notes
 from app.connectors.file.sniff import settled
 from app.connectors.file.source import LAYERS, SHEETS, FileSource
+from app.connectors.file.spss_reader import described_variables
 from app.connectors.isolation.calls import Isolated
 from app.connectors.projection import projected
 from app.errors import CapabilityUndeclared, SimpulError
@@ -109,14 +110,18 @@ class FileConnector(Connector, Freshness, CountEstimate, Diagnoses):
         tables, notes = await self._threads.call(self._sheets)
         if (await self._settled()).kind_of_file in LAYERS:
             tables, notes = layer_notes(await self._isolated.call("layers"), self._source.sheet)
+        described: dict[str, str] = {}
+        more: tuple[str, ...] = ()
+        if self._source.kind_of_file == "spss":
+            described, more = described_variables(await self._isolated.call("variables"))
         async for batch in self.scan(ScanRequest()):
             names = batch.schema.names
             columns = tuple(
-                RawColumn(field.name, self._shown(field, batch, index), field.type)
+                RawColumn(field.name, described.get(field.name) or self._shown(field, batch, index), field.type)
                 for index, field in enumerate(batch.schema)
             )
             return Discovery(
-                tables, columns, tuple(batch.sample(sample_rows)), (*notes, *_clashes(self._source, names))
+                tables, columns, tuple(batch.sample(sample_rows)), (*notes, *more, *_clashes(self._source, names))
             )
         return Discovery(tables, (), notes=notes)
 
@@ -127,7 +132,7 @@ class FileConnector(Connector, Freshness, CountEstimate, Diagnoses):
             diagnose_layers(await self._isolated.call("layers"), source, found)
         if source.kind_of_file in {"dbf", "shapefile"}:
             diagnose_encoding(await self._isolated.call("wanted_encoding"), source, found)
-        if source.kind_of_file in LAYERS | {"dbf"}:
+        if source.kind_of_file in LAYERS | {"dbf", "spss"}:
             return found.diagnosis()
         if self._source.kind_of_file in SHEETS:
             return await self._threads.call(self._diagnose)
@@ -214,15 +219,16 @@ class FileConnector(Connector, Freshness, CountEstimate, Diagnoses):
             await batches.aclose()  # type: ignore[attr-defined]
 
     async def estimate(self, request: ScanRequest) -> RowEstimate | None:
-        """The rows that a Parquet file says it has, and about those of a large CSV file; other files would have to be read."""
+        """The rows that a Parquet or an SPSS file says it has, and about those of a large CSV file; other files would have to be read."""
         if request.filter is not None:
             raise CapabilityUndeclared("a file does not filter")
         if self._source.kind_of_file == "csv":
             rows = await self._threads.call(self._content.estimated_rows, request.deadline)
             return RowEstimate(rows) if rows else None
-        if self._source.kind_of_file != "parquet":
+        if self._source.kind_of_file not in {"parquet", "spss"}:
             return None
-        return RowEstimate(int(await self._isolated.call("rows", deadline=request.deadline)), sure=True)
+        told = await self._isolated.call("rows", deadline=request.deadline)
+        return None if told is None else RowEstimate(int(told), sure=True)
 
     async def close(self) -> None:
         """Gives back the threads."""
@@ -230,9 +236,9 @@ class FileConnector(Connector, Freshness, CountEstimate, Diagnoses):
         self._isolated.close()
 
     def _alone(self, kind: str) -> bool:
-        """Whether a process of its own parses the file: Parquet, XML, layers, JSON that is one document and CSV above a size."""
+        """Whether a process of its own parses the file: Parquet, XML, SPSS, layers, JSON that is one document and CSV above a size."""
         if kind not in {"json", "geojson", "csv"}:
-            return kind in {"parquet", "xml"} | LAYERS
+            return kind in {"parquet", "xml", "spss"} | LAYERS
         with suppress(SimpulError, OSError):
             return agency_file(self._environment.root, self._inner).stat().st_size > BYTES_HERE
         return False

@@ -17,6 +17,7 @@ from app.connectors.file.layers import Layer, layers_of, read_layer, table_encod
 from app.connectors.file.parquet_reader import parquet_rows, read_parquet
 from app.connectors.file.sniff import settled
 from app.connectors.file.source import LAYERS, FileSource
+from app.connectors.file.spss_reader import Variable, read_spss, spss_rows, spss_variables
 from app.connectors.file.xml_reader import read_xml
 from app.connectors.projection import projected
 from app.errors import SourceFailed, SourceFormatError, SourcePermissionDenied
@@ -76,13 +77,13 @@ class FileContent:
         self._inner = inner
         self._limits = limits
 
-    def rows(self) -> int:
-        """How many records a Parquet file says it has. Raises `SourceError` leaves."""
+    def rows(self) -> int | None:
+        """How many records a Parquet or an SPSS file says it has, None where it does not. Raises `SourceError` leaves."""
         source = self._source
         path = agency_file(self._root, self._inner)
         with unreadable(source.location):
             source = settled(path, source)
-            return parquet_rows(path, source.location)
+            return spss_rows(path, source) if source.kind_of_file == "spss" else parquet_rows(path, source.location)
 
     def estimated_rows(self) -> int:
         """About how many rows a large CSV file has, 0 where nothing tells. Raises `SourceError` leaves."""
@@ -103,6 +104,8 @@ class FileContent:
                 yield from projected(self._dbf(path, source), columns)
             elif source.kind_of_file in LAYERS:
                 yield from projected(read_layer(path, source, self._root, self._limits), columns)
+            elif source.kind_of_file == "spss":
+                yield from projected(read_spss(path, source, columns, self._limits), columns)
             elif source.kind_of_file == "xml":
                 yield from projected(read_xml(path, source, source.location), columns)
             else:
@@ -113,6 +116,12 @@ class FileContent:
         path = agency_file(self._root, self._inner)
         with unreadable(self._source.location):
             return layers_of(path, settled(path, self._source), self._root, self._limits)
+
+    def variables(self) -> list[Variable]:
+        """The variables of an SPSS file. Raises `SourceError` leaves."""
+        path = agency_file(self._root, self._inner)
+        with unreadable(self._source.location):
+            return spss_variables(path, settled(path, self._source))
 
     def wanted_encoding(self) -> tuple[str, str] | None:
         """The encoding of the table of a dBASE file or a Shapefile and what told it; None where none has to be stated."""

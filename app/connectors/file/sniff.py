@@ -10,7 +10,7 @@ from app.connectors.contents import Content, content_of, content_of_bytes
 from app.connectors.file.source import SHEETS, FileSource
 from app.errors import SourceFormatError
 
-_BINARY = frozenset({"parquet", "gpkg", "shapefile", "kml", "dbf"}) | SHEETS
+_BINARY = frozenset({"parquet", "gpkg", "shapefile", "kml", "dbf", "spss"}) | SHEETS
 _MARKUP = frozenset({"xml", "kml", "xml2003"})
 
 

@@ -15,7 +15,7 @@ from app.connectors.source import Encoding
 
 Format = Literal[
     "csv", "xlsx", "xls", "xlsb", "ods", "html", "xml2003", "xml", "json", "ndjson", "geojson", "parquet", "dbf", "shapefile",
-    "gpkg", "kml",
+    "gpkg", "kml", "spss",
 ]  # fmt: skip
 NO_QUOTE = "none"
 SHEETS = frozenset({"xlsx", "xls", "xlsb", "ods", "html", "xml2003"})
@@ -45,6 +45,8 @@ ENDINGS: dict[str, Format] = {
     ".gpkg": "gpkg",
     ".kml": "kml",
     ".kmz": "kml",
+    ".sav": "spss",
+    ".zsav": "spss",
 }
 _TABLE = frozenset({"header", "columns", "skip", "fill_down", "stop_at"})
 _OPTIONS: Mapping[str, frozenset[str]] = {
@@ -60,6 +62,7 @@ _OPTIONS: Mapping[str, frozenset[str]] = {
     "shapefile": frozenset({"encoding", "sheet"}),
     "gpkg": frozenset({"sheet"}),
     "kml": frozenset({"sheet"}),
+    "spss": frozenset({"encoding", "labels"}),
 }
 """What may be stated of a file, by its format; another option would change nothing."""
 _BY_CONTENT: Mapping[str, frozenset[str]] = {
@@ -119,7 +122,7 @@ class FileSource(LocatedSource):
     kind: Literal["file"] = "file"
     format: Format | None = Field(
         default=None,
-        description="csv, xlsx, xls, xlsb, ods, html, xml2003, xml, json, ndjson, geojson, parquet, dbf, shapefile, gpkg, kml;"
+        description="csv, xlsx, xls, xlsb, ods, html, xml2003, xml, json, ndjson, geojson, parquet, dbf, shapefile, gpkg, kml, spss;"
         " else by the ending and the content",
     )
     delimiter: str = Field(default=",", min_length=1, max_length=1)
@@ -144,6 +147,9 @@ class FileSource(LocatedSource):
     )
     record_path: str | None = Field(
         default=None, max_length=500, description="Where the records of a JSON or XML file are"
+    )
+    labels: bool = Field(
+        default=False, description="Of an SPSS file: the labels of values instead of their codes, where they have one"
     )
 
     @model_validator(mode="before")

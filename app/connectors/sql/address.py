@@ -15,13 +15,15 @@ from app.connectors.environment import Environment
 from app.connectors.network import resolve_allowed
 
 SSL_MODES = ("disable", "prefer", "require", "verify-full")
-Dialect = Literal["postgres", "mysql"]
+Dialect = Literal["postgres", "mysql", "oracle"]
 _SCHEMES: dict[str, tuple[Dialect, int]] = {
     "postgresql": ("postgres", 5432),
     "postgres": ("postgres", 5432),
     "mysql": ("mysql", 3306),
     "mariadb": ("mysql", 3306),
+    "oracle": ("oracle", 1521),
 }
+_MSSQL = frozenset({"mssql", "sqlserver"})
 _REFERENCE = re.compile(r"\$\{(?:secret|env):[^{}]*\}")
 _CONTROL = re.compile(r"[\x00-\x20\x7f]")
 
@@ -65,10 +67,14 @@ def parse_url(url: str) -> ServerAddress | SqliteAddress:
     scheme = url.partition(":")[0].lower()
     if scheme == "sqlite":
         return _sqlite(url[len("sqlite:") :])
+    if scheme in _MSSQL:
+        raise ValueError(
+            "SQL Server is not read directly; connect a PostgreSQL that shows its tables by tds_fdw, or upload them as CSV"
+        )
     if scheme in _SCHEMES:
         return _server(url, *_SCHEMES[scheme])
     raise ValueError(
-        "the address must start with postgresql://, mysql://, mariadb:// or sqlite: "
+        "the address must start with postgresql://, mysql://, mariadb://, oracle:// or sqlite: "
         "(for example postgresql://user:${secret:NAME}@host:5432/db)"
     )
 

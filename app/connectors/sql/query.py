@@ -38,6 +38,16 @@ _FORBIDDEN_FUNCTION = re.compile(
 )
 
 
+# Packages of Oracle that reach files, other servers, the operating system or hand text to the parser; sequences; other databases.
+_ORACLE_WORD = re.compile(
+    r"(?:utl|dbms|apex|owa|htp|htf|ctx|sdo_util|wwv|ordsys|xs|mgmt|rdf|sem)_\w+|httpuritype|dburitype|xdburitype|uritype|urifactory|"
+    r"bfilename|xmltype|xmlparse|nextval|currval|sys_eval|xmlquery|xmltable|dbms\w*|extractvalue",
+    re.IGNORECASE,
+)
+_ORACLE_QUOTING = frozenset({TokenType.RAW_STRING, TokenType.NATIONAL_RAW_STRING})
+_TEXTS = frozenset({TokenType.STRING, TokenType.NATIONAL_STRING})
+
+
 def check_query(query: str, dialect: str) -> str:
     """The query without its closing semicolon and comment.
 
@@ -61,6 +71,8 @@ def check_query(query: str, dialect: str) -> str:
         raise ValueError("the query must be exactly one SELECT")
     _check_tree(statements[0])
     _check_calls([(token.token_type, token.text) for token in tokens])
+    if dialect == "oracle":
+        _check_oracle([(token.token_type, token.text) for token in tokens])
     while tokens and tokens[-1].token_type == TokenType.SEMICOLON:
         tokens.pop()
     return query[: tokens[-1].end + 1]  # a comment at the end would take the bracket behind the query with it
@@ -86,6 +98,19 @@ def _check_calls(tokens: list[tuple[TokenType, str]]) -> None:
     for (_, text), (following, _text) in itertools.pairwise(tokens):
         if following == TokenType.L_PAREN and _FORBIDDEN_FUNCTION.fullmatch(text):
             raise ValueError(f"the function {text[:60]!r} is not allowed in a query")
+
+
+def _check_oracle(tokens: list[tuple[TokenType, str]]) -> None:
+    """What Oracle has beside functions: packages, quoting of its own (`q'[…]'`), links to other databases (`table@link`)."""
+    for kind, word in tokens:
+        if kind in _TEXTS:
+            continue
+        if kind in _ORACLE_QUOTING or "@" in word:
+            raise ValueError(
+                "the query holds q'…' or @; write literals in single quotes, and no link to another database"
+            )
+        if _ORACLE_WORD.fullmatch(word):
+            raise ValueError(f"{word[:60]!r} is not allowed in a query")
 
 
 def _position(error: Exception) -> str:

@@ -55,6 +55,8 @@ class Renderer(ABC):
 
     most_keys: ClassVar[int] = MOST_KEYS
     """Most values in one list."""
+    limit: ClassVar[str] = " LIMIT {}"
+    """The end of a statement that gives so many rows at most."""
 
     def __init__(self, columns: Mapping[str, Column], *, blank_is_null: bool = False) -> None:
         self.columns = columns

@@ -19,7 +19,7 @@ class SqlSource(SourceBase):
     kind: Literal["sql"] = "sql"
     url: str = Field(
         max_length=1000,
-        description="postgresql:// or mysql://user:${secret:NAME}@host:port/db, or sqlite:register.db in the agency's folder",
+        description="postgresql://, mysql:// or oracle://user:${secret:NAME}@host:port/db, or sqlite:register.db in the agency's folder",
     )
     table: str | None = Field(default=None, max_length=200, description="Table or view: name or schema.name")
     query: str | None = Field(default=None, description="One SELECT in the source's dialect")
@@ -38,7 +38,7 @@ class SqlSource(SourceBase):
 
     @property
     def dialect(self) -> str:
-        """postgres, mysql or sqlite."""
+        """postgres, mysql, oracle or sqlite."""
         address = self.address
         return "sqlite" if isinstance(address, SqliteAddress) else address.dialect
 

@@ -22,7 +22,7 @@ def tail(renderer: Renderer, request: ScanRequest) -> str:
         keys = [_order(renderer, sortable(renderer.columns, order.column), order) for order in request.order]
         text += " ORDER BY " + ", ".join(keys)
     if request.limit is not None:
-        text += f" LIMIT {int(request.limit)}"
+        text += renderer.limit.format(int(request.limit))
     return text
 
 

@@ -1,4 +1,4 @@
-"""Kind file: CSV, XLSX, ODS, Parquet, JSON, NDJSON, GeoJSON, XML, dBASE, Shapefile, GeoPackage. Files do nothing by themselves but give columns."""
+"""Kind file: CSV, XLSX, ODS, Parquet, JSON, NDJSON, GeoJSON, XML, dBASE, Shapefile, GeoPackage, SPSS. Files do nothing by themselves but give columns."""
 
 from __future__ import annotations
 
@@ -12,9 +12,11 @@ from pathlib import Path
 from xml.sax.saxutils import escape, quoteattr
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pyogrio
+import pyreadstat
 import pytest
 import shapely
 import xlsxwriter
@@ -190,7 +192,18 @@ _TABLE = [(kode, text.rstrip(" "), jumlah) for kode, text, jumlah in _LAYER_ROWS
 _TABLE_FIELDS = [pa.field("kode", pa.string()), pa.field("nama", pa.string()), pa.field("jumlah", pa.int64())]
 _GEO_FIELD = pa.field("geometry", pa.string(), metadata=JSON_COLUMN)
 
-_TYPED = {"csv", "xlsx", "ods", "parquet", "dbf", "shp", "gpkg"}
+
+def _sav(path: Path) -> None:
+    """One record has a number that is none."""
+    jumlah = [float(jumlah) for _, _, jumlah in _TABLE]
+    table = {"kode": [kode for kode, _, _ in _TABLE], "nama": [text for _, text, _ in _TABLE], "jumlah": jumlah}
+    table["jumlah"][5] = float("inf")
+    pyreadstat.write_sav(pd.DataFrame(table), path)
+
+
+_SPSS_FIELDS = [*_TABLE_FIELDS[:2], pa.field("jumlah", pa.string(), metadata=CELL_COLUMN)]
+
+_TYPED = {"csv", "xlsx", "ods", "parquet", "dbf", "shp", "gpkg", "sav"}
 _CASES = {
     "csv": (_csv, {}, _TEXT_SCHEMA, _ROWS, 1),
     "xlsx": (_xlsx, {"sheet": "Lembar"}, _CELL_SCHEMA, _CELLS, 0),
@@ -200,6 +213,7 @@ _CASES = {
     "xml": (_xml, {"record_path": "/data/baris"}, _json_schema("@kode", "nama", "tag"), _XML, 1),
     "ndjson": (_ndjson, {}, _json_schema(*_NAMES), _JSON, 1),
     "dbf": (_dbf, {}, pa.schema(_TABLE_FIELDS), _TABLE[:3] + _TABLE[5:], 1),
+    "sav": (_sav, {}, pa.schema(_SPSS_FIELDS), _TABLE[:5] + _TABLE[6:], 1),
     "shp": (_layer, {}, pa.schema([*_TABLE_FIELDS, _GEO_FIELD]), [(*row, _GEO) for row in _TABLE], 0),
     "gpkg": (
         _layer,

@@ -43,7 +43,7 @@ def _ole(*names: str) -> bytes:
         (b"Rar!\x1a\x07\x01\0", "RAR archive", "unpack"),
         (b"7z\xbc\xaf\x27\x1c\0\4", "7z archive", "unpack"),
         (b"\0\x01\0\0Standard ACE DB\0", "Access database", "export each table"),
-        (b"$FL2@(#) SPSS DATA FILE", "SPSS file", "CSV or XLSX"),
+        (b"0" * 40 + b"ASCII SPSS PORT FILE   ", "portable file of SPSS", "save it as SAV"),
         (b"-- MySQL dump 10.13  Distrib 5.7\n", "SQL dump", "kind sql"),
         (b"-- phpMyAdmin SQL Dump\n-- version 5\n", "SQL dump", "kind sql"),
         (b"--\n-- PostgreSQL database dump\n--\n", "SQL dump", "kind sql"),
@@ -108,6 +108,8 @@ def test_what_is_read_by_naming_what_is_inside(tmp_path: Path, content: bytes, n
         (b'<?xml version="1.0"?><ss:Workbook xmlns:ss="urn:schemas-microsoft-com:office:spreadsheet">', "xml2003"),
         (b'<?xml version="1.0"?><data/>', "xml"),
         (b"PAR1", "parquet"),
+        (b"$FL2@(#) SPSS DATA FILE", "spss"),
+        (b"$FL3@(#) SPSS DATA FILE", "spss"),
     ],
 )
 def test_what_is_read_is_known_by_its_bytes(tmp_path: Path, content: bytes, kind: str) -> None:

@@ -1,0 +1,335 @@
+"""Oracle as a source: sessions in read-only transactions in threads of their own, broken off at the server.
+
+Not tried on a live server: statements are held against their grammar, the session against an object that speaks as the driver does.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from threading import Event
+from typing import Any, ClassVar, TypeVar
+
+import pyarrow as pa
+
+from app.connectors.blocking import Threads, pull
+from app.connectors.capabilities import Capabilities
+from app.connectors.contract import (
+    CheckStep,
+    Connector,
+    CountEstimate,
+    Discovery,
+    RawBatch,
+    RawColumn,
+    RowEstimate,
+    milliseconds_since,
+)
+from app.connectors.environment import Environment
+from app.connectors.requests import ScanRequest
+from app.connectors.sql.address import ServerAddress, dial_addresses, resolve_target
+from app.connectors.sql.columns import Column, Table, documents_of, finish_rows, json_value
+from app.connectors.sql.diagnosing import DatabaseDiagnosis
+from app.connectors.sql.drift import TableChanged, require_types
+from app.connectors.sql.oracle_faults import translated
+from app.connectors.sql.oracle_render import OracleRenderer
+from app.connectors.sql.oracle_session import Session, Sessions, driver
+from app.connectors.sql.oracle_types import (
+    COUNTED,
+    DRIVER_TYPES,
+    KEYS,
+    TABLES,
+    catalog_column,
+    cell_check,
+    column_of,
+    columns_query,
+    result_column,
+    unique_keys,
+)
+from app.connectors.sql.query import check_query
+from app.connectors.sql.render import MOST_KEYS, quote, renders
+from app.connectors.sql.source import SqlSource
+from app.connectors.sql.statements import tail
+from app.errors import SimpulError, SourceMissing, SourceRejected, SourceUnreachable
+from app.filters.tree import Filter
+
+BATCH_ROWS = 1_000
+_ADDRESS_SECONDS = 30.0
+_OPERATORS = frozenset({"=", "<>", "<", "<=", ">", ">=", "in", "like", "isnull", "and", "or", "not"})
+Result = TypeVar("Result")
+
+
+class OracleConnector(DatabaseDiagnosis, Connector, CountEstimate):
+    """One table, view or query of an Oracle database. Sessions open with the first read."""
+
+    kind: ClassVar[str] = "sql"
+
+    def __init__(self, source: SqlSource, environment: Environment, library: Any = None) -> None:
+        """`library`: what speaks as python-oracledb does; None: that driver itself."""
+        self._source = source
+        self._environment = environment
+        self._library = library
+        self._table: tuple[Table, str] | None = None
+        self._sessions: Sessions | None = None
+        self._dialled_at = 0.0
+        self._count = max(1, min(environment.limits.concurrency, 8))
+        self._threads = Threads(f"oracle-{environment.connector}", self._count)
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """Columns, exact filters, order, position, limit; after `learn` also which columns and keys."""
+        table = self._table[0] if self._table is not None else None
+        return Capabilities(
+            columns=True,
+            filter_operators=_OPERATORS,
+            filter_columns=table.filterable if table is not None else None,
+            filter_exactness="exact",
+            order=True,
+            order_columns=table.sortable if table is not None else None,
+            limit=True,
+            keyset=True,
+            keys=table.keys if table is not None else (),
+            most_keys=MOST_KEYS,
+            concurrent_scans=self._count,
+        )
+
+    async def learn(self) -> None:
+        """Reads the catalogue, once."""
+        if self._table is None:
+            self._table = await self._once(self._describe)
+
+    def takes(self, node: Filter) -> bool:
+        """What can be rendered is done."""
+        if self._table is None:
+            return super().takes(node)
+        return renders(OracleRenderer(self._table[0].by_name), node)
+
+    async def check(self) -> Sequence[CheckStep]:
+        """Stages: dns, auth (with tcp and tls in one), read. Tells what the user may do beyond reading."""
+        steps: list[CheckStep] = []
+        for name in ("dns", "auth", "read") if self._environment.whole_checks else ("dns", "auth"):
+            started = time.perf_counter()
+            try:
+                await self._stage(name)
+            except SimpulError as error:
+                pointer = str(error.facts.get("field", "/source/url"))
+                return [*steps, CheckStep(_STAGES.get(error.code, name), milliseconds_since(started), error, pointer)]
+            facts = self._sessions.facts if self._sessions is not None else None
+            note = facts.note if facts is not None and name == "auth" else ""
+            pointer = "/source/table" if name == "read" else "/source/url"
+            steps.append(CheckStep(name, milliseconds_since(started), None, pointer, note))
+        return steps
+
+    async def discover(self, sample_rows: int = 20) -> Discovery:
+        """Tables and views; columns and sample of the chosen one."""
+        tables = await self._once(_tables)
+        if self._source.table is None and self._source.query is None:
+            return Discovery(tables, ())
+        self._table = None
+        await self.learn()
+        sample: list[dict[str, Any]] = []
+        ends = time.monotonic() + self._environment.limits.deadline_seconds
+        async for batch in self.scan(ScanRequest(limit=max(sample_rows, 1), deadline=ends)):
+            sample += [dict(zip(batch.schema.names, row, strict=True)) for row in batch.rows or ()]
+        columns = self._columns()
+        shown = tuple(RawColumn(part.name, part.source_type, part.arrow_type, part.nullable) for part in columns)
+        return Discovery(tables, shown, tuple(sample))
+
+    async def scan(self, request: ScanRequest) -> AsyncIterator[RawBatch]:
+        """The rows, a batch at a time as the server sends them."""
+        await self.learn()
+        async for batch in self._run(lambda session: self._read(session, request), request.deadline):
+            yield batch
+
+    async def estimate(self, request: ScanRequest) -> RowEstimate | None:
+        """What the server counted when it last gathered statistics of the table; nothing of views, queries and conditions."""
+        if request.filter is not None or self._source.table is None:
+            return None
+        await self.learn()
+        rows = await self._once(lambda session: session.fetch(COUNTED, self._named(session)), request.deadline)
+        return RowEstimate(int(rows[0][0])) if rows and rows[0][0] is not None else None
+
+    async def close(self) -> None:
+        """Gives back sessions and threads."""
+        sessions, self._sessions, self._table = self._sessions, None, None
+        if sessions is not None:
+            await self._threads.call(sessions.close)
+        self._threads.close()
+
+    def _columns(self) -> tuple[Column, ...]:
+        return self._table[0].columns if self._table is not None else ()
+
+    async def _run(self, work: Callable[[Session], Iterator[Result]], deadline: float | None) -> AsyncIterator[Result]:
+        """Work on a session in a thread; leaving it in the middle breaks the statement off at the server."""
+        sessions = await self._opened()
+        running: list[Session] = []
+        left = Event()
+
+        def stop() -> None:
+            left.set()
+            for session in running[:]:  # a thread may take it out meanwhile
+                session.cut()
+
+        batches = pull(self._threads, self._on_session(sessions, work, running, left), deadline, stop)
+        try:
+            async for batch in batches:
+                yield batch
+        finally:
+            await batches.aclose()  # type: ignore[attr-defined]
+
+    async def _once(self, work: Callable[[Session], Result], deadline: float | None = None) -> Result:
+        """What one piece of work on a session gives."""
+
+        def step(session: Session) -> Iterator[Result]:
+            yield work(session)
+
+        (found,) = [one async for one in self._run(step, deadline)]
+        return found
+
+    def _on_session(
+        self, sessions: Sessions, work: Callable[[Session], Iterator[Result]], running: list[Session], left: Event
+    ) -> Iterator[Result]:
+        def begin(session: Session) -> None:
+            running[:] = [session]
+            if left.is_set():
+                session.cut()
+
+        session = sessions.take(begin)
+        whole = False
+        try:
+            yield from work(session)
+            whole = True
+        except Exception as error:  # noqa: BLE001 - whatever the driver raises becomes one of our errors
+            fault = translated(error)
+            if fault.code in ("source_schema_mismatch", "source_missing"):
+                self._table = None  # described anew at the next read
+            raise fault from None
+        finally:
+            running.clear()
+            if whole and sessions is self._sessions and not left.is_set():
+                sessions.give_back(session)
+            else:
+                session.drop()
+
+    def _read(self, session: Session, request: ScanRequest) -> Iterator[RawBatch]:
+        """The rows; described anew once when the table is not as it was."""
+        for last in (False, True):
+            described = self._table or self._describe(session)
+            begun = False
+            try:
+                for batch in self._rows(session, request, *described):
+                    begun = True
+                    yield batch
+                return
+            except TableChanged:
+                self._table = None
+                if begun or last:
+                    raise
+
+    def _rows(self, session: Session, request: ScanRequest, table: Table, origin: str) -> Iterator[RawBatch]:
+        chosen = table.choose(request.columns)
+        renderer = OracleRenderer(table.by_name, blank_is_null=request.blank_is_null)
+        end = tail(renderer, request)
+        schema = pa.schema([column.field for column in chosen])
+        checks = [
+            (index, check)
+            for index, column in enumerate(chosen)
+            if (check := json_value if column.family == "json" else cell_check(column, self._source.zone)) is not None
+        ]
+        names = ", ".join(column.select for column in chosen) or "1"
+        cursor = session.execute(f"SELECT {names} FROM {origin}{end}", renderer.parameters)  # noqa: S608 - quoted names, bound values
+        first = 1
+        while True:
+            block = [row[: len(chosen)] for row in session.run(cursor.fetchmany(BATCH_ROWS))]
+            require_types(block, chosen, DRIVER_TYPES)
+            rows, rejects = finish_rows(block, checks, chosen, first, table)
+            yield RawBatch(schema, rows=rows, location=table.label, rejects=rejects)
+            first += len(block)
+            if len(block) < BATCH_ROWS:
+                cursor.close()
+                return
+
+    def _named(self, session: Session) -> tuple[str | None, str]:
+        """Owner and name as the catalogue has them: as written, else in capitals, as Oracle takes names without quotes."""
+        schema, name = self._source.table_parts
+        facts = self._sessions.facts if self._sessions is not None else None
+        text = columns_query(facts.version if facts is not None else (12, 1))
+        for one in ((schema, name), (schema and schema.upper(), name.upper())):
+            if session.fetch(text, one):
+                return one
+        detail = f"the database shows this user no table {name}; a synonym is named by what it stands for: OWNER.NAME"
+        raise SourceMissing(detail, field="/source/table")
+
+    def _describe(self, session: Session) -> tuple[Table, str]:
+        source = self._source
+        facts = self._sessions.facts if self._sessions is not None else None
+        charset, version = (facts.charset, facts.version) if facts is not None else ("", (12, 1))
+        if source.query is not None:
+            return self._described_query(session, charset)
+        schema, name = self._named(session)
+        rows = session.fetch(columns_query(version), (schema, name))
+        shown = f"{quote(schema)}.{quote(name)}" if schema else quote(name)
+        columns = [column_of(catalog_column(row), charset=charset, zone=source.zone) for row in rows]
+        keys = [source.key, *unique_keys(session.fetch(KEYS, (schema, name)))]
+        return Table(f"table {name}", documents_of(columns, source.json_columns), keys), shown
+
+    def _described_query(self, session: Session, charset: str) -> tuple[Table, str]:
+        source = self._source
+        try:
+            query = check_query(source.query or "", "oracle")
+        except ValueError as error:
+            raise SourceRejected(str(error), field="/source/query") from None
+        origin = f"({query}) steward_query"
+        cursor = session.execute(f"SELECT * FROM {origin} WHERE 1 = 0")  # noqa: S608 - one checked SELECT
+        told = [result_column(part) for part in cursor.description]
+        cursor.close()
+        columns = [column_of(entry, charset=charset, zone=source.zone) for entry in told]
+        return Table("the query", documents_of(columns, source.json_columns), [source.key]), origin
+
+    async def _stage(self, name: str) -> None:
+        if name == "dns":
+            await self._opened()
+        elif name == "auth":
+            await self._once(lambda _: None)
+        elif self._source.table is not None or self._source.query is not None:
+            await self.discover(sample_rows=1)
+
+    async def _opened(self) -> Sessions:
+        """The sessions, dialled at literal addresses that the policy allowed; asked for again after a while."""
+        now = time.monotonic()
+        if self._sessions is not None and now - self._dialled_at < _ADDRESS_SECONDS:
+            return self._sessions
+        address = self._source.address
+        if not isinstance(address, ServerAddress):
+            raise SourceUnreachable("the address is none of Oracle", field="/source/url")
+        library = self._library or driver()
+        try:
+            target = resolve_target(address, self._environment)
+        except ValueError:
+            raise SourceUnreachable("the port that the address refers to is no number", field="/source/url") from None
+        addresses = await dial_addresses(target, self._environment)
+        if self._sessions is None:
+            limits, ca_file = self._environment.limits, self._environment.ca_file
+            self._sessions = Sessions(target, addresses, limits.deadline_seconds, ca_file, library)
+        self._sessions.addresses, self._dialled_at = addresses, now
+        return self._sessions
+
+
+_STAGES = {
+    "network_forbidden": "tcp",
+    "source_unreachable": "tcp",
+    "source_tls_failed": "tls",
+    "source_auth_failed": "auth",
+    "source_permission_denied": "permission",
+}
+
+
+def _tables(session: Session) -> tuple[str, ...]:
+    """Tables and views that the user sees: those of the session's schema by their name, others as `owner.name`."""
+    return tuple(
+        _part(name) if int(own) else f"{_part(owner)}.{_part(name)}" for owner, name, own in session.fetch(TABLES)
+    )
+
+
+def _part(name: Any) -> str:
+    """A name as a manifest writes it in front of or behind a dot."""
+    return f'"{name}"' if "." in str(name) else str(name)
