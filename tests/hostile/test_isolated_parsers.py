@@ -128,7 +128,9 @@ def test_hostile_70_workers_end_with_a_killed_gateway() -> None:
         "    await probe.call('sleep', 60.0)\n"
         "asyncio.run(main())\n"
     )
-    process = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, cwd=Path(__file__).parents[2])
+    here = Path(__file__).parents[2]  # named, since installed packages may bring a package called tests of their own
+    environment = {**os.environ, "PYTHONPATH": str(here)}
+    process = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, cwd=here, env=environment)
     assert process.stdout is not None
     found = [int(word) for word in process.stdout.readline().split()]
     assert len(found) == 2
