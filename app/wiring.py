@@ -18,6 +18,7 @@ from secrets import token_hex
 
 from app.access.credentials import SecretVerifier
 from app.access.keys import ensure_keys
+from app.access.once import OnceRegister
 from app.access.rates import ByteQuota, RateLimiter
 from app.access.sealing import Seal, load_seal
 from app.access.snapshot import AccessSnapshot
@@ -161,6 +162,7 @@ def _services(
         watcher=Watcher(watching),
         idempotency=IdempotencyKeys(database, seal, request_seconds=settings.request_seconds),
         uploads=Uploads(settings, database, storage),
+        once=OnceRegister(database),
         sql_workers=WorkersAhead(spool, settings.sql_workers),
     )
 

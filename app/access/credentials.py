@@ -68,7 +68,9 @@ class SecretVerifier:
         self._waiting = 0
 
     async def verify(self, holder: Holder | None, secret: str) -> bool:
-        """Whether `secret` is the holder's; for None (unknown or disabled) always False, after the same work."""
+        """Whether `secret` is the holder's; for None (unknown, disabled, without a secret) always False, after the same work."""
+        if holder is not None and not holder.secret_hash:
+            holder = None
         if len(secret) > SECRET_CHARACTERS:
             return False
         digest = self._digest(holder.credential, secret) if holder else b""

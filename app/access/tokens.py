@@ -70,8 +70,8 @@ class TokenIssuer:
         self._clients = snapshot.clients
         self._seen.clear()
 
-    def issue(self, client: Client) -> AccessToken:
-        """A token for a client that has proved itself."""
+    def issue(self, client: Client, credential: str | None = None) -> AccessToken:
+        """A token for a client that has proved itself: by its secret, or by the key of this thumbprint."""
         now = int(self._clock())
         key = self._keys.signing(self._now())
         jti = secrets.token_urlsafe(16)
@@ -82,7 +82,7 @@ class TokenIssuer:
             "client_id": client.id,
             "agency": client.agency,
             "role": client.role,
-            "credential": client.credential,
+            "credential": credential or client.credential,
             "jti": jti,
             "iat": now,
             "exp": now + self._token_seconds,
@@ -125,7 +125,8 @@ class TokenIssuer:
         except jwt.PyJWTError:
             raise TokenInvalid(f"The token is not one that this gateway signed; {_AGAIN}.") from None
         self._check_claims(claims)
-        return float(claims["exp"]), self._client(claims).principal
+        client = self._client(claims)
+        return float(claims["exp"]), Principal(client.id, client.agency, client.role, claims["credential"])
 
     def _check_claims(self, claims: Mapping[str, Any]) -> None:
         """Issuer and audience exact (one string, not a list), times whole numbers by this process's clock."""
@@ -146,8 +147,8 @@ class TokenIssuer:
         client = self._clients.get(claims["client_id"])
         if client is None or client.disabled:
             raise TokenInvalid("The token's client is not enabled; ask the walidata.")
-        if (client.agency, client.role, client.credential) != (claims["agency"], claims["role"], claims["credential"]):
-            raise TokenInvalid(f"The client's secret was changed after the token was issued; {_AGAIN}.")
+        if (client.agency, client.role) != (claims["agency"], claims["role"]) or not client.holds(claims["credential"]):
+            raise TokenInvalid(f"The client's secret or key was changed after the token was issued; {_AGAIN}.")
         return client
 
 

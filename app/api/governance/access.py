@@ -9,6 +9,7 @@ from fastapi import Request, Response
 from pydantic import ConfigDict, Field
 from pydantic.json_schema import SkipJsonSchema
 
+from app.access.assertions import TYPE
 from app.access.oauth import oauth_error, token_request
 from app.access.principals import Role
 from app.access.tokens import server_metadata
@@ -46,6 +47,11 @@ class TokenBody(Wire):
     grant_type: Literal["client_credentials"]
     client_id: Annotated[str, Field(max_length=64)] | SkipJsonSchema[None] = None
     client_secret: Annotated[str, Field(max_length=256)] | SkipJsonSchema[None] = None
+    client_assertion_type: Literal[TYPE] | SkipJsonSchema[None] = None  # type: ignore[valid-type]
+    client_assertion: Annotated[str, Field(max_length=4096)] | SkipJsonSchema[None] = Field(
+        default=None,
+        description="A JWT signed by a registered key: `iss` and `sub` the client, `aud` the issuer, `exp`, `jti`",
+    )
     scope: Annotated[str, Field(max_length=200)] | SkipJsonSchema[None] = None
 
 
@@ -136,13 +142,16 @@ _PROBLEM = {"application/problem+json": {"schema": {"$ref": "#/components/schema
             "description": "The request is none of RFC 6749; headers that cannot be read are a problem.",
             "content": {**_REFUSED, **_PROBLEM},
         },
-        401: {"description": "The client is unknown or disabled, or its secret is wrong.", "content": _REFUSED},
+        401: {"description": "The client is unknown or disabled, or its proof is wrong.", "content": _REFUSED},
     },
     answer=TokenAnswer,
     example={"access_token": "eyJhbGciOiJFZERTQSIsInR5cCI6ImF0K2p3dCJ9.…", "token_type": "Bearer", "expires_in": 900},
 )
 async def issue_token(request: Request) -> Response:
-    """OAuth 2.0 client credentials: secret by HTTP Basic or in the form. The token lives 15 minutes at most."""
+    """OAuth 2.0 client credentials: a signed assertion (`private_key_jwt`), or a secret by HTTP Basic or in the form.
+
+    The token lives 15 minutes at most.
+    """
     state = services(request)
     if media_type(request) != "application/x-www-form-urlencoded":
         raise UnsupportedMediaType("send application/x-www-form-urlencoded")
@@ -154,13 +163,7 @@ async def issue_token(request: Request) -> Response:
     client = request.client.host if request.client else "unknown"
     state.access.rates.check(f"token:{client}")
     try:
-        issued = await token_request(
-            form,
-            request.headers.get("authorization"),
-            snapshot=state.access.snapshot,
-            verifier=state.verifier,
-            issuer=state.access.issuer,
-        )
+        issued = await token_request(form, request.headers.get("authorization"), state.client_means)
     except (AuthenticationError, RequestError) as error:
         status = problem_of(error).status
         if status == 401:

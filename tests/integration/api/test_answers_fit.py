@@ -28,6 +28,7 @@ from tests.integration.api.conftest import facility_manifest, terms
 from tests.integration.api.test_audit import PERSON, verify
 from tests.support.gateway import RunningGateway
 from tests.support.programs import SIMPUL, run
+from tests.support.signing import Signer
 
 ROOMS = (
     operation, agencies, uploads, clients, connectors, discovery, health, quality, catalogue, codes, agreements, access, erasures,
@@ -206,6 +207,7 @@ def ask_clients(gateway: RunningGateway, fit: Fit) -> None:
     path = f"/v1/clients/{made['client_id']}"
     fit(admin.get(path))
     fit(admin.post(f"{path}/rotate"))
+    fit(admin.put(f"{path}/keys", json={"keys": [Signer("Ed25519").jwk]}))
     fit(admin.patch(path, json={"disabled": True}))
     assert fit(admin.get("/v1/clients"))["items"]
     for _ in range(2):

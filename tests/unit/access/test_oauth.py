@@ -12,10 +12,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from app.access.clients import Client
 from app.access.credentials import SecretVerifier, hash_secret
 from app.access.keys import KeySet, SigningKey
-from app.access.oauth import oauth_error, token_request
+from app.access.oauth import Means, oauth_error, token_request
 from app.access.tokens import TokenIssuer
 from app.errors import SimpulError
-from tests.unit.access.making import caller, make_client, make_state
+from tests.unit.access.making import Remembered, caller, make_client, make_state
 
 SECRET = "s3cr3t-of-the-hospital_-"
 GRANT = ("grant_type", "client_credentials")
@@ -37,9 +37,7 @@ class Endpoint:
         self.issuer.install(KeySet((key,)), self.snapshot)
 
     async def ask(self, form: list[tuple[str, str]], authorization: str | None = None) -> dict[str, object]:
-        return await token_request(
-            form, authorization, snapshot=self.snapshot, verifier=self.verifier, issuer=self.issuer
-        )
+        return await token_request(form, authorization, Means(self.snapshot, self.verifier, self.issuer, Remembered()))
 
     async def refused(self, form: list[tuple[str, str]], authorization: str | None = None) -> str:
         with pytest.raises(SimpulError) as caught:
