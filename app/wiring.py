@@ -16,6 +16,7 @@ from importlib.metadata import version
 from pathlib import Path
 from secrets import token_hex
 
+from app.access.attempts import FailedAttempts
 from app.access.credentials import SecretVerifier
 from app.access.keys import ensure_keys
 from app.access.once import OnceRegister
@@ -163,6 +164,7 @@ def _services(
         idempotency=IdempotencyKeys(database, seal, request_seconds=settings.request_seconds),
         uploads=Uploads(settings, database, storage),
         once=OnceRegister(database),
+        attempts=FailedAttempts(settings.refusals_per_minute),
         sql_workers=WorkersAhead(spool, settings.sql_workers),
     )
 

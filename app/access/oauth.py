@@ -14,6 +14,7 @@ from typing import Any, Final
 from urllib.parse import unquote_plus
 
 from app.access import assertions
+from app.access.attempts import SECRET_COST, FailedAttempts
 from app.access.clients import Client
 from app.access.credentials import SecretVerifier
 from app.access.once import Once
@@ -45,6 +46,9 @@ class Means:
     verifier: SecretVerifier
     issuer: TokenIssuer
     once: Once
+    attempts: FailedAttempts
+    address: str = ""
+    """Whose request it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,12 +117,21 @@ async def authenticate_client(fields: dict[str, str], authorization: str | None,
 async def _prove(given: _Secret | _Signed, means: Means) -> Proved:
     if isinstance(given, _Signed):
         client = means.snapshot.clients.get(given.claims.client_id)
-        key = await assertions.prove(given.assertion, given.claims, client, means.once)
+        try:
+            key = await assertions.prove(given.assertion, given.claims, client, means.once)
+        except ClientCredentialsInvalid:
+            means.attempts.check(means.address)
+            means.attempts.failed(means.address)
+            raise
         return Proved(means.snapshot.clients[given.claims.client_id], key.thumbprint)
     client = means.snapshot.clients.get(given.client_id)
     holder = None if client is None or client.disabled else client
-    if not await means.verifier.verify(holder, given.secret) or holder is None:
+    if not means.verifier.remembers(holder, given.secret):
+        means.attempts.check(means.address, given.client_id)
+    if not await means.verifier.verify(holder, given.secret, means.address, given.client_id) or holder is None:
+        means.attempts.failed(means.address, given.client_id, cost=SECRET_COST)
         raise ClientCredentialsInvalid("The client is unknown or disabled, or its secret is wrong.")
+    means.attempts.succeeded(means.address, given.client_id)
     return Proved(holder, holder.credential)
 
 

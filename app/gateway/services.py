@@ -9,6 +9,7 @@ from pathlib import Path
 
 import structlog
 
+from app.access.attempts import FailedAttempts
 from app.access.credentials import SecretVerifier
 from app.access.oauth import Means
 from app.access.once import OnceRegister
@@ -108,6 +109,7 @@ class Services:
     idempotency: IdempotencyKeys
     uploads: Uploads
     once: OnceRegister
+    attempts: FailedAttempts
     sql_workers: WorkersAhead
     under_way: UnderWay = field(default_factory=UnderWay)
     plans: PlanCache = field(default_factory=PlanCache)
@@ -127,10 +129,9 @@ class Services:
         """How agencies stand in entries."""
         return self.current.snapshot.names
 
-    @property
-    def client_means(self) -> Means:
+    def client_means(self, address: str) -> Means:
         """What proves a client, as it stands."""
-        return Means(self.access.snapshot, self.verifier, self.access.issuer, self.once)
+        return Means(self.access.snapshot, self.verifier, self.access.issuer, self.once, self.attempts, address)
 
     def agency(self, agency_id: str) -> Agency:
         """The agency as the snapshot has it; raises `AgencyUnknown`."""

@@ -19,7 +19,7 @@ from app.api.layer.dependencies import services
 from app.api.layer.problems import problem_of
 from app.api.layer.resource import PUBLIC, Resource, json_content
 from app.api.layer.wire import Wire
-from app.errors import AuthenticationError, RequestError, UnsupportedMediaType
+from app.errors import AuthenticationError, RateLimited, RequestError, UnsupportedMediaType
 
 routes = Resource("", "access")
 
@@ -163,10 +163,13 @@ async def issue_token(request: Request) -> Response:
     client = request.client.host if request.client else "unknown"
     state.access.rates.check(f"token:{client}")
     try:
-        issued = await token_request(form, request.headers.get("authorization"), state.client_means)
+        issued = await token_request(form, request.headers.get("authorization"), state.client_means(client))
+    except RateLimited:
+        raise
     except (AuthenticationError, RequestError) as error:
         status = problem_of(error).status
         if status == 401:
+            state.metrics.refusals.labels(error.code).inc()
             headers["www-authenticate"] = 'Basic realm="simpul"'
         return answer(oauth_error(error), status, headers)
     return answer(issued, headers=headers)

@@ -16,6 +16,7 @@ import structlog
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.api.layer.addresses import from_behind
 from app.api.layer.admittance import authenticate, forbidden, no_route
 from app.api.layer.capture import CHUNK_BYTES, Capture, read_whole
 from app.api.layer.formats import language_of
@@ -85,6 +86,7 @@ class ExchangeLayer:
             return
         if scope["method"] == "HEAD":  # answered as GET is, recorded as GET is, sent without its body (RFC 9110 9.3.2)
             scope, send = {**scope, "method": "GET", "simpul.method": "HEAD"}, headers_only(send)
+        scope = from_behind(scope, services.settings.trusted_proxies)
         services.under_way.enter()
         try:
             await self._serve(services, scope, receive, send)
@@ -100,7 +102,7 @@ class ExchangeLayer:
             if not scope["path"].startswith(GOVERNED):
                 await self._public(services, call, scope)
                 return
-            principal = authenticate(services, call.header(b"authorization"))
+            principal = authenticate(services, call.header(b"authorization"), (scope.get("client") or ("",))[0])
             call.allowance = services.access.check_rate(principal)
             services.details.check(principal.client_id)
             arrived(call.header(b"simpul-via"), services.settings.origin)

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from app.access.attempts import FailedAttempts
 from app.access.clients import Client
 from app.access.credentials import SecretVerifier, hash_secret
 from app.access.keys import KeySet, SigningKey
@@ -30,6 +31,7 @@ async def client(anyio_backend) -> Client:
 class Endpoint:
     def __init__(self, client: Client) -> None:
         self.verifier = SecretVerifier()
+        self.attempts = FailedAttempts(600)
         self.issuer = TokenIssuer("https://simpul.example")
         private = Ed25519PrivateKey.generate()
         key = SigningKey("k1", datetime(2026, 1, 1, tzinfo=UTC), private, private.public_key())
@@ -37,7 +39,9 @@ class Endpoint:
         self.issuer.install(KeySet((key,)), self.snapshot)
 
     async def ask(self, form: list[tuple[str, str]], authorization: str | None = None) -> dict[str, object]:
-        return await token_request(form, authorization, Means(self.snapshot, self.verifier, self.issuer, Remembered()))
+        return await token_request(
+            form, authorization, Means(self.snapshot, self.verifier, self.issuer, Remembered(), self.attempts)
+        )
 
     async def refused(self, form: list[tuple[str, str]], authorization: str | None = None) -> str:
         with pytest.raises(SimpulError) as caught:
