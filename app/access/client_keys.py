@@ -52,6 +52,15 @@ class ClientKey:
     public: PublicKey = field(repr=False, compare=False)
 
 
+def read_key(given: Mapping[str, Any], pointer: str) -> ClientKey:
+    """One key that stands at this pointer; raises as `read_keys` does."""
+    try:
+        return read_keys([given], "")[0]
+    except ValidationFailed as error:
+        faults = [FieldError(pointer + one.pointer.removeprefix("/0"), one.code, one.detail) for one in error.errors]
+        raise ValidationFailed(error.detail, errors=faults) from None
+
+
 def read_keys(given: Sequence[Mapping[str, Any]], pointer: str = "/keys") -> tuple[ClientKey, ...]:
     """Keys as a client registers them; raises `ValidationFailed` with a pointer to each fault, never with a value."""
     faults: list[FieldError] = []

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from app.cli.connector_quality import show_quality
+from app.cli.enrolling import enrol, open_enrolment
 from app.cli.key_files import public_keys
 from app.cli.new_connector import new_connector, write_schema
 from app.cli.output import note, say, show
@@ -157,7 +158,10 @@ def _group(text: str, commands: dict[str, Any]) -> typer.Typer:
 
 GROUPS = {
     "agency": _group("Member organisations.", {"list": list_agencies}),
-    "client": _group("Credentials of applications.", {"list": list_clients, "keys": put_client_keys}),
+    "client": _group(
+        "Credentials of applications.",
+        {"list": list_clients, "keys": put_client_keys, "enrolment": open_enrolment, "enrol": enrol},
+    ),
     "connector": _group(
         "Connectors of an agency.",
         {

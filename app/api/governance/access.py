@@ -143,6 +143,7 @@ _PROBLEM = {"application/problem+json": {"schema": {"$ref": "#/components/schema
             "content": {**_REFUSED, **_PROBLEM},
         },
         401: {"description": "The client is unknown or disabled, or its proof is wrong.", "content": _REFUSED},
+        429: {"description": "Too many requests or failed proofs from this address.", "content": _PROBLEM},
     },
     answer=TokenAnswer,
     example={"access_token": "eyJhbGciOiJFZERTQSIsInR5cCI6ImF0K2p3dCJ9.…", "token_type": "Bearer", "expires_in": 900},

@@ -112,6 +112,9 @@ class ClientBody(Wire):
         max_length=10,
         description="Public keys by which it proves itself, instead of a secret",
     )
+    enrol: StrictBool = Field(
+        default=False, description="A code by which the agency registers its own key, instead of a secret"
+    )
 
 
 class ClientKeysBody(Wire):

@@ -9,8 +9,9 @@ from typing import Annotated, Any, Literal
 from fastapi import Request, Response
 from pydantic import Field
 from pydantic.json_schema import SkipJsonSchema
+from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.access import clients, source_secrets
+from app.access import clients, enrolment, source_secrets
 from app.access.client_keys import ClientKey, read_keys
 from app.access.clients import Client, ClientDraft
 from app.access.principals import Role, require_agency
@@ -19,6 +20,7 @@ from app.api.layer.bodies import answer, as_seen, read_model, tagged
 from app.api.layer.dependencies import condition, exchange, only_parameters, principal, services
 from app.api.layer.resource import ADMINS, STEWARDS, Resource, Rule, json_content
 from app.api.layer.wire import ClientBody, ClientChange, ClientKeysBody, PublicKeyBody, SecretBody
+from app.errors import FieldError, ValidationFailed
 from app.gateway.administration import act
 
 routes = Resource("/v1", "governance")
@@ -65,6 +67,18 @@ class ClientMade(ClientAnswer):
     """A new application. Without keys of its own it has a secret, which is shown this once."""
 
     client_secret: Annotated[str, Field(max_length=256)] | SkipJsonSchema[None] = None
+    enrolment_code: Annotated[str, Field(max_length=64)] | SkipJsonSchema[None] = Field(
+        default=None, description="Where `enrol` was asked for; shown this once"
+    )
+    enrolment_expires_at: Moment | SkipJsonSchema[None] = None
+
+
+class EnrolmentAnswer(Answer):
+    """A code by which an agency registers a key of its own, which is shown this once."""
+
+    client_id: Name
+    enrolment_code: Annotated[str, Field(max_length=64)]
+    enrolment_expires_at: Moment
 
 
 class SecretName(Answer):
@@ -149,7 +163,13 @@ async def create_client(request: Request) -> Response:
     draft = ClientDraft(agency=body.agency, role=body.role, name=body.name, id=body.id)
     keys = _keys(body.keys)
     shown: dict[str, Any] = {}
-    if keys:
+    if body.enrol:
+        if keys:
+            both = FieldError("/enrol", "value", "a client with keys needs no code; leave one of the two out")
+            raise ValidationFailed("keys and enrol stand there together", errors=[both])
+        made, code = await act(state, under_way, lambda found: _to_be_enrolled(found, draft))
+        shown = {"enrolment_code": code.text, "enrolment_expires_at": code.expires_at}
+    elif keys:
         made = await act(
             state, under_way, lambda found: clients.create_keyed_client(found, draft, keys, datetime.now(UTC))
         )
@@ -245,6 +265,42 @@ async def rotate_client(client: str, request: Request) -> Response:
     return answer({**_document(made), "client_secret": secret})
 
 
+@routes.post(
+    "/clients/{client}/enrolment",
+    Rule("client.enrolment", ADMINS, "admin"),
+    summary="Code to register a key",
+    status_code=201,
+    answer=EnrolmentAnswer,
+    example={
+        "client_id": "rsud-simrs",
+        "enrolment_code": "kode-sekali-pakai",
+        "enrolment_expires_at": "2026-01-08T02:00:00Z",
+    },
+)
+async def open_enrolment(client: str, request: Request) -> Response:
+    """For the walidata: a code for one use within three days, by which the agency registers a key at `/oauth/enrol`.
+
+    An earlier code is void.
+    """
+    only_parameters(request)
+    expected = as_seen(request, f"client {client}", _document)
+    under_way = exchange(request)
+    under_way.tells(client={"id": client})
+    code = await act(
+        services(request),
+        under_way,
+        lambda found: enrolment.open_enrolment(found, client, datetime.now(UTC), expected=expected),
+    )
+    shown = {"client_id": client, "enrolment_code": code.text, "enrolment_expires_at": code.expires_at}
+    return answer(shown, 201, {"location": f"/v1/clients/{client}"})
+
+
+async def _to_be_enrolled(connection: AsyncConnection, draft: ClientDraft) -> tuple[Client, enrolment.Code]:
+    now = datetime.now(UTC)
+    made = await clients.create_keyed_client(connection, draft, (), now)
+    return made, await enrolment.open_enrolment(connection, made.id, now)
+
+
 @routes.get(
     "/secrets",
     Rule("catalogue", STEWARDS),
@@ -313,11 +369,13 @@ def _document(client: Client) -> dict[str, Any]:
         "created_at": client.created_at,
         "rotated_at": client.rotated_at,
         "proves_by": "keys" if client.keys else "secret" if client.secret_hash else "nothing",
-        "keys": [
-            {"kid": key.kid, "thumbprint": key.thumbprint, "kty": key.jwk["kty"], "algorithms": key.algorithms}
-            for key in client.keys
-        ],
+        "keys": [key_document(key) for key in client.keys],
     }
+
+
+def key_document(key: ClientKey) -> dict[str, Any]:
+    """A key as it is shown."""
+    return {"kid": key.kid, "thumbprint": key.thumbprint, "kty": key.jwk["kty"], "algorithms": key.algorithms}
 
 
 def _keys(given: Sequence[PublicKeyBody] | None) -> tuple[ClientKey, ...]:
