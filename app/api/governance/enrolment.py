@@ -16,12 +16,11 @@ from app.access.principals import Principal
 from app.api.layer.answers import Answer, Id
 from app.api.layer.bodies import answer, read_model
 from app.api.layer.dependencies import services
-from app.api.layer.in_the_log import fault_told
-from app.api.layer.problems import problem_of
 from app.api.layer.resource import PUBLIC, Resource
 from app.api.layer.wire import PublicKeyBody, Wire
 from app.api.registry.clients import ClientKeyAnswer, key_document
-from app.errors import AuthenticationError, FieldError, SimpulError, ValidationFailed
+from app.errors import AuthenticationError, FieldError, ValidationFailed
+from app.gateway.administration import act_by_proof
 from app.gateway.exchange import Exchange
 from app.gateway.services import Services
 
@@ -122,20 +121,9 @@ async def _enrolled(state: Services, body: EnrolBody, key: ClientKey, address: s
     under_way = Exchange(op="client.enrol", closing="admin", principal=holder, names=state.names, address=address)
     under_way.decide(allow=True, rule="enrolment_code")
     under_way.tells(client={"id": client.id, "agency": client.agency, "keys": [key.thumbprint]})
-    await under_way.intend(state.log)
-    status = 201
-    try:
-        async with state.database.begin() as connection:
-            made = await enrolment.enrol(connection, body.client_id, body.code, key, now)
-    except SimpulError as error:
-        status = problem_of(error).status
-        under_way.failed(**fault_told(error))
-        raise
-    finally:
-        try:
-            await under_way.close(state.log, status=status, size=0, commitment=None)
-        except SimpulError:
-            state.unclosed.add(under_way)
-            raise
-    await state.current.refresh()
-    return made
+    return await act_by_proof(
+        state,
+        under_way,
+        lambda found: enrolment.enrol(found, body.client_id, body.code, key, now),
+        status=201,
+    )

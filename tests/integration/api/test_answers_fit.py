@@ -162,6 +162,8 @@ def ask_access(gateway: RunningGateway, fit: Fit) -> None:
         assert ("scope" in fit(gateway.admin.post("/oauth/token", data=form, auth=gateway.credential))) == bool(more)
     fit(gateway.admin.get("/.well-known/jwks.json"))
     fit(gateway.admin.get("/.well-known/oauth-authorization-server"))
+    fit(gateway.admin.get("/.well-known/oauth-protected-resource"))
+    fit(gateway.admin.post("/oauth/revoke", data={"token": "x"}, auth=gateway.credential))
 
 
 def ask_agencies(gateway: RunningGateway, fit: Fit) -> None:
