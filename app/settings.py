@@ -7,6 +7,7 @@ Lives here: every knob, its unit and its default. Does not live here: facts of t
 from __future__ import annotations
 
 import json
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +98,15 @@ class Settings(BaseSettings):
         description="Space in the log's details that one client's requests may take in an hour",
     )
     page_rows: int = Field(default=1000, ge=1, le=1000, description="Most records on one page")
+    trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = Field(
+        default=(),
+        description='Networks (JSON list, `["10.0.0.5/32"]`) of proxies whose X-Forwarded-For tells the caller\'s address; none unless set',
+    )
+    refusals_per_minute: int = Field(
+        default=600,
+        ge=10,
+        description="Answers 401 that one address may cause in a minute, then 429; a wrong client secret counts as ten",
+    )
     rate_per_minute: int = Field(
         default=6000, ge=1, description="Requests a client may make of one process in a minute"
     )

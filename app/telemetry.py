@@ -196,6 +196,9 @@ class Metrics:
         self.entry_faults = Counter(
             "simpul_log_entry_faults", "Exchanges whose facts were no valid entry: each is an alarm", registry=registry
         )
+        self.refusals = Counter(
+            "simpul_refusals", "Proofs of who asks that were refused (401), by code", ("code",), registry=registry
+        )
         self.alarms = Counter("simpul_alarms", "What somebody has to look at", ("kind",), registry=registry)
         self.log_queue = Gauge("simpul_log_queue_entries", "Entries waiting for the writer", registry=registry)
         self.log_seconds = Histogram(

@@ -16,8 +16,10 @@ from importlib.metadata import version
 from pathlib import Path
 from secrets import token_hex
 
+from app.access.attempts import FailedAttempts
 from app.access.credentials import SecretVerifier
 from app.access.keys import ensure_keys
+from app.access.once import OnceRegister
 from app.access.rates import ByteQuota, RateLimiter
 from app.access.sealing import Seal, load_seal
 from app.access.snapshot import AccessSnapshot
@@ -161,6 +163,8 @@ def _services(
         watcher=Watcher(watching),
         idempotency=IdempotencyKeys(database, seal, request_seconds=settings.request_seconds),
         uploads=Uploads(settings, database, storage),
+        once=OnceRegister(database),
+        attempts=FailedAttempts(settings.refusals_per_minute),
         sql_workers=WorkersAhead(spool, settings.sql_workers),
     )
 

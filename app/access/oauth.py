@@ -9,33 +9,63 @@ import base64
 import binascii
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import unquote_plus
 
+from app.access import assertions
+from app.access.attempts import SECRET_COST, FailedAttempts
+from app.access.clients import Client
 from app.access.credentials import SecretVerifier
+from app.access.once import Once
 from app.access.snapshot import AccessSnapshot
 from app.access.tokens import TokenIssuer
 from app.errors import ClientCredentialsInvalid, GrantTypeUnsupported, RequestError, SimpulError
 
 HEADER_CHARACTERS: Final = 1024
 _SCOPE: Final = re.compile(r"[\x21\x23-\x5B\x5D-\x7E]+( [\x21\x23-\x5B\x5D-\x7E]+)*")
-_ONCE: Final = frozenset({"grant_type", "client_id", "client_secret", "scope", "resource", "client_assertion"})
+_ONCE: Final = frozenset(
+    {
+        "grant_type",
+        "client_id",
+        "client_secret",
+        "scope",
+        "resource",
+        "client_assertion",
+        "client_assertion_type",
+        "token",
+    }
+)
 
 
-async def token_request(
-    form: Iterable[tuple[str, str]],
-    authorization: str | None,
-    *,
-    snapshot: AccessSnapshot,
-    verifier: SecretVerifier,
-    issuer: TokenIssuer,
-) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What client authentication works with."""
+
+    snapshot: AccessSnapshot
+    verifier: SecretVerifier
+    issuer: TokenIssuer
+    once: Once
+    attempts: FailedAttempts
+    address: str = ""
+    """Whose request it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Proved:
+    """A client that has proved itself, and by which credential (its public thumbprint)."""
+
+    client: Client
+    credential: str
+
+
+async def token_request(form: Iterable[tuple[str, str]], authorization: str | None, means: Means) -> dict[str, Any]:
     """The successful response, or `RequestError` (invalid_request), `GrantTypeUnsupported`, `ClientCredentialsInvalid`.
 
     `form` holds the decoded name-value pairs of the body, `authorization` the header's value.
     """
-    fields = _once(form)
-    client_id, secret = _credentials(fields, authorization)
+    fields = once_each(form)
+    prover = _prover(fields, authorization, means.issuer.issuer)
     grant_type = fields.get("grant_type")
     if grant_type is None:
         raise RequestError("The form has no grant_type; send grant_type=client_credentials.")
@@ -44,14 +74,11 @@ async def token_request(
     scope = fields.get("scope")
     if scope and not _SCOPE.fullmatch(scope):
         raise RequestError("The scope is not a list of words; it may be left out.")
-    client = snapshot.clients.get(client_id)
-    holder = None if client is None or client.disabled else client
-    if not await verifier.verify(holder, secret) or holder is None:
-        raise ClientCredentialsInvalid("The client is unknown or disabled, or its secret is wrong.")
-    token = issuer.issue(holder)
+    proved = await _prove(prover, means)
+    token = means.issuer.issue(proved.client, proved.credential)
     answer = {"access_token": token.text, "token_type": "Bearer", "expires_in": token.expires_in_seconds}
     # What a client may do follows from its role and agreements; whoever asks for a scope is told the one there is.
-    return answer | {"scope": holder.role} if scope else answer
+    return answer | {"scope": proved.client.role} if scope else answer
 
 
 def oauth_error(error: SimpulError) -> dict[str, str]:
@@ -60,7 +87,7 @@ def oauth_error(error: SimpulError) -> dict[str, str]:
     return {"error": error.code, "error_description": text}
 
 
-def _once(form: Iterable[tuple[str, str]]) -> dict[str, str]:
+def once_each(form: Iterable[tuple[str, str]]) -> dict[str, str]:
     """The form as a mapping; a parameter of ours that stands twice is an error, an empty one counts as left out."""
     fields: dict[str, str] = {}
     for name, value in form:
@@ -70,19 +97,75 @@ def _once(form: Iterable[tuple[str, str]]) -> dict[str, str]:
     return {name: value for name, value in fields.items() if value}
 
 
-def _credentials(fields: dict[str, str], authorization: str | None) -> tuple[str, str]:
-    if "client_assertion" in fields:
-        raise ClientCredentialsInvalid("Signed client assertions are not served; use the client secret.")
+@dataclass(frozen=True, slots=True)
+class _Secret:
+    client_id: str
+    secret: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Signed:
+    assertion: str
+    claims: assertions.Claims
+
+
+async def authenticate_client(fields: dict[str, str], authorization: str | None, means: Means) -> Proved:
+    """The client of a form and header; raises `ClientCredentialsInvalid` or `RequestError`."""
+    return await _prove(_prover(fields, authorization, means.issuer.issuer), means)
+
+
+async def _prove(given: _Secret | _Signed, means: Means) -> Proved:
+    if isinstance(given, _Signed):
+        client = means.snapshot.clients.get(given.claims.client_id)
+        try:
+            key = await assertions.prove(given.assertion, given.claims, client, means.once)
+        except ClientCredentialsInvalid:
+            means.attempts.check(means.address)
+            means.attempts.failed(means.address)
+            raise
+        return Proved(means.snapshot.clients[given.claims.client_id], key.thumbprint)
+    client = means.snapshot.clients.get(given.client_id)
+    holder = None if client is None or client.disabled else client
+    if not means.verifier.remembers(holder, given.secret):
+        means.attempts.check(means.address, given.client_id)
+    if not await means.verifier.verify(holder, given.secret, means.address, given.client_id) or holder is None:
+        means.attempts.failed(means.address, given.client_id, cost=SECRET_COST)
+        raise ClientCredentialsInvalid("The client is unknown or disabled, or its secret is wrong.")
+    means.attempts.succeeded(means.address, given.client_id)
+    return Proved(holder, holder.credential)
+
+
+def _prover(fields: dict[str, str], authorization: str | None, issuer: str) -> _Secret | _Signed:
+    """How the client proves itself: one way, never two (RFC 6749, section 2.3)."""
+    if "client_assertion" in fields or "client_assertion_type" in fields:
+        if authorization is not None or "client_secret" in fields:
+            raise ClientCredentialsInvalid(
+                "A client proves itself in one way: send the client_assertion or a secret, not both."
+            )
+        return _signed(fields, issuer)
     if authorization is not None:
         client_id, secret = _basic(authorization)
         if "client_secret" in fields:
             raise RequestError("Give the secret in the Authorization header or in the form, not in both.")
         if fields.get("client_id", client_id) != client_id:
             raise RequestError("The client_id of the form is not that of the Authorization header.")
-        return client_id, secret
+        return _Secret(client_id, secret)
     if "client_id" not in fields or "client_secret" not in fields:
-        raise ClientCredentialsInvalid("No client authentication: send HTTP Basic, or client_id and client_secret.")
-    return fields["client_id"], fields["client_secret"]
+        raise ClientCredentialsInvalid(
+            "No client authentication: send client_assertion with client_assertion_type, HTTP Basic, or client_id and client_secret."
+        )
+    return _Secret(fields["client_id"], fields["client_secret"])
+
+
+def _signed(fields: dict[str, str], issuer: str) -> _Signed:
+    if fields.get("client_assertion_type") != assertions.TYPE:
+        raise ClientCredentialsInvalid(f"client_assertion_type must be {assertions.TYPE}.")
+    if "client_assertion" not in fields:
+        raise ClientCredentialsInvalid("The form has a client_assertion_type and no client_assertion.")
+    claims = assertions.read_claims(fields["client_assertion"], issuer)
+    if fields.get("client_id", claims.client_id) != claims.client_id:
+        raise ClientCredentialsInvalid("The client_id of the form is not that of the assertion.")
+    return _Signed(fields["client_assertion"], claims)
 
 
 def _basic(authorization: str) -> tuple[str, str]:

@@ -1,4 +1,4 @@
-"""Tables of access: clients, purposes, agreements, sealed secrets, sealed signing keys.
+"""Tables of access: clients and their keys, what may be used once, purposes, agreements, sealed secrets and signing keys.
 
 Days are dates of the instance's zone. References to agencies and schemas are plain text: those belong to other rooms.
 """
@@ -15,6 +15,8 @@ ACCESS_TOPIC: Final = "access"
 """Change stamp of clients, purposes, agreements and signing keys: every change to them bumps it."""
 SECRETS_TOPIC: Final = "secrets"
 """Change stamp of the secrets of sources."""
+REVOKED_TOPIC: Final = "revoked"
+"""Change stamp of the tokens that were revoked one by one."""
 
 client = sa.Table(
     "client",
@@ -26,8 +28,45 @@ client = sa.Table(
     sa.Column("secret_hash", sa.String(256), nullable=False),
     sa.Column("credential", sa.String(64), nullable=False),
     sa.Column("disabled", sa.Boolean, nullable=False, default=False),
+    sa.Column("dpop", sa.Boolean, nullable=False, default=False, server_default=sa.false()),
     sa.Column("created_at", UtcTime, nullable=False),
     sa.Column("rotated_at", UtcTime, nullable=False),
+)
+
+client_key = sa.Table(
+    "client_key",
+    metadata,
+    sa.Column("client", sa.String(64), primary_key=True),
+    sa.Column("kid", sa.String(128), primary_key=True),
+    sa.Column("thumbprint", sa.String(43), nullable=False),
+    sa.Column("jwk", Json, nullable=False),
+    sa.Column("created_at", UtcTime, nullable=False),
+)
+"""Public keys (RFC 7517) by which clients prove who they are; `thumbprint` is that of RFC 7638."""
+
+used_once = sa.Table(
+    "used_once",
+    metadata,
+    sa.Column("digest", sa.String(43), primary_key=True),
+    sa.Column("expires_at", UtcTime, nullable=False, index=True),
+)
+"""What was used and may not be used again, by its SHA-256: for as long as it would be accepted."""
+
+enrolment = sa.Table(
+    "enrolment",
+    metadata,
+    sa.Column("client", sa.String(64), primary_key=True),
+    sa.Column("code_hash", sa.String(64), nullable=False),
+    sa.Column("created_at", UtcTime, nullable=False),
+    sa.Column("expires_at", UtcTime, nullable=False),
+)
+"""The one code by which a client may register its keys; gone once it was used."""
+
+revoked_token = sa.Table(
+    "revoked_token",
+    metadata,
+    sa.Column("jti", sa.String(64), primary_key=True),
+    sa.Column("expires_at", UtcTime, nullable=False, index=True),
 )
 
 purpose = sa.Table(

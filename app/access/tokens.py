@@ -18,6 +18,7 @@ from typing import Any, Final
 
 import jwt
 
+from app.access.client_keys import ALGORITHMS
 from app.access.clients import Client
 from app.access.keys import KeySet
 from app.access.principals import Principal
@@ -63,6 +64,21 @@ class TokenIssuer:
         self._keys = KeySet(())
         self._clients: Mapping[str, Client] = {}
         self._seen: OrderedDict[bytes, tuple[float, Principal]] = OrderedDict()
+        self._revoked: frozenset[str] = frozenset()
+
+    def revoke(self, jtis: frozenset[str]) -> None:
+        """These tokens are dead, however long they had to live; every token is checked anew."""
+        self._revoked = jtis
+        self._seen.clear()
+
+    def revocable(self, token: str) -> tuple[str, str, float] | None:
+        """Client, `jti` and end of a token that is alive; None for any other."""
+        try:
+            self.verify(token)
+        except TokenInvalid:
+            return None
+        claims = jwt.decode(token, options={"verify_signature": False})  # checked above
+        return claims["client_id"], claims["jti"], float(claims["exp"])
 
     def install(self, keys: KeySet, snapshot: AccessSnapshot) -> None:
         """Use these keys and clients from now on; every token is checked anew, so a disabled client's are dead."""
@@ -70,8 +86,8 @@ class TokenIssuer:
         self._clients = snapshot.clients
         self._seen.clear()
 
-    def issue(self, client: Client) -> AccessToken:
-        """A token for a client that has proved itself."""
+    def issue(self, client: Client, credential: str | None = None) -> AccessToken:
+        """A token for a client that has proved itself: by its secret, or by the key of this thumbprint."""
         now = int(self._clock())
         key = self._keys.signing(self._now())
         jti = secrets.token_urlsafe(16)
@@ -82,7 +98,7 @@ class TokenIssuer:
             "client_id": client.id,
             "agency": client.agency,
             "role": client.role,
-            "credential": client.credential,
+            "credential": credential or client.credential,
             "jti": jti,
             "iat": now,
             "exp": now + self._token_seconds,
@@ -125,7 +141,8 @@ class TokenIssuer:
         except jwt.PyJWTError:
             raise TokenInvalid(f"The token is not one that this gateway signed; {_AGAIN}.") from None
         self._check_claims(claims)
-        return float(claims["exp"]), self._client(claims).principal
+        client = self._client(claims)
+        return float(claims["exp"]), Principal(client.id, client.agency, client.role, claims["credential"])
 
     def _check_claims(self, claims: Mapping[str, Any]) -> None:
         """Issuer and audience exact (one string, not a list), times whole numbers by this process's clock."""
@@ -141,27 +158,46 @@ class TokenIssuer:
             raise TokenInvalid("The token is from the future; check the clock of the machine that issued it.")
         if ends_at <= now:
             raise TokenInvalid(f"The token has expired; {_AGAIN}.")
+        if claims["jti"] in self._revoked:
+            raise TokenInvalid(f"The token was revoked by its client; {_AGAIN}.")
 
     def _client(self, claims: Mapping[str, Any]) -> Client:
         client = self._clients.get(claims["client_id"])
         if client is None or client.disabled:
             raise TokenInvalid("The token's client is not enabled; ask the walidata.")
-        if (client.agency, client.role, client.credential) != (claims["agency"], claims["role"], claims["credential"]):
-            raise TokenInvalid(f"The client's secret was changed after the token was issued; {_AGAIN}.")
+        if (client.agency, client.role) != (claims["agency"], claims["role"]) or not client.holds(claims["credential"]):
+            raise TokenInvalid(f"The client's secret or key was changed after the token was issued; {_AGAIN}.")
         return client
 
 
 def server_metadata(issuer: str) -> dict[str, Any]:
     """RFC 8414 metadata of the instance at `issuer` (its base URL without a trailing slash)."""
+    methods = ["private_key_jwt", "client_secret_basic", "client_secret_post"]
     return {
         "issuer": issuer,
         "token_endpoint": f"{issuer}/oauth/token",
         "jwks_uri": f"{issuer}/.well-known/jwks.json",
         "grant_types_supported": ["client_credentials"],
         "response_types_supported": [],
-        "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
+        "token_endpoint_auth_methods_supported": methods,
+        "token_endpoint_auth_signing_alg_values_supported": list(ALGORITHMS),
+        "revocation_endpoint": f"{issuer}/oauth/revoke",
+        "revocation_endpoint_auth_methods_supported": methods,
+        "revocation_endpoint_auth_signing_alg_values_supported": list(ALGORITHMS),
         "service_documentation": f"{issuer}/docs",
         "ui_locales_supported": ["id", "en"],
+    }
+
+
+def resource_metadata(issuer: str) -> dict[str, Any]:
+    """RFC 9728 metadata: the API at `issuer`, whose tokens come from the same instance."""
+    return {
+        "resource": issuer,
+        "authorization_servers": [issuer],
+        "jwks_uri": f"{issuer}/.well-known/jwks.json",
+        "bearer_methods_supported": ["header"],
+        "resource_name": "Simpul",
+        "resource_documentation": f"{issuer}/docs",
     }
 
 

@@ -53,9 +53,10 @@ def describe(rule: Rule | None, method: str, operation: dict[str, Any]) -> None:
         parameters.append(_IF_NONE_MATCH)
         _problems(responses, "412")
     elif method in {"put", "patch"} and not (rule is not None and rule.in_parts):
-        edits = method == "patch" or (rule is not None and rule.op == "connector.put")
-        parameters.append({**_IF_MATCH, "required": method == "patch"})
-        parameters.extend([_ONLY_NEW] if method == "put" else [])
+        exists = method == "patch" or (rule is not None and rule.op == "client.keys")
+        edits = exists or (rule is not None and rule.op == "connector.put")
+        parameters.append({**_IF_MATCH, "required": exists})
+        parameters.extend([] if exists else [_ONLY_NEW])
         _problems(responses, "412", *(["428"] if edits else []))
     _describe_keys(rule, method, parameters, responses)
     if rule is not None and rule.op == "job.result":

@@ -178,6 +178,7 @@ def server_config(settings: Settings) -> uvicorn.Config:
         ws="none",
         lifespan="on",
         access_log=False,
+        proxy_headers=False,  # the server would believe loopback; who is believed stands in the settings
         log_config=None,
         server_header=False,
         date_header=True,

@@ -6,7 +6,7 @@ import os
 
 import typer
 
-from app.cli import apply, backups, demo, extensions, instance, logs, remote_codes, remote_commands, witness
+from app.cli import apply, backups, demo, extensions, instance, logs, remote_codes, remote_commands, token_keys, witness
 from app.telemetry import configure_command
 
 app = typer.Typer(
@@ -53,6 +53,11 @@ app.add_typer(codes, name="codes")
 user = typer.Typer(help="Credentials made straight in the store.", no_args_is_help=True)
 user.command("create")(instance.create_user)
 app.add_typer(user, name="user")
+
+keys = typer.Typer(help="Keys that sign access tokens.", no_args_is_help=True)
+keys.command("rotate")(token_keys.rotate)
+keys.command("list")(token_keys.show)
+app.add_typer(keys, name="keys")
 
 log = typer.Typer(help="The exchange log.", no_args_is_help=True)
 log.command("verify")(logs.verify_log)

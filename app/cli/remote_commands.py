@@ -9,6 +9,8 @@ from typing import Annotated, Any
 import typer
 
 from app.cli.connector_quality import show_quality
+from app.cli.enrolling import enrol, open_enrolment
+from app.cli.key_files import public_keys
 from app.cli.new_connector import new_connector, write_schema
 from app.cli.output import note, say, show
 from app.cli.remote import connect
@@ -36,6 +38,23 @@ def list_agencies(url: Url = None, profile: Profile = None, as_json: Json = Fals
 def list_clients(url: Url = None, profile: Profile = None, as_json: Json = False) -> None:
     """List the clients."""
     _list("/v1/clients", ("client_id", "agency", "role", "disabled"), url, profile, as_json=as_json)
+
+
+def put_client_keys(
+    client: str,
+    files: Annotated[
+        list[Path], typer.Argument(help="Public keys: PEM, JWK or JWKS; all that the client has from now on")
+    ],
+    url: Url = None,
+    profile: Profile = None,
+) -> None:
+    """Give a client the public keys by which it proves itself from now on; its secret ends (walidata)."""
+    keys = [key for file in files for key in public_keys(file)]
+    remote, path = connect(url, profile), f"/v1/clients/{client}"
+    seen = remote.call("GET", path).headers["etag"]
+    found = remote.call("PUT", f"{path}/keys", json={"keys": keys}, headers={"if-match": seen}).json()
+    for key in found["keys"]:
+        say(f"{key['kid']}  {key['kty']}  {' '.join(key['algorithms'])}")
 
 
 def list_connectors(url: Url = None, profile: Profile = None, as_json: Json = False) -> None:
@@ -139,7 +158,10 @@ def _group(text: str, commands: dict[str, Any]) -> typer.Typer:
 
 GROUPS = {
     "agency": _group("Member organisations.", {"list": list_agencies}),
-    "client": _group("Credentials of applications.", {"list": list_clients}),
+    "client": _group(
+        "Credentials of applications.",
+        {"list": list_clients, "keys": put_client_keys, "enrolment": open_enrolment, "enrol": enrol},
+    ),
     "connector": _group(
         "Connectors of an agency.",
         {

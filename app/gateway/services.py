@@ -9,7 +9,10 @@ from pathlib import Path
 
 import structlog
 
+from app.access.attempts import FailedAttempts
 from app.access.credentials import SecretVerifier
+from app.access.oauth import Means
+from app.access.once import OnceRegister
 from app.access.rates import ByteQuota, RateLimiter
 from app.access.sealing import Seal
 from app.access.source_secrets import SecretStore
@@ -105,6 +108,8 @@ class Services:
     watcher: Watcher
     idempotency: IdempotencyKeys
     uploads: Uploads
+    once: OnceRegister
+    attempts: FailedAttempts
     sql_workers: WorkersAhead
     under_way: UnderWay = field(default_factory=UnderWay)
     plans: PlanCache = field(default_factory=PlanCache)
@@ -123,6 +128,10 @@ class Services:
     def names(self) -> Names:
         """How agencies stand in entries."""
         return self.current.snapshot.names
+
+    def client_means(self, address: str) -> Means:
+        """What proves a client, as it stands."""
+        return Means(self.access.snapshot, self.verifier, self.access.issuer, self.once, self.attempts, address)
 
     def agency(self, agency_id: str) -> Agency:
         """The agency as the snapshot has it; raises `AgencyUnknown`."""
@@ -144,6 +153,7 @@ class Services:
                 await self.notes.follow()
                 await self.unclosed.close(self.log)
                 await self.idempotency.sweep()
+                await self.once.sweep()
                 await self.uploads.sweep(self.log, self.names)
             except StoreUnavailable as error:
                 log.warning("state_not_refreshed", code=error.code)

@@ -7,10 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from app.access.keys import KeySet, load_keys
+from app.access.revocation import load_revoked
 from app.access.sealing import Seal
 from app.access.snapshot import AccessSnapshot
 from app.access.snapshot import load_snapshot as load_access
 from app.access.source_secrets import SecretStore
+from app.access.tables import REVOKED_TOPIC
 from app.catalog.codes import code_tables
 from app.catalog.snapshot import CatalogSnapshot
 from app.catalog.snapshot import load_snapshot as load_catalog
@@ -31,6 +33,8 @@ class Snapshot:
     keys: KeySet = field(default_factory=lambda: KeySet(()))
     granted: AccessSnapshot = field(default_factory=lambda: AccessSnapshot(stamp=-1))
     """Clients and agreements as they stand in the store; what holds while agencies are disabled is the gate's."""
+    revoked: frozenset[str] = frozenset()
+    """Tokens that were revoked one by one."""
     stamps: Mapping[str, int] = field(default_factory=dict)
 
     @property
@@ -61,6 +65,8 @@ class Current:
             if new.granted is not old.granted or new.disabled != old.disabled:
                 self._gate.snapshot = new.granted.without(new.disabled)
                 self._gate.issuer.install(new.keys, self._gate.snapshot)
+            if new.revoked != old.revoked:
+                self._gate.issuer.revoke(new.revoked)
             await self._sources.replace(_published(new.catalog), new.codes, new.stamps.get("secrets", 0))
             self.snapshot = new
 
@@ -75,6 +81,8 @@ class Current:
             if "access" in moved or not old.stamps:
                 granted, keys = await load_access(connection), await load_keys(connection, self._seal)
                 new = replace(new, granted=granted, keys=keys)
+            if REVOKED_TOPIC in moved or not old.stamps:
+                new = replace(new, revoked=await load_revoked(connection))
             if "codes" in moved or not old.stamps:
                 codes = InMemoryCodeBook(str(stamps.get("codes", 0)), *await code_tables(connection))
                 new = replace(new, codes=codes)

@@ -140,7 +140,8 @@ def test_an_operation_is_open_where_nobody_is_refused_for_want_of_a_token() -> N
     opened = {place for place, operation in operations.items() if operation.get("security") == []}
     refusing = {place for place, operation in operations.items() if "401" in operation["responses"]}
 
-    assert opened & refusing == {("post", "/oauth/token")}, "it takes the client's own credential"
+    own = {("post", f"/oauth/{name}") for name in ("token", "revoke", "enrol")}
+    assert opened & refusing == own, "they take the client's own credential"
     assert opened | refusing == operations.keys()
 
 

@@ -7,15 +7,28 @@ from typing import TYPE_CHECKING
 from starlette.types import Scope
 
 from app.api.layer.resource import Rule, RuleTable
-from app.errors import MethodNotAllowed, NotFound, RoleForbidden, SimpulError, TokenMissing
+from app.errors import AuthenticationError, MethodNotAllowed, NotFound, RoleForbidden, SimpulError, TokenMissing
 
 if TYPE_CHECKING:
     from app.access.principals import Principal
     from app.gateway.services import Services
 
 
-def authenticate(services: Services, authorization: str | None) -> Principal:
-    """The principal of an Authorization header; raises `TokenMissing` or `TokenInvalid`."""
+def authenticate(services: Services, authorization: str | None, address: str) -> Principal:
+    """The principal of an Authorization header; raises `TokenMissing` or `TokenInvalid`.
+
+    An address that causes too many of these gets `RateLimited` instead; a token that is right passes all the same.
+    """
+    try:
+        return _authenticated(services, authorization)
+    except AuthenticationError as refusal:
+        services.metrics.refusals.labels(refusal.code).inc()
+        services.attempts.check(address)
+        services.attempts.failed(address)
+        raise
+
+
+def _authenticated(services: Services, authorization: str | None) -> Principal:
     if authorization is None:
         raise TokenMissing("send Authorization: Bearer with a token from /oauth/token")
     scheme, _, token = authorization.partition(" ")

@@ -16,6 +16,7 @@ import structlog
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.api.layer.addresses import from_behind
 from app.api.layer.admittance import authenticate, forbidden, no_route
 from app.api.layer.capture import CHUNK_BYTES, Capture, read_whole
 from app.api.layer.formats import language_of
@@ -85,6 +86,7 @@ class ExchangeLayer:
             return
         if scope["method"] == "HEAD":  # answered as GET is, recorded as GET is, sent without its body (RFC 9110 9.3.2)
             scope, send = {**scope, "method": "GET", "simpul.method": "HEAD"}, headers_only(send)
+        scope = from_behind(scope, services.settings.trusted_proxies)
         services.under_way.enter()
         try:
             await self._serve(services, scope, receive, send)
@@ -100,7 +102,7 @@ class ExchangeLayer:
             if not scope["path"].startswith(GOVERNED):
                 await self._public(services, call, scope)
                 return
-            principal = authenticate(services, call.header(b"authorization"))
+            principal = authenticate(services, call.header(b"authorization"), (scope.get("client") or ("",))[0])
             call.allowance = services.access.check_rate(principal)
             services.details.check(principal.client_id)
             arrived(call.header(b"simpul-via"), services.settings.origin)
@@ -137,7 +139,7 @@ class ExchangeLayer:
         if scope["path"] == _LIVE:
             await call.plain(self.app)
             return
-        address, bulkhead = (scope.get("client") or ("",))[0], services.admission.strangers
+        address, bulkhead = call.address, services.admission.strangers
         if not bulkhead.enter(address):
             await call.refuse(ServerOverloaded(_FULL, retry_after_seconds=1))
             return
@@ -155,6 +157,7 @@ class _Call:
     ) -> None:
         self.services = services
         self.scope = scope
+        self.address: str = (scope.get("client") or ("",))[0]
         self.receive = receive
         self.send = send
         self.headers = headers
@@ -179,7 +182,8 @@ class _Call:
     async def refuse(self, error: SimpulError) -> None:
         """Answers with the problem, without an exchange."""
         status, body = self._problem(error)
-        extra = [(name.encode(), value.encode()) for name, value in problem_headers(error, self.language).items()]
+        named = problem_headers(error, self.language, self.services.settings.base_url)
+        extra = [(name.encode(), value.encode()) for name, value in named.items()]
         extra.append((b"content-length", str(len(body)).encode()))
         self._count(status)
         await self.send(
@@ -277,13 +281,12 @@ class _Call:
 
     def _open(self, rule: Rule | None) -> Exchange:
         scope = self.scope
-        client = scope.get("client")
         return Exchange(
             op=rule.op if rule else "route.unknown",
             closing="outcome" if rule is None or rule.recording == "none" else rule.recording,
             principal=scope["state"]["principal"],
             names=self.services.names,
-            address=client[0] if client else "",
+            address=self.address,
             request=request_structure(
                 scope.get("simpul.method", scope["method"]), self.template, scope["query_string"].decode("latin-1")
             ),

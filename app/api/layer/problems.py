@@ -59,7 +59,7 @@ def problem_body(
     return kind.status, orjson.dumps(members, default=str, option=orjson.OPT_UTC_Z)
 
 
-def problem_headers(error: SimpulError, language: str = "en") -> dict[str, str]:
+def problem_headers(error: SimpulError, language: str = "en", base_url: str = "") -> dict[str, str]:
     """Headers that belong to the problem: its language, `Retry-After`, the challenge of a 401, the state of an upload."""
     headers = {"content-type": MEDIA_TYPE, "content-language": language, "cache-control": "no-store"}
     if error.retry_after_seconds is not None:
@@ -67,7 +67,7 @@ def problem_headers(error: SimpulError, language: str = "en") -> dict[str, str]:
     elif error.retryable and problem_of(error).status in {429, 503}:
         headers["retry-after"] = "5"
     if problem_of(error).status == 401:
-        headers["www-authenticate"] = _challenge(error)
+        headers["www-authenticate"] = _challenge(error, base_url)
     size = error.facts.get("size_bytes")
     if problem_of(error).status == 416:
         headers["content-range"] = f"bytes */{size}"
@@ -80,9 +80,11 @@ def problem_headers(error: SimpulError, language: str = "en") -> dict[str, str]:
     return headers
 
 
-def _challenge(error: SimpulError) -> str:
-    """RFC 6750, section 3.1: who sent no token is told of no error, only which scheme is wanted."""
-    return 'Bearer realm="simpul"' + ("" if error.code == "token_missing" else ', error="invalid_token"')
+def _challenge(error: SimpulError, base_url: str) -> str:
+    """RFC 6750, section 3.1: who sent no token is told of no error, only which scheme is wanted; RFC 9728, section 5.1: where from."""
+    told = "" if error.code == "token_missing" else ', error="invalid_token"'
+    where = f', resource_metadata="{base_url.rstrip("/")}/.well-known/oauth-protected-resource"' if base_url else ""
+    return 'Bearer realm="simpul"' + told + where
 
 
 def _fault(fault: FieldError) -> dict[str, Any]:

@@ -27,6 +27,8 @@ def _written_day(value: Any) -> Any:
 
 Day = Annotated[date, Field(strict=False), BeforeValidator(_written_day)]
 """A day as the document has it; numbers and times are none."""
+KeyNumber = Annotated[str, Field(min_length=1, max_length=700, pattern=r"^[A-Za-z0-9_-]+$")]
+"""A number of a key, in base64url."""
 Count = Annotated[int, Field(ge=0, le=9_007_199_254_740_991, json_schema_extra={"format": "int64"})]
 
 
@@ -78,6 +80,25 @@ class AgencyChange(Wire):
     disabled: Annotated[bool | SkipJsonSchema[None], GIVEN] = None
 
 
+class PublicKeyBody(Wire):
+    """A public key as a JWK (RFC 7517): P-256, Ed25519, or RSA of 2048 to 4096 bits. Never a private one."""
+
+    # Members of private keys reach the room, which names what has to be done about them.
+    model_config = ConfigDict(extra="allow")
+
+    kty: Literal["EC", "OKP", "RSA"] = Field(examples=["OKP"])
+    crv: Annotated[Literal["P-256", "Ed25519"] | SkipJsonSchema[None], GIVEN] = None
+    x: Annotated[KeyNumber | SkipJsonSchema[None], GIVEN] = None
+    y: Annotated[KeyNumber | SkipJsonSchema[None], GIVEN] = None
+    n: Annotated[KeyNumber | SkipJsonSchema[None], GIVEN] = None
+    e: Annotated[KeyNumber | SkipJsonSchema[None], GIVEN] = None
+    kid: Annotated[Annotated[str, Field(min_length=1, max_length=128)] | SkipJsonSchema[None], GIVEN] = Field(
+        default=None, description="Default: the thumbprint of RFC 7638"
+    )
+    alg: Annotated[Literal["ES256", "PS256", "EdDSA", "Ed25519"] | SkipJsonSchema[None], GIVEN] = None
+    use: Annotated[Literal["sig"] | SkipJsonSchema[None], GIVEN] = None
+
+
 class ClientBody(Wire):
     """An application of an agency."""
 
@@ -85,6 +106,21 @@ class ClientBody(Wire):
     role: Literal["client", "steward", "auditor", "supervisor", "admin"] = Field(examples=["client"])
     name: Text = Field(description="What the application is", examples=["SIMRS pendaftaran"])
     id: Slug | None = Field(default=None, description="Client id; made up when absent", examples=["rsud-simrs"])
+    keys: list[PublicKeyBody] | None = Field(
+        default=None,
+        min_length=1,
+        max_length=10,
+        description="Public keys by which it proves itself, instead of a secret",
+    )
+    enrol: StrictBool = Field(
+        default=False, description="A code by which the agency registers its own key, instead of a secret"
+    )
+
+
+class ClientKeysBody(Wire):
+    """The keys of a client, all of them."""
+
+    keys: list[PublicKeyBody] = Field(max_length=10)
 
 
 class ClientChange(Wire):

@@ -2,25 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import Request, Response
 from pydantic import Field
+from pydantic.json_schema import SkipJsonSchema
+from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.access import clients, source_secrets
+from app.access import clients, enrolment, source_secrets
+from app.access.client_keys import ClientKey, read_keys
 from app.access.clients import Client, ClientDraft
 from app.access.principals import Role, require_agency
 from app.api.layer.answers import Answer, Id, Moment, Name
 from app.api.layer.bodies import answer, as_seen, read_model, tagged
 from app.api.layer.dependencies import condition, exchange, only_parameters, principal, services
 from app.api.layer.resource import ADMINS, STEWARDS, Resource, Rule, json_content
-from app.api.layer.wire import ClientBody, ClientChange, SecretBody
+from app.api.layer.wire import ClientBody, ClientChange, ClientKeysBody, PublicKeyBody, SecretBody
+from app.errors import FieldError, ValidationFailed
 from app.gateway.administration import act
 
 routes = Resource("/v1", "governance")
 
 _CLIENT = {"agency": "rsud-kartini", "role": "client", "name": "SIMRS pendaftaran", "id": "rsud-simrs"}
+
+
+class ClientKeyAnswer(Answer):
+    """A public key by which a client proves itself."""
+
+    kid: Annotated[str, Field(max_length=128)]
+    thumbprint: Annotated[str, Field(max_length=43, description="RFC 7638; it names the credential in entries")]
+    kty: Literal["EC", "OKP", "RSA"]
+    algorithms: list[Literal["ES256", "PS256", "EdDSA", "Ed25519"]] = Field(max_length=4)
 
 
 class ClientAnswer(Answer):
@@ -32,7 +46,9 @@ class ClientAnswer(Answer):
     name: Annotated[str, Field(max_length=200)]
     disabled: bool
     created_at: Moment
-    rotated_at: Moment = Field(description="When its present secret was made")
+    rotated_at: Moment = Field(description="When its present secret was made, or its keys were changed")
+    proves_by: Literal["keys", "secret", "nothing"] = Field(description="By `nothing` it gets no token")
+    keys: list[ClientKeyAnswer] = Field(max_length=10)
 
 
 class ClientsAnswer(Answer):
@@ -45,6 +61,24 @@ class ClientSecretAnswer(ClientAnswer):
     """An application with its new secret, which is shown this once."""
 
     client_secret: Annotated[str, Field(max_length=256)]
+
+
+class ClientMade(ClientAnswer):
+    """A new application. Without keys of its own it has a secret, which is shown this once."""
+
+    client_secret: Annotated[str, Field(max_length=256)] | SkipJsonSchema[None] = None
+    enrolment_code: Annotated[str, Field(max_length=64)] | SkipJsonSchema[None] = Field(
+        default=None, description="Where `enrol` was asked for; shown this once"
+    )
+    enrolment_expires_at: Moment | SkipJsonSchema[None] = None
+
+
+class EnrolmentAnswer(Answer):
+    """A code by which an agency registers a key of its own, which is shown this once."""
+
+    client_id: Name
+    enrolment_code: Annotated[str, Field(max_length=64)]
+    enrolment_expires_at: Moment
 
 
 class SecretName(Answer):
@@ -77,6 +111,21 @@ _REGISTERED = {
     "disabled": False,
     "created_at": "2026-01-05T02:00:00Z",
     "rotated_at": "2026-01-05T02:00:00Z",
+    "proves_by": "secret",
+    "keys": [],
+}
+_JWK = {"kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo", "kid": "simrs-2026"}
+_KEYED = {
+    **_REGISTERED,
+    "proves_by": "keys",
+    "keys": [
+        {
+            "kid": "simrs-2026",
+            "thumbprint": "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k",
+            "kty": "OKP",
+            "algorithms": ["EdDSA", "Ed25519"],
+        }
+    ],
 }
 _ONCE = {"client_secret": "contoh-rahasia-yang-ditampilkan-sekali-saja"}
 _SECRET = {"agency": "dinkes", "name": "faskes-db", "created": False}
@@ -103,19 +152,33 @@ async def list_clients(request: Request) -> Response:
     status_code=201,
     body=ClientBody,
     body_example=_CLIENT,
-    answer=ClientSecretAnswer,
+    answer=ClientMade,
     example={**_REGISTERED, **_ONCE},
 )
 async def create_client(request: Request) -> Response:
-    """For the walidata: a credential of one agency with one role. The secret is shown in this answer and never again."""
+    """For the walidata: a credential of one agency with one role: its public keys, or a secret that this answer shows and none later."""
     body = read_model(request, ClientBody)
     state, under_way = services(request), exchange(request)
     state.agency(body.agency)
     draft = ClientDraft(agency=body.agency, role=body.role, name=body.name, id=body.id)
-    made, secret = await act(state, under_way, lambda found: clients.create_client(found, draft, datetime.now(UTC)))
-    under_way.tells(client={"id": made.id, "agency": made.agency, "role": made.role})
-    shown = {**_document(made), "client_secret": secret}
-    return answer(shown, 201, {"location": f"/v1/clients/{made.id}"})
+    keys = _keys(body.keys)
+    shown: dict[str, Any] = {}
+    if body.enrol:
+        if keys:
+            both = FieldError("/enrol", "value", "a client with keys needs no code; leave one of the two out")
+            raise ValidationFailed("keys and enrol stand there together", errors=[both])
+        made, code = await act(state, under_way, lambda found: _to_be_enrolled(found, draft))
+        shown = {"enrolment_code": code.text, "enrolment_expires_at": code.expires_at}
+    elif keys:
+        made = await act(
+            state, under_way, lambda found: clients.create_keyed_client(found, draft, keys, datetime.now(UTC))
+        )
+    else:
+        made, shown["client_secret"] = await act(
+            state, under_way, lambda found: clients.create_client(found, draft, datetime.now(UTC))
+        )
+    under_way.tells(client={"id": made.id, "agency": made.agency, "role": made.role, "keys": _thumbprints(made)})
+    return answer({**_document(made), **shown}, 201, {"location": f"/v1/clients/{made.id}"})
 
 
 @routes.get(
@@ -155,6 +218,32 @@ async def change_client(client: str, request: Request) -> Response:
     return tagged(_document(made))
 
 
+@routes.put(
+    "/clients/{client}/keys",
+    Rule("client.keys", ADMINS, "admin"),
+    summary="Keys of a client",
+    body=ClientKeysBody,
+    body_example={"keys": [_JWK]},
+    answer=ClientAnswer,
+    example=_KEYED,
+)
+async def put_client_keys(client: str, request: Request) -> Response:
+    """For the walidata: the public keys by which an application proves itself from now on, all of them.
+
+    A key that is not among them, and a secret, stop at once with their tokens.
+    """
+    body = read_model(request, ClientKeysBody)
+    expected = as_seen(request, f"client {client}", _document, required=True)
+    keys, under_way = _keys(body.keys), exchange(request)
+    under_way.tells(client={"id": client, "keys": [key.thumbprint for key in keys]})
+    made = await act(
+        services(request),
+        under_way,
+        lambda found: clients.put_keys(found, client, keys, datetime.now(UTC), expected=expected),
+    )
+    return tagged(_document(made))
+
+
 @routes.post(
     "/clients/{client}/rotate",
     Rule("client.rotate", ADMINS, "admin"),
@@ -174,6 +263,42 @@ async def rotate_client(client: str, request: Request) -> Response:
         lambda found: clients.rotate_secret(found, client, datetime.now(UTC), expected=expected),
     )
     return answer({**_document(made), "client_secret": secret})
+
+
+@routes.post(
+    "/clients/{client}/enrolment",
+    Rule("client.enrolment", ADMINS, "admin"),
+    summary="Code to register a key",
+    status_code=201,
+    answer=EnrolmentAnswer,
+    example={
+        "client_id": "rsud-simrs",
+        "enrolment_code": "kode-sekali-pakai",
+        "enrolment_expires_at": "2026-01-08T02:00:00Z",
+    },
+)
+async def open_enrolment(client: str, request: Request) -> Response:
+    """For the walidata: a code for one use within three days, by which the agency registers a key at `/oauth/enrol`.
+
+    An earlier code is void.
+    """
+    only_parameters(request)
+    expected = as_seen(request, f"client {client}", _document)
+    under_way = exchange(request)
+    under_way.tells(client={"id": client})
+    code = await act(
+        services(request),
+        under_way,
+        lambda found: enrolment.open_enrolment(found, client, datetime.now(UTC), expected=expected),
+    )
+    shown = {"client_id": client, "enrolment_code": code.text, "enrolment_expires_at": code.expires_at}
+    return answer(shown, 201, {"location": f"/v1/clients/{client}"})
+
+
+async def _to_be_enrolled(connection: AsyncConnection, draft: ClientDraft) -> tuple[Client, enrolment.Code]:
+    now = datetime.now(UTC)
+    made = await clients.create_keyed_client(connection, draft, (), now)
+    return made, await enrolment.open_enrolment(connection, made.id, now)
 
 
 @routes.get(
@@ -243,4 +368,19 @@ def _document(client: Client) -> dict[str, Any]:
         "disabled": client.disabled,
         "created_at": client.created_at,
         "rotated_at": client.rotated_at,
+        "proves_by": "keys" if client.keys else "secret" if client.secret_hash else "nothing",
+        "keys": [key_document(key) for key in client.keys],
     }
+
+
+def key_document(key: ClientKey) -> dict[str, Any]:
+    """A key as it is shown."""
+    return {"kid": key.kid, "thumbprint": key.thumbprint, "kty": key.jwk["kty"], "algorithms": key.algorithms}
+
+
+def _keys(given: Sequence[PublicKeyBody] | None) -> tuple[ClientKey, ...]:
+    return read_keys([key.model_dump(exclude_none=True) for key in given or ()])
+
+
+def _thumbprints(client: Client) -> list[str]:
+    return [key.thumbprint for key in client.keys]

@@ -20,7 +20,7 @@ from fastapi.routing import APIRoute
 
 from app.api import operation
 from app.api.audit import exchange_summary, exchanges, incidents, subject_usage
-from app.api.governance import access, agreements, erasures
+from app.api.governance import access, agreements, enrolment, erasures
 from app.api.registry import agencies, catalogue, clients, codes, connectors, discovery, health, quality, uploads
 from app.main import build_openapi
 from app.schemas import registry
@@ -28,9 +28,10 @@ from tests.integration.api.conftest import facility_manifest, terms
 from tests.integration.api.test_audit import PERSON, verify
 from tests.support.gateway import RunningGateway
 from tests.support.programs import SIMPUL, run
+from tests.support.signing import Signer
 
 ROOMS = (
-    operation, agencies, uploads, clients, connectors, discovery, health, quality, catalogue, codes, agreements, access, erasures,
+    operation, agencies, uploads, clients, connectors, discovery, health, quality, catalogue, codes, agreements, access, enrolment, erasures,
     exchange_summary, exchanges, incidents, subject_usage,
 )  # fmt: skip
 JSON = "application/json"
@@ -161,6 +162,8 @@ def ask_access(gateway: RunningGateway, fit: Fit) -> None:
         assert ("scope" in fit(gateway.admin.post("/oauth/token", data=form, auth=gateway.credential))) == bool(more)
     fit(gateway.admin.get("/.well-known/jwks.json"))
     fit(gateway.admin.get("/.well-known/oauth-authorization-server"))
+    fit(gateway.admin.get("/.well-known/oauth-protected-resource"))
+    fit(gateway.admin.post("/oauth/revoke", data={"token": "x"}, auth=gateway.credential))
 
 
 def ask_agencies(gateway: RunningGateway, fit: Fit) -> None:
@@ -206,6 +209,11 @@ def ask_clients(gateway: RunningGateway, fit: Fit) -> None:
     path = f"/v1/clients/{made['client_id']}"
     fit(admin.get(path))
     fit(admin.post(f"{path}/rotate"))
+    fit(admin.put(f"{path}/keys", json={"keys": [Signer("Ed25519").jwk]}))
+    code, signer = fit(admin.post(f"{path}/enrolment"))["enrolment_code"], Signer("Ed25519")
+    proof = signer.assertion(made["client_id"], gateway.url)
+    body = {"client_id": made["client_id"], "code": code, "key": signer.jwk, "client_assertion": proof}
+    fit(admin.post("/oauth/enrol", json=body))
     fit(admin.patch(path, json={"disabled": True}))
     assert fit(admin.get("/v1/clients"))["items"]
     for _ in range(2):

@@ -348,6 +348,23 @@ async def _(at: At) -> None:
     assert answers[-1].status_code == 429
 
 
+@effect("refusals_per_minute", 10)
+async def _(at: At) -> None:
+    wrong = {"authorization": "Bearer x"}
+    answers = [await at.get("/v1/schemas", headers=wrong) for _ in range(12)]
+    assert [answer.status_code for answer in answers] == [401] * 10 + [429] * 2
+    assert (await at.get("/v1/schemas")).status_code == 200, "a right token passes"
+
+
+@effect("trusted_proxies", ("127.0.0.1/32",))
+async def _(at: At) -> None:
+    auditor = await at.session("supervisor")
+    answer = await at.get(LIST, headers={"x-forwarded-for": "203.0.113.9, 198.51.100.7"})
+    found = (await at.get(f"/v1/exchanges/{answer.headers['exchange-id']}", headers=auditor)).text
+    assert "198.51.100.7" in found
+    assert "203.0.113.9" not in found
+
+
 @effect("subject_usage_per_minute", 1)
 async def _(at: At) -> None:
     auditor = {**await at.session("supervisor"), "x-road-issue": "RM-1"}
@@ -692,6 +709,7 @@ async def test_every_metric_moves(tmp_path: Path, template: Path, monkeypatch: p
             assert (await at.get(LIST)).status_code == 503
         for _ in range(at.settings.not_found_burst):
             at.state.verifications.missed("pks-1", "uji")
+        assert (await at.get(LIST, headers={"authorization": "Bearer none"})).status_code == 401
         look()
 
     assert moved == set(seen)

@@ -73,3 +73,16 @@ def caller(role: Role = "client") -> Principal:
 
 
 OTHER_ROLES: tuple[Role, ...] = ("steward", "auditor", "supervisor", "admin")
+
+
+class Remembered:
+    """What was used once, in memory."""
+
+    def __init__(self) -> None:
+        self.used: set[tuple[str, ...]] = set()
+
+    async def use(self, *names: str, until: float) -> bool:
+        del until
+        new = names not in self.used
+        self.used.add(names)
+        return new

@@ -9,13 +9,14 @@ from datetime import UTC, datetime
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from app.access.attempts import FailedAttempts
 from app.access.clients import Client
 from app.access.credentials import SecretVerifier, hash_secret
 from app.access.keys import KeySet, SigningKey
-from app.access.oauth import oauth_error, token_request
+from app.access.oauth import Means, oauth_error, token_request
 from app.access.tokens import TokenIssuer
 from app.errors import SimpulError
-from tests.unit.access.making import caller, make_client, make_state
+from tests.unit.access.making import Remembered, caller, make_client, make_state
 
 SECRET = "s3cr3t-of-the-hospital_-"
 GRANT = ("grant_type", "client_credentials")
@@ -30,6 +31,7 @@ async def client(anyio_backend) -> Client:
 class Endpoint:
     def __init__(self, client: Client) -> None:
         self.verifier = SecretVerifier()
+        self.attempts = FailedAttempts(600)
         self.issuer = TokenIssuer("https://simpul.example")
         private = Ed25519PrivateKey.generate()
         key = SigningKey("k1", datetime(2026, 1, 1, tzinfo=UTC), private, private.public_key())
@@ -38,7 +40,7 @@ class Endpoint:
 
     async def ask(self, form: list[tuple[str, str]], authorization: str | None = None) -> dict[str, object]:
         return await token_request(
-            form, authorization, snapshot=self.snapshot, verifier=self.verifier, issuer=self.issuer
+            form, authorization, Means(self.snapshot, self.verifier, self.issuer, Remembered(), self.attempts)
         )
 
     async def refused(self, form: list[tuple[str, str]], authorization: str | None = None) -> str:
