@@ -180,6 +180,7 @@ def server_config(settings: Settings) -> uvicorn.Config:
         access_log=False,
         log_config=None,
         server_header=False,
+        proxy_headers=False,  # the server would believe loopback; who is believed stands in the settings
         date_header=True,
         timeout_graceful_shutdown=math.ceil(settings.drain_seconds),
         timeout_keep_alive=30,

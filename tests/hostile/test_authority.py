@@ -47,9 +47,7 @@ def made(gateway: RunningGateway, agency: str, role: str) -> tuple[str, str]:
     return answer["client_id"], answer["client_secret"]
 
 
-def test_a_disabled_agency_gets_no_tokens_and_those_it_has_are_dead(
-    gateway: RunningGateway, agency: str
-) -> None:
+def test_a_disabled_agency_gets_no_tokens_and_those_it_has_are_dead(gateway: RunningGateway, agency: str) -> None:
     credential = made(gateway, agency, "client")
     client, steward = gateway.session(*credential), gateway.session(*made(gateway, agency, "steward"))
     assert client.get(LIST).status_code == 200

@@ -150,9 +150,7 @@ async def test_mariadb_is_asked_with_what_the_manifest_says(
     assert watched(surroundings) == set()
 
 
-async def test_services_and_files_are_read_with_what_the_manifest_says(
-    surroundings: Recording, tmp_path: Path
-) -> None:
+async def test_services_and_files_are_read_with_what_the_manifest_says(surroundings: Recording, tmp_path: Path) -> None:
     (tmp_path / "inbox").mkdir()
     workbooks.write(tmp_path / "inbox" / "a.xlsx", [["kode", "nama"], ["F1", "Satu"]])
     with closing(sqlite3.connect(tmp_path / "inbox" / "a.db")) as connection:

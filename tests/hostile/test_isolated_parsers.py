@@ -139,9 +139,7 @@ def test_workers_end_with_a_killed_gateway() -> None:
 
 
 @pytest.mark.anyio
-async def test_sqlite_and_parquet_are_read_in_other_processes(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_sqlite_and_parquet_are_read_in_other_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with sqlite3.connect(tmp_path / "a.db") as database:
         database.execute("CREATE TABLE faskes (kode TEXT PRIMARY KEY NOT NULL, nama TEXT)")
         database.execute("INSERT INTO faskes VALUES ('F1', 'Satu')")

@@ -12,9 +12,7 @@ LIST = "/v1/records/fasilitas-kesehatan"
 STRICT = {"prefer": "partial=never"}
 
 
-def test_a_dead_dataset_of_a_steward_stops_no_strict_answer(
-    gateway: RunningGateway, services: SourceServer
-) -> None:
+def test_a_dead_dataset_of_a_steward_stops_no_strict_answer(gateway: RunningGateway, services: SourceServer) -> None:
     gateway.agency("dprkp")
     steward, reader = gateway.client("steward", "dprkp"), gateway.client("client", "rsud")
     services.routes["/mati"] = lambda _query, _headers: (503, "text/plain", b"")

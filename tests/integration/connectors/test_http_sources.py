@@ -136,7 +136,9 @@ async def test_hostile_45_credentials_never_follow_to_another_host(http: HttpSou
     assert "authorization" not in told[0]
 
 
-async def test_hostile_46_proxies_of_the_surroundings_are_ignored(http: HttpSource, server: SourceServer, monkeypatch) -> None:
+async def test_hostile_46_proxies_of_the_surroundings_are_ignored(
+    http: HttpSource, server: SourceServer, monkeypatch
+) -> None:
     for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     server.json("/a", b"[]")
