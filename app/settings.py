@@ -98,7 +98,10 @@ class Settings(BaseSettings):
     )
     page_rows: int = Field(default=1000, ge=1, le=1000, description="Most records on one page")
     rate_per_minute: int = Field(
-        default=6000, ge=1, description="Requests a client may make of one process in a minute"
+        default=6000, ge=1, description="Requests a client may make in a minute, of all replicas together"
+    )
+    agreement_rate_per_minute: int = Field(
+        default=6000, ge=1, description="Requests that may rest on one agreement in a minute, of all replicas together"
     )
     subject_usage_per_minute: int = Field(
         default=60, ge=1, description="Questions about one person that an auditor may ask in a minute"

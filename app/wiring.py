@@ -20,6 +20,7 @@ from app.access.credentials import SecretVerifier
 from app.access.keys import ensure_keys
 from app.access.rates import ByteQuota, RateLimiter
 from app.access.sealing import Seal, load_seal
+from app.access.shared_rates import SharedRates
 from app.access.snapshot import AccessSnapshot
 from app.access.source_secrets import SecretStore
 from app.access.tokens import TokenIssuer
@@ -108,7 +109,13 @@ def _services(
     shelf = Shelf()
     sources = SourcePool(opener, Copied(shelf, settings.zone, f"{settings.zone} {settings.bbox}"))
     issuer = TokenIssuer(settings.base_url, token_seconds=settings.token_seconds)
-    access = Gate(issuer, RateLimiter(settings.rate_per_minute), settings.zone, AccessSnapshot(stamp=-1))
+    access = Gate(
+        issuer,
+        RateLimiter(settings.rate_per_minute),
+        RateLimiter(settings.agreement_rate_per_minute, policy="agreement"),
+        settings.zone,
+        AccessSnapshot(stamp=-1),
+    )
     runtime = Runtime.from_settings(settings, hmac.digest(_cursor_key(settings), b"masks", "sha256"))
     current = Current(database, seal, secrets, access, sources, Names(settings.instance, gateway))
     notes = Notes(database, settings.quarantine_rows, metrics.store_failures.inc)
@@ -152,6 +159,7 @@ def _services(
             zone=settings.zone,
             metrics=metrics,
         ),
+        shared_rates=SharedRates(database, (access.rates, access.agreement_rates)),
         details=ByteQuota(settings.detail_bytes_per_hour),
         notes=notes,
         unclosed=unclosed,
