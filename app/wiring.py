@@ -96,6 +96,12 @@ def _require_instance(settings: Settings) -> None:
         raise InstanceMissing(f"{settings.dir} has no {STORE_FILE}; restore it, or make an instance with: simpul init")
 
 
+def _gate(settings: Settings, issuer: TokenIssuer) -> Gate:
+    clients = RateLimiter(settings.rate_per_minute)
+    agreements = RateLimiter(settings.agreement_rate_per_minute, policy="agreement")
+    return Gate(issuer, clients, agreements, settings.zone, AccessSnapshot(stamp=-1))
+
+
 def _services(
     settings: Settings, database: Database, log: ExchangeLog, seal: Seal, gateway: Gateway, metrics: Metrics
 ) -> Services:
@@ -109,13 +115,7 @@ def _services(
     shelf = Shelf()
     sources = SourcePool(opener, Copied(shelf, settings.zone, f"{settings.zone} {settings.bbox}"))
     issuer = TokenIssuer(settings.base_url, token_seconds=settings.token_seconds)
-    access = Gate(
-        issuer,
-        RateLimiter(settings.rate_per_minute),
-        RateLimiter(settings.agreement_rate_per_minute, policy="agreement"),
-        settings.zone,
-        AccessSnapshot(stamp=-1),
-    )
+    access = _gate(settings, issuer)
     runtime = Runtime.from_settings(settings, hmac.digest(_cursor_key(settings), b"masks", "sha256"))
     current = Current(database, seal, secrets, access, sources, Names(settings.instance, gateway))
     notes = Notes(database, settings.quarantine_rows, metrics.store_failures.inc)

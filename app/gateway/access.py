@@ -116,7 +116,7 @@ def note_decisions(exchange: Exchange, decisions: Sequence[Decision], rates: Rat
     chosen = next((decision for decision in allowed if decision.agreement), (allowed or list(decisions))[0])
     exchange.authorised(Authority(chosen.allow, chosen.rule, chosen.agreement, chosen.purpose, chosen.basis))
     for agreement in sorted({decision.agreement for decision in allowed if decision.agreement}):
-        exchange.allowance = rates.check(agreement)
+        exchange.counted(rates.check(agreement))
 
 
 def refusal_of(decisions: Sequence[Decision], asked: frozenset[str]) -> SimpulError | None:

@@ -158,6 +158,10 @@ class ExchangeFacts:
         self.allowed, self.rule = authority.allow, authority.rule
         self.agreement, self.purpose, self.basis = authority.agreement, authority.purpose, authority.basis
 
+    def counted(self, allowance: Allowance) -> None:
+        """Notes what is left of the requests of an agreement that it rests on."""
+        self.allowance = allowance
+
     @property
     def authority(self) -> Authority:
         """The decision that stands."""
