@@ -108,7 +108,10 @@ class Settings(BaseSettings):
         description="Answers 401 that one address may cause in a minute, then 429; a wrong client secret counts as ten",
     )
     rate_per_minute: int = Field(
-        default=6000, ge=1, description="Requests a client may make of one process in a minute"
+        default=6000, ge=1, description="Requests a client may make in a minute, of all replicas together"
+    )
+    agreement_rate_per_minute: int = Field(
+        default=6000, ge=1, description="Requests that may rest on one agreement in a minute, of all replicas together"
     )
     subject_usage_per_minute: int = Field(
         default=60, ge=1, description="Questions about one person that an auditor may ask in a minute"

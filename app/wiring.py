@@ -22,6 +22,7 @@ from app.access.keys import ensure_keys
 from app.access.once import OnceRegister
 from app.access.rates import ByteQuota, RateLimiter
 from app.access.sealing import Seal, load_seal
+from app.access.shared_rates import SharedRates
 from app.access.snapshot import AccessSnapshot
 from app.access.source_secrets import SecretStore
 from app.access.tokens import TokenIssuer
@@ -97,20 +98,23 @@ def _require_instance(settings: Settings) -> None:
         raise InstanceMissing(f"{settings.dir} has no {STORE_FILE}; restore it, or make an instance with: simpul init")
 
 
+def _gate(settings: Settings, issuer: TokenIssuer) -> Gate:
+    clients = RateLimiter(settings.rate_per_minute)
+    agreements = RateLimiter(settings.agreement_rate_per_minute, policy="agreement")
+    return Gate(issuer, clients, agreements, settings.zone, AccessSnapshot(stamp=-1))
+
+
 def _services(
     settings: Settings, database: Database, log: ExchangeLog, seal: Seal, gateway: Gateway, metrics: Metrics
 ) -> Services:
-    spool = settings.dir / "spool"
-    spool.mkdir(parents=True, exist_ok=True)
-    remove_left(spool, "sql", "sort")
-    remove_left(settings.dir / "cache", "of", others=True)
+    spool = _spool(settings)
     secrets, unclosed = SecretStore(seal), Unclosed()
     storage = Storage(settings.dir, reserve_bytes=settings.log_reserve_bytes, spool_bytes=settings.spool_bytes)
     opener = Opener(settings, secrets, storage)
     shelf = Shelf()
     sources = SourcePool(opener, Copied(shelf, settings.zone, f"{settings.zone} {settings.bbox}"))
     issuer = TokenIssuer(settings.base_url, token_seconds=settings.token_seconds)
-    access = Gate(issuer, RateLimiter(settings.rate_per_minute), settings.zone, AccessSnapshot(stamp=-1))
+    access = _gate(settings, issuer)
     runtime = Runtime.from_settings(settings, hmac.digest(_cursor_key(settings), b"masks", "sha256"))
     current = Current(database, seal, secrets, access, sources, Names(settings.instance, gateway))
     notes = Notes(database, settings.quarantine_rows, metrics.store_failures.inc)
@@ -154,6 +158,7 @@ def _services(
             zone=settings.zone,
             metrics=metrics,
         ),
+        shared_rates=SharedRates(database, (access.rates, access.agreement_rates)),
         details=ByteQuota(settings.detail_bytes_per_hour),
         notes=notes,
         unclosed=unclosed,
@@ -167,6 +172,15 @@ def _services(
         attempts=FailedAttempts(settings.refusals_per_minute),
         sql_workers=WorkersAhead(spool, settings.sql_workers),
     )
+
+
+def _spool(settings: Settings) -> Path:
+    """The folder of what waits on disk, without what dead processes left."""
+    spool = settings.dir / "spool"
+    spool.mkdir(parents=True, exist_ok=True)
+    remove_left(spool, "sql", "sort")
+    remove_left(settings.dir / "cache", "of", others=True)
+    return spool
 
 
 def _replica(settings: Settings) -> str:

@@ -135,7 +135,9 @@ def wrk(url: str, authorization: str, seconds: int, *, most: int = SOURCES * REC
 
 def gateway_on(folder: Path, sources: str) -> tuple[RunningGateway, str]:
     """The gateway with four agencies."""
-    running = RunningGateway(folder / "instance", {"SIMPUL_RATE_PER_MINUTE": "100000000"})
+    running = RunningGateway(
+        folder / "instance", {"SIMPUL_RATE_PER_MINUTE": "100000000", "SIMPUL_AGREEMENT_RATE_PER_MINUTE": "100000000"}
+    )
     running.init()
     running.start()
     for source in range(SOURCES):

@@ -62,7 +62,12 @@ def wrk(url: str, path: str, authorization: str, connections: int, seconds: int)
 def gateway_on(folder: Path, source: str) -> tuple[RunningGateway, str]:
     """The gateway with its store, log and source on one PostgreSQL."""
     running = RunningGateway(
-        folder / "instance", {"SIMPUL_DATABASE_URL": source, "SIMPUL_RATE_PER_MINUTE": "100000000"}
+        folder / "instance",
+        {
+            "SIMPUL_DATABASE_URL": source,
+            "SIMPUL_RATE_PER_MINUTE": "100000000",
+            "SIMPUL_AGREEMENT_RATE_PER_MINUTE": "100000000",
+        },
     )
     import os  # noqa: PLC0415 - only this function changes the environment
 

@@ -110,7 +110,10 @@ def served() -> Iterator[tuple[RunningGateway, list[str]]]:
         for seed, (agency, url) in enumerate(urls.items(), 1):
             fill(url, SIZES[agency], seed)
         os.environ.pop("SIMPUL_DATABASE_URL", None)
-        gateway = RunningGateway(Path(place) / "instance", {"SIMPUL_RATE_PER_MINUTE": "1000000"})
+        gateway = RunningGateway(
+            Path(place) / "instance",
+            {"SIMPUL_RATE_PER_MINUTE": "1000000", "SIMPUL_AGREEMENT_RATE_PER_MINUTE": "100000000"},
+        )
         gateway.init()
         gateway.start()
         opened.callback(gateway.stop)

@@ -157,7 +157,10 @@ def main() -> None:
             "sqlite": {"kind": "sql", "url": "sqlite:inbox/faskes.db", "table": "faskes"},
             "csv": {"kind": "file", "location": "inbox/faskes.csv"},
         }
-        gateway = RunningGateway(Path(place) / "instance", {"SIMPUL_RATE_PER_MINUTE": "1000000"})
+        gateway = RunningGateway(
+            Path(place) / "instance",
+            {"SIMPUL_RATE_PER_MINUTE": "1000000", "SIMPUL_AGREEMENT_RATE_PER_MINUTE": "100000000"},
+        )
         gateway.init()
         gateway.start()
         opened.callback(gateway.stop)

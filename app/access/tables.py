@@ -128,3 +128,11 @@ signing_key = sa.Table(
     sa.Column("key_id", sa.String(16), nullable=False),
     sa.Column("created_at", UtcTime, nullable=False),
 )
+
+rate_window = sa.Table(
+    "rate_window",
+    metadata,
+    sa.Column("name", sa.String(200), primary_key=True),
+    sa.Column("whole_at", sa.Double, nullable=False),
+)
+"""When the allowance of a client or an agreement is whole again by the count of all replicas (seconds since 1970)."""

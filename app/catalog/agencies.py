@@ -27,6 +27,7 @@ SLUG = re.compile(r"[a-z0-9][a-z0-9-]{1,62}")
 MEMBER_CLASSES = ("GOV", "COM", "NGO", "EDU")  # X-Road's member classes
 ALLOW_ENTRIES = 100
 _HOST = re.compile(r"(?=.{1,253}$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*")
+_AT_PORT = re.compile(r"(?P<where>\[[0-9a-f:.]+(/[0-9]{1,3})?\]|[^:\[\]]+):(?P<port>[0-9]{1,6})", re.ASCII)
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
 
 
@@ -47,9 +48,21 @@ class Agency:
 
     def network_policy(self) -> NetworkPolicy:
         """Addresses become networks (they lift the ban on private ranges); host names narrow what may be dialled."""
-        ranges = [_network(entry) for entry in self.network_allow]
-        hosts = [entry for entry, found in zip(self.network_allow, ranges, strict=True) if found is None]
-        return NetworkPolicy(tuple(found for found in ranges if found is not None), frozenset(hosts))
+        allowed = [_allowed(entry) for entry in self.network_allow]
+        return NetworkPolicy(
+            tuple(where for where, port in allowed if port is None and not isinstance(where, str)),
+            frozenset(where for where, port in allowed if port is None and isinstance(where, str)),
+            tuple((where, port) for where, port in allowed if port is not None),
+        )
+
+
+def _allowed(entry: str) -> tuple[IPv4Network | IPv6Network | str, int | None]:
+    """What an entry allows: a network or a host name, at one port or at every one (None)."""
+    written = _AT_PORT.fullmatch(entry)
+    if written is None:
+        return _network(entry) or entry, None
+    where = written["where"].removeprefix("[").removesuffix("]")
+    return _network(where) or where, int(written["port"])
 
 
 def _network(entry: str) -> IPv4Network | IPv6Network | None:
@@ -71,12 +84,18 @@ def validate_agency(agency: Agency) -> Agency:
         if len(entries) > ALLOW_ENTRIES:
             errors.append(_wrong(f"/{member}", "too_many", f"at most {ALLOW_ENTRIES} entries"))
     for index, entry in enumerate(hosts):
-        network = _network(entry)
+        where, port = _allowed(entry)
+        network, name = (None, where) if isinstance(where, str) else (where, "")
         fault = network_fault(network) if network is not None else None
+        if port is not None and not 1 <= port <= 65535:
+            errors.append(_wrong(f"/network_allow/{index}", "network_port", f"port {port} is outside 1..65535"))
         if fault is not None:
             errors.append(_wrong(f"/network_allow/{index}", "network_refused", fault))
-        elif network is None and ("/" in entry or _looks_numeric(entry) or not _HOST.fullmatch(entry)):
-            detail = "an address, a range such as 10.1.2.0/24 (its host bits zero) or a host name"
+        elif network is None and ("/" in name or _looks_numeric(name) or not _HOST.fullmatch(name)):
+            detail = (
+                "an address, a range such as 10.1.2.0/24 (its host bits zero) or a host name; "
+                "for one port alone 10.1.2.0/24:5432, [fd00::/64]:443 or db.example:5432"
+            )
             errors.append(_wrong(f"/network_allow/{index}", "network", detail))
     for index, entry in enumerate(agency.env_allow):
         if not _VARIABLE.fullmatch(entry):

@@ -29,7 +29,11 @@ class NetworkPolicy:
 
     networks: tuple[IPv4Network | IPv6Network, ...] = ()
     hosts: frozenset[str] = frozenset()
-    """When not empty: only these host names (or literal addresses) may be dialled."""
+    """When not empty, or `pinned` names a host: only these host names (or literal addresses) may be dialled."""
+    pinned: tuple[tuple[IPv4Network | IPv6Network | str, int], ...] = ()
+    """Networks and hosts that are allowed at one port alone."""
+    own_ports: frozenset[int] = frozenset()
+    """Ports at which this gateway itself listens: never dialled on its own machine, whatever is allowed."""
 
 
 @dataclass(frozen=True, slots=True)

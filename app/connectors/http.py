@@ -13,8 +13,7 @@ import math
 import re
 import socket
 import time
-import zlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -30,6 +29,7 @@ from app.connectors.environment import Environment, NetworkPolicy
 from app.connectors.json_text import JsonFlaw, decode_json_bytes, parse_json
 from app.connectors.network import HttpAddress, canonical_host, resolve_allowed
 from app.connectors.pace import Pace
+from app.connectors.packings import Gunzip, packed_as_asked, unpacked
 from app.errors import (
     NetworkForbidden,
     SimpulError,
@@ -56,7 +56,6 @@ CONNECT_SECONDS = 5.0
 INLINE_BYTES = 131_072
 _CHUNK_BYTES = 16_384
 _MOST_KNOWN = 64
-_PACKINGS = frozenset({"", "identity", "gzip", "x-gzip", "deflate"})
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _CODE = re.compile(r"[a-z_]{1,64}", re.ASCII)
 _XML_CODE = re.compile(rb"<Error>(?:\s*<[A-Z][A-Za-z]*>[^<]*</[A-Z][A-Za-z]*>)*?\s*<Code>([A-Za-z]{1,64})</Code>")
@@ -253,7 +252,7 @@ class HttpSource:
                 if isinstance(data, Into) and answer.status == 200:
                     await _whole_file(answer, data, self._environment.limits.bytes)
                     return HttpAnswer(answer.status, found, b"")
-                packed = _packed_as_asked(found.getall("content-encoding", ()))
+                packed = packed_as_asked(found.getall("content-encoding", ()))
                 content = await self._body(answer.content, packed)
                 link = ", ".join(found.getall("link")) if "link" in found else ""
                 return HttpAnswer(answer.status, found, content, link)
@@ -261,7 +260,7 @@ class HttpSource:
             raise
         except aiohttp.InvalidURL:
             raise SourceFormatError("the service leads to something that is no address", field="/source/url") from None
-        except (httpx.DecodingError, aiohttp.ClientError) as error:
+        except aiohttp.ClientError as error:
             raise _translated(error) from None
         except ValueError:
             # What cannot be sent is quoted by the client's own error: a credential may stand in it.
@@ -271,7 +270,7 @@ class HttpSource:
         most = self._environment.limits.bytes
         chunks: list[bytes] = []
         size = 0
-        async for chunk in _unpacked(sent, packed) if packed else sent.iter_any():
+        async for chunk in unpacked(sent, packed, most) if packed else sent.iter_any():
             size += len(chunk)
             if size > most:
                 raise SourceTooLarge("the answer is larger than the limit", limit_bytes=most)
@@ -312,7 +311,7 @@ async def _whole_file(answer: aiohttp.ClientResponse, into: Into, most: int) -> 
         )
     if length is not None and length.isascii() and length.isdigit() and int(length) > most:
         raise SourceTooLarge(f"the file has {length} bytes, {most} are read (SIMPUL_SOURCE_BYTES)", limit_bytes=most)
-    packed = _packed_as_asked(found.getall("content-encoding", ()))
+    packed = packed_as_asked(found.getall("content-encoding", ()))
     if packed not in {"", "identity", "gzip"}:
         raise SourceFormatError(f"the server packed the file as {packed}, which was not asked for", field="/source/url")
     unpacking = Gunzip() if packed == "gzip" else None
@@ -321,38 +320,6 @@ async def _whole_file(answer: aiohttp.ClientResponse, into: Into, most: int) -> 
             await into.write(part)
     if unpacking is not None and not unpacking.whole:
         raise SourceFormatError("the file was cut short: what the server packed has no end", field="/source/url")
-
-
-class Gunzip:
-    """Unpacks what gzip packed, chunk by chunk; a stream that has no end shows."""
-
-    def __init__(self) -> None:
-        self._stream = zlib.decompressobj(31)
-        self._begun = False
-
-    @property
-    def whole(self) -> bool:
-        """Whether what came so far is whole: its checksum and length have come and are right."""
-        return not self._begun or self._stream.eof
-
-    def parts(self, chunk: bytes) -> Iterator[bytes]:
-        """What a chunk unpacks to, in bounded parts. Raises `SourceFormatError`."""
-        while chunk:
-            if self._stream.eof:  # several streams one after the other are one file (RFC 1952, 2.2)
-                self._stream = zlib.decompressobj(31)
-            self._begun = True
-            try:
-                yield self._stream.decompress(chunk, _CHUNK_BYTES)
-            except zlib.error:
-                raise SourceFormatError("the answer cannot be unpacked", field="/source/url") from None
-            chunk = self._stream.unconsumed_tail or self._stream.unused_data
-
-
-async def _unpacked(sent: aiohttp.StreamReader, packed: str) -> AsyncIterator[bytes]:
-    """The body by httpx's decoders, chunk by chunk: aiohttp knows one packing at a time."""
-    body = httpx.Response(200, headers={"content-encoding": packed}, content=sent.iter_chunked(_CHUNK_BYTES))
-    async for chunk in body.aiter_bytes():
-        yield chunk
 
 
 def joined(url: str, reference: str) -> str:
@@ -384,22 +351,6 @@ def json_of(answer: HttpAnswer) -> Any:
         raise SourceFormatError(
             f"the answer ({kind}) is no JSON: {flaw.detail}", field="/source/url", rule=flaw.rule
         ) from None
-
-
-def _packed_as_asked(stated: Sequence[str]) -> str:
-    """How the body is packed, "" where it is not. Refuses a way that was not asked for: unpacked by nobody, it would be broken text."""
-    if not stated:
-        return ""
-    packed = [word.strip().lower() for word in ",".join(stated).split(",")]
-    strange = [word for word in packed if word not in _PACKINGS]
-    if strange:
-        known = ", ".join(sorted(_PACKINGS - {""}))
-        raise SourceFormatError(
-            f"the source packed its answer as {strange[0][:40]!r}, which was not asked for; it may use {known}",
-            field="/source/url",
-            rule="content_encoding",
-        )
-    return ", ".join(word.removeprefix("x-") for word in packed)
 
 
 def _checked(answer: HttpAnswer) -> HttpAnswer:
@@ -445,7 +396,7 @@ def _retry_after(answer: HttpAnswer) -> int | None:
     return max(0, math.ceil((moment - datetime.now(UTC)).total_seconds()))
 
 
-def _translated(error: httpx.DecodingError | aiohttp.ClientError) -> SimpulError:
+def _translated(error: aiohttp.ClientError) -> SimpulError:
     """The leaf for a transport fault; one of our own errors may stand underneath (the resolver raised it)."""
     cause: BaseException | None = error
     while cause is not None:
@@ -462,6 +413,4 @@ def _translated(error: httpx.DecodingError | aiohttp.ClientError) -> SimpulError
         cause = cause.__cause__ or cause.__context__
     if isinstance(error, aiohttp.ServerTimeoutError):
         return SourceTimeout("the source did not answer in time", field="/source/url")
-    if isinstance(error, httpx.DecodingError):
-        return SourceFormatError("the answer cannot be unpacked", field="/source/url")
     return SourceUnreachable("the connection to the source broke off", field="/source/url")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from app.connectors.credentials import is_reference
-from app.connectors.network import HttpAddress
+from app.connectors.network import Dialled, HttpAddress
 from app.errors import NetworkForbidden
 
 _NEEDED: Mapping[str, frozenset[str]] = {
@@ -52,6 +52,10 @@ class HttpAuth(BaseModel):
     client_id: str = Field(default="", validate_default=True)
     client_secret: str = Field(default="", validate_default=True)
     scope: str = ""
+
+    def dialled(self) -> Sequence[Dialled]:
+        """Where a token is fetched."""
+        return (Dialled.http("/source/auth/token_url", self.token_url),) if self.token_url else ()
 
     @field_validator("password", "token", "value", "client_secret")
     @classmethod

@@ -26,6 +26,7 @@ _NOT_BRACKETS = re.compile(r"[^\[\]{}]+")
 _STEPS = {"[": 1, "{": 1, "]": -1, "}": -1}
 _MOST_INTEGER = 10**MOST_CHARACTERS
 _ZERO = Decimal(0)
+_DUPLICATE = re.compile(r"\ADetected duplicate key .* at line (\d+) column (\d+)\Z", re.DOTALL)
 _SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
@@ -74,6 +75,16 @@ def _parse_slowly(text: str) -> Any:
     if _SURROGATE_ESCAPE.search(text):
         check_text(value)
     return value
+
+
+def duplicate_name(raw: bytes) -> str | None:
+    """Where a name stands twice in one object of this valid JSON ("line 1, column 9"), never the name; None where none does."""
+    try:
+        jiter.from_json(raw, catch_duplicate_keys=True, cache_mode="none")
+    except ValueError as error:
+        found = _DUPLICATE.search(str(error))
+        return None if found is None else f"line {found[1]}, column {found[2]}"
+    return None
 
 
 def check_depth(text: str) -> None:

@@ -20,6 +20,8 @@ from app.errors import NetworkForbidden, SourceDnsFailed, SourceTimeout, SourceU
 
 DNS_DEADLINE_SECONDS = 5.0
 CONNECT_SECONDS = 5.0
+REGISTRATION_SECONDS = 2.0
+"""How long a name server may take when a manifest is registered; check asks it again."""
 _HTTP_PORTS = {"http": 80, "https": 443}
 _PLAIN = "an address is http(s)://host[:port]/path: no user names or references in host and port, a port of 1 to 65535"
 _NAME = re.compile(
@@ -91,6 +93,33 @@ class HttpAddress:
         return cls(parts.scheme, parts.hostname, _HTTP_PORTS[parts.scheme] if port is None else port)
 
 
+@dataclass(frozen=True, slots=True)
+class Dialled:
+    """An address that a manifest states: where it stands there (JSON pointer), its host and port."""
+
+    pointer: str
+    host: str
+    port: int
+
+    @classmethod
+    def http(cls, pointer: str, url: str) -> Dialled:
+        """The host and port of such a URL."""
+        address = HttpAddress.of(url)
+        return cls(pointer, address.host, address.port)
+
+
+async def refusal(stated: Dialled, policy: NetworkPolicy, seconds: float = REGISTRATION_SECONDS) -> str | None:
+    """Why this address may not be dialled, as far as can be told now; None where it may, or its name is not known yet."""
+    try:
+        async with asyncio.timeout(seconds):
+            await resolve_allowed(stated.host, stated.port, policy)
+    except NetworkForbidden as error:
+        return error.detail
+    except (SourceDnsFailed, TimeoutError):
+        return None
+    return None
+
+
 async def resolve_allowed(host: str, port: int, policy: NetworkPolicy) -> list[str]:
     """Literal addresses of `host` that may be dialled, in the resolver's order; never empty.
 
@@ -100,12 +129,16 @@ async def resolve_allowed(host: str, port: int, policy: NetworkPolicy) -> list[s
     if not 1 <= port <= 65535:
         raise NetworkForbidden(f"Port {port} is outside 1..65535", rule="port")
     name = canonical_host(host)
-    if policy.hosts and name not in policy.hosts:
+    if not _named(name, port, policy):
         raise NetworkForbidden(
-            f"The host {name!r} is not on the list of hosts that the operator allowed for this agency", rule="host"
+            f"The host {name!r} at port {port} is not on the list of hosts that the operator allowed for this agency",
+            rule="host",
         )
     addresses = [_literal(name)] if _literal(name) else await _resolve(name, port)
-    allowed = [str(address) for address in addresses if address is not None and is_allowed(address, policy)]
+    found = [address for address in addresses if address is not None and is_allowed(address, policy, port)]
+    allowed = [str(address) for address in found if port not in policy.own_ports or not is_ours(address)]
+    if found and not allowed:
+        raise NetworkForbidden(f"Port {port} of this machine is the gateway's own: it is no source", rule="own_port")
     if not allowed:
         raise NetworkForbidden(
             f"The host {name!r} stands at an address that is not public; the operator can allow its network for this agency",
@@ -134,13 +167,33 @@ def canonical_host(host: str) -> str:
     return name
 
 
-def is_allowed(address: IPv4Address | IPv6Address, policy: NetworkPolicy) -> bool:
-    """True for a public address, or one inside the networks the operator allowed."""
+def _named(name: str, port: int, policy: NetworkPolicy) -> bool:
+    """Whether the operator's list of hosts, where there is one, holds this host at this port."""
+    pinned = {(host, at) for host, at in policy.pinned if isinstance(host, str)}
+    return not (policy.hosts or pinned) or name in policy.hosts or (name, port) in pinned
+
+
+def is_ours(address: IPv4Address | IPv6Address) -> bool:
+    """Whether the address is one of this machine."""
+    if address.is_loopback:
+        return True
+    family = socket.AF_INET if address.version == 4 else socket.AF_INET6
+    with socket.socket(family, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.bind((str(address), 0))
+        except OSError:
+            return False
+    return True
+
+
+def is_allowed(address: IPv4Address | IPv6Address, policy: NetworkPolicy, port: int | None = None) -> bool:
+    """True for a public address, or one inside the networks the operator allowed (at any port, or at this one)."""
     if address.is_unspecified or address.is_multicast or address == IPv4Address("255.255.255.255"):
         return False
     if any(address.version == network.version and address in network for network in METADATA):
         return False
-    if any(address.version == network.version and address in network for network in policy.networks):
+    pinned = (network for network, at in policy.pinned if at == port and not isinstance(network, str))
+    if any(address.version == network.version and address in network for network in (*policy.networks, *pinned)):
         return True
     if any(address.version == network.version and address in network for network in _DISGUISES):
         return False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Annotated, Any, ClassVar
@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from app.connectors.contract import Connector
 from app.connectors.environment import Environment
+from app.connectors.network import Dialled
 from app.connectors.pace import seconds_between
 from app.extensions import Unfit, require_contract, told
 
@@ -59,6 +60,10 @@ class SourceBase(BaseModel):
         default=None,
         description="At most so many requests of an HTTP service, or reads of a database or file, in a time: 5/s, 100/m, 1000/h",
     )
+
+    def dialled(self) -> Sequence[Dialled]:
+        """Every address that this source states; each is held against the agency's network policy when it is registered."""
+        return ()
 
     @field_validator("rate")
     @classmethod

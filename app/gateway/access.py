@@ -41,6 +41,7 @@ class Gate:
 
     issuer: TokenIssuer
     rates: RateLimiter
+    agreement_rates: RateLimiter
     zone: str
     snapshot: AccessSnapshot
     decisions: DecisionCache = field(default_factory=DecisionCache)
@@ -103,14 +104,19 @@ def _grant(decision: Decision, schema: SchemaDef) -> Grant:
     )
 
 
-def note_decisions(exchange: Exchange, decisions: Sequence[Decision]) -> None:
-    """Writes into the exchange what was decided: the agreement's decision where one is used, else the first."""
+def note_decisions(exchange: Exchange, decisions: Sequence[Decision], rates: RateLimiter) -> None:
+    """Writes into the exchange what was decided: the agreement's decision where one is used, else the first.
+
+    Counts the request for each agreement that it rests on; raises `RateLimited`.
+    """
     if not decisions:
         exchange.decide(allow=True, rule="no_provider")
         return
     allowed = [decision for decision in decisions if decision.allow]
     chosen = next((decision for decision in allowed if decision.agreement), (allowed or list(decisions))[0])
     exchange.authorised(Authority(chosen.allow, chosen.rule, chosen.agreement, chosen.purpose, chosen.basis))
+    for agreement in sorted({decision.agreement for decision in allowed if decision.agreement}):
+        exchange.counted(rates.check(agreement))
 
 
 def refusal_of(decisions: Sequence[Decision], asked: frozenset[str]) -> SimpulError | None:

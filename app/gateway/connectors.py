@@ -22,6 +22,7 @@ from app.catalog import agencies, connectors, reports
 from app.catalog.connectors import ConnectorRecord, PutOutcome, Revision, Submission
 from app.conditions import Precondition
 from app.connectors.contract import CheckStep, Connector, RawColumn
+from app.connectors.network import refusal
 from app.datasets.manifest import Manifest, canonical_manifest, load_manifest, manifest_digest, parse_manifest
 from app.datasets.mapping import compile_mapping
 from app.datasets.records import PreviewRow
@@ -72,6 +73,7 @@ async def put(
     require_agency(exchange.principal, manifest.agency)
     if manifest.schema_ref is not None and manifest.fields:
         await in_bulk(compile_mapping, manifest, registry.get(manifest.schema_ref), state.codes)
+    await _may_be_dialled(state, manifest)
     _note(exchange, manifest)
     submission = Submission(
         connector=connector,
@@ -87,6 +89,24 @@ async def put(
     outcome = await act(state, exchange, lambda found: connectors.put_manifest(found, submission, condition=condition))
     exchange.touches((manifest.agency,), (DatasetUse(connector, outcome.revision),))
     return outcome, manifest
+
+
+async def _may_be_dialled(state: Services, manifest: Manifest) -> None:
+    """Raises `ManifestInvalid` naming each address that the agency's network policy does not allow. Dialling asks again."""
+    stated = manifest.source.dialled()
+    if not stated:
+        return
+    async with state.database.read() as connection:
+        agency = await agencies.get_agency(connection, manifest.agency)
+    policy = state.opener.network(agency)
+    told = await asyncio.gather(*(refusal(address, policy) for address in stated))
+    faults = [
+        FieldError(address.pointer, "network_forbidden", detail)
+        for address, detail in zip(stated, told, strict=True)
+        if detail is not None
+    ]
+    if faults:
+        raise ManifestInvalid("the manifest names an address that may not be dialled for this agency", errors=faults)
 
 
 def _manifest(document: str | Mapping[str, Any]) -> Manifest:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol
 
 from app.access.principals import Principal
+from app.access.rates import Allowance
 from app.audit.entry.commitments import BodyCommitment
 from app.audit.entry.record import Caller, DatasetUse, Entry, Gateway, Record, SourceLeg, Subject, Verdict, uuid7
 from app.audit.read.filters import CASE_TYPE
@@ -125,6 +126,8 @@ class ExchangeFacts:
     intended: bool = False
     closed: bool = False
     mode: Literal["uji"] | None = None
+    allowance: Allowance | None = None
+    """What is left of the requests of the agreement that it rests on."""
 
     def asks(
         self,
@@ -154,6 +157,10 @@ class ExchangeFacts:
         """Notes an access decision with the agreement that it rests on; the last one stands."""
         self.allowed, self.rule = authority.allow, authority.rule
         self.agreement, self.purpose, self.basis = authority.agreement, authority.purpose, authority.basis
+
+    def counted(self, allowance: Allowance) -> None:
+        """Notes what is left of the requests of an agreement that it rests on."""
+        self.allowance = allowance
 
     @property
     def authority(self) -> Authority:

@@ -178,7 +178,7 @@ def _granted(state: Services, exchange: Exchange, schema: SchemaDef) -> frozense
         state.access.decide(exchange.principal, schema, found.agency, "sql", exchange.assertions)
         for found in state.sources.of_schema(schema.name)
     ]
-    note_decisions(exchange, decisions)
+    note_decisions(exchange, decisions, state.access.agreement_rates)
     error = refusal_of(decisions, frozenset())
     if error is not None:
         raise error
@@ -202,7 +202,7 @@ def _refs(state: Services, exchange: Exchange, table: TableUse) -> tuple[Dataset
     if error is not None:
         raise error
     if any(decision.agreement for decision in decisions) or exchange.agreement is None:
-        note_decisions(exchange, decisions)
+        note_decisions(exchange, decisions, state.access.agreement_rates)
     return tuple(dataset_ref(opened, decision) for opened, decision in zip(datasets, decisions, strict=True))
 
 

@@ -15,6 +15,7 @@ from app.access.oauth import Means
 from app.access.once import OnceRegister
 from app.access.rates import ByteQuota, RateLimiter
 from app.access.sealing import Seal
+from app.access.shared_rates import SharedRates
 from app.access.source_secrets import SecretStore
 from app.audit.write.log import ExchangeLog
 from app.catalog.agencies import Agency
@@ -99,6 +100,7 @@ class Services:
     admission: Admission
     storage: Storage
     verifications: VerificationLimits
+    shared_rates: SharedRates
     details: ByteQuota
     """What each client's requests put into the details of the log."""
     unclosed: Unclosed
@@ -155,6 +157,7 @@ class Services:
                 await self.idempotency.sweep()
                 await self.once.sweep()
                 await self.uploads.sweep(self.log, self.names)
+                await self.shared_rates.share()
             except StoreUnavailable as error:
                 log.warning("state_not_refreshed", code=error.code)
             except Exception as error:

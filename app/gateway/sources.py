@@ -9,7 +9,7 @@ import asyncio
 import hashlib
 import os
 from collections.abc import AsyncGenerator, Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import structlog
@@ -22,7 +22,7 @@ from app.catalog.states import State
 from app.children import work_folder
 from app.connectors.contract import Connector, RowEstimate
 from app.connectors.copies import Copies
-from app.connectors.environment import Environment, Limits
+from app.connectors.environment import Environment, Limits, NetworkPolicy
 from app.connectors.pace import Pace
 from app.connectors.registry import open_connector, paces_requests
 from app.datasets.contract import Dataset
@@ -122,6 +122,10 @@ class Opener:
             known = self._paces[manifest.connector] = rate, Pace(rate)
         return known[1]
 
+    def network(self, agency: Agency) -> NetworkPolicy:
+        """What the agency's sources may be dialled at; this gateway's own port never."""
+        return replace(agency.network_policy(), own_ports=frozenset({self._settings.port}))
+
     def environment(self, manifest: Manifest, agency: Agency, *, whole_checks: bool = True) -> Environment:
         """What the connector may use. `whole_checks`: whether its check asks for records."""
         settings, source = self._settings, manifest.source
@@ -136,7 +140,7 @@ class Opener:
             root=Inbox(settings.dir, agency.id).root,
             cache=cache,
             secrets=self._secrets.resolver(agency.id, agency.env_allow, os.environ),
-            network=agency.network_policy(),
+            network=self.network(agency),
             limits=Limits(
                 deadline_seconds=deadline,
                 rows=settings.source_rows,

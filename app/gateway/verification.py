@@ -72,9 +72,9 @@ def authorise(
             exchange.decide(allow=False, rule="agreement_ambiguous")
             detail = f"More than one agreement fits: {', '.join(fitting)}. Choose with the header Simpul-Agreement."
             raise AgreementAmbiguous(detail, rule="agreement_ambiguous", agreements=fitting)
-        note_decisions(exchange, [allowed[0][1]])
+        note_decisions(exchange, [allowed[0][1]], state.access.agreement_rates)
         return tuple(opened for opened, _ in allowed), allowed[0][1]
-    note_decisions(exchange, decisions)
+    note_decisions(exchange, decisions, state.access.agreement_rates)
     error = next((decision.error for decision in decisions if decision.agreement), None) or decisions[0].error
     raise error or AgreementMissing(rule="no_agreement")
 

@@ -165,7 +165,7 @@ def written(door: Door, reader: httpx.Client) -> bytes:
 
 @pytest.mark.parametrize("kind", ["postgresql", "mariadb", "rest"])
 @pytest.mark.parametrize("name", [name for name in DOORS if not DOORS[name].job])
-def test_hostile_77_a_client_that_leaves_stops_the_work_at_the_source(
+def test_a_client_that_leaves_stops_the_work_at_the_source(
     gateway: RunningGateway, reader: httpx.Client, sources: dict[str, Source], name: str, kind: str
 ) -> None:
     door, source = DOORS[name], sources[kind]
@@ -180,7 +180,7 @@ def test_hostile_77_a_client_that_leaves_stops_the_work_at_the_source(
 
 @pytest.mark.parametrize("kind", ["postgresql", "mariadb", "rest"])
 @pytest.mark.parametrize("name", ["export_job"])
-def test_hostile_77_a_cancelled_job_stops_the_work_at_the_source(
+def test_a_cancelled_job_stops_the_work_at_the_source(
     reader: httpx.Client, sources: dict[str, Source], name: str, kind: str
 ) -> None:
     door, source = DOORS[name], sources[kind]

@@ -47,9 +47,7 @@ def made(gateway: RunningGateway, agency: str, role: str) -> tuple[str, str]:
     return answer["client_id"], answer["client_secret"]
 
 
-def test_hostile_35_a_disabled_agency_gets_no_tokens_and_those_it_has_are_dead(
-    gateway: RunningGateway, agency: str
-) -> None:
+def test_a_disabled_agency_gets_no_tokens_and_those_it_has_are_dead(gateway: RunningGateway, agency: str) -> None:
     credential = made(gateway, agency, "client")
     client, steward = gateway.session(*credential), gateway.session(*made(gateway, agency, "steward"))
     assert client.get(LIST).status_code == 200
@@ -65,7 +63,7 @@ def test_hostile_35_a_disabled_agency_gets_no_tokens_and_those_it_has_are_dead(
     within_a_second(lambda: client.get(LIST), 200)
 
 
-def test_hostile_35_agreements_of_a_disabled_agency_grant_nothing(gateway: RunningGateway, agency: str) -> None:
+def test_agreements_of_a_disabled_agency_grant_nothing(gateway: RunningGateway, agency: str) -> None:
     agree(gateway, f"pks-{agency}", agency)
     reader = gateway.client("client", "rsud")
 
@@ -82,12 +80,12 @@ def test_hostile_35_agreements_of_a_disabled_agency_grant_nothing(gateway: Runni
     assert f"pks-{agency}" in held()
 
 
-def test_hostile_35_nobody_locks_the_own_door_for_ever(gateway: RunningGateway) -> None:
+def test_nobody_locks_the_own_door_for_ever(gateway: RunningGateway) -> None:
     answer = gateway.admin.patch("/v1/agencies/diskominfo", json={"disabled": True})
     assert (answer.status_code, answer.json()["code"]) == (409, "state_conflict")
 
 
-def test_hostile_37_a_job_ends_when_its_authority_does(
+def test_hostile_39_a_job_ends_when_its_authority_does(
     gateway: RunningGateway, services: SourceServer, agency: str
 ) -> None:
     client = gateway.session(*made(gateway, agency, "client"))
@@ -114,7 +112,7 @@ def test_hostile_37_a_job_ends_when_its_authority_does(
     assert client.get(f"{address}/result").json()["code"] == "state_conflict"
 
 
-def test_hostile_37_who_fetches_a_result_is_seen_by_the_provider(gateway: RunningGateway, agency: str) -> None:
+def test_who_fetches_a_result_is_seen_by_the_provider(gateway: RunningGateway, agency: str) -> None:
     client = gateway.session(*made(gateway, agency, "client"))
     address = client.get(LIST, params={"f": "csv"}, headers={"prefer": "respond-async"}).headers["location"]
     ends = time.monotonic() + 20

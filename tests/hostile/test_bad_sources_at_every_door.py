@@ -68,7 +68,7 @@ def reader(gateway: RunningGateway) -> httpx.Client:
 
 @pytest.mark.parametrize("name", DOORS)
 @pytest.mark.parametrize("fault", FAULTS)
-def test_hostile_76_a_source_that_goes_wrong_is_named_and_the_others_answer(
+def test_hostile_47_a_source_that_goes_wrong_is_named_and_the_others_answer(
     reader: httpx.Client, service: FaultyService, fault: str, name: str
 ) -> None:
     door, legs = DOORS[name], {"dinkes": OK, "rsud": SAYS[fault]}
@@ -89,7 +89,7 @@ def test_hostile_76_a_source_that_goes_wrong_is_named_and_the_others_answer(
     assert (then.status, then.complete) == (200, True), then  # its only slot is free again
 
 
-def test_hostile_76_what_a_broken_source_sent_is_in_no_log(gateway: RunningGateway) -> None:
+def test_hostile_47_what_a_broken_source_sent_is_in_no_log(gateway: RunningGateway) -> None:
     written = (gateway.folder / "serve.log").read_text("utf-8")
     assert "leg_failed" not in written
     assert "Satu 1" not in written

@@ -117,7 +117,7 @@ def working(url: str) -> int:
         for number, name in enumerate(WHOLE)
     ],
 )
-def test_hostile_79_a_bulk_read_that_breaks_is_named_and_the_others_answer(
+def test_hostile_47_a_bulk_read_that_breaks_is_named_and_the_others_answer(
     reader: httpx.Client, postgres_module_url: str, proxy: FaultyProxy, fault: str, name: str
 ) -> None:
     door, legs = DOORS[name], {"dinkes": OK, "rsud": SAYS[fault]}

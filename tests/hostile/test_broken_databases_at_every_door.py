@@ -123,7 +123,7 @@ def cases() -> Iterator[object]:
                 yield pytest.param(kind, fault, name, marks=() if (kind, fault, name) in short else pytest.mark.slow)
 
 
-def test_hostile_78_the_short_run_has_every_fault_and_every_door_twice() -> None:
+def test_hostile_47_the_short_run_has_every_fault_and_every_door_twice() -> None:
     tried = short_run()
     assert min(Counter(name for _, _, name in tried)[name] for name in DOORS) >= 2
     assert min(Counter(fault for _, fault, _ in tried).values()) >= 2
@@ -394,7 +394,7 @@ def recorded(supervisor: httpx.Client, answer: httpx.Response) -> Recorded:
 
 
 @pytest.mark.parametrize(("kind", "fault", "name"), list(cases()))
-def test_hostile_78_a_source_that_breaks_is_named_and_the_others_answer(
+def test_hostile_47_a_source_that_breaks_is_named_and_the_others_answer(
     reader: httpx.Client, supervisor: httpx.Client, sources: dict[str, Source], kind: str, fault: str, name: str
 ) -> None:
     source, agency, says = sources[kind], AGENCIES[kind], SAYS[kind][fault]
@@ -447,7 +447,7 @@ UNSEEN = {"terminated", "overslept", "wrote", "failed", "killed", "interrupted",
         for at, fault in enumerate(SAYS[kind])
     ],
 )
-def test_hostile_78_an_explanation_reads_no_record_and_names_a_source_that_it_looked_at_in_vain(
+def test_hostile_47_an_explanation_reads_no_record_and_names_a_source_that_it_looked_at_in_vain(
     reader: httpx.Client, supervisor: httpx.Client, sources: dict[str, Source], kind: str, fault: str
 ) -> None:
     source, agency = sources[kind], AGENCIES[kind]

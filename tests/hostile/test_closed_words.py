@@ -44,7 +44,7 @@ def bytes_of(entry: dict[str, Any]) -> str:
     return base64.b64decode(entry["entry"]).decode()
 
 
-def test_hostile_45_what_a_caller_writes_reaches_no_entry(reader: httpx.Client, supervisor: httpx.Client) -> None:
+def test_what_a_caller_writes_reaches_no_entry(reader: httpx.Client, supervisor: httpx.Client) -> None:
     mark = "Siti Contoh 3320010101900001"
     headers = {"X-Road-Represented-Party": mark, "X-Road-UserId": mark, "X-Road-Issue": mark}
     sql = f'SELECT "nama" AS "{mark}" FROM fasilitas_kesehatan AS "b{NIK}" WHERE nama = \'{mark}\' -- {mark}'
@@ -67,7 +67,7 @@ def test_hostile_45_what_a_caller_writes_reaches_no_entry(reader: httpx.Client, 
     assert (intent["detail"]["represented"], intent["detail"]["officer"]) == (mark, mark)
 
 
-def test_hostile_46_an_identifier_in_a_refused_address_is_stored_nowhere(
+def test_hostile_60_an_identifier_in_a_refused_address_is_stored_nowhere(
     gateway: RunningGateway, reader: httpx.Client, supervisor: httpx.Client
 ) -> None:
     for answer in (
@@ -89,7 +89,7 @@ def test_hostile_46_an_identifier_in_a_refused_address_is_stored_nowhere(
     assert NIK not in (gateway.folder / "serve.log").read_text("utf-8", "replace")
 
 
-def test_hostile_46_an_answered_address_is_kept_in_the_detail_alone(
+def test_hostile_60_an_answered_address_is_kept_in_the_detail_alone(
     reader: httpx.Client, supervisor: httpx.Client
 ) -> None:
     answer = reader.get(LIST, params={"filter": "nama = 'Puskesmas Satu'", "limit": "5", "jenis": "puskesmas"})
@@ -104,14 +104,14 @@ def test_hostile_46_an_answered_address_is_kept_in_the_detail_alone(
     assert outcome["detail"]["query"] == {"key": "P1"}
 
 
-def test_hostile_46_names_and_places_are_words_of_the_contract() -> None:
+def test_hostile_60_names_and_places_are_words_of_the_contract() -> None:
     assert request_structure("GET", "/v1/x", f"a=1&a=2&{NIK}=1&%33%33200101019=2&b%20c=1") == "GET /v1/x?a&?"
     told = fault_told(FieldUnknown(f"no field {NIK}", errors=[FieldError(f"/{NIK}", "unknown", NIK)]))
     assert told == {"error": "field_unknown", "errors": [{"pointer": "?", "code": "unknown"}]}
     assert fault_told(SourceTimeout("dinkes did not answer"))["error"].endswith("dinkes did not answer")
 
 
-def test_hostile_47_a_detail_is_told_once(reader: httpx.Client, supervisor: httpx.Client) -> None:
+def test_a_detail_is_told_once(reader: httpx.Client, supervisor: httpx.Client) -> None:
     for answer in (
         reader.post(VERIFY, json=PERSON, headers=WHY_NOW),
         reader.post(VERIFY, json=PERSON, headers=WHY),
@@ -125,7 +125,7 @@ def test_hostile_47_a_detail_is_told_once(reader: httpx.Client, supervisor: http
         assert ("asked" in intent["detail"]) is (answer.json().get("code") != "purpose_required")
 
 
-def test_hostile_48_a_backup_without_keys_shows_nobody(gateway: RunningGateway, tmp_path: Path) -> None:
+def test_a_backup_without_keys_shows_nobody(gateway: RunningGateway, tmp_path: Path) -> None:
     if not (gateway.folder / "log.db").exists():
         return  # on PostgreSQL the next test looks into the table
     client = gateway.client("client", "rsud")
@@ -156,7 +156,7 @@ def test_hostile_48_a_backup_without_keys_shows_nobody(gateway: RunningGateway, 
 
 
 @pytest.mark.anyio
-async def test_hostile_48_details_are_sealed_to_their_entry(instance: Instance) -> None:
+async def test_details_are_sealed_to_their_entry(instance: Instance) -> None:
     async with instance.opened() as log:
         for _ in range(2):
             await log.append(Record(Entry(xid=uuid7(), kind="admin", gw=GATEWAY, op="a.b"), {"nik": NIK}))
@@ -172,7 +172,7 @@ async def test_hostile_48_details_are_sealed_to_their_entry(instance: Instance) 
 
 
 @pytest.mark.anyio
-async def test_hostile_48_what_an_older_version_left_plain_is_sealed(instance: Instance) -> None:
+async def test_what_an_older_version_left_plain_is_sealed(instance: Instance) -> None:
     async with instance.opened() as log:
         for number in range(1200):
             if number % 100 == 0:

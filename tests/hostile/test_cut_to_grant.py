@@ -59,7 +59,7 @@ def test_hostile_39_alike_records_are_never_guessed_to_be_one(gateway: RunningGa
     assert told(items) == {("delete", "C2", None), ("upsert", "C3", None)}
 
 
-def test_hostile_40_no_cursor_can_be_read(gateway: RunningGateway, register: Register) -> None:
+def test_hostile_39_no_cursor_can_be_read(gateway: RunningGateway, register: Register) -> None:
     reader = gateway.client("client", "dinkes")
     tokens = [
         reader.get(PATH, params={**ONLY, "limit": 1}).json()["next_cursor"],
@@ -74,7 +74,7 @@ def test_hostile_40_no_cursor_can_be_read(gateway: RunningGateway, register: Reg
 
 
 @pytest.mark.anyio
-async def test_hostile_41_findings_of_what_is_not_granted_are_not_told() -> None:
+async def test_hostile_39_findings_of_what_is_not_granted_are_not_told() -> None:
     source = MemoryDataset([{"kode_faskes": "P1", "nama": "Satu", "email_kontak": "a@b.id", "lat": 1.0, "lng": 2.0}])
     source.held["P1"].warnings = (
         RecordWarning("email_kontak", "nulled", "x", "x"),
@@ -93,7 +93,7 @@ async def test_hostile_41_findings_of_what_is_not_granted_are_not_told() -> None
 
 
 @pytest.mark.anyio
-async def test_hostile_42_an_ungranted_freshness_field_chooses_nothing() -> None:
+async def test_hostile_39_an_ungranted_freshness_field_chooses_nothing() -> None:
     older = MemoryDataset([{"kode_faskes": "P1", "nama": "Lama", "email_kontak": "a@b.id", "alamat": "Jl. Satu"}])
     newer = MemoryDataset([{"kode_faskes": "P1", "nama": "Baru", "email_kontak": "z@b.id"}])
     rules = MergeRules(changed={"dinkes-set": "email_kontak", "rsud-set": "email_kontak"})
@@ -125,7 +125,7 @@ def own_select(gateway: RunningGateway, tmp_path_factory: pytest.TempPathFactory
     return "tabel_dalam"
 
 
-def test_hostile_43_a_providers_own_select_is_its_stewards_alone(gateway: RunningGateway, own_select: str) -> None:
+def test_hostile_39_a_providers_own_select_is_its_stewards_alone(gateway: RunningGateway, own_select: str) -> None:
     question = {"schema": "fasilitas_kesehatan", "agencies": ["bappeda"]}
 
     def explained(session: httpx.Client) -> dict[str, Any]:
@@ -144,7 +144,7 @@ def test_hostile_43_a_providers_own_select_is_its_stewards_alone(gateway: Runnin
     assert own_select in explained(gateway.admin)["text"]
 
 
-def test_hostile_44_what_exists_of_others_is_not_told(gateway: RunningGateway) -> None:
+def test_hostile_39_what_exists_of_others_is_not_told(gateway: RunningGateway) -> None:
     agree(gateway, "pks-orang-lain", "disdukcapil")
     draft = facility_manifest("dinkes-rahasia", "dinkes")
     assert gateway.admin.put("/v1/connectors/dinkes-rahasia", json=draft).status_code == 201

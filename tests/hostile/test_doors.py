@@ -38,7 +38,7 @@ ENDLESS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELEC
         "X-Road-Represented-Party",
     ],
 )
-def test_hostile_49_a_header_that_says_who_or_why_stands_there_once(gateway: RunningGateway, name: str) -> None:
+def test_hostile_40_a_header_that_says_who_or_why_stands_there_once(gateway: RunningGateway, name: str) -> None:
     reader = gateway.client("client", "rsud")
     token = reader.headers.pop("authorization")
     given = [("authorization", token), (name, token if name == "authorization" else "a")]
@@ -68,7 +68,7 @@ def test_hostile_49_a_header_that_says_who_or_why_stands_there_once(gateway: Run
         ("100.64.0.0/10", False),
     ],
 )
-def test_hostile_50_networks_that_are_everything_or_hold_credentials(
+def test_hostile_43_networks_that_are_everything_or_hold_credentials(
     gateway: RunningGateway, entry: str, *, refused: bool
 ) -> None:
     assert (network_fault(ip_network(entry)) is not None) is refused
@@ -81,7 +81,7 @@ def test_hostile_50_networks_that_are_everything_or_hold_credentials(
         assert answer.status_code == 200, answer.text
 
 
-def test_hostile_50_a_wide_range_does_not_open_what_lies_within() -> None:
+def test_hostile_43_a_wide_range_does_not_open_what_lies_within() -> None:
     allowed = NetworkPolicy((ip_network("100.64.0.0/10"), ip_network("fd00::/8")))
     for address in ("100.100.100.200", "fd00:ec2::254"):
         assert not is_allowed(ip_address(address), allowed)
@@ -92,7 +92,7 @@ def test_hostile_50_a_wide_range_does_not_open_what_lies_within() -> None:
     ("text", "code"),
     [("desa = 'x'", "field_unknown"), ("status_dasar > 5", "type_mismatch"), ("nik = ", "filter_malformed")],
 )
-def test_hostile_51_a_row_filter_that_fits_no_record_is_refused_when_proposed(
+def test_a_row_filter_that_fits_no_record_is_refused_when_proposed(
     gateway: RunningGateway, text: str, code: str
 ) -> None:
     answer = gateway.steward("rsud").post("/v1/agreements", json=terms("disdukcapil", row_filter=text))
@@ -114,7 +114,7 @@ def late(gateway: RunningGateway, agency: str, source: dict[str, Any]) -> None:
     assert httpx.get(f"{gateway.url}/health/live").status_code == 200
 
 
-def test_hostile_52_a_stewards_select_without_an_end(gateway: RunningGateway, tmp_path: Path) -> None:
+def test_a_stewards_select_without_an_end(gateway: RunningGateway, tmp_path: Path) -> None:
     file = tmp_path / "tanpa.db"
     with sqlite3.connect(file) as database:
         database.execute("CREATE TABLE t (kode TEXT)")
@@ -124,7 +124,7 @@ def test_hostile_52_a_stewards_select_without_an_end(gateway: RunningGateway, tm
     late(gateway, "bappeda", {"kind": "sql", "url": "sqlite:inbox/tanpa.db", "query": ENDLESS, "deadline": "1s"})
 
 
-def test_hostile_53_an_open_folder_is_closed_or_refused(
+def test_an_open_folder_is_closed_or_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     served = RunningGateway(tmp_path / "instance")
@@ -149,7 +149,7 @@ def test_hostile_53_an_open_folder_is_closed_or_refused(
         close_folder(served.folder)
 
 
-def test_hostile_54_no_part_of_a_backup_is_ever_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_part_of_a_backup_is_ever_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     served = RunningGateway(tmp_path / "instance")
     served.init()
     served.start()

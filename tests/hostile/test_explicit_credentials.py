@@ -127,7 +127,7 @@ def filled(postgres_url: str) -> str:
 
 
 @pytest.mark.parametrize("mode", ["prefer", "disable"])
-async def test_hostile_32_postgresql_is_asked_with_what_the_manifest_says(
+async def test_postgresql_is_asked_with_what_the_manifest_says(
     filled: str, surroundings: Recording, tmp_path: Path, mode: str
 ) -> None:
     surroundings.asked.clear()
@@ -135,7 +135,7 @@ async def test_hostile_32_postgresql_is_asked_with_what_the_manifest_says(
     assert watched(surroundings) == set()
 
 
-async def test_hostile_32_mariadb_is_asked_with_what_the_manifest_says(
+async def test_mariadb_is_asked_with_what_the_manifest_says(
     mariadb_port: int, surroundings: Recording, tmp_path: Path
 ) -> None:
     with fresh_database(mariadb_port) as database:
@@ -150,9 +150,7 @@ async def test_hostile_32_mariadb_is_asked_with_what_the_manifest_says(
     assert watched(surroundings) == set()
 
 
-async def test_hostile_32_services_and_files_are_read_with_what_the_manifest_says(
-    surroundings: Recording, tmp_path: Path
-) -> None:
+async def test_services_and_files_are_read_with_what_the_manifest_says(surroundings: Recording, tmp_path: Path) -> None:
     (tmp_path / "inbox").mkdir()
     workbooks.write(tmp_path / "inbox" / "a.xlsx", [["kode", "nama"], ["F1", "Satu"]])
     with closing(sqlite3.connect(tmp_path / "inbox" / "a.db")) as connection:
@@ -174,7 +172,7 @@ async def test_hostile_32_services_and_files_are_read_with_what_the_manifest_say
         services.close()
 
 
-def test_hostile_32_children_are_started_with_nothing_of_it(surroundings: Recording) -> None:
+def test_children_are_started_with_nothing_of_it(surroundings: Recording) -> None:
     assert CANARY not in json.dumps(bare_environment())
     assert bare_environment().keys() <= {"PATH", "LANG", "LC_ALL", "TMPDIR", "SYSTEMROOT", "PYTHONPATH"}
 
@@ -187,7 +185,7 @@ def test_hostile_32_children_are_started_with_nothing_of_it(surroundings: Record
         ("mysql://u:${secret:A}@h/${secret:B}", "database"),
     ],
 )
-def test_hostile_33_references_stand_in_credentials_alone(url: str, part: str) -> None:
+def test_hostile_60_references_stand_in_credentials_alone(url: str, part: str) -> None:
     source = {"kind": "sql", "url": url, "table": "f"}
     with pytest.raises(
         ManifestInvalid, match=f"the {part} is written out: references stand for user and password alone"
@@ -206,7 +204,7 @@ def test_hostile_33_references_stand_in_credentials_alone(url: str, part: str) -
         {"url": "https://contoh.test/api?apikey=abc&tahun=2024"},
     ],
 )
-def test_hostile_33_a_credential_is_never_written_out(more: dict[str, Any]) -> None:
+def test_hostile_60_a_credential_is_never_written_out(more: dict[str, Any]) -> None:
     source = {"kind": "rest", "url": "https://contoh.test/api", **more}
     with pytest.raises(ManifestInvalid, match="is a credential") as caught:
         parse_manifest({"connector": "uji-a", "agency": "uji", "source": source}, draft=True)
@@ -276,7 +274,7 @@ def _faulty(services: SourceServer) -> list[dict[str, Any]]:
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("secret", [SECRET, ODD], ids=["plain", "odd"])
-async def test_hostile_33_no_error_and_no_report_holds_a_resolved_value(
+async def test_hostile_60_no_error_and_no_report_holds_a_resolved_value(
     tmp_path: Path, services: SourceServer, secret: str
 ) -> None:
     parts = [part for part in (secret, secret.strip(), secret.split("\r\n", maxsplit=1)[0], "9c2e41") if part]

@@ -37,7 +37,7 @@ def slow_source() -> MemoryDataset:
 
 
 @pytest.mark.anyio
-async def test_hostile_55_waiting_in_our_queue_is_not_the_sources_fault() -> None:
+async def test_waiting_in_our_queue_is_not_the_sources_fault() -> None:
     source = slow_source()
     shared = Runtime(Guards(failures_to_open=3, rest_seconds=60.0, concurrency=4))
 
@@ -63,7 +63,7 @@ async def test_hostile_55_waiting_in_our_queue_is_not_the_sources_fault() -> Non
 
 
 @pytest.mark.anyio
-async def test_hostile_55_a_read_that_had_no_time_left_says_nothing_of_its_source() -> None:
+async def test_a_read_that_had_no_time_left_says_nothing_of_its_source() -> None:
     source = slow_source()
     shared = Runtime(Guards(failures_to_open=1, rest_seconds=60.0, concurrency=4))
     query = replace(Query(FACILITIES), partial="never")
@@ -129,7 +129,7 @@ def heads(gateway: RunningGateway) -> list[bytes]:
 
 
 @pytest.mark.parametrize("kind", range(5))
-def test_hostile_56_silent_connections_keep_nobody_out(narrow: RunningGateway, kind: int) -> None:
+def test_hostile_41_silent_connections_keep_nobody_out(narrow: RunningGateway, kind: int) -> None:
     begun = heads(narrow)[kind]
     other = narrow.client("client", "dinkes")
     with silent(narrow, 12, begun) as opened:
@@ -142,7 +142,7 @@ def test_hostile_56_silent_connections_keep_nobody_out(narrow: RunningGateway, k
             assert not answer or answer.split(b" ", 2)[1] in {b"408", b"504", b"503", b"403"}, answer
 
 
-def test_hostile_57_no_body_is_awaited_on_get(narrow: RunningGateway) -> None:
+def test_hostile_41_no_body_is_awaited_on_get(narrow: RunningGateway) -> None:
     token = narrow.client("client", "dinkes").headers["authorization"].encode()
     for path in (b"/v1/records/fasilitas-kesehatan/P1", b"/health/ready", b"/v1/schemas"):
         with socket.create_connection(("127.0.0.1", narrow.port)) as connection:
@@ -155,7 +155,7 @@ def test_hostile_57_no_body_is_awaited_on_get(narrow: RunningGateway) -> None:
             assert time.monotonic() - started < 1.5
 
 
-def test_hostile_58_statements_run_in_a_bounded_pool(narrow: RunningGateway) -> None:
+def test_statements_run_in_a_bounded_pool(narrow: RunningGateway) -> None:
     client, seen, stop = narrow.client("client", "dinkes"), [0], threading.Event()
     other = narrow.client("client", "dinkes")
 
@@ -186,7 +186,7 @@ def test_hostile_58_statements_run_in_a_bounded_pool(narrow: RunningGateway) -> 
     assert 1 <= seen[0] <= 2
 
 
-def test_hostile_59_workers_end_with_a_killed_gateway(tmp_path: Path) -> None:
+def test_workers_end_with_a_killed_gateway(tmp_path: Path) -> None:
     running = RunningGateway(tmp_path / "instance")
     running.init()
     running.start()

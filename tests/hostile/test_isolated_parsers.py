@@ -49,7 +49,7 @@ async def gone(process: int) -> bool:
 
 
 @pytest.mark.anyio
-async def test_hostile_70_a_worker_sees_no_environment_and_no_open_file(
+async def test_a_worker_sees_no_environment_and_no_open_file(
     probe: Isolated, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SIMPUL_SECRET_KEY", "canary")
@@ -62,7 +62,7 @@ async def test_hostile_70_a_worker_sees_no_environment_and_no_open_file(
 
 
 @pytest.mark.anyio
-async def test_hostile_70_memory_and_time_of_a_worker_end(probe: Isolated) -> None:
+async def test_hostile_48_memory_and_time_of_a_worker_end(probe: Isolated) -> None:
     first = await probe.call("pid")
     with pytest.raises((SourceTooLarge, SourceFailed)):
         await probe.call("hog", 1 << 30)
@@ -74,7 +74,7 @@ async def test_hostile_70_memory_and_time_of_a_worker_end(probe: Isolated) -> No
 
 
 @pytest.mark.anyio
-async def test_hostile_70_a_worker_that_dies_takes_nobody_with_it(probe: Isolated) -> None:
+async def test_a_worker_that_dies_takes_nobody_with_it(probe: Isolated) -> None:
     with pytest.raises(SourceFailed, match="ended"):
         await probe.call("die")
     assert await probe.call("count", 1) == 0
@@ -85,7 +85,7 @@ async def test_hostile_70_a_worker_that_dies_takes_nobody_with_it(probe: Isolate
 
 
 @pytest.mark.anyio
-async def test_hostile_70_only_values_come_back(probe: Isolated) -> None:
+async def test_only_values_come_back(probe: Isolated) -> None:
     with pytest.raises(SourceFailed, match="no valid answer"):
         await probe.call("foreign")
     with pytest.raises(SourceFailed) as caught:
@@ -94,7 +94,7 @@ async def test_hostile_70_only_values_come_back(probe: Isolated) -> None:
 
 
 @pytest.mark.anyio
-async def test_hostile_70_leaving_in_the_middle_ends_the_worker(probe: Isolated) -> None:
+async def test_leaving_in_the_middle_ends_the_worker(probe: Isolated) -> None:
     before = await probe.call("pid")
     items = probe.stream("count", 10_000_000)
     async with aclosing(items):  # type: ignore[type-var]
@@ -105,7 +105,7 @@ async def test_hostile_70_leaving_in_the_middle_ends_the_worker(probe: Isolated)
 
 
 @pytest.mark.anyio
-async def test_hostile_70_the_nursery_starts_again(probe: Isolated) -> None:
+async def test_the_nursery_starts_again(probe: Isolated) -> None:
     await probe.call("pid")
     process = NURSERY._process
     assert process is not None
@@ -117,7 +117,7 @@ async def test_hostile_70_the_nursery_starts_again(probe: Isolated) -> None:
     fresh.close()
 
 
-def test_hostile_70_workers_end_with_a_killed_gateway() -> None:
+def test_workers_end_with_a_killed_gateway() -> None:
     program = (
         "import asyncio, time\n"
         "from app.connectors.isolation.calls import NURSERY, Isolated\n"
@@ -141,9 +141,7 @@ def test_hostile_70_workers_end_with_a_killed_gateway() -> None:
 
 
 @pytest.mark.anyio
-async def test_hostile_70_sqlite_and_parquet_are_read_in_other_processes(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_sqlite_and_parquet_are_read_in_other_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with sqlite3.connect(tmp_path / "a.db") as database:
         database.execute("CREATE TABLE faskes (kode TEXT PRIMARY KEY NOT NULL, nama TEXT)")
         database.execute("INSERT INTO faskes VALUES ('F1', 'Satu')")

@@ -12,9 +12,7 @@ LIST = "/v1/records/fasilitas-kesehatan"
 STRICT = {"prefer": "partial=never"}
 
 
-def test_hostile_63_a_dead_dataset_of_a_steward_stops_no_strict_answer(
-    gateway: RunningGateway, services: SourceServer
-) -> None:
+def test_a_dead_dataset_of_a_steward_stops_no_strict_answer(gateway: RunningGateway, services: SourceServer) -> None:
     gateway.agency("dprkp")
     steward, reader = gateway.client("steward", "dprkp"), gateway.client("client", "rsud")
     services.routes["/mati"] = lambda _query, _headers: (503, "text/plain", b"")
@@ -42,7 +40,7 @@ def test_hostile_63_a_dead_dataset_of_a_steward_stops_no_strict_answer(
     assert reader.get(LIST, headers=STRICT).json()["complete"] is True  # nor does it by being suspended
 
 
-def test_hostile_63_the_walidata_lets_it_once(gateway: RunningGateway, services: SourceServer) -> None:
+def test_the_walidata_lets_it_once(gateway: RunningGateway, services: SourceServer) -> None:
     gateway.agency("bappeda")
     steward, reader = gateway.client("steward", "bappeda"), gateway.client("client", "rsud")
     services.json("/hidup", b'[{"kode": "B1", "nama": "Klinik Bappeda", "jenis": "klinik"}]')
@@ -72,7 +70,7 @@ def test_hostile_63_the_walidata_lets_it_once(gateway: RunningGateway, services:
     assert "bappeda" not in regions.text
 
 
-def test_hostile_63_personal_schemas_wait_for_their_agreement_alone(gateway: RunningGateway) -> None:
+def test_personal_schemas_wait_for_their_agreement_alone(gateway: RunningGateway) -> None:
     steward = gateway.client("steward", "disdukcapil")
     people = {
         "connector": "dukcapil-baru",

@@ -162,7 +162,7 @@ CALLS = {
 }
 FAULTS = {"EIO": "error=EIO", "ENOSPC": "error=ENOSPC", "KILL": "signal=KILL"}
 FAST = {("write", "ENOSPC"), ("fsync", "EIO"), ("rename", "KILL")}
-FIRST_HIT = {"open": 1, "write": 30, "fsync": 12, "rename": 4, "close": 6}
+FIRST_HIT = {"open": 1, "write": 150, "fsync": 12, "rename": 4, "close": 6}
 
 
 def traced(instance: Instance, call: str, fault: str) -> int:
@@ -170,7 +170,7 @@ def traced(instance: Instance, call: str, fault: str) -> int:
     folder = instance.folder
     trace = folder / "strace.out"
     names = ["log.db", "log.db-wal", "log.db-shm", "log.checkpoint"]
-    step = "" if fault == "KILL" else "+9"
+    step = "" if fault == "KILL" else "+97" if call == "write" else "+9"
     options = ["-f", "-qq", "-o", str(trace), "-e", f"trace={CALLS[call]}"]
     options += ["-e", f"inject={CALLS[call]}:{FAULTS[fault]}:when={FIRST_HIT[call]}{step}"]
     if call in {"write", "fsync"}:
@@ -212,6 +212,9 @@ def test_hostile_03_04_a_failing_disk_loses_nothing_that_was_acknowledged(tmp_pa
 
     asyncio.run(begin())
     assert traced(instance, call, fault) > 0
+    if (call, fault) in FAST and fault != "KILL":
+        assert (tmp_path / "refused").read_text("ascii").split().count("log_unavailable") > 0
+        assert (tmp_path / "acknowledged").stat().st_size > 0
     Oracle(instance).check()
     closed_by_the_next_start(instance)
 

@@ -88,7 +88,7 @@ def steady(running: RunningGateway, ask: Callable[[], httpx.Response]) -> float:
 @pytest.mark.parametrize(
     "key", [{}, "K000001", {"key": "K000001", "values": {"nama": "x"}}], ids=["empty", "text", "object"]
 )
-def test_hostile_36_a_hundred_thousand_keys_hold_nobody(loaded: RunningGateway, key: Any) -> None:
+def test_a_hundred_thousand_keys_hold_nobody(loaded: RunningGateway, key: Any) -> None:
     reader = loaded.client("client", "dinkes")
     body = json.dumps({"keys": [key] * 100_000}).encode()
     headers = {"content-type": "application/json", "prefer": "partial=allow"}
@@ -101,7 +101,7 @@ def test_hostile_36_a_hundred_thousand_keys_hold_nobody(loaded: RunningGateway, 
     assert steady(loaded, ask) < MOST_SECONDS
 
 
-def test_hostile_36_the_largest_filter_over_a_kept_table_holds_nobody(loaded: RunningGateway) -> None:
+def test_the_largest_filter_over_a_kept_table_holds_nobody(loaded: RunningGateway) -> None:
     reader = loaded.client("client", "dinkes")
     parts = [{"op": "like", "args": [{"property": "nama"}, f"%{n}x%"]} for n in range(60)]
     question = {"filter": {"op": "or", "args": parts}, "agencies": ["dinkes"], "limit": 10}
@@ -116,7 +116,7 @@ def test_hostile_36_the_largest_filter_over_a_kept_table_holds_nobody(loaded: Ru
     assert steady(loaded, ask) < MOST_SECONDS
 
 
-def test_hostile_36_a_large_answer_of_a_service_holds_nobody(loaded: RunningGateway) -> None:
+def test_a_large_answer_of_a_service_holds_nobody(loaded: RunningGateway) -> None:
     reader = loaded.client("client", "dinkes")
 
     def ask() -> httpx.Response:
@@ -128,7 +128,7 @@ def test_hostile_36_a_large_answer_of_a_service_holds_nobody(loaded: RunningGate
     assert steady(loaded, ask) < MOST_SECONDS
 
 
-def test_hostile_61_the_largest_statement_holds_nobody(loaded: RunningGateway) -> None:
+def test_the_largest_statement_holds_nobody(loaded: RunningGateway) -> None:
     reader = loaded.client("client", "dinkes")
     listed = ", ".join(f"CASE WHEN nama LIKE '{n}%' THEN jenis ELSE nama END AS k{n}" for n in range(120))
     stars = ", ".join(["*"] * 90)
@@ -142,7 +142,7 @@ def test_hostile_61_the_largest_statement_holds_nobody(loaded: RunningGateway) -
     assert steady(loaded, ask) < MOST_SECONDS
 
 
-def test_hostile_36_all_records_added_up_and_followed_hold_nobody(loaded: RunningGateway) -> None:
+def test_all_records_added_up_and_followed_hold_nobody(loaded: RunningGateway) -> None:
     reader = loaded.client("client", "dinkes")
     body = {"aggregates": [{"function": "count", "as": "n"}], "group_by": ["jenis"], "agencies": ["dinkes"]}
 
@@ -175,7 +175,7 @@ def test_hostile_36_all_records_added_up_and_followed_hold_nobody(loaded: Runnin
         assert steady(loaded, ask) < MOST_SECONDS, ask.__name__
 
 
-def test_hostile_62_look_ups_do_not_wait_for_bulk_work(loaded: RunningGateway) -> None:
+def test_look_ups_do_not_wait_for_bulk_work(loaded: RunningGateway) -> None:
     client = loaded.client("client", "dinkes")
 
     def look_up(seconds: float) -> float:

@@ -24,7 +24,7 @@ def open_to_others(folder: Path) -> list[str]:
     )
 
 
-def test_hostile_38_every_file_of_an_instance_is_private(tmp_path: Path) -> None:
+def test_every_file_of_an_instance_is_private(tmp_path: Path) -> None:
     served = RunningGateway(tmp_path / "instance")
     before = os.umask(0o077)
     try:
@@ -56,7 +56,7 @@ def _use(served: RunningGateway, tmp_path: Path) -> None:
     assert reader.get("/v1/records/fasilitas-kesehatan", params={"f": "csv"}).status_code == 200
 
 
-def test_hostile_38_init_and_backup_write_private_files(tmp_path: Path) -> None:
+def test_init_and_backup_write_private_files(tmp_path: Path) -> None:
     (tmp_path / "b").mkdir(mode=0o700)
     before = os.umask(0o022)
     try:
@@ -86,7 +86,7 @@ def _simpul(*words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([*SIMPUL, *words], capture_output=True, text=True, timeout=60, check=False)
 
 
-def test_hostile_59_only_what_nobody_uses_is_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_what_nobody_uses_is_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     mine = children.work_folder(tmp_path, "sql")
     host = mine.name.split("-")[1]
     gone, init = tmp_path / f"sql-{host}-999999999-abc", tmp_path / f"sql-{host}-1-abc"
@@ -106,7 +106,7 @@ def test_hostile_59_only_what_nobody_uses_is_removed(tmp_path: Path, monkeypatch
     assert not init.exists()
 
 
-def test_hostile_59_a_child_of_the_first_process_of_a_container_works() -> None:
+def test_a_child_of_the_first_process_of_a_container_works() -> None:
     program = (
         "import os; os.getppid = lambda: 1; from app.children import end_with_parent; end_with_parent(); print('works')"
     )

@@ -170,7 +170,7 @@ def test_each_kind_has_its_code(statement: str, code: str) -> None:
         "WITH a AS (WITH b AS (SELECT 1 AS n) SELECT n FROM b) SELECT a.n FROM a JOIN b ON a.n = b.n",
     ],
 )
-def test_hostile_34_a_with_name_is_seen_only_where_it_is_in_scope(statement: str) -> None:
+def test_a_with_name_is_seen_only_where_it_is_in_scope(statement: str) -> None:
     with pytest.raises(SqlTableUnknown):
         guarded(statement, SCHEMAS)
 
@@ -199,7 +199,7 @@ def test_with_names_in_scope_are_taken(statement: str) -> None:
         "SELECT n FROM (SELECT 1 AS n) a WHERE EXISTS (SELECT 2)",
     ],
 )
-def test_hostile_60_a_statement_that_reads_nothing_governed_is_refused(statement: str) -> None:
+def test_a_statement_that_reads_nothing_governed_is_refused(statement: str) -> None:
     with pytest.raises(SqlNoTable):
         guarded(statement, SCHEMAS)
 
@@ -238,7 +238,7 @@ TABLE = "fasilitas_kesehatan"
     ],
     ids=["stars", "table stars", "using", "stars over using", "doubling", "inside"],
 )
-def test_hostile_61_what_is_written_out_is_counted_before(statement: str) -> None:
+def test_what_is_written_out_is_counted_before(statement: str) -> None:
     started = time.thread_time()
     tree = guarded(statement, SCHEMAS)
     schemas = {name: registry.get(name) for name in schemas_of(tree)}

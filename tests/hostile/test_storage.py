@@ -33,7 +33,7 @@ def spool(storage: Storage, client: str, folder: Path) -> Spool:
     return Spool(folder, memory_bytes=0, most_bytes=1 << 30, room=storage.room(client))
 
 
-def test_hostile_64_answers_on_their_way_are_shared_by_client(tmp_path: Path) -> None:
+def test_answers_on_their_way_are_shared_by_client(tmp_path: Path) -> None:
     storage = Storage(tmp_path, reserve_bytes=0, spool_bytes=4000)
     first, other = spool(storage, "one", tmp_path), spool(storage, "two", tmp_path)
     first.write(b"x" * 3000)
@@ -51,7 +51,7 @@ def test_hostile_64_answers_on_their_way_are_shared_by_client(tmp_path: Path) ->
     assert storage.used == 0
 
 
-def test_hostile_65_what_is_left_of_the_disk_is_the_logs(tmp_path: Path) -> None:
+def test_what_is_left_of_the_disk_is_the_logs(tmp_path: Path) -> None:
     storage = Storage(tmp_path, reserve_bytes=1 << 60, spool_bytes=1 << 30)
     refused = spool(storage, "one", tmp_path)
     with pytest.raises(StorageFull, match="kept for the exchange log"):
@@ -61,7 +61,7 @@ def test_hostile_65_what_is_left_of_the_disk_is_the_logs(tmp_path: Path) -> None
         storage.check_free(1)
 
 
-def test_hostile_66_details_have_an_hourly_share() -> None:
+def test_details_have_an_hourly_share() -> None:
     now = [0.0]
     quota = ByteQuota(1000, clock=lambda: now[0])
     for _ in range(3):
@@ -111,7 +111,7 @@ def job(client: httpx.Client) -> httpx.Response:
     return answer
 
 
-def test_hostile_64_results_of_jobs_have_a_share(narrow: RunningGateway) -> None:
+def test_results_of_jobs_have_a_share(narrow: RunningGateway) -> None:
     client = narrow.client("client", "dinkes")
     first = job(client)
     assert first.json()["state"] == "done", first.text
@@ -122,7 +122,7 @@ def test_hostile_64_results_of_jobs_have_a_share(narrow: RunningGateway) -> None
     assert job(client).json()["state"] == "done"
 
 
-def test_hostile_64_an_answer_above_the_share_is_refused_and_recorded(narrow: RunningGateway) -> None:
+def test_hostile_58_an_answer_above_the_share_is_refused_and_recorded(narrow: RunningGateway) -> None:
     client = narrow.client("client", "dinkes")
     refused = client.get(LIST, params={"f": "ndjson"})
     assert (refused.status_code, refused.json()["code"]) == (429, "quota_exceeded")
@@ -131,7 +131,7 @@ def test_hostile_64_an_answer_above_the_share_is_refused_and_recorded(narrow: Ru
     assert [(entry["kind"], entry.get("status")) for entry in kept["entries"]] == [("intent", None), ("outcome", 429)]
 
 
-def test_hostile_64_uploads_and_their_versions_have_a_share(narrow: RunningGateway) -> None:
+def test_uploads_and_their_versions_have_a_share(narrow: RunningGateway) -> None:
     narrow.agency("bappeda")
     versions = narrow.folder / "agencies" / "bappeda" / "inbox" / ".versions"
 
@@ -154,7 +154,7 @@ def test_hostile_64_uploads_and_their_versions_have_a_share(narrow: RunningGatew
     assert put("a.csv", b"kecil").status_code == 201
 
 
-def test_hostile_66_large_questions_use_up_the_details_of_one_client(narrow: RunningGateway) -> None:
+def test_large_questions_use_up_the_details_of_one_client(narrow: RunningGateway) -> None:
     client, other = narrow.client("client", "dinkes"), narrow.client("client", "dinkes")
     codes = [client.post(f"{LIST}/search", json={"filter": f"nama = '{'x' * 12_000}'"}).status_code for _ in range(5)]
     assert codes[0] != 429
@@ -165,7 +165,7 @@ def test_hostile_66_large_questions_use_up_the_details_of_one_client(narrow: Run
     assert other.get(f"{LIST}/P1").status_code == 200
 
 
-def test_hostile_65_a_full_disk_stops_exports_feeds_and_uploads_and_no_look_up(tmp_path: Path) -> None:
+def test_a_full_disk_stops_exports_feeds_and_uploads_and_no_look_up(tmp_path: Path) -> None:
     with running(tmp_path) as made:
         made.stop()
         made.environment |= {"SIMPUL_LOG_RESERVE_BYTES": str(1 << 60), "SIMPUL_ANSWER_MEMORY_BYTES": "1024"}
@@ -182,7 +182,7 @@ def test_hostile_65_a_full_disk_stops_exports_feeds_and_uploads_and_no_look_up(t
 
 
 @pytest.mark.anyio
-async def test_hostile_67_a_gateway_closes_its_own_exchanges_when_the_log_is_back(settings: Settings) -> None:
+async def test_a_gateway_closes_its_own_exchanges_when_the_log_is_back(settings: Settings) -> None:
     async with opened(settings) as at:
         submit = at.services.log.submit
 
@@ -207,7 +207,7 @@ async def test_hostile_67_a_gateway_closes_its_own_exchanges_when_the_log_is_bac
 
 
 @pytest.mark.anyio
-async def test_hostile_67_what_was_committed_without_an_answer_is_not_closed_twice(settings: Settings) -> None:
+async def test_what_was_committed_without_an_answer_is_not_closed_twice(settings: Settings) -> None:
     async with opened(settings) as at:
         submit = at.services.log.submit
 

@@ -46,7 +46,7 @@ def ask(client: httpx.Client, number: int) -> httpx.Response:
     return client.post(VERIFY, json={"nik": NIK.format(number), "nama": "Siti Contoh"}, headers=WHY_NOW)
 
 
-def test_hostile_68_an_agreement_asks_about_so_many_people_a_day(register: RunningGateway) -> None:
+def test_hostile_55_an_agreement_asks_about_so_many_people_a_day(register: RunningGateway) -> None:
     client, other = register.client("client", "rsud"), register.client("client", "rsud")
     found = [ask(client, number).json()["hasil"] for number in (1, 2, 3)]
     assert found == ["cocok", "tidak_ditemukan", "tidak_ditemukan"]
@@ -70,7 +70,7 @@ def test_hostile_68_an_agreement_asks_about_so_many_people_a_day(register: Runni
     assert [(entry["kind"], entry.get("status")) for entry in kept["entries"]] == [("intent", None), ("outcome", 429)]
 
 
-def test_hostile_68_many_that_are_not_found_are_an_alarm(register: RunningGateway) -> None:
+def test_hostile_55_many_that_are_not_found_are_an_alarm(register: RunningGateway) -> None:
     client = register.client("client", "rsud")
     for number in (2, 3, 4):
         assert ask(client, number).json()["hasil"] == "tidak_ditemukan"

@@ -18,6 +18,7 @@ from app.api.layer.dependencies import condition, exchange, only_parameters
 from app.api.layer.long_lists import LONG_LIST_DEPTH, LongList, long_list
 from app.audit.entry.members import EXCHANGE_OPS
 from app.conditions import tag_of_bytes
+from app.connectors.json_text import duplicate_name
 from app.errors import BodyTooLarge, FieldError, MalformedJson, SimpulError, UnsupportedMediaType, ValidationFailed
 from app.faults import fault_code, members_of, model_at
 from app.gateway.exchange import Exchange
@@ -54,7 +55,7 @@ def media_type(request: Request) -> str:
 
 
 def read_json(request: Request) -> Any:
-    """The body as JSON. Duplicate names keep the last; NaN, broken UTF-8 and depth beyond the limit are refused."""
+    """The body as JSON. Names that stand twice, NaN, broken UTF-8 and depth beyond the limit are refused."""
     if media_type(request) != JSON:
         raise UnsupportedMediaType(f"send {JSON}, not {media_type(request) or 'no content type'}")
     body = raw_body(request)
@@ -68,8 +69,17 @@ def read_json(request: Request) -> Any:
     limit: int = request.app.state.services.settings.json_depth
     if _deeper_than(document, limit):
         raise MalformedJson(f"the JSON is nested deeper than {limit} levels", limit_depth=limit)
+    _each_name_once(body)
     _note_asked(request, document, body)
     return document
+
+
+def _each_name_once(body: bytes) -> None:
+    """Raises `MalformedJson` where a name stands twice in one object: readers differ in which one counts (RFC 8259, section 4)."""
+    position = duplicate_name(body)
+    if position is not None:
+        fault = FieldError("", "json_duplicate_name", position)
+        raise MalformedJson(f"{position}: a name stands twice in one object; send it once", errors=[fault])
 
 
 async def apart(request: Request, read: Callable[[], Found]) -> Callable[[], Found]:
@@ -115,6 +125,7 @@ async def long_list_of(request: Request, member: str) -> LongList | None:
 def read_around(request: Request, long: LongList, first: Any) -> Any:
     """The JSON around a long list, with its first item alone."""
     plain_body(request)
+    _each_name_once(long.rest)
     document = orjson.loads(long.rest)
     return {name: [first] if name == long.member else value for name, value in document.items()}
 

@@ -485,8 +485,8 @@ class _Call:
 
     @property
     def _rates(self) -> list[tuple[bytes, bytes]]:
-        """What is left of the requests of this client."""
-        return [] if self.allowance is None else rate_headers(self.allowance)
+        """What is left of the requests of this client, and of the agreement that was used."""
+        return rate_headers(self.allowance, self.exchange.allowance if self.exchange is not None else None)
 
     def _count(self, status: int) -> None:
         template = self.template or getattr(self.scope.get("route"), "path", "unmatched")

@@ -64,15 +64,19 @@ def max_age_seconds(cache_control: str | None) -> float | None:
     return min(ages, default=None)
 
 
-def rate_headers(allowance: Allowance) -> list[tuple[bytes, bytes]]:
-    """`RateLimit` and its policy (draft-ietf-httpapi-ratelimit-headers): what is left, and when all is there again."""
-    left = f'"client";r={allowance.remaining};t={allowance.reset_seconds}'
-    return [(b"ratelimit", left.encode()), (b"ratelimit-policy", _policy(allowance.limit))]
+def rate_headers(*allowances: Allowance | None) -> list[tuple[bytes, bytes]]:
+    """`RateLimit` and its policy (draft-ietf-httpapi-ratelimit-headers-10): what is left, and when all is there again."""
+    told = [found for found in allowances if found is not None]
+    if not told:
+        return []
+    left = ", ".join(f'"{found.policy}";r={found.remaining};t={found.reset_seconds}' for found in told)
+    policies = b", ".join(_policy(found.policy, found.limit) for found in told)
+    return [(b"ratelimit", left.encode()), (b"ratelimit-policy", policies)]
 
 
 @cache
-def _policy(limit: int) -> bytes:
-    return f'"client";q={limit};w=60'.encode()
+def _policy(name: str, limit: int) -> bytes:
+    return f'"{name}";q={limit};w=60'.encode()
 
 
 def check_headers(scope: Scope, limit_bytes: int) -> None:

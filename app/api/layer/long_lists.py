@@ -13,6 +13,8 @@ from typing import Any
 
 import orjson
 
+from app.connectors.json_text import duplicate_name
+
 LONG_LIST_DEPTH = 5
 """Levels of the deepest body that is parted."""
 _BLANK = rb"[ \t\n\r]*+"
@@ -57,9 +59,16 @@ class LongList:
         run = re.compile(rb"(?:" + _BLANK + _ITEM + _BLANK + rb",){1,%d}+" % most, re.DOTALL)
         start = self.first
         while (found := run.match(self.body, start, self.last)) is not None:
-            yield orjson.loads(b"[%b]" % self.body[start : found.end() - 1])
+            yield _read(b"[%b]" % self.body[start : found.end() - 1])
             start = found.end()
-        yield orjson.loads(b"[%b]" % self.body[start : self.last])
+        yield _read(b"[%b]" % self.body[start : self.last])
+
+
+def _read(part: bytes) -> list[Any]:
+    items: list[Any] = orjson.loads(part)
+    if b"{" in part and (position := duplicate_name(part)) is not None:
+        raise orjson.JSONDecodeError(f"a name stands twice in one object ({position} of a part)", "", 0)
+    return items
 
 
 def long_list(body: bytes, member: str) -> LongList | None:

@@ -51,7 +51,7 @@ class AgencyBody(Wire):
     network_allow: list[Word] = Field(
         default_factory=list,
         max_length=100,
-        description="Private networks (CIDR) that its sources may stand in, or the only hosts they may name",
+        description="Private networks (CIDR) that its sources may stand in, or the only hosts they may name; :port for one port",
         examples=[["10.20.0.0/16"]],
     )
     env_allow: list[Word] = Field(

@@ -66,6 +66,8 @@ class PostgresLogStore:
         self._durability: str | None = None
         self._known: Head | None = None
         self._commit_sent = False
+        self._last: tuple[int, bytes] | None = None
+        """Index and leaf hash of the last entry that this process committed."""
 
     async def open(self, *, create: bool) -> None:
         """See `LogStore.open`. The tables come from the migrations; `create` allows the first head row."""
@@ -96,17 +98,18 @@ class PostgresLogStore:
         async with self._lock:
             try:
                 async with translated():
-                    connection = await self._connect()
-                    return await self._commit(connection, batch, mark)
+                    first = await self._commit(await self._connect(), batch, mark)
             except LogUnavailable:
                 await self._drop()
-                first = await self._find(batch) if self._commit_sent else None
-                if first is None:
+                found = await self._find(batch) if self._commit_sent else None
+                if found is None:
                     raise
-                return first
+                first = found
             except BaseException:
                 await self._drop()
                 raise
+            self._last = (first + len(batch) - 1, batch[-1].leaf_hash)
+            return first
 
     async def recover(self) -> None:
         """See `LogStore.recover`."""
@@ -190,8 +193,9 @@ class PostgresLogStore:
             )
             try:
                 await self._replicas.join(connection)
-                if self._durability is not None:
-                    await connection.execute(_SESSION.format(self._durability))
+                if self._durability is not None:  # a server that comes back may be another one, or run otherwise
+                    await self._assert_durable(connection)
+                    await self._assert_kept(connection)
             except BaseException:
                 connection.terminate()
                 raise
@@ -218,6 +222,16 @@ class PostgresLogStore:
             if name == "synchronous_commit":
                 self._durability = found
                 await connection.execute(_SESSION.format(found))
+
+    async def _assert_kept(self, connection: asyncpg.Connection) -> None:
+        """Refuse a server that comes back without the last entry of this process: a standby that took over too early."""
+        if self._last is None:
+            return
+        index, leaf_hash = self._last
+        if await connection.fetchval("SELECT leaf_hash FROM log_entry WHERE idx = $1", index) != leaf_hash:
+            raise LogBroken(
+                f"the log's database came back without entry {index}, which was acknowledged: it lost commits"
+            )
 
     async def _first_head(self, connection: asyncpg.Connection, *, create: bool) -> None:
         if await connection.fetchval("SELECT to_regclass('log_head') IS NULL"):
@@ -278,7 +292,9 @@ class PostgresLogStore:
             raise
         if not row["serving"]:
             self._commit_sent = False
-            raise LogUnavailable("this replica was silent for too long and declared stopped; it registers anew")
+            raise LogUnavailable(
+                "this replica was declared stopped after a long silence, or the server runs without fsync or full_page_writes"
+            )
         self._known = grown if row["moved"] else None
         return head.size if row["moved"] else None
 

@@ -32,7 +32,8 @@ _NODES = _FACETS + 2
 _MOVED = "WHERE EXISTS (SELECT 1 FROM moved)"
 
 APPEND = f"""WITH serving AS (
- SELECT 1 FROM log_replica WHERE replica = $10 AND stopped_by IS NULL FOR UPDATE
+ SELECT 1 FROM log_replica WHERE replica = $10 AND stopped_by IS NULL
+ AND current_setting('fsync') = 'on' AND current_setting('full_page_writes') = 'on' FOR UPDATE
 ), moved AS (
  UPDATE log_head SET size = $2, root = $3, frontier = $4, tail = $5
  WHERE log_id = $1 AND size = $6 AND root = $7 AND frontier = $8 AND tail = $9
@@ -61,8 +62,8 @@ APPEND = f"""WITH serving AS (
  UPDATE log_replica SET open_from = $11, seen_us = (extract(epoch FROM clock_timestamp()) * 1000000)::bigint
  WHERE replica = $10 AND EXISTS (SELECT 1 FROM moved)
 ) SELECT (SELECT count(*) FROM serving) AS serving, (SELECT count(*) FROM moved) AS moved"""
-"""One row. `serving` 0: another replica declared this one stopped. `moved` 0: the head was not where `known` said. In both
-cases nothing was written. Values as `append_values` gives them.
+"""One row. `serving` 0: another replica declared this one stopped, or the server gave up durability. `moved` 0: the head
+was not where `known` said. In both cases nothing was written. Values as `append_values` gives them.
 """
 
 

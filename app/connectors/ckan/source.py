@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal, Self
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from app.connectors.network import HttpAddress
+from app.connectors.network import Dialled, HttpAddress
 from app.connectors.source import Encoding, SourceBase
 from app.errors import NetworkForbidden
 
@@ -26,6 +27,10 @@ class CkanSource(SourceBase):
     api_key: str = Field(default="", description="${secret:NAME}, where the portal asks for one")
     delimiter: str = Field(default=",", min_length=1, max_length=1, description="Of a CSV behind the resource")
     encoding: Encoding = Field(default="utf-8", max_length=40)
+
+    def dialled(self) -> Sequence[Dialled]:
+        """See `SourceBase.dialled`."""
+        return (Dialled.http("/source/url", self.url),)
 
     @field_validator("url")
     @classmethod

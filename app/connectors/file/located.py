@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Final
 from urllib.parse import parse_qsl, urlsplit
@@ -13,7 +13,7 @@ from pydantic import Field, ValidationInfo, field_validator
 from app.connectors.credentials import credential_name, is_reference
 from app.connectors.file.several import is_pattern, part_names
 from app.connectors.http_auth import HttpAuth
-from app.connectors.network import HttpAddress, canonical_host
+from app.connectors.network import Dialled, HttpAddress, canonical_host
 from app.connectors.source import SourceBase
 from app.errors import NetworkForbidden
 
@@ -166,6 +166,17 @@ class LocatedSource(SourceBase):
             raise ValueError("a file at sftp:// needs password or private_key, one of the two")
         return key
 
+    def dialled(self) -> Sequence[Dialled]:
+        """See `SourceBase.dialled`."""
+        scheme, pointer = scheme_of(self.location), "/source/location"
+        if scheme in _HTTP:
+            return (Dialled.http(pointer, self.location), *self.auth.dialled())
+        if scheme == "s3":
+            if self.endpoint is None:
+                return (Dialled.http(pointer, object_endpoint(self)),)
+            return (Dialled.http("/source/endpoint", self.endpoint),)
+        return (Dialled(pointer, *sftp_host(self.location)),) if scheme == "sftp" else ()
+
     @field_validator("endpoint")
     @classmethod
     def _address(cls, url: str | None) -> str | None:
@@ -197,6 +208,11 @@ _WHY: Mapping[str, str] = {
     "host_key": ": SHA256:… of the server's key, which whoever runs it can tell; an unknown server is never trusted",
     "region": ", which requests are signed for; a service that has none takes us-east-1",
 }
+
+
+def object_endpoint(source: LocatedSource) -> str:
+    """Where the object store is asked: the endpoint, or that of the region."""
+    return source.endpoint or f"https://s3.{source.region}.amazonaws.com"
 
 
 def _archived(location: str) -> bool:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar, Literal
 
 from pydantic import ConfigDict, Field, field_validator
 
 from app.connectors.credentials import is_reference
-from app.connectors.network import HttpAddress
+from app.connectors.network import Dialled, HttpAddress
 from app.connectors.source import SourceBase
 from app.errors import NetworkForbidden, SchemaUnknown
 from app.schemas import registry
@@ -29,6 +30,10 @@ class GatewaySource(SourceBase):
     client_secret: str = Field(description="${secret:NAME}")
     purpose: str = Field(default="", max_length=64, description="What the records are asked for there (Simpul-Purpose)")
     agreement: str = Field(default="", max_length=64, description="Under which agreement there (Simpul-Agreement)")
+
+    def dialled(self) -> Sequence[Dialled]:
+        """See `SourceBase.dialled`."""
+        return (Dialled.http("/source/url", self.url),)
 
     @field_validator("url")
     @classmethod

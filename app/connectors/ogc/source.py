@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+from collections.abc import Sequence
 from typing import Literal, Self
 from urllib.parse import urlsplit
 
@@ -11,6 +12,7 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from app.connectors.credentials import credential_name, is_reference
 from app.connectors.http_auth import HttpAuth, http_address
+from app.connectors.network import Dialled
 from app.connectors.pace import seconds_between
 from app.connectors.source import SourceBase
 
@@ -42,6 +44,10 @@ class OgcSource(SourceBase):
     auth: HttpAuth = HttpAuth()
     headers: dict[str, str] = Field(default_factory=dict, max_length=20)
     rate: str | None = Field(default=None, description="Requests in a time at most: 5/s, 100/m, 1000/h")
+
+    def dialled(self) -> Sequence[Dialled]:
+        """See `SourceBase.dialled`."""
+        return (Dialled.http("/source/url", self.url), *self.auth.dialled())
 
     @field_validator("url")
     @classmethod

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal, Self
 from urllib.parse import parse_qsl, urlsplit
@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 from app.connectors.credentials import credential_name, is_reference
 from app.connectors.http_auth import HttpAuth, http_address
 from app.connectors.json_paths import JsonPath
+from app.connectors.network import Dialled
 from app.connectors.rest.presets import DEFAULT_SIZE, PRESETS, Paging, PagingKind, Preset
 from app.connectors.rest.xml_answers import BESIDE_PATH, beside_member
 from app.connectors.source import SourceBase
@@ -120,6 +121,10 @@ class RestSource(SourceBase):
     pushdown: dict[str, str] = Field(
         default_factory=dict, max_length=50, description="Raw column -> parameter (equality)"
     )
+
+    def dialled(self) -> Sequence[Dialled]:
+        """See `SourceBase.dialled`."""
+        return (Dialled.http("/source/url", self.url), *self.auth.dialled())
 
     @field_validator("url")
     @classmethod

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, field_validator, model_validator
 
+from app.connectors.network import Dialled
 from app.connectors.source import SourceBase
 from app.connectors.sql.address import ServerAddress, SqliteAddress, parse_url
 from app.connectors.sql.query import check_query
@@ -46,6 +48,13 @@ class SqlSource(SourceBase):
     def table_parts(self) -> tuple[str | None, str]:
         """Schema (None: whatever the session sees first) and name."""
         return split_table(self.table or "")
+
+    def dialled(self) -> Sequence[Dialled]:
+        """See `SourceBase.dialled`."""
+        address = self.address
+        if isinstance(address, SqliteAddress):
+            return ()
+        return (Dialled("/source/url", address.host, int(address.port)),)
 
     @field_validator("url")
     @classmethod

@@ -101,7 +101,6 @@ def test_messy_file_is_quarantined_with_lines(gateway: RunningGateway, tmp_path:
     [
         ({"kind": "file", "location": "inbox/nowhere.csv"}, "source_missing"),
         ({"kind": "rest", "url": "http://127.0.0.1:9/x"}, "source_unreachable"),
-        ({"kind": "rest", "url": "http://169.254.169.254/latest"}, "network_forbidden"),
         ({"kind": "sql", "url": "postgresql://nobody@127.0.0.1:9/db", "table": "t"}, "source_unreachable"),
         ({"kind": "sql", "url": "sqlite:inbox/nowhere.db", "table": "t"}, "source_missing"),
     ],

@@ -65,7 +65,7 @@ def test_a_repetition_is_an_exchange_of_its_own_that_names_the_first(gateway: Ru
     ("name", "headers"),
     [("once-d", {}), ("once-c", {"simpul-purpose": "penelitian"}), ("once-c", {"accept": "text/csv"})],
 )
-def test_a_key_stands_for_one_request(gateway: RunningGateway, name: str, headers: dict[str, str]) -> None:
+def test_hostile_59_a_key_stands_for_one_request(gateway: RunningGateway, name: str, headers: dict[str, str]) -> None:
     sent = {"Idempotency-Key": key()}
     made = client_of(f"once-c{time.monotonic_ns()}")
     first = gateway.admin.post("/v1/clients", json=made, headers=sent)

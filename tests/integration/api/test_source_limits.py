@@ -141,7 +141,9 @@ def test_reads_of_a_file_have_a_rate_too(gateway: RunningGateway, tmp_path: Path
     gateway.admin.post("/v1/connectors/laju-file/retire")
 
 
-def test_the_circuit_tells_its_cause_and_a_look_closes_it(gateway: RunningGateway, server: SourceServer) -> None:
+def test_hostile_50_the_circuit_tells_its_cause_and_a_look_closes_it(
+    gateway: RunningGateway, server: SourceServer
+) -> None:
     server.json("/s", BODY)
     gateway.publish(manifest("sirkuit", {"kind": "rest", "url": f"{server.url}/s"}, health={"every": "1h"}))
     reader = gateway.client("client", "rsud")

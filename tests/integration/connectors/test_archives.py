@@ -184,7 +184,7 @@ def test_more_members_than_are_looked_through_are_refused_before_they_are_listed
         rows(tmp_path, member="1.csv")
 
 
-def test_what_unpacks_to_too_much_is_refused_whatever_the_archive_says(tmp_path: Path) -> None:
+def test_hostile_48_what_unpacks_to_too_much_is_refused_whatever_the_archive_says(tmp_path: Path) -> None:
     file = put(tmp_path, {"a.csv": b"a\n" + b"1\n" * 15_000_000})
     with pytest.raises(SourceTooLarge, match="more than 200 times its size"):
         rows(tmp_path)
@@ -218,7 +218,7 @@ def test_members_together_are_no_more_than_is_read_of_a_source(tmp_path: Path) -
         asyncio.run(read())
 
 
-def test_a_password_a_nested_archive_and_damage_are_named(tmp_path: Path) -> None:
+def test_hostile_48_a_password_a_nested_archive_and_damage_are_named(tmp_path: Path) -> None:
     file = put(tmp_path, {"harga.csv": PRICES})
     raw = bytearray(file.read_bytes())
     raw[6] |= 1

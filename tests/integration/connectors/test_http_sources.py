@@ -113,20 +113,20 @@ async def _redirecting(target: str) -> AsyncIterator[tuple[str, list[bytes]]]:
         "file:///etc/passwd",
     ],
 )
-async def test_a_redirect_to_a_forbidden_place_is_not_followed(http: HttpSource, target: str) -> None:
+async def test_hostile_45_a_redirect_to_a_forbidden_place_is_not_followed(http: HttpSource, target: str) -> None:
     async with _redirecting(target) as (url, _):
         with pytest.raises(NetworkForbidden):
             await http.get(url)
 
 
-async def test_a_redirect_in_a_circle_ends(http: HttpSource) -> None:
+async def test_hostile_45_a_redirect_in_a_circle_ends(http: HttpSource) -> None:
     async with _redirecting("/lagi") as (url, seen):
         with pytest.raises(SourceRejected):
             await http.get(url)
     assert len(seen) == 6
 
 
-async def test_credentials_never_follow_to_another_host(http: HttpSource, server: SourceServer) -> None:
+async def test_hostile_45_credentials_never_follow_to_another_host(http: HttpSource, server: SourceServer) -> None:
     told: list[dict[str, str]] = []
     server.routes["/tujuan"] = lambda _q, headers: told.append(headers) or _json([])  # type: ignore[func-returns-value]
     async with _redirecting(f"{server.url}/tujuan") as (url, seen):
@@ -136,14 +136,16 @@ async def test_credentials_never_follow_to_another_host(http: HttpSource, server
     assert "authorization" not in told[0]
 
 
-async def test_proxies_of_the_surroundings_are_ignored(http: HttpSource, server: SourceServer, monkeypatch) -> None:
+async def test_hostile_46_proxies_of_the_surroundings_are_ignored(
+    http: HttpSource, server: SourceServer, monkeypatch
+) -> None:
     for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     server.json("/a", b"[]")
     assert (await http.get(f"{server.url}/a")).status == 200
 
 
-async def test_a_bomb_is_cut_off_before_it_fills_the_memory(tmp_path: Path) -> None:
+async def test_hostile_48_a_bomb_is_cut_off_before_it_fills_the_memory(tmp_path: Path) -> None:
     bomb = gzip.compress(b"0" * 50_000_000)
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -189,7 +191,7 @@ async def test_a_cookie_of_a_service_is_given_back(http: HttpSource) -> None:
     assert b"Cookie: sesi=7" in seen[1]
 
 
-async def test_a_connection_that_breaks_off_is_no_late_answer(http: HttpSource) -> None:
+async def test_hostile_47_a_connection_that_breaks_off_is_no_late_answer(http: HttpSource) -> None:
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n[")
@@ -199,7 +201,7 @@ async def test_a_connection_that_breaks_off_is_no_late_answer(http: HttpSource) 
             await http.get(url)
 
 
-async def test_a_trickle_ends_at_the_deadline(tmp_path: Path) -> None:
+async def test_hostile_47_a_trickle_ends_at_the_deadline(tmp_path: Path) -> None:
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
@@ -217,7 +219,7 @@ async def test_a_trickle_ends_at_the_deadline(tmp_path: Path) -> None:
     assert time.monotonic() - started < 3
 
 
-async def test_a_name_is_dialled_where_the_policy_looked(tmp_path: Path, server: SourceServer) -> None:
+async def test_hostile_44_a_name_is_dialled_where_the_policy_looked(tmp_path: Path, server: SourceServer) -> None:
     policy = _environment(tmp_path, ("127.0.0.1/32",)).network
     assert "127.0.0.1" in await resolve_allowed("localhost", 80, policy)
     with pytest.raises(NetworkForbidden):

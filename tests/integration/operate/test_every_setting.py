@@ -342,6 +342,12 @@ async def _(at: At) -> None:
     assert await code_of(await at.get(LIST, params={"limit": 3})) == (422, "limit_out_of_range")
 
 
+@effect("agreement_rate_per_minute", 3)
+async def _(at: At) -> None:
+    limiter = at.state.access.agreement_rates
+    assert [limiter.check("pks-1").remaining for _ in range(3)] == [2, 1, 0]  # its effect: tests/hostile/test_rates.py
+
+
 @effect("rate_per_minute", 3)
 async def _(at: At) -> None:
     answers = [await at.get("/v1/schemas") for _ in range(6)]

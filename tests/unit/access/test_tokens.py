@@ -125,12 +125,12 @@ class TestHappy:
 
 
 class TestHostileForms:
-    def test_alg_none(self, issuer: TokenIssuer):
+    def test_hostile_30_alg_none(self, issuer: TokenIssuer):
         for name in ("none", "None", "NONE", ""):
             refused(issuer, assembled({"alg": name, "typ": "at+jwt", "kid": "k1"}, claims(), lambda _: b""))
 
     @pytest.mark.parametrize("form", ["pem", "der", "raw", "jwk"])
-    def test_hs256_with_the_public_key_as_secret(self, issuer: TokenIssuer, form: str):
+    def test_hostile_30_hs256_with_the_public_key_as_secret(self, issuer: TokenIssuer, form: str):
         public = KEY.public
         secret = {
             "pem": public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo),
@@ -163,7 +163,7 @@ class TestHostileForms:
         ],
         ids=str,
     )
-    def test_every_other_header_is_refused_though_the_signature_is_right(
+    def test_hostile_31_32_every_other_header_is_refused_though_the_signature_is_right(
         self, issuer: TokenIssuer, header: dict[str, Any]
     ):
         refused(issuer, signed(claims(), **header))
@@ -188,13 +188,13 @@ class TestHostileForms:
     def test_what_is_no_token(self, issuer: TokenIssuer, token: str):
         refused(issuer, token)
 
-    def test_a_200_kb_header_is_refused_at_once(self, issuer: TokenIssuer):
+    def test_hostile_32_a_200_kb_header_is_refused_at_once(self, issuer: TokenIssuer):
         token = signed(claims(), pad="x" * 200_000)
         before = time.thread_time()
         refused(issuer, token)
         assert time.thread_time() - before < 0.05
 
-    def test_deep_json_in_a_header(self, issuer: TokenIssuer):
+    def test_hostile_32_deep_json_in_a_header(self, issuer: TokenIssuer):
         deep = b'{"alg":' + b"[" * 700 + b"]" * 700 + b"}"
         refused(issuer, f"{encoded(deep)}.e30.AAAA")
 
@@ -203,7 +203,7 @@ class TestClaims:
     @pytest.mark.parametrize(
         "name", ["iss", "aud", "sub", "client_id", "agency", "role", "credential", "jti", "iat", "exp"]
     )
-    def test_each_is_required(self, issuer: TokenIssuer, name: str):
+    def test_hostile_36_each_is_required(self, issuer: TokenIssuer, name: str):
         refused(issuer, signed(claims(**{name: None})))
 
     @pytest.mark.parametrize(
@@ -234,10 +234,10 @@ class TestClaims:
         ],
         ids=lambda changes: "-".join(changes),
     )
-    def test_each_must_be_exact(self, issuer: TokenIssuer, changes: dict[str, Any]):
+    def test_hostile_34_36_each_must_be_exact(self, issuer: TokenIssuer, changes: dict[str, Any]):
         refused(issuer, signed(claims(**changes)))
 
-    def test_a_little_skew_between_replicas_is_allowed_for_iat(self, issuer: TokenIssuer):
+    def test_hostile_36_a_little_skew_between_replicas_is_allowed_for_iat(self, issuer: TokenIssuer):
         assert issuer.verify(signed(claims(iat=int(NOW) + 5))) == caller()
 
     def test_no_refusal_repeats_the_token(self, issuer: TokenIssuer):

@@ -56,7 +56,7 @@ def test_an_id_is_a_slug(agency: str):
         "",
         "*.go.id",
         "http://host",
-        "host:80",
+        "host:80:90",
         "1.2.3.4.5",
     ],
 )

@@ -46,13 +46,13 @@ def shown(value: Any) -> Any:
 
 
 @given(text=TEXTS | st.text(max_size=20))
-def test_both_readers_say_the_same(text: str) -> None:
+def test_hostile_48_both_readers_say_the_same(text: str) -> None:
     assert outcome(parse_json, text) == outcome(json_text._parse_slowly, text)
 
 
 @pytest.mark.parametrize("deep", [MAX_DEPTH - 1, MAX_DEPTH, MAX_DEPTH + 1, 150, 300])
 @pytest.mark.parametrize(("opening", "closing"), [("[", "]"), ('{"a":', "}")])
-def test_the_depth_is_the_same(deep: int, opening: str, closing: str) -> None:
+def test_hostile_48_the_depth_is_the_same(deep: int, opening: str, closing: str) -> None:
     text = opening * deep + "1" + closing * deep
     found = outcome(parse_json, text)
     assert found == outcome(json_text._parse_slowly, text)
@@ -70,7 +70,7 @@ def test_the_depth_is_the_same(deep: int, opening: str, closing: str) -> None:
         ("[1,]", "json"),
     ],
 )
-def test_each_refusal_has_its_rule(text: str, rule: str) -> None:
+def test_hostile_48_each_refusal_has_its_rule(text: str, rule: str) -> None:
     assert outcome(parse_json, text)[0] == rule
 
 

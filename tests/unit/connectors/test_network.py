@@ -56,7 +56,7 @@ _NOT_PUBLIC = [
 
 
 @pytest.mark.parametrize("host", _NOT_PUBLIC)
-async def test_addresses_that_reach_inside_are_refused(host: str) -> None:
+async def test_hostile_43_addresses_that_reach_inside_are_refused(host: str) -> None:
     for form in (host, f"[{host}]") if ":" in host else (host,):
         with pytest.raises(NetworkForbidden) as caught:
             await resolve_allowed(form, 443, _PUBLIC_ONLY)
@@ -112,7 +112,7 @@ async def test_public_addresses_are_allowed(host: str) -> None:
         "%31%32%37.0.0.1",
     ],
 )
-async def test_spellings_that_programs_read_differently_are_refused(host: str) -> None:
+async def test_hostile_43_spellings_that_programs_read_differently_are_refused(host: str) -> None:
     with pytest.raises(NetworkForbidden) as caught:
         canonical_host(host)
     assert caught.value.facts["rule"] == "spelling"
@@ -132,7 +132,7 @@ async def test_ports_outside_the_range_are_refused(port: int) -> None:
     assert caught.value.facts["rule"] == "port"
 
 
-def test_networks_of_the_operator_open_only_themselves() -> None:
+def test_hostile_43_networks_of_the_operator_open_only_themselves() -> None:
     assert is_allowed(ip_address("10.20.3.4"), _OFFICE)
     assert is_allowed(ip_address("fd00:20::5"), _OFFICE)
     assert not is_allowed(ip_address("10.21.3.4"), _OFFICE)
@@ -172,7 +172,7 @@ def _answers(monkeypatch, *answers: list[str] | Exception) -> list[str]:
     return asked
 
 
-async def test_a_name_that_changes_its_address_is_looked_at_every_time(monkeypatch) -> None:
+async def test_hostile_44_a_name_that_changes_its_address_is_looked_at_every_time(monkeypatch) -> None:
     if not hasattr(asyncio.get_running_loop(), "__dict__"):
         pytest.fail("the loop of the tests takes no stub")
     _answers(monkeypatch, ["8.8.8.8"], ["169.254.169.254"], ["8.8.8.8", "127.0.0.1"])

@@ -32,7 +32,7 @@ def opened(breaker: Breaker) -> Breaker:
     return breaker
 
 
-def test_opens_after_failures_in_a_row(breaker: Breaker) -> None:
+def test_hostile_50_opens_after_failures_in_a_row(breaker: Breaker) -> None:
     for _ in range(2):
         breaker.fail()
     assert breaker.allow()
@@ -51,7 +51,7 @@ def test_success_in_between_starts_the_count_again(breaker: Breaker) -> None:
     assert breaker.state == "closed"
 
 
-def test_one_probe_after_the_rest(breaker: Breaker, clock: Clock) -> None:
+def test_hostile_50_one_probe_after_the_rest(breaker: Breaker, clock: Clock) -> None:
     opened(breaker)
     clock.now += 10.0
 

@@ -122,7 +122,7 @@ def test_an_empty_answer_is_a_valid_file(form: str) -> None:
             assert pa.ipc.open_stream(content).read_all().num_rows == 0
 
 
-def test_csv_neutralises_formulas_and_quotes_by_the_rule() -> None:
+def test_hostile_56_csv_neutralises_formulas_and_quotes_by_the_rule() -> None:
     rows = list(csv.DictReader(io.StringIO(made("csv", ROWS).decode(), newline="")))
 
     assert rows[0]["nama"] == '\'=HYPERLINK("http://x")'
@@ -141,7 +141,7 @@ def test_csv_for_excel_in_indonesia() -> None:
 
 
 @pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r"])
-def test_no_cell_is_a_formula(start: str) -> None:
+def test_hostile_56_no_cell_is_a_formula(start: str) -> None:
     row = {"kode_faskes": "P1", "nama": f"{start}cmd|'/c calc'!A0", "jenis": "klinik"}
 
     cell = next(csv.DictReader(io.StringIO(made("csv", [row]).decode(), newline="")))["nama"]

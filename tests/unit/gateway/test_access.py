@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from app.access.decisions import Decision, Refusal
+from app.access.rates import RateLimiter
 from app.errors import AgreementMissing, FieldForbidden, PurposeRequired
 from app.filters.tree import Compare, Literal, Property
 from app.gateway.access import dataset_ref, facts_of, note_decisions, refusal_of
@@ -24,7 +25,7 @@ def granted(agreement: str = "pks-1", **members: Any) -> Decision:
 
 def noted(*decisions: Decision) -> Authority:
     exchange = make_exchange()
-    note_decisions(exchange, decisions)
+    note_decisions(exchange, decisions, RateLimiter(60, policy="agreement"))
     return exchange.authority
 
 

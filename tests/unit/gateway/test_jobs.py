@@ -41,7 +41,7 @@ class Means:
 
 
 def means(state: Any, *opened: OpenDataset) -> Any:
-    gate = Gate(None, RateLimiter(60), "Asia/Jakarta", state, DecisionCache())  # type: ignore[arg-type]
+    gate = Gate(None, RateLimiter(60), RateLimiter(60, policy="agreement"), "Asia/Jakarta", state, DecisionCache())  # type: ignore[arg-type]
     return Means(gate, Served(*opened))
 
 

@@ -45,7 +45,7 @@ def test_few_bytes_stay_in_memory_and_touch_no_disk(made: Made, tmp_path: Path):
     assert spool.tell() == len(TEXT)
 
 
-def test_more_bytes_go_to_disk_in_the_order_they_came_with_those_before(made: Made, tmp_path: Path):
+def test_hostile_58_more_bytes_go_to_disk_in_the_order_they_came_with_those_before(made: Made, tmp_path: Path):
     storage = Storage(tmp_path, reserve_bytes=0, spool_bytes=1_000_000)
     spool = made(memory_bytes=10, room=storage.room("a"))
     spool.write(b"first ")
@@ -148,7 +148,7 @@ def test_a_closed_answer_is_forgotten_and_closing_twice_is_no_fault(made: Made):
 
 
 @pytest.mark.parametrize("memory_bytes", [0, 5, 1000])
-def test_digest_and_commitment_are_those_of_all_that_was_written(made: Made, memory_bytes: int) -> None:
+def test_hostile_58_digest_and_commitment_are_those_of_all_that_was_written(made: Made, memory_bytes: int) -> None:
     spool = made(memory_bytes=memory_bytes)
     for part in (b"abc", b"", b"defghi", b"j"):
         spool.write(part)

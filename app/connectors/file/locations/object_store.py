@@ -18,6 +18,7 @@ from urllib.parse import quote, unquote_plus
 from app.connectors.contract import CheckStep
 from app.connectors.copies import Brought, Copy, Sink
 from app.connectors.environment import Environment
+from app.connectors.file.located import object_endpoint
 from app.connectors.file.locations.fetching import Fetching
 from app.connectors.file.locations.origin import FETCH_SECONDS, Found, Local, Origin, at_location, check_server, extra
 from app.connectors.file.several import MOST_FILES, is_pattern, literal_start, matching
@@ -50,7 +51,7 @@ class ObjectStore(Origin):
     def __init__(self, source: FileSource, environment: Environment) -> None:
         self._source = source
         self._environment = environment
-        self._endpoint = source.endpoint or f"https://s3.{source.region}.amazonaws.com"
+        self._endpoint = object_endpoint(source)
         self._bucket, _, self._key = source.location[len("s3://") :].partition("/")
         self._http = HttpSource(environment)
         self._fetching = Fetching(source, environment)
