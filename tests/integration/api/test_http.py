@@ -170,10 +170,11 @@ def test_a_packed_body_is_refused_by_name(gateway: RunningGateway, reader: httpx
 
 
 def test_who_sends_no_token_is_told_the_scheme_and_of_no_error(gateway: RunningGateway) -> None:
+    metadata = f'resource_metadata="{gateway.url}/.well-known/oauth-protected-resource"'
     with httpx.Client(base_url=gateway.url, trust_env=False) as nobody:
-        assert nobody.get(LIST).headers["www-authenticate"] == 'Bearer realm="simpul"'
+        assert nobody.get(LIST).headers["www-authenticate"] == f'Bearer realm="simpul", {metadata}'
         wrong = nobody.get(LIST, headers={"authorization": "Bearer none"})
-        assert wrong.headers["www-authenticate"] == 'Bearer realm="simpul", error="invalid_token"'
+        assert wrong.headers["www-authenticate"] == f'Bearer realm="simpul", error="invalid_token", {metadata}'
 
 
 def test_the_log_is_paged_by_links_too(gateway: RunningGateway) -> None:
