@@ -35,13 +35,16 @@ class Log(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Assertions:
-    """What the caller asserts about the request: purpose, agreement, officer, case, represented party, how old data may be."""
+    """What the caller asserts about the request: purpose, agreement, officer, case, represented party, its own name in X-Road,
+    how old data may be.
+    """
 
     purpose: str | None = None
     agreement: str | None = None
     officer: str | None = None
     case: str | None = None
     represented: str | None = None
+    road_client: str | None = None
     max_age_seconds: float | None = None
     """0: the sources themselves; None: as each dataset has it."""
 
@@ -201,9 +204,9 @@ class ExchangeFacts:
     def detail_bytes(self) -> int:
         """How much its details take beyond what an ordinary request puts there (the rate of requests bounds those)."""
         said = self.assertions
-        if not (self.asked_bytes or said.officer or said.case or said.represented):
+        if not (self.asked_bytes or said.officer or said.case or said.represented or said.road_client):
             return 0
-        texts = f"{said.officer}{said.case}{said.represented}{self.request}"
+        texts = f"{said.officer}{said.case}{said.represented}{said.road_client}{self.request}"
         return max(self.asked_bytes + len(texts) - _ORDINARY_BYTES, 0)
 
 
@@ -353,6 +356,8 @@ class Exchange(ExchangeFacts):
             detail["case"] = self.assertions.case
         if self.assertions.represented:
             detail["represented"] = self.assertions.represented
+        if self.assertions.road_client:
+            detail["road_client"] = self.assertions.road_client
         detail.update(self.detail)
         return detail
 

@@ -16,7 +16,7 @@ import structlog
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.api.layer.admittance import authenticate, forbidden, no_route
+from app.api.layer.admittance import authenticate, no_route, refusal
 from app.api.layer.capture import CHUNK_BYTES, Capture, read_whole
 from app.api.layer.formats import language_of
 from app.api.layer.headers import by_name, check_headers, max_age_seconds, rate_headers
@@ -124,8 +124,8 @@ class ExchangeLayer:
                 await call.refuse(no_route(scope, self.rules))
             elif rule is None or call.is_exchange(rule):
                 await call.recorded(self.app, found, self.rules)
-            elif principal.role not in rule.roles:
-                await call.refuse(forbidden(rule, principal.role))
+            elif (fault := refusal(rule, principal, call.headers, services.names)) is not None:
+                await call.refuse(fault)
             else:
                 await call.plain(self.app, upload=rule.upload)
         finally:
@@ -293,6 +293,7 @@ class _Call:
                 officer=self.header(b"x-road-userid"),
                 case=self.header(b"x-road-issue"),
                 represented=self.header(b"x-road-represented-party"),
+                road_client=self.header(b"x-road-client"),
                 max_age_seconds=max_age_seconds(self.header(b"cache-control")),
             ),
         )
@@ -301,9 +302,9 @@ class _Call:
         if found is None:
             raise no_route(self.scope, rules)
         rule = found.rule
-        role = self.scope["state"]["principal"].role
-        if role not in rule.roles:
-            raise forbidden(rule, role)
+        fault = refusal(rule, self.scope["state"]["principal"], self.headers, self.services.names)
+        if fault is not None:
+            raise fault
         seconds = _UPLOAD_SECONDS if rule.upload else self.services.settings.request_seconds
         self.scope["state"]["body"] = body = await self._body(upload=rule.upload, most=rule.body_bytes)
         if rule.upload:

@@ -173,6 +173,9 @@ def test_403(roles: dict[str, httpx.Client], method: str, path: str) -> None:
         answer = roles[without[0]].request(method, filled(method, path, KNOWN))
     elif path == "/metrics":
         answer = roles["client"].get(path)
+    elif rule is None or rule.recording != "outcome" or rule.op == "job.cancel":  # everybody may, under the own name
+        stated = {"x-road-client": "ID-LAIN/GOV/lain"}
+        answer = roles["client"].request(method, filled(method, path, KNOWN), headers=stated)
     else:
         role, more = "client", body_of(method, path)
         if path == "/v1/explain":
