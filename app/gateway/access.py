@@ -63,6 +63,7 @@ class Gate:
         *,
         fields: frozenset[str] | None = None,
         needed: frozenset[str] = frozenset(),
+        rights: frozenset[str] = frozenset(),
     ) -> Decision:
         """The decision for one provider, cached by stamp and day."""
         request = AccessRequest(
@@ -75,6 +76,7 @@ class Gate:
             agreement=asserted.agreement,
             officer=asserted.officer,
             case=asserted.case,
+            rights=rights,
         )
         return self.decisions.decide(principal, request, self.snapshot, local_day(datetime.now(UTC), self.zone))
 

@@ -128,6 +128,10 @@ class ExchangeFacts:
     intended: bool = False
     closed: bool = False
     mode: Literal["uji"] | None = None
+    form: str = "json"
+    """The format that was asked for."""
+    under: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """The agreements that sources are read under, each with its datasets."""
 
     def asks(
         self,
@@ -137,8 +141,12 @@ class ExchangeFacts:
         structure: str | None = None,
         question: Mapping[str, Any] | None = None,
         size: int | None = None,
+        form: str | None = None,
     ) -> None:
-        """What is asked, as far as it is known: operation, schemas, closed description, the question for the detail and its bytes."""
+        """What is asked, as far as it is known: operation, schemas, closed description, the question for the detail and its bytes,
+        the format.
+        """
+        self.form = form or self.form
         self.op = op or self.op
         self.schemas = self.schemas if schemas is None else tuple(schemas)
         self.structure = structure or self.structure
@@ -162,6 +170,10 @@ class ExchangeFacts:
     def authority(self) -> Authority:
         """The decision that stands."""
         return Authority(bool(self.allowed), self.rule or "", self.agreement, self.purpose, self.basis)
+
+    def reads_under(self, agreements: Mapping[str, tuple[str, ...]]) -> None:
+        """The agreements that are read under, beside those that are known already."""
+        self.under = {**self.under, **agreements}
 
     def touches(
         self, providers: Iterable[str], datasets: Iterable[DatasetUse] | None = None, *, agreement: str | None = None

@@ -31,6 +31,7 @@ from app.gateway.idempotency import IdempotencyKeys
 from app.gateway.jobs import JobRunner
 from app.gateway.notes import Notes
 from app.gateway.plans import PlanCache
+from app.gateway.quotas import Quotas
 from app.gateway.snapshot import Current
 from app.gateway.sources import Opener, SourcePool
 from app.gateway.storage import Storage
@@ -105,6 +106,7 @@ class Services:
     watcher: Watcher
     idempotency: IdempotencyKeys
     uploads: Uploads
+    quotas: Quotas
     sql_workers: WorkersAhead
     under_way: UnderWay = field(default_factory=UnderWay)
     plans: PlanCache = field(default_factory=PlanCache)
@@ -144,6 +146,7 @@ class Services:
                 await self.notes.follow()
                 await self.unclosed.close(self.log)
                 await self.idempotency.sweep()
+                await self.quotas.sweep()
                 await self.uploads.sweep(self.log, self.names)
             except StoreUnavailable as error:
                 log.warning("state_not_refreshed", code=error.code)
@@ -156,5 +159,6 @@ class Services:
             await self.notes.flush()
         with contextlib.suppress(Exception):
             await self.sources.close()
+        await self.quotas.close()
         await self.log.close()
         await self.database.close()

@@ -12,7 +12,8 @@ from pydantic import Field
 from app.access import agreements
 from app.access.agreements import Agreement, EffectiveState, Expected, Terms
 from app.access.principals import Principal
-from app.api.layer.answers import Answer, Id, Moment, Name
+from app.access.quotas import Quota
+from app.api.layer.answers import Answer, Id, Moment, Name, Whole
 from app.api.layer.bodies import answer, as_seen, read_model, tagged
 from app.api.layer.dependencies import exchange, only_parameters, principal, services
 from app.api.layer.resource import READ, STEWARDS, Resource, Rule
@@ -34,10 +35,17 @@ _EXAMPLE = {
     "basis": "UU 17/2023 Ps. 173; PKS 400/12/2026",
     "valid_from": "2026-01-01",
     "valid_until": "2026-12-31",
+    "rights": ["match"],
+    "quota": {"requests": 10_000, "subjects": 2_000},
+    "formats": ["json"],
+    "data_life_days": 90,
+    "dpia": "DPIA-2026-014",
 }
 
 Basis = Annotated[str, Field(max_length=500)]
 Granted = Annotated[list[Name], Field(max_length=200)]
+Form = Literal["json", "ndjson", "csv", "xlsx", "parquet", "arrow", "geojson"]
+Life = Annotated[int, Field(ge=1, le=36_500, json_schema_extra={"format": "int32"})]
 Purposes = Annotated[list[Name], Field(max_length=50)]
 
 
@@ -83,6 +91,14 @@ class SignatoryAnswer(Answer):
     at: Moment
 
 
+class QuotaAnswer(Answer):
+    """Most in a day; null: not limited by the agreement."""
+
+    requests: Whole | None
+    rows: Whole | None
+    subjects: Whole | None
+
+
 class AgreementAnswer(Answer):
     """Terms, state and signatories of an agreement."""
 
@@ -99,7 +115,14 @@ class AgreementAnswer(Answer):
     consumer_client: Id | None
     row_filter: Annotated[str, Field(max_length=2048)] | None
     masks: dict[Name, Literal["hide", "hash", "last4", "year-only", "region-only"]] = Field(max_length=200)
-    rights: list[Literal["match"]] = Field(max_length=10, description="What is allowed beyond verifying one by one")
+    rights: list[Literal["aggregate", "join", "match"]] = Field(
+        max_length=10, description="What is allowed beyond reading, or verifying, one by one"
+    )
+    quota: QuotaAnswer | None = Field(description="Null: only what the gateway itself limits")
+    formats: list[Form] = Field(max_length=7, description="In which answers may leave; empty: in all")
+    data_life_days: Life | None = Field(description="How many days the consumer may keep what it got")
+    dpia: Basis | None = Field(description="Reference of the data protection impact assessment (UU 27/2022)")
+    renews: Id | None = Field(description="The agreement that this one goes on from")
     signatories: list[SignatoryAnswer] = Field(max_length=10)
     reason: Annotated[str, Field(max_length=500)] | None = Field(description="Why it ended")
     created_at: Moment
@@ -134,7 +157,12 @@ _PROPOSED: dict[str, Any] = {
     "consumer_client": None,
     "row_filter": None,
     "masks": {},
-    "rights": [],
+    "rights": ["match"],
+    "quota": {"requests": 10_000, "rows": None, "subjects": 2_000},
+    "formats": ["json"],
+    "data_life_days": 90,
+    "dpia": "DPIA-2026-014",
+    "renews": None,
     "signatories": [
         {"step": "propose", "agency": "rsud-kartini", "client": "rsud-steward", "at": "2025-12-01T02:00:00Z"}
     ],
@@ -221,7 +249,12 @@ async def propose_agreement(request: Request) -> Response:
         consumer_client=body.consumer_client,
         row_filter=body.row_filter,
         masks=body.masks,
-        rights=tuple(body.rights),
+        rights=None if body.rights is None else tuple(body.rights),
+        quota=None if body.quota is None else Quota(**body.quota.model_dump()),
+        formats=tuple(body.formats),
+        data_life_days=body.data_life_days,
+        dpia=body.dpia,
+        renews=body.renews,
     )
     made = await agreeing.propose(state, exchange(request), terms, agreement_id=body.id)
     return tagged(_document(made, today(state)), 201, {"location": f"/v1/agreements/{made.id}"})
@@ -316,6 +349,7 @@ def _document(agreement: Agreement, today: date) -> dict[str, Any]:
         "id": agreement.id,
         "state": agreement.state_on(today),
         **terms,
+        "rights": agreement.terms.rights_in(lookup_only=registry.get(agreement.terms.schema).meta.lookup_only),
         "signatories": [asdict(signatory) for signatory in agreement.signatories],
         "reason": agreement.reason,
         "created_at": agreement.created_at,

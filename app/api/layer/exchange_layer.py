@@ -19,7 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from app.api.layer.admittance import authenticate, no_route, refusal
 from app.api.layer.capture import CHUNK_BYTES, Capture, read_whole
 from app.api.layer.formats import language_of
-from app.api.layer.headers import by_name, check_headers, max_age_seconds, rate_headers
+from app.api.layer.headers import by_name, check_headers, max_age_seconds, rate_headers, sunset_headers
 from app.api.layer.idempotency import Once, once
 from app.api.layer.in_the_log import fault_told, request_structure
 from app.api.layer.methods import headers_only, options, parts_taken
@@ -39,6 +39,7 @@ from app.errors import (
 )
 from app.gateway.admission import enter
 from app.gateway.exchange import Assertions, Exchange
+from app.gateway.under import settle
 from app.telemetry import TraceContext, trace_by
 
 if TYPE_CHECKING:
@@ -337,7 +338,8 @@ class _Call:
             raise _ClientGoneError
 
     async def _represent(self, capture: Capture, exchange: Exchange) -> None:
-        """In which form the answer leaves; the entry tells where it is not the answer as it was made."""
+        """Counts its rows; in which form it leaves: the entry tells where that is not the answer as it was made."""
+        await settle(self.services.quotas, self.services.access.snapshot, exchange)
         form = await capture.represent(self.headers, self.scope["method"])
         if form is not None:
             exchange.tells(sent_as=form)
@@ -435,7 +437,8 @@ class _Call:
     async def _release(self, capture: Capture, exchange: Exchange) -> None:
         self._count(capture.status)
         digest = capture.content_digest()
-        extra = [*([(b"content-digest", digest.encode())] if digest else []), *self._rates, *_PLAIN_HEADERS]
+        digests = [(b"content-digest", digest.encode())] if digest else []
+        extra = [*digests, *self._rates, *sunset_headers(self.services, exchange), *_PLAIN_HEADERS]
         applied = self.scope["state"].get("applied")
         if applied and capture.status < _LEAST_ERROR:
             extra.append((b"preference-applied", ", ".join(applied).encode()))

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, date, datetime, timedelta
+from email.utils import format_datetime
 from functools import cache
-from typing import Final
+from typing import TYPE_CHECKING, Final
+from zoneinfo import ZoneInfo
 
 from starlette.types import Scope
 
 from app.access.rates import Allowance
 from app.errors import RequestError
+from app.gateway.under import sunset
+
+if TYPE_CHECKING:
+    from app.gateway.exchange import Exchange
+    from app.gateway.services import Services
 
 _ONCE = frozenset(
     {
@@ -69,6 +77,22 @@ def rate_headers(allowance: Allowance) -> list[tuple[bytes, bytes]]:
     """`RateLimit` and its policy (draft-ietf-httpapi-ratelimit-headers): what is left, and when all is there again."""
     left = f'"client";r={allowance.remaining};t={allowance.reset_seconds}'
     return [(b"ratelimit", left.encode()), (b"ratelimit-policy", _policy(allowance.limit))]
+
+
+def sunset_headers(services: Services, exchange: Exchange) -> list[tuple[bytes, bytes]]:
+    """`Sunset` (RFC 8594): the end of the agreement that the answer rests on, when it is near."""
+    if exchange.agreement is None and not exchange.under:
+        return []
+    last = sunset(services.access.snapshot, exchange, services.quotas.today())
+    return [] if last is None else [(b"sunset", _end_of(last, services.settings.zone))]
+
+
+@cache
+def _end_of(last: date, zone: str) -> bytes:
+    """The first moment after the last day."""
+    after = last + timedelta(days=1)
+    moment = datetime(after.year, after.month, after.day, tzinfo=ZoneInfo(zone))
+    return format_datetime(moment.astimezone(UTC), usegmt=True).encode()
 
 
 @cache

@@ -21,7 +21,10 @@ async def database(request: pytest.FixtureRequest, tmp_path, anyio_backend) -> A
     url = request.getfixturevalue("postgres_url") if request.param == "postgresql" else None
     (tmp_path / "simpul.db").touch()
     opened = Database.open(Settings(dir=tmp_path, database_url=SecretStr(url) if url else None))
-    mine = [tables.client, tables.purpose, tables.agreement, tables.secret, tables.signing_key, change_stamp]
+    mine = [
+        tables.client, tables.purpose, tables.agreement, tables.secret, tables.signing_key, change_stamp,
+        tables.agreement_use, tables.agreement_subject,
+    ]  # fmt: skip
     async with opened.begin() as connection:
         await connection.run_sync(lambda plain: metadata.create_all(plain, tables=mine))
     yield opened
