@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from app.api import operation
 from app.api.audit import data_tracker, exchange_summary, exchanges, incidents, log, subject_usage
-from app.api.governance import access, agreements, erasures
+from app.api.governance import access, agreements, entitlements, erasures
 from app.api.layer.resource import Resource
 from app.api.records import aggregates, changes, conflicts, explain, jobs, queries, records
 from app.api.registry import agencies, catalogue, clients, codes, connectors, discovery, health, quality, uploads
@@ -30,6 +30,7 @@ RESOURCES: tuple[Resource, ...] = (
     health.routes,
     clients.routes,
     agreements.routes,
+    entitlements.routes,
     erasures.routes,
     subject_usage.routes,
     incidents.routes,

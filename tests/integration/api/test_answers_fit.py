@@ -20,7 +20,7 @@ from fastapi.routing import APIRoute
 
 from app.api import operation
 from app.api.audit import exchange_summary, exchanges, incidents, subject_usage
-from app.api.governance import access, agreements, erasures
+from app.api.governance import access, agreements, entitlements, erasures
 from app.api.registry import agencies, catalogue, clients, codes, connectors, discovery, health, quality, uploads
 from app.main import build_openapi
 from app.schemas import registry
@@ -30,8 +30,8 @@ from tests.support.gateway import RunningGateway
 from tests.support.programs import SIMPUL, run
 
 ROOMS = (
-    operation, agencies, uploads, clients, connectors, discovery, health, quality, catalogue, codes, agreements, access, erasures,
-    exchange_summary, exchanges, incidents, subject_usage,
+    operation, agencies, uploads, clients, connectors, discovery, health, quality, catalogue, codes, agreements, access, entitlements,
+    erasures,    exchange_summary, exchanges, incidents, subject_usage,
 )  # fmt: skip
 JSON = "application/json"
 NOTHING = 204
@@ -314,6 +314,9 @@ def ask_agreements(gateway: RunningGateway, fit: Fit) -> None:
     for name, last in (("cocok-1", "end"), ("cocok-2", "revoke")):
         client = gateway.client("client", "rsud").get("/v1/access")
         assert {item["agreement"] for item in fit(client)["items"]} >= {None, "pks-1"}
+        question = {"schema": "penduduk_verifikasi", "operation": "verify", "officer": True}
+        explained = fit(gateway.client("client", "rsud").post("/v1/access/explain", json=question))
+        assert [one["rule"] for one in explained["items"]] == ["purpose_required"]
         fit(admin.post("/v1/agreements", json=terms("disdukcapil", id=name, **more)))
         for _ in range(2):
             fit(admin.post(f"/v1/agreements/{name}/approve"))

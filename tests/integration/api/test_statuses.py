@@ -191,6 +191,7 @@ def test_404(roles: dict[str, httpx.Client], method: str, path: str) -> None:
     manifest = {"connector": "tidak-ada", "agency": "tidak-ada", "source": {"kind": "file", "location": "inbox/x.csv"}}
     wrong = {
         "/v1/explain": {"schema": "tidak_ada"},
+        "/v1/access/explain": {"schema": "tidak_ada"},
         "/v1/clients": {**more.get("json", {}), "agency": "tidak-ada"},
         "/v1/agreements": {**more.get("json", {}), "schema": "tidak_ada"},
         "/v1/connectors/{connector}": manifest,
