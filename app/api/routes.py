@@ -5,7 +5,7 @@ from __future__ import annotations
 from app.api import operation
 from app.api.audit import data_tracker, exchange_summary, exchanges, incidents, log, subject_usage
 from app.api.governance import access, agreements, entitlements, erasures
-from app.api.layer.resource import Resource
+from app.api.layer.resource import Resource, RouteRule
 from app.api.records import aggregates, changes, conflicts, explain, jobs, queries, records
 from app.api.registry import agencies, catalogue, clients, codes, connectors, discovery, health, quality, uploads
 
@@ -40,3 +40,5 @@ RESOURCES: tuple[Resource, ...] = (
     log.receipts,
     log.routes,
 )
+
+RULES: tuple[RouteRule, ...] = tuple(rule for resource in RESOURCES for rule in resource.rules)
