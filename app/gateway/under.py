@@ -8,7 +8,7 @@ from typing import Final, Protocol
 
 from app.access.quotas import Quota
 from app.access.snapshot import AccessSnapshot
-from app.errors import AccessDenied
+from app.errors import AccessDenied, AgreementNotActive
 from app.federation.question.query import DatasetRef, SourceStatus
 from app.gateway.access import Gate
 from app.gateway.exchange import Exchange, Log
@@ -54,7 +54,7 @@ async def begin(means: Means, exchange: Exchange, refs: Iterable[DatasetRef]) ->
         for name in used:
             terms = agreements[name].terms if name in agreements else None
             if terms is None:
-                continue  # gone meanwhile: whoever decided on it decides again
+                continue  # gone meanwhile: nothing leaves under it (`settle`)
             if terms.formats and exchange.form not in terms.formats:
                 allowed = ", ".join(terms.formats)
                 detail = (
@@ -74,8 +74,14 @@ async def _count_request(quotas: Quotas, agreement: str, quota: Quota) -> None:
 
 
 async def settle(quotas: Quotas, snapshot: AccessSnapshot, exchange: Exchange) -> None:
-    """Counts the rows of a finished answer, before anything of it leaves. Raises `AgreementQuotaSpent`: then nothing leaves."""
-    if not exchange.under or not exchange.rows:
+    """Counts the rows of a finished answer, before anything of it leaves.
+
+    Raises `AgreementQuotaSpent`, or `AgreementNotActive` when an agreement ended meanwhile: then nothing leaves.
+    """
+    if not exchange.under:
+        return
+    _check_in_force(snapshot, exchange, quotas.today())
+    if not exchange.rows:
         return
     for name, limit in _row_limits(snapshot, exchange):
         count = min(exchange.rows, _rows_of(exchange.sources, exchange.under[name]))
@@ -88,6 +94,7 @@ def check_rows(
 ) -> None:
     """While an answer is read: the same, as soon as it cannot leave any more. Counts nothing."""
     if exchange.under:
+        _check_in_force(snapshot, exchange, quotas.today())
         for name, limit in _row_limits(snapshot, exchange):
             left = quotas.left_at_most(name, "rows", limit)
             if min(rows, _rows_of(sources, exchange.under[name])) > left:
@@ -102,6 +109,16 @@ def sunset(snapshot: AccessSnapshot, exchange: Exchange, today: date) -> date | 
     ends = [snapshot.agreements[name].terms.valid_until for name in names if name in snapshot.agreements]
     last = min(ends, default=None)
     return last if last is not None and last - today <= timedelta(days=SUNSET_DAYS) else None
+
+
+def _check_in_force(snapshot: AccessSnapshot, exchange: Exchange, today: date) -> None:
+    """An answer that was begun under an agreement leaves only while it is in force."""
+    for name in exchange.under:
+        found = snapshot.agreements.get(name)
+        state = found.state_on(today) if found is not None else "ended"
+        if state != "active":
+            detail = f"Agreement {name} is {state} since this answer was begun: nothing of it leaves."
+            raise AgreementNotActive(detail, rule=f"agreement_{state}", agreement=name, state=state)
 
 
 def _row_limits(snapshot: AccessSnapshot, exchange: Exchange) -> list[tuple[str, int]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -16,6 +18,7 @@ from app.federation.exports import FORMS
 from tests.integration.api.test_jobs import ended
 from tests.integration.api.test_recorded import LIST, PERSON, VERIFY, WHY, recorded, supervisor
 from tests.support.gateway import RunningGateway
+from tests.support.sources import SourceServer
 
 __all__ = ["supervisor"]
 
@@ -308,6 +311,38 @@ def test_refusals_and_results_of_jobs_tell_the_end_too(gateway: RunningGateway, 
     assert "sunset" in accepted.headers
     assert "sunset" in reader.get(f"{accepted.headers['location']}/result").headers
     assert "sunset" not in reader.get(f"{LIST}?fields=kode_faskes").headers, "open data ends never"
+
+
+@pytest.mark.parametrize("form", ["json", "csv"])
+def test_what_is_under_way_does_not_leave_after_a_revocation(
+    gateway: RunningGateway, reader: httpx.Client, services: SourceServer, supervisor: httpx.Client, form: str
+) -> None:
+    agreement = f"t-under-way-{form}"
+    agreed(gateway, agreement, provider="rsud")
+    route, asked_for, release = services.routes["/rs"], threading.Event(), threading.Event()
+
+    def held(_query: dict[str, str], _headers: dict[str, str]) -> tuple[int, str, bytes]:
+        asked_for.set()
+        release.wait(20)
+        return 200, "application/json", b'{"data": [{"kode": "R7", "nama": "RS Tujuh", "lat": -6.5}]}'
+
+    services.routes["/rs"] = held
+    door: Door = ("GET", f"{LIST}?fields={FIELDS}&agencies=rsud&f={form}", {"headers": {"Cache-Control": "no-cache"}})
+    try:
+        with ThreadPoolExecutor(1) as pool:
+            under_way = pool.submit(asked, reader, door, agreement)
+            assert asked_for.wait(20)
+            revoked = gateway.admin.post(f"/v1/agreements/{agreement}/revoke", json={"reason": "Uji"})
+            release.set()
+            answer = under_way.result(20)
+    finally:
+        release.set()
+        services.routes["/rs"] = route
+    assert revoked.status_code == 200
+    assert (answer.status_code, answer.json()["rule"]) == (403, "agreement_revoked"), answer.text
+    assert "R7" not in answer.text
+    _, outcome = recorded(supervisor, answer)
+    assert outcome["dec"] == {"effect": "deny", "rule": "agreement_revoked"}
 
 
 def test_each_refusal_is_a_problem_type() -> None:

@@ -48,11 +48,11 @@ def replicas(
 
 
 @pytest.fixture(scope="module")
-def sides(replicas: tuple[RunningGateway, RunningGateway]) -> tuple[httpx.Client, httpx.Client]:
+def sides(replicas: tuple[RunningGateway, RunningGateway]) -> Iterator[tuple[httpx.Client, httpx.Client]]:
     """One credential on both."""
     reader = replicas[0].client("client", "rsud")
-    there = httpx.Client(base_url=replicas[1].url, headers=reader.headers, trust_env=False, timeout=60)
-    return reader, there
+    with httpx.Client(base_url=replicas[1].url, headers=reader.headers, trust_env=False, timeout=60) as there:
+        yield reader, there
 
 
 def known(client: httpx.Client, agreement: str) -> None:
