@@ -43,6 +43,7 @@ from app.gateway.exchange import Names
 from app.gateway.idempotency import IdempotencyKeys
 from app.gateway.jobs import JobMeans, JobRunner
 from app.gateway.notes import Notes
+from app.gateway.quotas import Quotas
 from app.gateway.services import Services
 from app.gateway.snapshot import Current
 from app.gateway.sources import Copied, Opener, SourcePool
@@ -76,6 +77,7 @@ async def open_services(settings: Settings, metrics: Metrics | None = None) -> A
             await ensure_keys(connection, seal, datetime.now(UTC))
         state = _services(settings, database, log, seal, gateway, metrics)
         stack.callback(shutil.rmtree, state.opener.cache, ignore_errors=True)
+        stack.push_async_callback(state.quotas.close)
         stack.push_async_callback(state.sources.close)
         stack.push_async_callback(state.sql_workers.close)
         extensions.report()
@@ -123,16 +125,12 @@ def _services(
         lambda: current.snapshot.names,
     )  # fmt: skip
     watching = WatchMeans(
-        settings,
-        database,
-        opener,
-        sources,
-        runtime,
-        metrics,
-        gateway.replica,
+        settings, database, opener, sources, runtime, metrics, gateway.replica,
         lambda name: current.snapshot.catalog.agencies[name],
-    )
-    means = JobMeans(settings, database, log, access, sources, seal, storage, spool, unclosed, metrics, gateway.replica)
+    )  # fmt: skip
+    means = JobMeans(
+        settings, database, log, access, sources, seal, storage, spool, unclosed, metrics, gateway.replica, Quotas(database, settings.zone)
+    )  # fmt: skip
     return Services(
         settings=settings,
         database=database,
@@ -170,6 +168,7 @@ def _services(
         uploads=Uploads(settings, database, storage),
         once=OnceRegister(database),
         attempts=FailedAttempts(settings.refusals_per_minute),
+        quotas=means.quotas,
         sql_workers=WorkersAhead(spool, settings.sql_workers),
     )
 

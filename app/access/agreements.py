@@ -15,9 +15,10 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.access import tables
+from app.access import quotas, tables
 from app.access.hands import Hand, require_hand
 from app.access.principals import Principal
+from app.access.quotas import Quota
 from app.access.tables import ACCESS_TOPIC
 from app.database import bump_stamp
 from app.errors import Conflict, NotFound, StateConflict
@@ -25,6 +26,7 @@ from app.errors import Conflict, NotFound, StateConflict
 State = Literal["proposed", "approved", "active", "ended", "revoked"]
 EffectiveState = Literal["proposed", "approved", "active", "ended", "revoked", "expired", "not_yet_valid"]
 ALL_FIELDS: Final = "*"
+ALL_RIGHTS: Final = ("aggregate", "join", "match")
 SEES_ALL: Final = frozenset({"admin", "supervisor"})
 _UNKNOWN: Final = "No agreement {!r} is one of yours; GET /v1/agreements lists them."
 
@@ -44,8 +46,23 @@ class Terms:
     consumer_client: str | None = None
     row_filter: str | None = None
     masks: Mapping[str, str] = field(default_factory=dict)
-    rights: tuple[str, ...] = ()
-    """What is allowed beyond one by one: `match`, of a schema about persons that is never listed."""
+    rights: tuple[str, ...] | None = None
+    """Of `match`, `join` and `aggregate`. None, in agreements that do not say: all of a listed schema, none of one about persons."""
+    quota: Quota | None = None
+    formats: tuple[str, ...] = ()
+    """In which answers may leave; none named: in all."""
+    data_life_days: int | None = None
+    """How long the consumer may keep what it got."""
+    dpia: str | None = None
+    """Reference of the data protection impact assessment (UU 27/2022 Ps. 34)."""
+    renews: str | None = None
+    """The agreement that this one goes on from."""
+
+    def rights_in(self, *, lookup_only: bool) -> tuple[str, ...]:
+        """The rights as they hold."""
+        if self.rights is not None:
+            return self.rights
+        return () if lookup_only else ALL_RIGHTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,7 +278,9 @@ def _columns(terms: Terms) -> dict[str, Any]:
     row["fields"] = list(terms.fields)
     row["purposes"] = list(terms.purposes)
     row["masks"] = dict(terms.masks) or None
-    row["rights"] = list(terms.rights) or None
+    row["rights"] = None if terms.rights is None else list(terms.rights)
+    row["formats"] = list(terms.formats) or None
+    row["quota"] = quotas.stored(terms.quota)
     return row
 
 
@@ -278,7 +297,12 @@ def _agreement(row: Mapping[Any, Any]) -> Agreement:
         consumer_client=row["consumer_client"],
         row_filter=row["row_filter"],
         masks=row["masks"] or {},
-        rights=tuple(row["rights"] or ()),
+        rights=None if row["rights"] is None else tuple(row["rights"]),
+        quota=quotas.read(row["quota"]),
+        formats=tuple(row["formats"] or ()),
+        data_life_days=row["data_life_days"],
+        dpia=row["dpia"],
+        renews=row["renews"],
     )
     return Agreement(
         id=row["id"],

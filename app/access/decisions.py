@@ -15,7 +15,7 @@ from datetime import date
 from difflib import get_close_matches
 from typing import Final, Literal
 
-from app.access.agreements import Agreement
+from app.access.agreements import ALL_RIGHTS, Agreement
 from app.access.facts import SchemaFacts
 from app.access.principals import Principal
 from app.access.snapshot import AccessSnapshot
@@ -35,6 +35,7 @@ from app.errors import (
 )
 
 Operation = Literal["list", "lookup", "search", "verify", "match", "aggregate", "sql", "export", "changes", "explain"]
+RIGHTS: Final = frozenset(ALL_RIGHTS)
 PERSONAL_OPERATIONS: Final = frozenset({"verify", "match", "explain"})
 CACHED_DECISIONS: Final = 4096
 
@@ -55,6 +56,8 @@ class AccessRequest:
     agreement: str | None = None
     officer: str | None = None
     case: str | None = None
+    rights: frozenset[str] = frozenset()
+    """What a statement does beyond reading: `join`, `aggregate`. An operation of that name needs its right anyway."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,11 +171,12 @@ def _fitting(
     active = [agreement for agreement in held if agreement.state_on(today) == "active"]
     if not active:
         return _inactive(held, today)
-    if schema.lookup_only and request.operation == "match":
-        active = [agreement for agreement in active if "match" in agreement.terms.rights]
-        if not active:
-            detail = f"No agreement lets {principal.agency} match {schema.name} of {provider}; verify one by one, or propose one with it."
-            return Refusal("right_not_granted", AgreementMissing, detail)
+    rights = request.rights | ({request.operation} & RIGHTS)
+    if rights:
+        able = [found for found in active if rights.issubset(found.terms.rights_in(lookup_only=schema.lookup_only))]
+        if not able:
+            return _without_right(principal, request, active, rights)
+        active = able
     needed = request.needed - schema.open_fields
     key = frozenset(schema.key) - schema.open_fields
     closed = _asked(request) - schema.open_fields
@@ -186,6 +190,18 @@ def _fitting(
     fields = ", ".join(sorted(needed | key or closed))
     detail = f"No active agreement with {provider} grants {fields} of {schema.name}."
     return Refusal("field_not_granted", FieldForbidden, detail)
+
+
+def _without_right(
+    principal: Principal, request: AccessRequest, active: list[Agreement], rights: frozenset[str]
+) -> Refusal:
+    schema, ids = request.schema, ", ".join(agreement.id for agreement in active)
+    instead = "verify one by one" if schema.lookup_only else "read its records"
+    what = f"{' and '.join(sorted(rights))} {schema.name} of {request.provider}"
+    detail = (
+        f"No agreement lets {principal.agency} {what} ({ids} does not grant it); {instead}, or propose one with it."
+    )
+    return Refusal("right_not_granted", AgreementMissing, detail, {"rights": sorted(rights)})
 
 
 def _inactive(held: list[Agreement], today: date) -> Refusal:
@@ -312,6 +328,7 @@ class DecisionCache:
             request.needed,
             request.purpose,
             request.agreement,
+            request.rights,
             _given(request.officer),
             _given(request.case),
         )

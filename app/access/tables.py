@@ -106,6 +106,26 @@ agreement = sa.Table(
     sa.Column("changed_at", UtcTime, nullable=False),
 )
 
+agreement_use = sa.Table(
+    "agreement_use",
+    metadata,
+    sa.Column("agreement", sa.String(64), primary_key=True),
+    sa.Column("day", sa.Date, primary_key=True),
+    sa.Column("requests", sa.BigInteger, nullable=False),
+    sa.Column("rows", sa.BigInteger, nullable=False),
+    sa.Column("subjects", sa.BigInteger, nullable=False),
+)
+"""What was used of the quotas of agreements, with what replicas hold for requests to come."""
+
+agreement_subject = sa.Table(
+    "agreement_subject",
+    metadata,
+    sa.Column("agreement", sa.String(64), primary_key=True),
+    sa.Column("day", sa.Date, primary_key=True, index=True),
+    sa.Column("tag", sa.LargeBinary, primary_key=True),
+)
+"""Keyed tags of the subjects asked about today, where a quota counts them."""
+
 secret = sa.Table(
     "secret",
     metadata,

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from datetime import date
+from datetime import date, timedelta
 from difflib import get_close_matches
 from typing import Final
 
-from app.access.agreements import ALL_FIELDS, Terms
+from app.access.agreements import ALL_FIELDS, ALL_RIGHTS, Agreement, Terms
 from app.access.clients import SLUG, SLUG_RULE
 from app.access.facts import SchemaFacts
+from app.access.quotas import KINDS
 from app.errors import FieldError, ValidationFailed
 
 MASKS: Final = ("hide", "hash", "last4", "year-only", "region-only")
-RIGHTS: Final = ("match",)
+FORMATS: Final = ("json", "ndjson", "csv", "xlsx", "parquet", "arrow", "geojson")
 BASIS_CHARACTERS: Final = 500
 LONGEST_YEARS: Final = 5
+MOST_A_DAY: Final = 1_000_000_000_000
+LONGEST_LIFE_DAYS: Final = 36_500
 
 
 def check_terms(
@@ -34,6 +37,9 @@ def check_terms(
         *_check_days(terms, today),
         *_check_masks(terms, facts),
         *_check_rights(terms, facts),
+        *_check_quota(terms, facts),
+        *_check_formats(terms, facts),
+        *_check_care(terms),
     ]
     if problems:
         raise ValidationFailed("The terms of the agreement are not well formed.", errors=problems)
@@ -95,11 +101,62 @@ def _check_masks(terms: Terms, facts: SchemaFacts) -> Iterator[FieldError]:
 
 
 def _check_rights(terms: Terms, facts: SchemaFacts) -> Iterator[FieldError]:
-    for position, right in enumerate(terms.rights):
-        if right not in RIGHTS:
-            yield FieldError(f"/rights/{position}", "choice", f"one of {', '.join(RIGHTS)}")
-        elif not facts.lookup_only:
-            yield FieldError(f"/rights/{position}", "choice", f"{facts.name} may be matched without this right")
+    known = ("match",) if facts.lookup_only else ALL_RIGHTS
+    rights = terms.rights or ()
+    for position, right in enumerate(rights):
+        if right not in known:
+            yield FieldError(f"/rights/{position}", "choice", f"of {facts.name} one of {', '.join(known)}")
+        elif right in rights[:position]:
+            yield FieldError(f"/rights/{position}", "repeated", f"{right} stands there already")
+
+
+def _check_quota(terms: Terms, facts: SchemaFacts) -> Iterator[FieldError]:
+    if terms.quota is None:
+        return
+    limits = {kind: terms.quota.of(kind) for kind in KINDS}
+    if not any(limit is not None for limit in limits.values()):
+        yield FieldError("/quota", "empty", f"name at least one of {', '.join(KINDS)}, or leave the quota out")
+    for kind, limit in limits.items():
+        if limit is not None and not 0 < limit <= MOST_A_DAY:
+            yield FieldError(f"/quota/{kind}", "range", f"1 to {MOST_A_DAY} a day")
+    if limits["subjects"] is not None and facts.subject is None:
+        yield FieldError("/quota/subjects", "choice", f"{facts.name} is not about persons: it has no subjects to count")
+
+
+def _check_formats(terms: Terms, facts: SchemaFacts) -> Iterator[FieldError]:
+    for position, form in enumerate(terms.formats):
+        if form not in FORMATS:
+            yield FieldError(f"/formats/{position}", "choice", f"one of {', '.join(FORMATS)}")
+        elif form in terms.formats[:position]:
+            yield FieldError(f"/formats/{position}", "repeated", f"{form} stands there already")
+    if terms.formats and facts.lookup_only and "json" not in terms.formats:
+        yield FieldError("/formats", "json_missing", f"{facts.name} is answered in json alone")
+
+
+def _check_care(terms: Terms) -> Iterator[FieldError]:
+    if terms.data_life_days is not None and not 0 < terms.data_life_days <= LONGEST_LIFE_DAYS:
+        yield FieldError("/data_life_days", "range", f"1 to {LONGEST_LIFE_DAYS} days")
+    if terms.dpia is not None and (not 0 < len(terms.dpia) <= BASIS_CHARACTERS or not terms.dpia.isprintable()):
+        yield FieldError("/dpia", "text", f"1 to {BASIS_CHARACTERS} printable characters that name the assessment")
+
+
+def check_renewal(terms: Terms, renewed: Agreement | None, today: date) -> None:
+    """Pass, or `ValidationFailed`: a renewal is of the same parties and schema, and begins when the other has ended."""
+    if renewed is None:
+        faults = [FieldError("/renews", "agreement_unknown", "no agreement of these two agencies has this id")]
+        raise ValidationFailed("The renewed agreement is not known.", errors=faults)
+    old = renewed.terms
+    if (old.schema, old.consumer_client) != (terms.schema, terms.consumer_client):
+        wrong = f"{renewed.id} is about {old.schema} for {old.consumer_client or old.consumer}; a renewal keeps both"
+        raise ValidationFailed(f"renews: {wrong}", errors=[FieldError("/renews", "choice", wrong)])
+    state = renewed.state_on(today)
+    if state in ("proposed", "approved"):
+        wrong = f"{renewed.id} is only {state}: what never was in force is proposed again, not renewed"
+        raise ValidationFailed(f"renews: {wrong}", errors=[FieldError("/renews", "state", wrong)])
+    if state in ("active", "not_yet_valid") and terms.valid_from <= old.valid_until:
+        first = (old.valid_until + timedelta(days=1)).isoformat()
+        wrong = f"{renewed.id} is in force until {old.valid_until.isoformat()}: begin on {first}, or end it first"
+        raise ValidationFailed(f"valid_from: {wrong}", errors=[FieldError("/valid_from", "overlap", wrong)])
 
 
 def _nearest(name: str, known: Collection[str]) -> str:

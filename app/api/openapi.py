@@ -70,6 +70,7 @@ _HEADERS: dict[str, dict[str, Any]] = {
     "Upload-Complete": _header("`?1` when the upload is complete, else `?0`", 2),
     "Upload-Limit": _header("`max-size`: bytes of the largest file; `max-age`: seconds that the upload has left", 200),
     "Upload-Offset": _header("Bytes that are stored: the next part begins here", 15),
+    "Sunset": _header("When the agreement ends that the answer rests on, from 60 days before (RFC 8594)", 40),
     "Simpul-Complete": _header("`?1` when every source that this caller may ask answered, else `?0`", 2),
 }
 
@@ -185,6 +186,8 @@ def _complete_operation(rule: Rule | None, path: str, method: str, operation: di
         headers += ["RateLimit", "RateLimit-Policy"]
         if rule.recording != "none":
             headers += ["Exchange-Id", "Content-Digest", "Link"]
+        if rule.recording == "outcome":
+            headers.append("Sunset")
         if rule.op == "job.result":
             headers.append("Accept-Ranges")
         if rule.op in _WHOLE:

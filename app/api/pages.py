@@ -10,13 +10,19 @@ import orjson
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 
+from app.api.layer.admittance import authenticate
 from app.api.layer.bodies import JSON
+from app.api.layer.dependencies import services
 from app.api.layer.formats import language_of
 from app.api.layer.problem_types import ProblemType
 from app.api.layer.problems import PROBLEMS
+from app.api.narrowed import narrowed
 from app.api.openapi import ordered
+from app.api.routes import RULES
 from app.api.translation import indonesian
 from app.errors import NotFound, ParameterUnknown
+from app.gateway import entitlements
+from app.lanes import in_bulk
 
 router = APIRouter(include_in_schema=False)
 
@@ -125,15 +131,35 @@ async def show_problem(slug: str, request: Request) -> HTMLResponse:
 
 @router.get("/openapi.json")
 async def document(request: Request) -> Response:
-    """The OpenAPI document; `lang=id`: in Indonesian."""
+    """The OpenAPI document; `lang=id`: in Indonesian; `as=me`, with a token: what its holder may use today."""
     language = request.query_params.get("lang", "en")
     if language not in _LANGUAGES:
         raise ParameterUnknown(f"lang is {' or '.join(_LANGUAGES)}", parameter="lang")
+    whose = request.query_params.get("as")
+    if whose is not None:
+        return await _own_document(request, whose, language)
     kept: dict[str, bytes] = request.app.state.documents
     if language not in kept:
         whole = request.app.openapi()
         kept[language] = orjson.dumps(ordered(indonesian(whole) if language == "id" else whole))
     return Response(kept[language], media_type=JSON, headers={"content-language": language})
+
+
+async def _own_document(request: Request, whose: str, language: str) -> Response:
+    if whose != "me":
+        raise ParameterUnknown("as is me, or left out", parameter="as")
+    state = services(request)
+    address = request.client.host if request.client else ""
+    caller = authenticate(state, request.headers.get("authorization"), address)
+    state.access.check_rate(caller)
+    usable = await entitlements.usable(state, caller)
+
+    def made() -> bytes:
+        cut = narrowed(request.app.openapi(), RULES, caller.role, usable)
+        return orjson.dumps(ordered(indonesian(cut) if language == "id" else cut))
+
+    headers = {"content-language": language, "cache-control": "no-store", "vary": "Authorization"}
+    return Response(await in_bulk(made), media_type=JSON, headers=headers)
 
 
 def _filled_by(request: Request, element: str, bundle: str, ours: str) -> str:

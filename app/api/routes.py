@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from app.api import operation
 from app.api.audit import data_tracker, exchange_summary, exchanges, incidents, log, subject_usage
-from app.api.governance import access, agreements, enrolment, erasures
-from app.api.layer.resource import Resource
+from app.api.governance import access, agreements, enrolment, entitlements, erasures
+from app.api.layer.resource import Resource, RouteRule
 from app.api.records import aggregates, changes, conflicts, explain, jobs, queries, records
 from app.api.registry import agencies, catalogue, clients, codes, connectors, discovery, health, quality, uploads
 
@@ -31,6 +31,7 @@ RESOURCES: tuple[Resource, ...] = (
     health.routes,
     clients.routes,
     agreements.routes,
+    entitlements.routes,
     erasures.routes,
     subject_usage.routes,
     incidents.routes,
@@ -40,3 +41,5 @@ RESOURCES: tuple[Resource, ...] = (
     log.receipts,
     log.routes,
 )
+
+RULES: tuple[RouteRule, ...] = tuple(rule for resource in RESOURCES for rule in resource.rules)

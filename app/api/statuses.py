@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from app.api.layer.resource import EVERYONE, Rule
+from app.api.layer.resource import Rule
 
 TEXTS: Final = {
     "400": "The request cannot be read.",
@@ -35,8 +35,8 @@ _EVERY: Final = ("400", "431", "500")
 """Headers stand there twice or are too large; a fault of the gateway's own."""
 _WAITING: Final = ("503", "504")
 """No slot among those that are served at once, the store or the log is away, the time is over."""
-_GOVERNED: Final = ("401", "422", "429")
-"""A token, known parameters, a rate."""
+_GOVERNED: Final = ("401", "403", "422", "429")
+"""A token, the name that its holder gives itself, known parameters, a rate."""
 _PROBES: Final = frozenset({"discover", "preview"})
 """One source is asked: its fault is the answer."""
 _WHOLE: Final = frozenset({"list", "search", "lookup", "match", "aggregate", "changes", "records.conflicts", "sql"})
@@ -46,7 +46,7 @@ _CHANGES_STATE: Final = frozenset({"agency.change", "connector.put", "job.result
 """Beside POSTs that change something: what does not fit the present state is refused."""
 _SELF_GUARDED: Final = "/metrics"
 """Public by its path; the function itself asks for a token."""
-_NAMES_AGENCY: Final = frozenset({"agreement.propose", "client.create", "explain", "secret.list"})
+_NAMES_AGENCY: Final = frozenset({"access.explain", "agreement.propose", "client.create", "explain", "secret.list"})
 """Their bodies name things that may not be there."""
 
 _NAMES_SCHEMA: Final = "/v1/datasets"
@@ -66,8 +66,6 @@ def problems_of(rule: Rule | None, path: str, method: str, operation: dict[str, 
     if rule is None:
         return sorted(found | ({"401", "403"} if asks_for_token(rule, path) else set()))
     found.update(_GOVERNED)
-    if rule.roles != EVERYONE or (rule.recording == "outcome" and rule.op != "job.cancel"):
-        found.add("403")
     chosen = any(given.get("name") == "f" for given in operation.get("parameters", ()))
     if chosen or rule.op in _WHOLE | {"explain", "verify"}:
         found.add("406")

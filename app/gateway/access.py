@@ -64,6 +64,7 @@ class Gate:
         *,
         fields: frozenset[str] | None = None,
         needed: frozenset[str] = frozenset(),
+        rights: frozenset[str] = frozenset(),
     ) -> Decision:
         """The decision for one provider, cached by stamp and day."""
         request = AccessRequest(
@@ -76,6 +77,7 @@ class Gate:
             agreement=asserted.agreement,
             officer=asserted.officer,
             case=asserted.case,
+            rights=rights,
         )
         return self.decisions.decide(principal, request, self.snapshot, local_day(datetime.now(UTC), self.zone))
 
@@ -114,9 +116,10 @@ def note_decisions(exchange: Exchange, decisions: Sequence[Decision], rates: Rat
         return
     allowed = [decision for decision in decisions if decision.allow]
     chosen = next((decision for decision in allowed if decision.agreement), (allowed or list(decisions))[0])
-    exchange.authorised(Authority(chosen.allow, chosen.rule, chosen.agreement, chosen.purpose, chosen.basis))
+    authority = Authority(chosen.allow, chosen.rule, chosen.agreement, chosen.purpose, chosen.basis)
+    exchange.authorised(authority)
     for agreement in sorted({decision.agreement for decision in allowed if decision.agreement}):
-        exchange.counted(rates.check(agreement))
+        exchange.authorised(authority, rates.check(agreement))
 
 
 def refusal_of(decisions: Sequence[Decision], asked: frozenset[str]) -> SimpulError | None:

@@ -28,6 +28,7 @@ from app.filters.evaluation import compile_predicate
 from app.gateway import records
 from app.gateway.exchange import Exchange, ReadOutcome
 from app.gateway.services import Services
+from app.gateway.under import begin
 from app.gateway.views import merge_rules, split_by_key
 from app.lanes import in_bulk
 from app.schemas.arrow import batch_of
@@ -73,7 +74,7 @@ async def add_up(
     query = replace(query, fields=(*(query.fields or ()), *asked.aggregation.units(schema)), findings=False)
     if asked.raw.view == "merged":
         query = replace(query, sort=in_key_order(schema), filter=split_by_key(schema, query.filter)[0], fields=None)
-    await exchange.intend(state.log)
+    await begin(state, exchange, allowed.refs)
     deadline = time.monotonic() + state.settings.request_seconds
     whole = WholeRead(
         query,

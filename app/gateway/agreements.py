@@ -11,7 +11,7 @@ from app.access import agreements
 from app.access.agreements import Agreement, Expected, Terms
 from app.access.days import local_day
 from app.access.hands import require_hand
-from app.access.terms import check_terms
+from app.access.terms import check_renewal, check_terms
 from app.errors import FieldError, RequestError, ValidationFailed
 from app.federation.question.binder import RawQuery, bind
 from app.federation.reading.masks import mask_fault
@@ -32,6 +32,11 @@ async def propose(state: Services, exchange: Exchange, terms: Terms, *, agreemen
     check_terms(terms, facts_of(schema), state.access.snapshot.purposes, today(state), agreement_id=agreement_id)
     _check_row_filter(schema, terms.row_filter)
     _check_masks(schema, terms.masks)
+    if terms.renews is not None:
+        found = state.access.snapshot.agreements.get(terms.renews)
+        parties = (terms.provider, terms.consumer)
+        renewed = found if found and (found.terms.provider, found.terms.consumer) == parties else None
+        check_renewal(terms, renewed, today(state))
     caller, now = exchange.principal, datetime.now(UTC)
     exchange.touches((terms.provider,))
     exchange.asks(schemas=(schema.name,))

@@ -33,6 +33,7 @@ from app.gateway import records
 from app.gateway.comparing import remember
 from app.gateway.exchange import Exchange, ReadOutcome
 from app.gateway.services import Services
+from app.gateway.under import begin
 from app.schemas.registry import SchemaDef
 
 _ANSWERED = frozenset({"ok"})
@@ -70,7 +71,7 @@ async def feed(state: Services, exchange: Exchange, schema: SchemaDef, raw_of: C
     bound = query_hash(asked.query, records.policy_of(asked.decisions))
     positions = await _positions(state, asked, bound)
     whole = replace(asked.query, sort=(), fields=None)
-    await exchange.intend(state.log)
+    await begin(state, exchange, asked.refs)
     deadline = time.monotonic() + state.settings.request_seconds
     read = WholeRead(whole, asked.refs, state.runtime.until(deadline, exchange.principal.client_id))
     held = _Held(state, schema, exchange.principal.client_id)

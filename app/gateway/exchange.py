@@ -36,13 +36,16 @@ class Log(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Assertions:
-    """What the caller asserts about the request: purpose, agreement, officer, case, represented party, how old data may be."""
+    """What the caller asserts about the request: purpose, agreement, officer, case, represented party, its own name in X-Road,
+    how old data may be.
+    """
 
     purpose: str | None = None
     agreement: str | None = None
     officer: str | None = None
     case: str | None = None
     represented: str | None = None
+    road_client: str | None = None
     max_age_seconds: float | None = None
     """0: the sources themselves; None: as each dataset has it."""
 
@@ -128,6 +131,10 @@ class ExchangeFacts:
     mode: Literal["uji"] | None = None
     allowance: Allowance | None = None
     """What is left of the requests of the agreement that it rests on."""
+    form: str = "json"
+    """The format that was asked for."""
+    under: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """The agreements that sources are read under, each with its datasets."""
 
     def asks(
         self,
@@ -137,8 +144,12 @@ class ExchangeFacts:
         structure: str | None = None,
         question: Mapping[str, Any] | None = None,
         size: int | None = None,
+        form: str | None = None,
     ) -> None:
-        """What is asked, as far as it is known: operation, schemas, closed description, the question for the detail and its bytes."""
+        """What is asked, as far as it is known: operation, schemas, closed description, the question for the detail and its bytes,
+        the format.
+        """
+        self.form = form or self.form
         self.op = op or self.op
         self.schemas = self.schemas if schemas is None else tuple(schemas)
         self.structure = structure or self.structure
@@ -153,19 +164,20 @@ class ExchangeFacts:
         """Notes an access decision that rests on no agreement; the last one stands."""
         self.allowed, self.rule = allow, rule
 
-    def authorised(self, authority: Authority) -> None:
-        """Notes an access decision with the agreement that it rests on; the last one stands."""
+    def authorised(self, authority: Authority, allowance: Allowance | None = None) -> None:
+        """Notes an access decision with the agreement that it rests on, and what is left of its requests; the last one stands."""
+        self.allowance = allowance
         self.allowed, self.rule = authority.allow, authority.rule
         self.agreement, self.purpose, self.basis = authority.agreement, authority.purpose, authority.basis
-
-    def counted(self, allowance: Allowance) -> None:
-        """Notes what is left of the requests of an agreement that it rests on."""
-        self.allowance = allowance
 
     @property
     def authority(self) -> Authority:
         """The decision that stands."""
         return Authority(bool(self.allowed), self.rule or "", self.agreement, self.purpose, self.basis)
+
+    def reads_under(self, agreements: Mapping[str, tuple[str, ...]]) -> None:
+        """The agreements that are read under, beside those that are known already."""
+        self.under = {**self.under, **agreements}
 
     def touches(
         self, providers: Iterable[str], datasets: Iterable[DatasetUse] | None = None, *, agreement: str | None = None
@@ -208,9 +220,9 @@ class ExchangeFacts:
     def detail_bytes(self) -> int:
         """How much its details take beyond what an ordinary request puts there (the rate of requests bounds those)."""
         said = self.assertions
-        if not (self.asked_bytes or said.officer or said.case or said.represented):
+        if not (self.asked_bytes or said.officer or said.case or said.represented or said.road_client):
             return 0
-        texts = f"{said.officer}{said.case}{said.represented}{self.request}"
+        texts = f"{said.officer}{said.case}{said.represented}{said.road_client}{self.request}"
         return max(self.asked_bytes + len(texts) - _ORDINARY_BYTES, 0)
 
 
@@ -360,6 +372,8 @@ class Exchange(ExchangeFacts):
             detail["case"] = self.assertions.case
         if self.assertions.represented:
             detail["represented"] = self.assertions.represented
+        if self.assertions.road_client:
+            detail["road_client"] = self.assertions.road_client
         detail.update(self.detail)
         return detail
 

@@ -18,6 +18,7 @@ from app.federation.reading.leg import request_of
 from app.gateway import records
 from app.gateway.exchange import Exchange, ReadOutcome
 from app.gateway.services import Services
+from app.gateway.under import begin
 from app.schemas.registry import SchemaDef
 
 
@@ -39,7 +40,7 @@ async def explain(
         slug = schema.meta.slug
         raise LookupOnly(f"{schema.name} is never listed; use POST /v1/records/{slug}/verify", allow="POST")
     asked = records.authorise(state, exchange, schema, "explain", raw_of)
-    await exchange.intend(state.log)  # a source may be looked at: its columns and keys
+    await begin(state, exchange, asked.refs)  # a source may be looked at: its columns and keys
     scans = state.runtime.planner.plan(asked.query, asked.refs, whole=whole)
     found = list(await asyncio.gather(*[_one(asked.query, scan) for scan in scans]))
     legs = [SourceStatus(one.scan.ref.agency, one.scan.ref.dataset, one.scan.left_out or "skipped") for one in found]

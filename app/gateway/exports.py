@@ -21,6 +21,7 @@ from app.gateway.answers import AnswerForm, FinishedAnswer
 from app.gateway.exchange import Exchange, ReadOutcome
 from app.gateway.services import Services
 from app.gateway.spool import Spool
+from app.gateway.under import begin, check_rows
 from app.lanes import in_bulk, in_writing
 from app.schemas.registry import SchemaDef
 
@@ -92,11 +93,17 @@ async def write_whole(
     columns = Columns.of(query.schema, read.fields)
     if wanted.form == "geojson" and not columns.located:
         raise NotAcceptable(f"{query.schema.name} has no position or geometry that you may see; choose another format")
-    await exchange.intend(state.log)
+    await begin(state, exchange, refs)
+
+    def told(reading: WholeRead) -> None:
+        check_rows(state.quotas, state.access.snapshot, exchange, reading.statuses, reading.rows)
+        if progress is not None:
+            progress(reading)
+
     writer = await in_writing(writer_of, wanted.form, columns, spool, indonesian=wanted.indonesian)
     try:
         source = sorted_batches(read, state.space(exchange.principal.client_id)) if query.sort else read.batches()
-        await _write(read, source, writer, exchange, progress)
+        await _write(read, source, writer, exchange, told)
     except SimpulError as error:
         note_read(exchange, read)
         error.legs = error.legs or read.statuses
@@ -114,7 +121,7 @@ async def _write(
     source: AsyncGenerator[Batch],
     writer: Writer,
     exchange: Exchange,
-    progress: Callable[[WholeRead], None] | None,
+    progress: Callable[[WholeRead], None],
 ) -> None:
     written: asyncio.Future[None] | None = None
     try:
@@ -123,8 +130,7 @@ async def _write(
                 if written is not None:
                     await written
                 written = in_writing(writer.take, batch)  # while the next one is read and mapped
-                if progress is not None:
-                    progress(read)
+                progress(read)
         if written is not None:
             await written
     finally:

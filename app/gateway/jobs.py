@@ -20,6 +20,7 @@ import structlog
 
 from app.access.decisions import Operation
 from app.access.principals import Principal
+from app.access.quotas import AgreementQuotaSpent
 from app.access.sealing import Seal, Sealed
 from app.audit.entry.record import DatasetUse, uuid7
 from app.audit.write.log import ExchangeLog
@@ -42,10 +43,12 @@ from app.federation.writers import source_documents
 from app.gateway.access import Gate
 from app.gateway.answers import FinishedAnswer
 from app.gateway.exchange import Authority, Exchange, ReadOutcome
+from app.gateway.quotas import Quotas
 from app.gateway.sources import SourcePool
 from app.gateway.spool import Spool, read_spooled
 from app.gateway.storage import Storage
 from app.gateway.unclosed import Unclosed
+from app.gateway.under import settle
 from app.schemas import registry
 from app.settings import Settings
 from app.telemetry import Metrics
@@ -90,6 +93,7 @@ class JobMeans:
     unclosed: Unclosed
     metrics: Metrics
     replica: str
+    quotas: Quotas
 
 
 class JobRunner:
@@ -217,6 +221,7 @@ class JobRunner:
                     raise AccessDenied(_CHANGED, rule="grants_changed")
                 await self._change(new.id, state="running")
                 made = await run(exchange, spool, progress)
+                await settle(means.quotas, means.access.snapshot, exchange)
                 await self._finish(new, exchange, made)
         except asyncio.CancelledError:
             told = ("job_cancelled", "cancelled, or the gateway stopped", 499)
@@ -226,8 +231,10 @@ class JobRunner:
             await asyncio.shield(self._fail(new, exchange, path, *told))
             raise
         except AccessDenied as error:
-            exchange.decide(allow=False, rule="grants_changed")
-            await self._fail(new, exchange, path, error.code, error.detail, 403)
+            rule = str(error.facts.get("rule", "grants_changed"))
+            exchange.decide(allow=False, rule=rule)
+            status = 429 if isinstance(error, AgreementQuotaSpent) else 403
+            await self._fail(new, exchange, path, error.code, error.detail, status)
         except SimpulError as error:
             await self._fail(new, exchange, path, error.code, error.detail, 500)
         except Exception as error:

@@ -23,6 +23,7 @@ from app.gateway.answers import AnswerForm, FinishedAnswer
 from app.gateway.exchange import Exchange, ReadOutcome
 from app.gateway.services import Services
 from app.gateway.spool import Spool
+from app.gateway.under import begin
 from app.lanes import in_bulk
 from app.schemas.registry import SchemaDef
 
@@ -83,7 +84,7 @@ async def match(
     progress: Callable[[WholeRead], None] = lambda _: None,
 ) -> FinishedAnswer:
     """The finished answer, key by key in the order of the question; `progress` is told after each part."""
-    await exchange.intend(state.log)
+    await begin(state, exchange, asked.refs)
     question = keys.question
     wanted = await in_bulk(question.keys)
     names = (*keys.fields, *question.compared)

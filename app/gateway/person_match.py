@@ -23,7 +23,8 @@ from app.gateway.access import dataset_ref
 from app.gateway.exchange import Exchange, ReadOutcome
 from app.gateway.records import note_datasets, note_sources
 from app.gateway.services import Services
-from app.gateway.verification import COMPARED, Allowed, require_granted, same
+from app.gateway.under import begin
+from app.gateway.verification import COMPARED, Allowed, count_subjects, require_granted, same
 from app.schemas.registry import SchemaDef
 from app.schemas.validation import validate_row
 
@@ -66,6 +67,7 @@ async def match_persons(
     held: Mapping[str, Mapping[str, Any]] = {}
     if numbers:
         await state.verifications.admit(state.log, decision.agreement or "", subject, *numbers)
+        await count_subjects(state, decision.agreement or "", subject, *numbers)
         held = await _held(state, exchange, schema, allowed, numbers, names)
     return [_answer(person, problems[person.number], held.get(person.number)) for person in persons]
 
@@ -87,7 +89,7 @@ async def _held(
     exchange.asks(structure=f"{schema.meta.ref} match {subject}=?x{len(numbers)} compare={','.join(compared)}")
     for number in numbers:
         exchange.concerns(Subject(subject, number, "asked"))
-    await exchange.intend(state.log)
+    await begin(state, exchange, refs)
     fields = (subject, *compared)
     query = Query(
         schema, fields=fields, operation="verify", partial="never", also_needed=frozenset(compared), findings=False

@@ -34,6 +34,7 @@ from app.gateway.answers import AnswerForm, FinishedAnswer
 from app.gateway.exchange import Exchange, ReadOutcome
 from app.gateway.services import Services
 from app.gateway.spool import Spool
+from app.gateway.under import begin
 from app.lanes import in_bulk
 from app.schemas import registry
 from app.schemas.registry import SchemaDef
@@ -62,9 +63,11 @@ async def authorise(
     if closed:
         slug = schemas[closed[0]].meta.slug
         raise SqlTablePersonal(f"{closed[0]} is never read by SQL; use POST /v1/records/{slug}/verify")
-    granted = {name: _granted(state, exchange, schema) for name, schema in schemas.items()}
+    rights = rights_needed(tree)
+    named = frozenset(column.name.lower() for column in tree.find_all(exp.Column))
+    granted = {name: _granted(state, exchange, schema, rights, named) for name, schema in schemas.items()}
     made = await in_bulk(bound, tree, schemas, granted)
-    refs = {table.schema.name: _refs(state, exchange, table) for table in made.tables}
+    refs = {table.schema.name: _refs(state, exchange, table, rights) for table in made.tables}
     asked = [ref for found in refs.values() for ref in found if ref.grant is not None]
     exchange.touches((ref.agency for ref in asked), (DatasetUse(ref.dataset, ref.revision) for ref in asked))
     return Statement(made, refs, partial, overlap)
@@ -90,7 +93,7 @@ async def answer(
 ) -> FinishedAnswer:
     """Intent, reads, the worker, the finished answer. Leaving this function ends the worker and every read."""
     ends = time.monotonic() + seconds
-    await exchange.intend(state.log)
+    await begin(state, exchange, [ref for refs in statement.refs.values() for ref in refs])
     client = exchange.principal.client_id
     rows = min(limit or MOST_ROWS, MOST_ROWS)
     loader = Loader(
@@ -172,10 +175,20 @@ def _write(found: Settled, summary: Summary, wanted: AnswerForm, spool: Spool) -
         writer.close()
 
 
-def _granted(state: Services, exchange: Exchange, schema: SchemaDef) -> frozenset[str]:
-    """The fields of a schema that some provider grants; the refusal when none grants any."""
+def rights_needed(tree: exp.Query) -> frozenset[str]:
+    """What a statement does beyond reading: `join` where it reads more than one table, or one twice; `aggregate`."""
+    made = {found.alias.lower() for found in tree.find_all(exp.CTE)}
+    tables = [table for table in tree.find_all(exp.Table) if table.name.lower() not in made]
+    adds_up = tree.find(exp.AggFunc, exp.Group) is not None
+    return frozenset([*(["join"] if len(tables) > 1 else []), *(["aggregate"] if adds_up else [])])
+
+
+def _granted(
+    state: Services, exchange: Exchange, schema: SchemaDef, rights: frozenset[str], named: frozenset[str]
+) -> frozenset[str]:
+    """The fields of a schema that some provider grants; the refusal when none grants any, or a named one for want of a right."""
     decisions = [
-        state.access.decide(exchange.principal, schema, found.agency, "sql", exchange.assertions)
+        state.access.decide(exchange.principal, schema, found.agency, "sql", exchange.assertions, rights=rights)
         for found in state.sources.of_schema(schema.name)
     ]
     note_decisions(exchange, decisions, state.access.agreement_rates)
@@ -184,17 +197,22 @@ def _granted(state: Services, exchange: Exchange, schema: SchemaDef) -> frozense
         raise error
     if not decisions:
         return frozenset(schema.open_fields)
+    missing = named.difference(*(decision.fields for decision in decisions))
+    for decision in decisions:
+        short = decision.shortfall
+        if short is not None and short.rule == "right_not_granted" and missing & decision.withheld:
+            raise short.error()
     masked = [decision.fields.difference(decision.masks) for decision in decisions if decision.allow]
     return frozenset().union(*masked)
 
 
-def _refs(state: Services, exchange: Exchange, table: TableUse) -> tuple[DatasetRef, ...]:
+def _refs(state: Services, exchange: Exchange, table: TableUse, rights: frozenset[str]) -> tuple[DatasetRef, ...]:
     """The datasets of one table under the grants for just its fields. One that withholds a named field is left out."""
     datasets = state.sources.of_schema(table.schema.name)
     decisions = [
         state.access.decide(
             exchange.principal, table.schema, found.agency, "sql", exchange.assertions,
-            fields=frozenset(table.fields) or None, needed=table.named,
+            fields=frozenset(table.fields) or None, needed=table.named, rights=rights,
         )
         for found in datasets
     ]  # fmt: skip

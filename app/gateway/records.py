@@ -24,6 +24,7 @@ from app.gateway.access import dataset_ref, note_decisions, refusal_of
 from app.gateway.exchange import Exchange, ReadOutcome
 from app.gateway.services import Services
 from app.gateway.sources import OpenDataset
+from app.gateway.under import begin
 from app.schemas.registry import SchemaDef
 
 
@@ -92,7 +93,7 @@ def known_agencies(state: Services, names: Sequence[str]) -> None:
 
 async def run(state: Services, exchange: Exchange, query: Query, refs: Sequence[DatasetRef]) -> Answer:
     """Intent, then the sources; what came of it is noted in the exchange also when it is an error."""
-    await exchange.intend(state.log)
+    await begin(state, exchange, refs)
     deadline = time.monotonic() + state.settings.request_seconds
     runtime = state.runtime.until(deadline, exchange.principal.client_id, exchange.assertions.max_age_seconds)
     try:

@@ -35,6 +35,7 @@ from app.gateway.idempotency import IdempotencyKeys
 from app.gateway.jobs import JobRunner
 from app.gateway.notes import Notes
 from app.gateway.plans import PlanCache
+from app.gateway.quotas import Quotas
 from app.gateway.snapshot import Current
 from app.gateway.sources import Opener, SourcePool
 from app.gateway.storage import Storage
@@ -112,6 +113,7 @@ class Services:
     uploads: Uploads
     once: OnceRegister
     attempts: FailedAttempts
+    quotas: Quotas
     sql_workers: WorkersAhead
     under_way: UnderWay = field(default_factory=UnderWay)
     plans: PlanCache = field(default_factory=PlanCache)
@@ -156,6 +158,7 @@ class Services:
                 await self.unclosed.close(self.log)
                 await self.idempotency.sweep()
                 await self.once.sweep()
+                await self.quotas.sweep()
                 await self.uploads.sweep(self.log, self.names)
                 await self.shared_rates.share()
             except StoreUnavailable as error:
@@ -169,5 +172,6 @@ class Services:
             await self.notes.flush()
         with contextlib.suppress(Exception):
             await self.sources.close()
+        await self.quotas.close()
         await self.log.close()
         await self.database.close()

@@ -9,7 +9,7 @@ import time
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Any, Literal
 
 from app.access.decisions import Decision
@@ -31,6 +31,7 @@ from app.gateway.exchange import Exchange, ReadOutcome
 from app.gateway.records import note_answer, note_datasets, note_sources
 from app.gateway.services import Services
 from app.gateway.sources import OpenDataset
+from app.gateway.under import begin
 from app.schemas.registry import SchemaDef
 from app.schemas.validation import validate_row
 
@@ -97,11 +98,12 @@ async def verify(
     require_granted(decision, needed)
     number, agreement = str(asserted[subject]), decision.agreement or ""
     await state.verifications.admit(state.log, agreement, subject, number)
+    await count_subjects(state, agreement, subject, number)
     refs = [dataset_ref(opened, decision) for opened in datasets]
     note_datasets(exchange, refs)
     exchange.asks(structure=f"{subject} = ?" + "".join(f" and {name} ~ ?" for name in given))
     exchange.concerns(Subject(subject, number, "asked"))
-    await exchange.intend(state.log)
+    await begin(state, exchange, refs)
     query = Query(schema=schema, key=schema.key_of({subject: number}), operation="verify", partial="never", limit=2)
     deadline = time.monotonic() + state.settings.request_seconds
     try:
@@ -116,6 +118,16 @@ async def verify(
         raise AllSourcesFailed(f"{datasets[0].agency} holds this {subject} more than once; it must mend its register")
     exchange.concerns(Subject(subject, number, "compared"))
     return _compared(answer.records[0].record, given, decision)
+
+
+async def count_subjects(state: Services, agreement: str, subject: str, *numbers: str) -> None:
+    """Counts persons where the agreement has a quota of them, all or none; raises `AgreementQuotaSpent`."""
+    found = state.access.snapshot.agreements.get(agreement)
+    quota = found.terms.quota if found is not None else None
+    if quota is not None and quota.subjects is not None:
+        asked = tuple(Subject(subject, number, "asked") for number in numbers)
+        tags = {tag for tag, _, _ in state.log.subject_keys.tags(asked, datetime.now(UTC).year)}
+        await state.quotas.note_subjects(agreement, quota.subjects, tags)
 
 
 def require_granted(decision: Decision, needed: frozenset[str]) -> None:

@@ -34,6 +34,7 @@ from app.gateway import records
 from app.gateway.exchange import Exchange, ReadOutcome
 from app.gateway.records import Authorised
 from app.gateway.services import Services
+from app.gateway.under import begin
 from app.lanes import in_bulk
 from app.schemas.registry import SchemaDef
 
@@ -147,7 +148,7 @@ async def _page(
     wanted: Callable[[list[AnswerRecord]], Item | None],
 ) -> _Page[Item]:
     """Looks at one key after the other until the page is full, the time is over, or there are no more. Intent first."""
-    await exchange.intend(state.log)
+    await begin(state, exchange, refs)
     begun, seconds = time.monotonic(), state.settings.request_seconds
     runtime = state.runtime.until(begun + seconds, exchange.principal.client_id, exchange.assertions.max_age_seconds)
     space = state.space(exchange.principal.client_id)

@@ -1,4 +1,4 @@
-"""`/v1/agreements`, `/v1/purposes`, `/v1/access`: under which arrangement data may be read, and why."""
+"""`/v1/agreements`, `/v1/purposes`: under which arrangement data may be read, and why."""
 
 from __future__ import annotations
 
@@ -11,16 +11,14 @@ from pydantic import Field
 
 from app.access import agreements
 from app.access.agreements import Agreement, EffectiveState, Expected, Terms
-from app.access.principals import Principal
-from app.api.layer.answers import Answer, Id, Moment, Name
+from app.access.quotas import Quota
+from app.api.layer.answers import Answer, Id, Moment, Name, Whole
 from app.api.layer.bodies import answer, as_seen, read_model, tagged
 from app.api.layer.dependencies import exchange, only_parameters, principal, services
 from app.api.layer.resource import READ, STEWARDS, Resource, Rule
 from app.api.layer.wire import AgreementBody, ReasonBody
 from app.gateway import agreements as agreeing
 from app.gateway.agreements import today
-from app.gateway.exchange import Assertions
-from app.gateway.services import Services
 from app.schemas import registry
 
 routes = Resource("/v1", "governance")
@@ -34,10 +32,19 @@ _EXAMPLE = {
     "basis": "UU 17/2023 Ps. 173; PKS 400/12/2026",
     "valid_from": "2026-01-01",
     "valid_until": "2026-12-31",
+    "rights": ["match"],
+    "quota": {"requests": 10_000, "subjects": 2_000},
+    "formats": ["json"],
+    "data_life_days": 90,
+    "dpia": "DPIA-2026-014",
 }
 
 Basis = Annotated[str, Field(max_length=500)]
 Granted = Annotated[list[Name], Field(max_length=200)]
+Form = Literal["json", "ndjson", "csv", "xlsx", "parquet", "arrow", "geojson"]
+Life = Annotated[int, Field(ge=1, le=36_500, json_schema_extra={"format": "int32"})]
+Mask = Literal["hide", "hash", "last4", "year-only", "region-only"]
+Right = Literal["aggregate", "join", "match"]
 Purposes = Annotated[list[Name], Field(max_length=50)]
 
 
@@ -56,24 +63,6 @@ class PurposesAnswer(Answer):
     items: list[PurposeAnswer] = Field(max_length=1000)
 
 
-class AccessItem(Answer):
-    """What the caller may use of one provider's data; without an agreement where it is open."""
-
-    schema_name: Name = Field(alias="schema")
-    provider: Id
-    fields: Granted
-    agreement: Id | None
-    purposes: Purposes
-    basis: Basis | None
-    valid_until: date | None
-
-
-class AccessAnswer(Answer):
-    """What the caller may use."""
-
-    items: list[AccessItem] = Field(max_length=100_000)
-
-
 class SignatoryAnswer(Answer):
     """Who signed which step, and when."""
 
@@ -81,6 +70,14 @@ class SignatoryAnswer(Answer):
     agency: Id
     client: Name
     at: Moment
+
+
+class QuotaAnswer(Answer):
+    """Most in a day; null: not limited by the agreement."""
+
+    requests: Whole | None
+    rows: Whole | None
+    subjects: Whole | None
 
 
 class AgreementAnswer(Answer):
@@ -98,8 +95,13 @@ class AgreementAnswer(Answer):
     valid_until: date = Field(description="Last day, included")
     consumer_client: Id | None
     row_filter: Annotated[str, Field(max_length=2048)] | None
-    masks: dict[Name, Literal["hide", "hash", "last4", "year-only", "region-only"]] = Field(max_length=200)
-    rights: list[Literal["match"]] = Field(max_length=10, description="What is allowed beyond verifying one by one")
+    masks: dict[Name, Mask] = Field(max_length=200)
+    rights: list[Right] = Field(max_length=10, description="What is allowed beyond reading, or verifying, one by one")
+    quota: QuotaAnswer | None = Field(description="Null: only what the gateway itself limits")
+    formats: list[Form] = Field(max_length=7, description="In which answers may leave; empty: in all")
+    data_life_days: Life | None = Field(description="How many days the consumer may keep what it got")
+    dpia: Basis | None = Field(description="Reference of the data protection impact assessment (UU 27/2022)")
+    renews: Id | None = Field(description="The agreement that this one goes on from")
     signatories: list[SignatoryAnswer] = Field(max_length=10)
     reason: Annotated[str, Field(max_length=500)] | None = Field(description="Why it ended")
     created_at: Moment
@@ -118,15 +120,6 @@ _PURPOSE = {
     "title_en": "Health services",
     "legal_basis": "UU 17/2023 tentang Kesehatan",
 }
-_USABLE = {
-    "schema": "penduduk_verifikasi",
-    "provider": "disdukcapil",
-    "fields": ["nama", "nik", "status_dasar", "tanggal_lahir"],
-    "agreement": "pks-dukcapil-rsud",
-    "purposes": ["pelayanan_kesehatan"],
-    "basis": "UU 17/2023 Ps. 173; PKS 400/12/2026",
-    "valid_until": "2026-12-31",
-}
 _PROPOSED: dict[str, Any] = {
     "id": "pks-dukcapil-rsud",
     "state": "proposed",
@@ -134,7 +127,12 @@ _PROPOSED: dict[str, Any] = {
     "consumer_client": None,
     "row_filter": None,
     "masks": {},
-    "rights": [],
+    "rights": ["match"],
+    "quota": {"requests": 10_000, "rows": None, "subjects": 2_000},
+    "formats": ["json"],
+    "data_life_days": 90,
+    "dpia": "DPIA-2026-014",
+    "renews": None,
     "signatories": [
         {"step": "propose", "agency": "rsud-kartini", "client": "rsud-steward", "at": "2025-12-01T02:00:00Z"}
     ],
@@ -161,27 +159,6 @@ async def list_purposes(request: Request) -> Response:
     """The codes for the header `Simpul-Purpose`, with their legal basis."""
     only_parameters(request)
     return answer({"items": [asdict(purpose) for purpose in services(request).access.snapshot.purposes.values()]})
-
-
-@routes.get("/access", READ, summary="What the caller may use", answer=AccessAnswer, example={"items": [_USABLE]})
-async def list_access(request: Request) -> Response:
-    """Schema by schema and provider by provider: which fields, under which agreement, until when."""
-    only_parameters(request)
-    state, caller = services(request), principal(request)
-    day = today(state)
-    items = [
-        {
-            "schema": agreement.terms.schema,
-            "provider": agreement.terms.provider,
-            "fields": sorted(agreement.granted(frozenset(registry.get(agreement.terms.schema).fields))),
-            "agreement": agreement.id,
-            "purposes": list(agreement.terms.purposes),
-            "basis": agreement.terms.basis,
-            "valid_until": agreement.terms.valid_until,
-        }
-        for agreement in state.access.snapshot.usable(caller, day)
-    ]
-    return answer({"items": _open_access(state, caller) + items})
 
 
 @routes.get("/agreements", READ, summary="Agreements", answer=AgreementsAnswer, example={"items": [_APPROVED]})
@@ -221,7 +198,12 @@ async def propose_agreement(request: Request) -> Response:
         consumer_client=body.consumer_client,
         row_filter=body.row_filter,
         masks=body.masks,
-        rights=tuple(body.rights),
+        rights=None if body.rights is None else tuple(body.rights),
+        quota=None if body.quota is None else Quota(**body.quota.model_dump()),
+        formats=tuple(body.formats),
+        data_life_days=body.data_life_days,
+        dpia=body.dpia,
+        renews=body.renews,
     )
     made = await agreeing.propose(state, exchange(request), terms, agreement_id=body.id)
     return tagged(_document(made, today(state)), 201, {"location": f"/v1/agreements/{made.id}"})
@@ -286,25 +268,6 @@ async def revoke_agreement(agreement: str, request: Request) -> Response:
     return tagged(_document(made, today(state)))
 
 
-def _open_access(state: Services, caller: Principal) -> list[dict[str, Any]]:
-    items = []
-    for opened in sorted(state.sources.all(), key=lambda found: (found.schema.name, found.agency)):
-        decision = state.access.decide(caller, opened.schema, opened.agency, "list", Assertions())
-        if decision.allow and decision.agreement is None:
-            items.append(
-                {
-                    "schema": opened.schema.name,
-                    "provider": opened.agency,
-                    "fields": sorted(decision.fields),
-                    "agreement": None,
-                    "purposes": [],
-                    "basis": None,
-                    "valid_until": None,
-                }
-            )
-    return items
-
-
 def _as_seen(request: Request, agreement: str) -> Expected:
     day = today(services(request))
     return as_seen(request, f"agreement {agreement}", lambda found: _document(found, day))
@@ -316,6 +279,7 @@ def _document(agreement: Agreement, today: date) -> dict[str, Any]:
         "id": agreement.id,
         "state": agreement.state_on(today),
         **terms,
+        "rights": agreement.terms.rights_in(lookup_only=registry.get(agreement.terms.schema).meta.lookup_only),
         "signatories": [
             {"step": one.step, "agency": one.agency, "client": one.client, "at": one.at}
             for one in agreement.signatories

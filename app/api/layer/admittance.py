@@ -1,17 +1,41 @@
-"""Who may pass: the caller of a request, and the refusals of a path or a role that is not theirs."""
+"""Who may pass: the caller of a request, and the refusals of a path, a role, a name or a mode that is not theirs."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 from starlette.types import Scope
 
 from app.api.layer.resource import Rule, RuleTable
-from app.errors import AuthenticationError, MethodNotAllowed, NotFound, RoleForbidden, SimpulError, TokenMissing
+from app.errors import (
+    AccessDenied,
+    AuthenticationError,
+    MethodNotAllowed,
+    NotFound,
+    RequestError,
+    RoleForbidden,
+    SimpulError,
+    TokenMissing,
+)
 
 if TYPE_CHECKING:
     from app.access.principals import Principal
+    from app.gateway.exchange import Names
     from app.gateway.services import Services
+
+
+class ModeUnknown(RequestError):
+    """`Simpul-Mode` names a mode that this gateway, or this route, does not have."""
+
+    code = "mode_unknown"
+
+
+class RoadClientMismatch(AccessDenied):
+    """`X-Road-Client` names another member or client than the credential."""
+
+    code = "road_client_mismatch"
 
 
 def authenticate(services: Services, authorization: str | None, address: str) -> Principal:
@@ -50,3 +74,22 @@ def forbidden(rule: Rule, role: str) -> RoleForbidden:
     """403 naming the roles that the operation needs."""
     needed = ", ".join(sorted(rule.roles))
     return RoleForbidden(f"{rule.op} needs the role {needed}; this credential has {role}", rule="role")
+
+
+def refusal(rule: Rule, caller: Principal, headers: Mapping[bytes, bytes], names: Names) -> SimpulError | None:
+    """Why a known caller may not go on to a route: its role, then the name that it gives itself, then the mode."""
+    if caller.role not in rule.roles:
+        return forbidden(rule, caller.role)
+    stated = headers.get(b"x-road-client")
+    if stated is not None and unquote(stated.decode("latin-1")) not in (own := _road_names(caller, names)):
+        detail = f"X-Road-Client is not the client of this token: send {' or '.join(own)}, or leave the header out"
+        return RoadClientMismatch(detail, rule="road_client_mismatch")
+    if b"simpul-mode" in headers:
+        return ModeUnknown("no mode has this name: without the header Simpul-Mode the data itself is answered")
+    return None
+
+
+def _road_names(caller: Principal, names: Names) -> tuple[str, str]:
+    """How X-Road writes who asks: the member (instance, class, code), and the client as its subsystem."""
+    member = names.member(caller.agency)
+    return member, f"{member}/{caller.client_id}"

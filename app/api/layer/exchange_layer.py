@@ -17,17 +17,17 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api.layer.addresses import from_behind
-from app.api.layer.admittance import authenticate, forbidden, no_route
+from app.api.layer.admittance import authenticate, no_route, refusal
 from app.api.layer.capture import CHUNK_BYTES, Capture, read_whole
 from app.api.layer.formats import language_of
-from app.api.layer.headers import by_name, check_headers, max_age_seconds, rate_headers
+from app.api.layer.headers import by_name, check_headers, max_age_seconds, rate_headers, sunset_headers
 from app.api.layer.idempotency import Once, once
 from app.api.layer.in_the_log import fault_told, request_structure
 from app.api.layer.methods import headers_only, options, parts_taken
 from app.api.layer.problems import problem_body, problem_headers
 from app.api.layer.representation import represented
 from app.api.layer.resource import GOVERNED, RouteRule, Rule, RuleTable
-from app.api.layer.watch import Watch, in_time
+from app.api.layer.watch import Watch, cancelled_from_outside, in_time
 from app.connectors.chain import arrived
 from app.errors import (
     AccessDenied,
@@ -40,6 +40,7 @@ from app.errors import (
 )
 from app.gateway.admission import enter
 from app.gateway.exchange import Assertions, Exchange
+from app.gateway.under import settle
 from app.telemetry import TraceContext, trace_by
 
 if TYPE_CHECKING:
@@ -126,8 +127,8 @@ class ExchangeLayer:
                 await call.refuse(no_route(scope, self.rules))
             elif rule is None or call.is_exchange(rule):
                 await call.recorded(self.app, found, self.rules)
-            elif principal.role not in rule.roles:
-                await call.refuse(forbidden(rule, principal.role))
+            elif (fault := refusal(rule, principal, call.headers, services.names)) is not None:
+                await call.refuse(fault)
             else:
                 await call.plain(self.app, upload=rule.upload)
         finally:
@@ -251,7 +252,7 @@ class _Call:
             except (_ClientGoneError, ConnectionResetError):
                 self._nobody_there(capture, exchange, "client_gone")
             except asyncio.CancelledError:
-                if _cancelled_from_outside():
+                if cancelled_from_outside():
                     self._nobody_there(capture, exchange, "gateway_stopped")
                     await self._close_whatever_happens(capture, exchange)
                     raise
@@ -296,6 +297,7 @@ class _Call:
                 officer=self.header(b"x-road-userid"),
                 case=self.header(b"x-road-issue"),
                 represented=self.header(b"x-road-represented-party"),
+                road_client=self.header(b"x-road-client"),
                 max_age_seconds=max_age_seconds(self.header(b"cache-control")),
             ),
         )
@@ -304,9 +306,9 @@ class _Call:
         if found is None:
             raise no_route(self.scope, rules)
         rule = found.rule
-        role = self.scope["state"]["principal"].role
-        if role not in rule.roles:
-            raise forbidden(rule, role)
+        fault = refusal(rule, self.scope["state"]["principal"], self.headers, self.services.names)
+        if fault is not None:
+            raise fault
         seconds = _UPLOAD_SECONDS if rule.upload else self.services.settings.request_seconds
         self.scope["state"]["body"] = body = await self._body(upload=rule.upload, most=rule.body_bytes)
         if rule.upload:
@@ -339,7 +341,8 @@ class _Call:
             raise _ClientGoneError
 
     async def _represent(self, capture: Capture, exchange: Exchange) -> None:
-        """In which form the answer leaves; the entry tells where it is not the answer as it was made."""
+        """Counts its rows; in which form it leaves: the entry tells where that is not the answer as it was made."""
+        await settle(self.services.quotas, self.services.access.snapshot, exchange)
         form = await capture.represent(self.headers, self.scope["method"])
         if form is not None:
             exchange.tells(sent_as=form)
@@ -437,7 +440,8 @@ class _Call:
     async def _release(self, capture: Capture, exchange: Exchange) -> None:
         self._count(capture.status)
         digest = capture.content_digest()
-        extra = [*([(b"content-digest", digest.encode())] if digest else []), *self._rates, *_PLAIN_HEADERS]
+        digests = [(b"content-digest", digest.encode())] if digest else []
+        extra = [*digests, *self._rates, *sunset_headers(self.services, exchange), *_PLAIN_HEADERS]
         applied = self.scope["state"].get("applied")
         if applied and capture.status < _LEAST_ERROR:
             extra.append((b"preference-applied", ", ".join(applied).encode()))
@@ -491,9 +495,3 @@ class _Call:
     def _count(self, status: int) -> None:
         template = self.template or getattr(self.scope.get("route"), "path", "unmatched")
         self.services.metrics.count_request(self.scope["method"], template, status, time.perf_counter() - self.started)
-
-
-def _cancelled_from_outside() -> bool:
-    """Whether the present task itself was asked to end (the server stops), rather than something it waited for."""
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0

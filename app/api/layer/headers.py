@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, date, datetime, timedelta
+from email.utils import format_datetime
 from functools import cache
-from typing import Final
+from typing import TYPE_CHECKING, Final
+from zoneinfo import ZoneInfo
 
 from starlette.types import Scope
 
 from app.access.rates import Allowance
 from app.errors import RequestError
+from app.gateway.under import sunset
+
+if TYPE_CHECKING:
+    from app.gateway.exchange import Exchange
+    from app.gateway.services import Services
 
 _ONCE = frozenset(
     {
@@ -20,7 +28,8 @@ _ONCE = frozenset(
 )  # fmt: skip
 """Headers that say who asks and why: one that stands there twice is two answers."""
 LONGEST: Final = {
-    "Simpul-Purpose": 64, "Simpul-Agreement": 64, "X-Road-UserId": 200, "X-Road-Issue": 200,
+    "Simpul-Purpose": 64, "Simpul-Agreement": 64, "X-Road-UserId": 200, "X-Road-Issue": 200, "X-Road-Client": 400,
+    "Simpul-Mode": 16,
     "Prefer": 2000, "If-Match": 2000, "If-None-Match": 2000, "If-Range": 2000, "Range": 2000,
     "Cache-Control": 2000,
 }  # fmt: skip
@@ -72,6 +81,22 @@ def rate_headers(*allowances: Allowance | None) -> list[tuple[bytes, bytes]]:
     left = ", ".join(f'"{found.policy}";r={found.remaining};t={found.reset_seconds}' for found in told)
     policies = b", ".join(_policy(found.policy, found.limit) for found in told)
     return [(b"ratelimit", left.encode()), (b"ratelimit-policy", policies)]
+
+
+def sunset_headers(services: Services, exchange: Exchange) -> list[tuple[bytes, bytes]]:
+    """`Sunset` (RFC 8594): the end of the agreement that the answer rests on, when it is near."""
+    if exchange.agreement is None and not exchange.under:
+        return []
+    last = sunset(services.access.snapshot, exchange, services.quotas.today())
+    return [] if last is None else [(b"sunset", _end_of(last, services.settings.zone))]
+
+
+@cache
+def _end_of(last: date, zone: str) -> bytes:
+    """The first moment after the last day."""
+    after = last + timedelta(days=1)
+    moment = datetime(after.year, after.month, after.day, tzinfo=ZoneInfo(zone))
+    return format_datetime(moment.astimezone(UTC), usegmt=True).encode()
 
 
 @cache

@@ -85,3 +85,9 @@ class Watch:
         if self._owner is not None and not self._pending:
             self._pending = True
             self._owner.cancel()
+
+
+def cancelled_from_outside() -> bool:
+    """Whether the present task itself was asked to end (the server stops), rather than something it waited for."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

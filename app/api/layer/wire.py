@@ -153,6 +153,17 @@ class RollbackBody(Wire):
     revision: Annotated[int, Field(ge=1, le=2_147_483_647)]
 
 
+MostADay = Annotated[int, Field(ge=1, le=1_000_000_000_000, json_schema_extra={"format": "int64"})]
+
+
+class QuotaBody(Wire):
+    """Most in a day (of the instance's zone) under one agreement, counted over all replicas."""
+
+    requests: MostADay | None = Field(default=None, description="Requests that ask a source", examples=[10_000])
+    rows: MostADay | None = Field(default=None, description="Records that leave the gateway", examples=[500_000])
+    subjects: MostADay | None = Field(default=None, description="Distinct persons, of schemas about persons")
+
+
 class AgreementBody(Wire):
     """The terms that a consumer proposes."""
 
@@ -168,12 +179,29 @@ class AgreementBody(Wire):
     valid_until: Day = Field(description="Last day, included", examples=["2026-12-31"])
     row_filter: Annotated[str, Field(max_length=2048)] | None = Field(default=None, description="CQL2 over the schema")
     masks: dict[Word, Word] = Field(default_factory=dict, description="Mask per field")
-    rights: list[Word] = Field(
-        default_factory=list,
+    rights: list[Word] | None = Field(
+        default=None,
         max_length=10,
-        description="`match`: persons may be matched, not only verified one by one",
+        description="Of `match`, `join` (SQL over more than one table) and `aggregate`. Absent: all of them for a listed schema; "
+        "none for one about persons, which knows `match` alone",
         examples=[["match"]],
     )
+    quota: QuotaBody | None = Field(default=None, description="Absent: only what the gateway itself limits")
+    formats: list[Word] = Field(
+        default_factory=list,
+        max_length=7,
+        description="Of json, ndjson, csv, xlsx, parquet, arrow, geojson; none named: all",
+        examples=[["json", "csv"]],
+    )
+    data_life_days: Annotated[int, Field(ge=1, le=36_500, json_schema_extra={"format": "int32"})] | None = Field(
+        default=None, description="How many days the consumer may keep what it got", examples=[90]
+    )
+    dpia: Text | None = Field(
+        default=None,
+        description="Reference of the data protection impact assessment (UU 27/2022)",
+        examples=["DPIA-2026-014"],
+    )
+    renews: Slug | None = Field(default=None, description="The agreement that this one goes on from")
 
 
 class ReasonBody(Wire):

@@ -101,6 +101,7 @@ async def query_records(request: Request) -> Response:
     if chosen == "geojson":
         raise NotAcceptable("rows of a query have no place on a map; ask for another format, or for records")
     state, under_way = services(request), exchange(request)
+    under_way.asks(form=chosen)
     body = read_model(request, QueryBody, "f", "csv")
     if body.purpose is not None:
         purpose_given(under_way, body.purpose)

@@ -172,6 +172,7 @@ def _refuse_count(raw: RawQuery, chosen: str) -> None:
 async def _read(request: Request, schema: SchemaDef, operation: Operation, raw_of: Any) -> Response:
     chosen = asked_format(request)
     state, under_way = services(request), exchange(request)
+    under_way.asks(form=chosen)
 
     def asked_of() -> RawQuery:
         raw: RawQuery = raw_of(request)
@@ -209,6 +210,7 @@ def _add_routes(schema: SchemaDef) -> None:
 
     async def get_record(request: Request) -> Response:
         chosen = asked_format(request)
+        exchange(request).asks(form=chosen)
         found = await look_up(services(request), exchange(request), schema, lambda: _from_key(request))
         return await _answer(request, found, None, chosen)
 

@@ -29,6 +29,8 @@ async def database(request: pytest.FixtureRequest, tmp_path, anyio_backend) -> A
         tables.secret,
         tables.signing_key,
         change_stamp,
+        tables.agreement_use,
+        tables.agreement_subject,
     ]
     async with opened.begin() as connection:
         await connection.run_sync(lambda plain: metadata.create_all(plain, tables=mine))

@@ -20,7 +20,7 @@ from fastapi.routing import APIRoute
 
 from app.api import operation
 from app.api.audit import exchange_summary, exchanges, incidents, subject_usage
-from app.api.governance import access, agreements, enrolment, erasures
+from app.api.governance import access, agreements, enrolment, entitlements, erasures
 from app.api.registry import agencies, catalogue, clients, codes, connectors, discovery, health, quality, uploads
 from app.main import build_openapi
 from app.schemas import registry
@@ -31,8 +31,8 @@ from tests.support.programs import SIMPUL, run
 from tests.support.signing import Signer
 
 ROOMS = (
-    operation, agencies, uploads, clients, connectors, discovery, health, quality, catalogue, codes, agreements, access, enrolment, erasures,
-    exchange_summary, exchanges, incidents, subject_usage,
+    operation, agencies, uploads, clients, connectors, discovery, health, quality, catalogue, codes, agreements, access, enrolment, entitlements,
+    erasures, exchange_summary, exchanges, incidents, subject_usage,
 )  # fmt: skip
 JSON = "application/json"
 NOTHING = 204
@@ -322,6 +322,9 @@ def ask_agreements(gateway: RunningGateway, fit: Fit) -> None:
     for name, last in (("cocok-1", "end"), ("cocok-2", "revoke")):
         client = gateway.client("client", "rsud").get("/v1/access")
         assert {item["agreement"] for item in fit(client)["items"]} >= {None, "pks-1"}
+        question = {"schema": "penduduk_verifikasi", "operation": "verify", "officer": True}
+        explained = fit(gateway.client("client", "rsud").post("/v1/access/explain", json=question))
+        assert [one["rule"] for one in explained["items"]] == ["purpose_required"]
         fit(gateway.steward("rsud").post("/v1/agreements", json=terms("disdukcapil", id=name, **more)))
         for hand in (gateway.steward("disdukcapil"), admin):
             fit(hand.post(f"/v1/agreements/{name}/approve"))

@@ -169,10 +169,14 @@ def test_every_person_counts_all_or_none_and_with_verifications(register: Runnin
     assert 'simpul_alarms_total{kind="not_found_burst"}' in metrics
 
 
-def test_the_right_is_none_of_a_schema_that_is_listed(register: RunningGateway) -> None:
-    body = terms("disdukcapil", schema="fasilitas_kesehatan", rights=["match"])
-    for rights in (["match"], ["everything"]):
-        answer = register.steward("rsud").post("/v1/agreements", json={**body, "rights": rights})
+def test_a_right_that_the_schema_does_not_know_is_refused(register: RunningGateway) -> None:
+    body = terms("disdukcapil")
+    for schema, rights in (
+        ("fasilitas_kesehatan", ["everything"]),
+        ("penduduk_verifikasi", ["join"]),
+        ("penduduk_verifikasi", ["aggregate"]),
+    ):
+        answer = register.steward("rsud").post("/v1/agreements", json={**body, "schema": schema, "rights": rights})
         assert answer.status_code == 422
         assert [fault["pointer"] for fault in answer.json()["errors"]] == ["/rights/0"]
     shown = register.admin.get("/v1/agreements/with-right").json()

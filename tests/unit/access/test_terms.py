@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
-from app.access.agreements import Terms
+from app.access.agreements import Agreement, Terms
 from app.access.principals import Principal, require_agency
 from app.access.purposes import SEED
-from app.access.terms import check_terms
+from app.access.quotas import Quota
+from app.access.terms import check_renewal, check_terms
 from app.errors import AgencyForbidden, ValidationFailed
 from tests.unit.access.making import FACILITIES, RESIDENTS, make_agreement, make_state
 
@@ -58,6 +59,19 @@ def test_good_terms_pass():
         ({"valid_until": date(2036, 1, 1)}, "/valid_until", "range"),
         ({"masks": {"alamat": "hide"}}, "/masks/alamat", "field_unknown"),
         ({"masks": {"nama": "blur"}}, "/masks/nama", "choice"),
+        ({"rights": ("join",)}, "/rights/0", "choice"),
+        ({"rights": ("match", "match")}, "/rights/1", "repeated"),
+        ({"quota": Quota()}, "/quota", "empty"),
+        ({"quota": Quota(requests=0)}, "/quota/requests", "range"),
+        ({"quota": Quota(rows=10**13)}, "/quota/rows", "range"),
+        ({"quota": Quota(subjects=-1)}, "/quota/subjects", "range"),
+        ({"formats": ("pdf",)}, "/formats/0", "choice"),
+        ({"formats": ("json", "json")}, "/formats/1", "repeated"),
+        ({"formats": ("csv",)}, "/formats", "json_missing"),
+        ({"data_life_days": 0}, "/data_life_days", "range"),
+        ({"data_life_days": 36_501}, "/data_life_days", "range"),
+        ({"dpia": ""}, "/dpia", "text"),
+        ({"dpia": "x" * 501}, "/dpia", "text"),
     ],
 )
 def test_each_wrong_place_is_named(changes: dict[str, Any], pointer: str, code: str):
@@ -65,6 +79,37 @@ def test_each_wrong_place_is_named(changes: dict[str, Any], pointer: str, code: 
         check_terms(replace(GOOD, **changes), RESIDENTS, CODES, TODAY)
     assert (pointer, code) in [(error.pointer, error.code) for error in caught.value.errors]
     assert all(error.detail for error in caught.value.errors)
+
+
+def test_a_schema_that_is_not_about_persons_has_no_subjects():
+    terms = replace(GOOD, schema="fasilitas_kesehatan", fields=("telepon",), quota=Quota(subjects=5))
+    with pytest.raises(ValidationFailed) as caught:
+        check_terms(terms, FACILITIES, CODES, TODAY)
+    assert [(error.pointer, error.code) for error in caught.value.errors] == [("/quota/subjects", "choice")]
+    check_terms(replace(terms, quota=Quota(1, 2), rights=("aggregate", "join", "match")), FACILITIES, CODES, TODAY)
+
+
+@pytest.mark.parametrize(
+    ("renewed", "changes", "pointer"),
+    [
+        (None, {}, "/renews"),
+        (make_agreement(schema="wilayah"), {}, "/renews"),
+        (make_agreement(consumer_client="rsud-app"), {}, "/renews"),
+        (make_agreement(state="proposed"), {}, "/renews"),
+        (make_agreement(), {}, "/valid_from"),
+        (make_agreement(valid_until=date(2026, 6, 1)), {}, ""),
+        (make_agreement(state="revoked"), {}, ""),
+        (make_agreement(), {"valid_from": date(2027, 1, 1)}, ""),
+    ],
+)
+def test_a_renewal_is_of_the_same_and_begins_after(renewed: Agreement | None, changes: dict[str, Any], pointer: str):
+    terms = replace(GOOD, **changes)
+    if not pointer:
+        check_renewal(terms, renewed, TODAY)
+        return
+    with pytest.raises(ValidationFailed) as caught:
+        check_renewal(terms, renewed, TODAY)
+    assert [error.pointer for error in caught.value.errors] == [pointer]
 
 
 def test_all_of_them_at_once_and_the_closest_name():
