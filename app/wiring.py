@@ -18,6 +18,7 @@ from secrets import token_hex
 
 from app.access.attempts import FailedAttempts
 from app.access.credentials import SecretVerifier
+from app.access.dpop import Nonces
 from app.access.keys import ensure_keys
 from app.access.once import OnceRegister
 from app.access.rates import ByteQuota, RateLimiter
@@ -104,10 +105,9 @@ def _services(
     spool.mkdir(parents=True, exist_ok=True)
     remove_left(spool, "sql", "sort")
     remove_left(settings.dir / "cache", "of", others=True)
-    secrets, unclosed = SecretStore(seal), Unclosed()
+    secrets, unclosed, shelf = SecretStore(seal), Unclosed(), Shelf()
     storage = Storage(settings.dir, reserve_bytes=settings.log_reserve_bytes, spool_bytes=settings.spool_bytes)
     opener = Opener(settings, secrets, storage)
-    shelf = Shelf()
     sources = SourcePool(opener, Copied(shelf, settings.zone, f"{settings.zone} {settings.bbox}"))
     issuer = TokenIssuer(settings.base_url, token_seconds=settings.token_seconds)
     access = Gate(issuer, RateLimiter(settings.rate_per_minute), settings.zone, AccessSnapshot(stamp=-1))
@@ -165,6 +165,7 @@ def _services(
         uploads=Uploads(settings, database, storage),
         once=OnceRegister(database),
         attempts=FailedAttempts(settings.refusals_per_minute),
+        nonces=Nonces(_cursor_key(settings)),
         sql_workers=WorkersAhead(spool, settings.sql_workers),
     )
 

@@ -11,6 +11,7 @@ import structlog
 
 from app.access.attempts import FailedAttempts
 from app.access.credentials import SecretVerifier
+from app.access.dpop import Nonces
 from app.access.oauth import Means
 from app.access.once import OnceRegister
 from app.access.rates import ByteQuota, RateLimiter
@@ -110,6 +111,7 @@ class Services:
     uploads: Uploads
     once: OnceRegister
     attempts: FailedAttempts
+    nonces: Nonces
     sql_workers: WorkersAhead
     under_way: UnderWay = field(default_factory=UnderWay)
     plans: PlanCache = field(default_factory=PlanCache)
