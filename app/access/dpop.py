@@ -15,11 +15,10 @@ from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-import jwt
 import orjson
 from jwt.utils import base64url_decode
 
-from app.access.client_keys import ALGORITHMS, SIGNATURES, ClientKey, read_key
+from app.access.client_keys import ALGORITHMS, ClientKey, is_signed, read_key
 from app.access.once import Once
 from app.errors import AuthenticationError, ValidationFailed
 
@@ -99,10 +98,8 @@ def read_proof(text: str, request: Request, nonces: Nonces, clock: Callable[[], 
     if len(text) > CHARACTERS or not text.isascii() or len(parts) != 3:
         raise DpopProofInvalid(f"The DPoP header holds one JWT of at most {CHARACTERS} characters.")
     alg, key = _header(parts[0])
-    try:
-        SIGNATURES.decode_complete(text, key.public, algorithms=[alg])
-    except jwt.PyJWTError:
-        raise DpopProofInvalid("The DPoP proof is not signed by the key in its header.") from None
+    if not is_signed(text, alg, key):
+        raise DpopProofInvalid("The DPoP proof is not signed by the key in its header.")
     claims, now = _object(parts[1]), clock()
     jti = claims.get("jti")
     if not isinstance(jti, str) or not 0 < len(jti) <= _JTI_CHARACTERS:
