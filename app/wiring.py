@@ -18,6 +18,7 @@ from secrets import token_hex
 
 from app.access.attempts import FailedAttempts
 from app.access.credentials import SecretVerifier
+from app.access.dpop import Nonces
 from app.access.keys import ensure_keys
 from app.access.once import OnceRegister
 from app.access.rates import ByteQuota, RateLimiter
@@ -110,10 +111,9 @@ def _services(
     settings: Settings, database: Database, log: ExchangeLog, seal: Seal, gateway: Gateway, metrics: Metrics
 ) -> Services:
     spool = _spool(settings)
-    secrets, unclosed = SecretStore(seal), Unclosed()
+    secrets, unclosed, shelf = SecretStore(seal), Unclosed(), Shelf()
     storage = Storage(settings.dir, reserve_bytes=settings.log_reserve_bytes, spool_bytes=settings.spool_bytes)
     opener = Opener(settings, secrets, storage)
-    shelf = Shelf()
     sources = SourcePool(opener, Copied(shelf, settings.zone, f"{settings.zone} {settings.bbox}"))
     issuer = TokenIssuer(settings.base_url, token_seconds=settings.token_seconds)
     access = _gate(settings, issuer)
@@ -169,6 +169,7 @@ def _services(
         once=OnceRegister(database),
         attempts=FailedAttempts(settings.refusals_per_minute),
         quotas=means.quotas,
+        nonces=Nonces(_cursor_key(settings)),
         sql_workers=WorkersAhead(spool, settings.sql_workers),
     )
 

@@ -7,6 +7,7 @@ import sys
 
 NAMES = (
     "log_writer", "lookup", "page", "paging", "fanout", "bulk", "match", "join", "groups", "log_search", "mapping", "suggest", "agent",
+    "tokens",
 )  # fmt: skip
 
 for name in NAMES:

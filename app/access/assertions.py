@@ -12,11 +12,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
 
-import jwt
 import orjson
 from jwt.utils import base64url_decode
 
-from app.access.client_keys import ALGORITHMS, SIGNATURES, ClientKey
+from app.access.client_keys import ALGORITHMS, ClientKey, is_signed
 from app.access.clients import Client
 from app.access.once import Once
 from app.errors import ClientCredentialsInvalid
@@ -82,13 +81,7 @@ async def prove(assertion: str, claims: Claims, client: Client | None, once: Onc
 def signed_by(assertion: str, claims: Claims, keys: tuple[ClientKey, ...]) -> ClientKey | None:
     """The key of these that signed it, if any. Without a kid all are tried: a client has few."""
     fitting = [key for key in keys if claims.alg in key.algorithms and claims.kid in (None, key.kid)]
-    for key in fitting:
-        try:
-            SIGNATURES.decode_complete(assertion, key.public, algorithms=[claims.alg])
-        except jwt.PyJWTError:
-            continue
-        return key
-    return None
+    return next((key for key in fitting if is_signed(assertion, claims.alg, key)), None)
 
 
 @lru_cache(maxsize=4096)

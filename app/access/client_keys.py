@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 from jwt.api_jws import PyJWS
+from jwt.utils import base64url_decode
 
 from app.errors import FieldError, ValidationFailed
 
@@ -84,6 +85,16 @@ def read_keys(given: Sequence[Mapping[str, Any]], pointer: str = "/keys") -> tup
     if faults:
         raise ValidationFailed("The keys are not public keys that a client may have.", errors=faults)
     return tuple(found)
+
+
+def is_signed(text: str, alg: str, key: ClientKey) -> bool:
+    """Whether this compact JWS is signed by the key. Header and claims are the caller's to read, and `alg` is of its header."""
+    signed, _, signature = text.rpartition(".")
+    try:
+        raw = base64url_decode(signature)
+    except ValueError:
+        return False
+    return bool(SIGNATURES.get_algorithm_by_name(alg).verify(signed.encode(), key.public, raw))
 
 
 def load_key(jwk: Mapping[str, Any]) -> ClientKey:

@@ -159,14 +159,20 @@ async def put_keys(
 
 
 async def set_disabled(
-    connection: AsyncConnection, client_id: str, *, disabled: bool, expected: Callable[[Client], None] = lambda _: None
+    connection: AsyncConnection,
+    client_id: str,
+    *,
+    disabled: bool,
+    dpop: bool | None = None,
+    expected: Callable[[Client], None] = lambda _: None,
 ) -> Client:
     """Disable or enable a client; its tokens die, or live again until their end, within a second on every replica.
 
+    `dpop`: whether its tokens must be bound to a key from now on; None: as before.
     `expected` refuses a client that is not as the caller last saw it.
     """
     expected(await get_client(connection, client_id, lock=True))
-    await _update(connection, client_id, {"disabled": disabled})
+    await _update(connection, client_id, {"disabled": disabled} | ({} if dpop is None else {"dpop": dpop}))
     return await get_client(connection, client_id)
 
 

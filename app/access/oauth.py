@@ -17,6 +17,7 @@ from app.access import assertions
 from app.access.attempts import SECRET_COST, FailedAttempts
 from app.access.clients import Client
 from app.access.credentials import SecretVerifier
+from app.access.dpop import DpopProofInvalid, Proof
 from app.access.once import Once
 from app.access.snapshot import AccessSnapshot
 from app.access.tokens import TokenIssuer
@@ -59,10 +60,13 @@ class Proved:
     credential: str
 
 
-async def token_request(form: Iterable[tuple[str, str]], authorization: str | None, means: Means) -> dict[str, Any]:
+async def token_request(
+    form: Iterable[tuple[str, str]], authorization: str | None, means: Means, proof: Proof | None = None
+) -> dict[str, Any]:
     """The successful response, or `RequestError` (invalid_request), `GrantTypeUnsupported`, `ClientCredentialsInvalid`.
 
-    `form` holds the decoded name-value pairs of the body, `authorization` the header's value.
+    `form` holds the decoded name-value pairs of the body, `authorization` the header's value, `proof` what the
+    DPoP header held: the token is bound to its key then, and it counts once the client has proved itself.
     """
     fields = once_each(form)
     prover = _prover(fields, authorization, means.issuer.issuer)
@@ -75,8 +79,18 @@ async def token_request(form: Iterable[tuple[str, str]], authorization: str | No
     if scope and not _SCOPE.fullmatch(scope):
         raise RequestError("The scope is not a list of words; it may be left out.")
     proved = await _prove(prover, means)
-    token = means.issuer.issue(proved.client, proved.credential)
-    answer = {"access_token": token.text, "token_type": "Bearer", "expires_in": token.expires_in_seconds}
+    if proof is not None:
+        await proof.used(means.once)
+    elif proved.client.dpop:
+        raise DpopProofInvalid(
+            "This client's tokens are bound to a key: send a DPoP proof with the request (RFC 9449)."
+        )
+    token = means.issuer.issue(proved.client, proved.credential, proof.thumbprint if proof else None)
+    answer = {
+        "access_token": token.text,
+        "token_type": "DPoP" if proof else "Bearer",
+        "expires_in": token.expires_in_seconds,
+    }
     # What a client may do follows from its role and agreements; whoever asks for a scope is told the one there is.
     return answer | {"scope": proved.client.role} if scope else answer
 

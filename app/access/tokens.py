@@ -63,7 +63,7 @@ class TokenIssuer:
         self._clock = clock
         self._keys = KeySet(())
         self._clients: Mapping[str, Client] = {}
-        self._seen: OrderedDict[bytes, tuple[float, Principal]] = OrderedDict()
+        self._seen: OrderedDict[bytes, tuple[float, Principal, str | None]] = OrderedDict()
         self._revoked: frozenset[str] = frozenset()
 
     def revoke(self, jtis: frozenset[str]) -> None:
@@ -86,12 +86,15 @@ class TokenIssuer:
         self._clients = snapshot.clients
         self._seen.clear()
 
-    def issue(self, client: Client, credential: str | None = None) -> AccessToken:
-        """A token for a client that has proved itself: by its secret, or by the key of this thumbprint."""
+    def issue(self, client: Client, credential: str | None = None, bound_to: str | None = None) -> AccessToken:
+        """A token for a client that has proved itself: by its secret, or by the key of this thumbprint.
+
+        `bound_to`: thumbprint of the key whose proofs it needs (RFC 9449, section 6.1).
+        """
         now = int(self._clock())
         key = self._keys.signing(self._now())
         jti = secrets.token_urlsafe(16)
-        claims = {
+        claims: dict[str, Any] = {
             "iss": self.issuer,
             "aud": self.issuer,
             "sub": client.id,
@@ -103,22 +106,31 @@ class TokenIssuer:
             "iat": now,
             "exp": now + self._token_seconds,
         }
+        if bound_to is not None:
+            claims["cnf"] = {"jkt": bound_to}
         text = jwt.encode(claims, key.private, algorithm=ALGORITHM, headers={"typ": MEDIA_TYPE, "kid": key.kid})
         return AccessToken(text, self._token_seconds, jti)
 
     def verify(self, token: str) -> Principal:
-        """Who holds this token, or `TokenInvalid`. Known ones are found by their SHA-256; their text is not kept."""
+        """Who holds this token, or `TokenInvalid`; a proof that it may need is another matter (`holder`)."""
+        return self.holder(token)[0]
+
+    def holder(self, token: str) -> tuple[Principal, str | None]:
+        """Who holds this token, and by proofs of which key; raises `TokenInvalid`.
+
+        Known ones are found by their SHA-256; their text is not kept.
+        """
         if len(token) > TOKEN_CHARACTERS or not token.isascii():
             raise TokenInvalid(f"The token is longer than {TOKEN_CHARACTERS} characters or not ASCII.")
         digest = hashlib.sha256(token.encode()).digest()
         seen = self._seen.get(digest)
         if seen is not None and seen[0] > self._clock():
-            return seen[1]
-        ends_at, principal = self._check(token)
-        self._seen[digest] = (ends_at, principal)
+            return seen[1], seen[2]
+        ends_at, principal, bound_to = self._check(token)
+        self._seen[digest] = (ends_at, principal, bound_to)
         if len(self._seen) > self._remembered_tokens:
             self._seen.popitem(last=False)
-        return principal
+        return principal, bound_to
 
     def jwks(self) -> dict[str, Any]:
         """The public keys, for `/.well-known/jwks.json`."""
@@ -131,7 +143,7 @@ class TokenIssuer:
     def _now(self) -> datetime:
         return datetime.fromtimestamp(self._clock(), UTC)
 
-    def _check(self, token: str) -> tuple[float, Principal]:
+    def _check(self, token: str) -> tuple[float, Principal, str | None]:
         try:
             header = jwt.get_unverified_header(token)
             key = self._keys.verifying(self._now()).get(_kid(header))
@@ -142,7 +154,12 @@ class TokenIssuer:
             raise TokenInvalid(f"The token is not one that this gateway signed; {_AGAIN}.") from None
         self._check_claims(claims)
         client = self._client(claims)
-        return float(claims["exp"]), Principal(client.id, client.agency, client.role, claims["credential"])
+        bound_to = claims["cnf"]["jkt"] if "cnf" in claims else None
+        if client.dpop and bound_to is None:
+            raise TokenInvalid(
+                "The client's tokens are bound to a key (DPoP), this one is not; get a new one with a DPoP proof."
+            )
+        return float(claims["exp"]), Principal(client.id, client.agency, client.role, claims["credential"]), bound_to
 
     def _check_claims(self, claims: Mapping[str, Any]) -> None:
         """Issuer and audience exact (one string, not a list), times whole numbers by this process's clock."""
@@ -184,6 +201,7 @@ def server_metadata(issuer: str) -> dict[str, Any]:
         "revocation_endpoint": f"{issuer}/oauth/revoke",
         "revocation_endpoint_auth_methods_supported": methods,
         "revocation_endpoint_auth_signing_alg_values_supported": list(ALGORITHMS),
+        "dpop_signing_alg_values_supported": list(ALGORITHMS),
         "service_documentation": f"{issuer}/docs",
         "ui_locales_supported": ["id", "en"],
     }
@@ -196,6 +214,7 @@ def resource_metadata(issuer: str) -> dict[str, Any]:
         "authorization_servers": [issuer],
         "jwks_uri": f"{issuer}/.well-known/jwks.json",
         "bearer_methods_supported": ["header"],
+        "dpop_signing_alg_values_supported": list(ALGORITHMS),
         "resource_name": "Simpul",
         "resource_documentation": f"{issuer}/docs",
     }

@@ -189,7 +189,7 @@ def _witness(found: WitnessState) -> dict[str, Any]:
 async def get_metrics(request: Request) -> Response:
     """Prometheus metrics, for the walidata and the supervisor. Labels hold route templates, never values."""
     state = services(request)
-    caller = authenticate(state, request.headers.get("authorization"), request.client.host if request.client else "")
+    caller = await authenticate(state, request.scope, request.headers.get("authorization"), request.headers.get("dpop"))
     if caller.role not in {"admin", "supervisor"}:
         raise RoleForbidden("metrics need the role admin or supervisor", rule="role")
     return Response(state.metrics.render(), media_type="text/plain; version=0.0.4; charset=utf-8")

@@ -149,8 +149,8 @@ async def _own_document(request: Request, whose: str, language: str) -> Response
     if whose != "me":
         raise ParameterUnknown("as is me, or left out", parameter="as")
     state = services(request)
-    address = request.client.host if request.client else ""
-    caller = authenticate(state, request.headers.get("authorization"), address)
+    given = request.headers
+    caller = await authenticate(state, request.scope, given.get("authorization"), given.get("dpop"))
     state.access.check_rate(caller)
     usable = await entitlements.usable(state, caller)
 

@@ -11,6 +11,7 @@ import structlog
 
 from app.access.attempts import FailedAttempts
 from app.access.credentials import SecretVerifier
+from app.access.dpop import Nonces
 from app.access.oauth import Means
 from app.access.once import OnceRegister
 from app.access.rates import ByteQuota, RateLimiter
@@ -114,6 +115,7 @@ class Services:
     once: OnceRegister
     attempts: FailedAttempts
     quotas: Quotas
+    nonces: Nonces
     sql_workers: WorkersAhead
     under_way: UnderWay = field(default_factory=UnderWay)
     plans: PlanCache = field(default_factory=PlanCache)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import secrets
 import time
@@ -62,6 +63,17 @@ class Signer:
         body = {"iss": client_id, "sub": client_id, "aud": audience, "jti": secrets.token_urlsafe(16), "iat": now}
         body |= {"exp": now + 60, **claims}
         return self.jws(head, {name: value for name, value in body.items() if value is not None})
+
+    def proof(
+        self, method: str, url: str, *, token: str | None = None, header: dict[str, Any] | None = None, **claims: Any
+    ) -> str:
+        """A DPoP proof; `claims` replace its own, None takes one away."""
+        jwk = {name: value for name, value in self.jwk.items() if name != "kid"}
+        body: dict[str, Any] = {"htm": method, "htu": url, "iat": int(time.time()), "jti": secrets.token_urlsafe(16)}
+        if token is not None:
+            body["ath"] = encoded(hashlib.sha256(token.encode()).digest())
+        kept = {name: value for name, value in {**body, **claims}.items() if value is not None}
+        return self.jws({"typ": "dpop+jwt", "alg": self.alg, "jwk": jwk, **(header or {})}, kept)
 
     def form(self, client_id: str, audience: Any, **more: Any) -> dict[str, str]:
         """The form of a token request."""

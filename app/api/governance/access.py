@@ -12,6 +12,8 @@ from pydantic.json_schema import SkipJsonSchema
 
 from app.access import revocation
 from app.access.assertions import TYPE
+from app.access.dpop import DpopNonceNeeded, DpopProofInvalid, read_proof
+from app.access.dpop import Request as DpopRequest
 from app.access.oauth import Means, authenticate_client, oauth_error, once_each, token_request
 from app.access.principals import Principal, Role
 from app.access.tokens import resource_metadata, server_metadata
@@ -81,7 +83,7 @@ class TokenAnswer(Answer):
     """An access token."""
 
     access_token: Annotated[str, Field(max_length=4096)]
-    token_type: Literal["Bearer"]
+    token_type: Literal["Bearer", "DPoP"]
     expires_in: Annotated[int, Field(ge=1, le=900, description="Seconds")]
     scope: Role | SkipJsonSchema[None] = Field(
         default=None, description="The client's role; only where a scope was sent"
@@ -118,6 +120,7 @@ class ServerMetadata(Answer):
     revocation_endpoint: Address
     revocation_endpoint_auth_methods_supported: list[Method] = Field(max_length=3)
     revocation_endpoint_auth_signing_alg_values_supported: list[Signature] = Field(max_length=4)
+    dpop_signing_alg_values_supported: list[Signature] = Field(max_length=4)
     service_documentation: Address
     ui_locales_supported: list[Literal["id", "en"]] = Field(max_length=2)
 
@@ -129,6 +132,7 @@ class ResourceMetadata(Answer):
     authorization_servers: list[Address] = Field(max_length=1)
     jwks_uri: Address
     bearer_methods_supported: list[Literal["header"]] = Field(max_length=1)
+    dpop_signing_alg_values_supported: list[Signature] = Field(max_length=4)
     resource_name: Annotated[str, Field(max_length=100)]
     resource_documentation: Address
 
@@ -157,6 +161,8 @@ class OAuthError(Answer):
         "unauthorized_client",
         "unsupported_grant_type",
         "invalid_scope",
+        "invalid_dpop_proof",
+        "use_dpop_nonce",
     ]
     error_description: Annotated[str, Field(max_length=2000)]
 
@@ -189,9 +195,14 @@ async def issue_token(request: Request) -> Response:
 
     The token lives 15 minutes at most.
     """
-    return await _answered(
-        request, lambda form, means: token_request(form, request.headers.get("authorization"), means)
-    )
+    state, text = services(request), request.headers.get("dpop")
+
+    async def issue(form: list[tuple[str, str]], means: Means) -> dict[str, Any]:
+        endpoint = DpopRequest("POST", f"{means.issuer.issuer}/oauth/token")
+        proof = None if text is None else read_proof(text, endpoint, state.nonces)
+        return await token_request(form, request.headers.get("authorization"), means, proof)
+
+    return await _answered(request, issue)
 
 
 @routes.post(
@@ -253,6 +264,10 @@ async def _answered(request: Request, make: Answering) -> Response:
         return answer(await make(form, state.client_means(address)), headers=headers)
     except RateLimited:
         raise
+    except (DpopProofInvalid, DpopNonceNeeded) as error:  # RFC 9449, section 5: not the client's own proof, so no 401
+        if "dpop_nonce" in error.facts:
+            headers["dpop-nonce"] = str(error.facts["dpop_nonce"])
+        return answer(oauth_error(error), 400, headers)
     except (AuthenticationError, RequestError) as error:
         status = problem_of(error).status
         if status == 401:

@@ -103,7 +103,7 @@ class ExchangeLayer:
             if not scope["path"].startswith(GOVERNED):
                 await self._public(services, call, scope)
                 return
-            principal = authenticate(services, call.header(b"authorization"), (scope.get("client") or ("",))[0])
+            principal = await authenticate(services, scope, call.header(b"authorization"), call.header(b"dpop"))
             call.allowance = services.access.check_rate(principal)
             services.details.check(principal.client_id)
             arrived(call.header(b"simpul-via"), services.settings.origin)

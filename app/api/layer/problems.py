@@ -7,6 +7,7 @@ from typing import Any
 
 import orjson
 
+from app.access.client_keys import ALGORITHMS
 from app.api.layer.problem_types import PROBLEMS, ProblemType
 from app.errors import FieldError, SimpulError
 from app.federation.writers import source_documents
@@ -67,6 +68,8 @@ def problem_headers(error: SimpulError, language: str = "en", base_url: str = ""
     elif error.retryable and problem_of(error).status in {429, 503}:
         headers["retry-after"] = "5"
     if problem_of(error).status == 401:
+        if "dpop_nonce" in error.facts:
+            headers["dpop-nonce"] = str(error.facts["dpop_nonce"])
         headers["www-authenticate"] = _challenge(error, base_url)
     size = error.facts.get("size_bytes")
     if problem_of(error).status == 416:
@@ -82,6 +85,8 @@ def problem_headers(error: SimpulError, language: str = "en", base_url: str = ""
 
 def _challenge(error: SimpulError, base_url: str) -> str:
     """RFC 6750, section 3.1: who sent no token is told of no error, only which scheme is wanted; RFC 9728, section 5.1: where from."""
+    if error.code in {"invalid_dpop_proof", "use_dpop_nonce"}:
+        return f'DPoP realm="simpul", error="{error.code}", algs="{" ".join(ALGORITHMS)}"'
     told = "" if error.code == "token_missing" else ', error="invalid_token"'
     where = f', resource_metadata="{base_url.rstrip("/")}/.well-known/oauth-protected-resource"' if base_url else ""
     return 'Bearer realm="simpul"' + told + where

@@ -115,6 +115,7 @@ class ClientBody(Wire):
     enrol: StrictBool = Field(
         default=False, description="A code by which the agency registers its own key, instead of a secret"
     )
+    dpop: StrictBool = Field(default=False, description="Its tokens are bound to a key of its own (RFC 9449), always")
 
 
 class ClientKeysBody(Wire):
@@ -127,6 +128,9 @@ class ClientChange(Wire):
     """What may change of a client."""
 
     disabled: StrictBool
+    dpop: Annotated[StrictBool | SkipJsonSchema[None], GIVEN] = Field(
+        default=None, description="Whether its tokens must be bound to a key of its own (RFC 9449); absent: as before"
+    )
 
 
 class SecretBody(Wire):

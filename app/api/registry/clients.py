@@ -47,6 +47,7 @@ class ClientAnswer(Answer):
     disabled: bool
     created_at: Moment
     rotated_at: Moment = Field(description="When its present secret was made, or its keys were changed")
+    dpop: bool = Field(description="Whether its tokens are bound to a key of its own (RFC 9449), always")
     proves_by: Literal["keys", "secret", "nothing"] = Field(description="By `nothing` it gets no token")
     keys: list[ClientKeyAnswer] = Field(max_length=10)
 
@@ -111,6 +112,7 @@ _REGISTERED = {
     "disabled": False,
     "created_at": "2026-01-05T02:00:00Z",
     "rotated_at": "2026-01-05T02:00:00Z",
+    "dpop": False,
     "proves_by": "secret",
     "keys": [],
 }
@@ -160,7 +162,7 @@ async def create_client(request: Request) -> Response:
     body = read_model(request, ClientBody)
     state, under_way = services(request), exchange(request)
     state.agency(body.agency)
-    draft = ClientDraft(agency=body.agency, role=body.role, name=body.name, id=body.id)
+    draft = ClientDraft(agency=body.agency, role=body.role, name=body.name, id=body.id, dpop=body.dpop)
     keys = _keys(body.keys)
     shown: dict[str, Any] = {}
     if body.enrol:
@@ -209,11 +211,11 @@ async def change_client(client: str, request: Request) -> Response:
     body = read_model(request, ClientChange)
     expected = as_seen(request, f"client {client}", _document, required=True)
     under_way = exchange(request)
-    under_way.tells(client={"id": client, "disabled": body.disabled})
+    under_way.tells(client={"id": client, **body.model_dump(exclude_none=True)})
     made = await act(
         services(request),
         under_way,
-        lambda found: clients.set_disabled(found, client, disabled=body.disabled, expected=expected),
+        lambda found: clients.set_disabled(found, client, disabled=body.disabled, dpop=body.dpop, expected=expected),
     )
     return tagged(_document(made))
 
@@ -368,6 +370,7 @@ def _document(client: Client) -> dict[str, Any]:
         "disabled": client.disabled,
         "created_at": client.created_at,
         "rotated_at": client.rotated_at,
+        "dpop": client.dpop,
         "proves_by": "keys" if client.keys else "secret" if client.secret_hash else "nothing",
         "keys": [key_document(key) for key in client.keys],
     }
