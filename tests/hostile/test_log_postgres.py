@@ -52,6 +52,18 @@ async def until_healthy(log: ExchangeLog) -> None:
             await asyncio.sleep(0.01)
 
 
+async def _again(log: ExchangeLog) -> None:
+    """Appends until it is taken again: a connection was lost."""
+    async with asyncio.timeout(20):
+        while True:
+            try:
+                await log.append(action())
+            except LogUnavailable:
+                await asyncio.sleep(0.05)
+            else:
+                return
+
+
 def stopped_with_the_head(instance: Instance, process: int) -> None:
     """Stops the process at a moment in which it holds the row of the head."""
     ends = time.monotonic() + 30
@@ -108,8 +120,9 @@ async def test_hostile_09_a_replica_stopped_with_the_head_in_its_hands_delays_th
     assert postgres.verify().ok
 
 
+@pytest.mark.parametrize("checkpoint_seconds", [0.05, 60.0], ids=["busy", "idle"])
 async def test_hostile_10_what_a_failover_lost_is_found_out_and_releases_stop(
-    own_cluster: Cluster, alone: Instance
+    own_cluster: Cluster, alone: Instance, checkpoint_seconds: float
 ) -> None:
     """The standby that takes over lacks commits that were acknowledged and signed: nothing is written to it."""
     served, behind = Path(own_cluster.folder, "cluster"), Path(own_cluster.folder, "standby")
@@ -129,11 +142,11 @@ async def test_hostile_10_what_a_failover_lost_is_found_out_and_releases_stop(
         behind.rename(served)
         restart_immediately(own_cluster)
 
-    async with alone.opened() as log:
+    async with alone.opened(checkpoint_seconds=checkpoint_seconds) as log:
         await log.append_many([action() for _ in range(5)])
         await log.checkpoint(5)
-    await asyncio.to_thread(copied)
-    async with alone.opened(checkpoint_seconds=0.05) as log:
+        await asyncio.to_thread(copied)
+        await _again(log)
         await log.append_many([action() for _ in range(5)])
         signed = await log.checkpoint(log.size())
         await asyncio.to_thread(failed_over)
@@ -147,7 +160,7 @@ async def test_hostile_10_what_a_failover_lost_is_found_out_and_releases_stop(
         assert "acknowledged" in str(log.last_error())
         assert alone.rows("SELECT max(idx) FROM log_entry")[0][0] == before
     with pytest.raises(LogError, match="lost or removed"):
-        async with alone.opened():
+        async with alone.opened(gateway=Gateway("gw-2", "b")):
             pass
 
 
