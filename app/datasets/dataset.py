@@ -264,7 +264,7 @@ class MappedDataset:
                     trier = ColumnTrier(*given) if columns else Trier(*given)
                 if not await in_bulk(trier.take, batch):
                     break
-        return (trier or Trier(*given)).done()
+        return await in_bulk((trier or Trier(*given)).done)
 
     async def version(self) -> str | None:
         """The source's freshness mark, None where it has none."""

@@ -6,6 +6,7 @@ Where a bound of rows ends it, the blank rows of the last batch are counted to i
 from __future__ import annotations
 
 import time
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 from app.connectors.contract import RawBatch
@@ -15,7 +16,7 @@ from app.datasets.manifest import Manifest
 from app.datasets.mapping import CompiledMapping
 from app.datasets.quality import QualityCounter
 from app.datasets.records import ReadRequest
-from app.datasets.trial import Trier
+from app.datasets.trial import Trial, Trier
 from app.schemas.registry import SchemaDef
 
 
@@ -33,6 +34,9 @@ class ColumnTrier(Trier):
     ) -> None:
         super().__init__(manifest, schema, mapping, rows, seconds, quality)
         self._columns = ColumnSelection(mapping, ReadRequest(findings=False), rejected=self.reject)
+        self._beside = ThreadPoolExecutor(1, thread_name_prefix="quality")
+        self._counting: Future[None] | None = None
+        """What is counted of the batch before, while the next one is mapped."""
 
     def take(self, batch: RawBatch) -> bool:
         """Goes through a batch; false when a bound is reached."""
@@ -57,7 +61,18 @@ class ColumnTrier(Trier):
                 if missing[name][row]:
                     found.nulled[name, warning.code] += 1
         if self.quality is not None:
-            take_columns(self.quality, columns, part.locations)
+            self._counted()
+            self._counting = self._beside.submit(take_columns, self.quality, columns, part.locations)
         if part.cut:
             found.bounded = "rows"
         return not part.cut
+
+    def done(self) -> Trial:
+        """What was found."""
+        self._counted()
+        self._beside.shutdown()
+        return super().done()
+
+    def _counted(self) -> None:
+        if self._counting is not None:
+            self._counting.result()
