@@ -215,10 +215,7 @@ def test_hostile_49_a_source_that_gives_another_person_gives_nobody(
     source = {"kind": "rest", "url": f"{services.url}/orang", "record_path": "$.data[*]", "params": {"a": "b"}}
     manifest = {"connector": "bkd-orang", "agency": "bkd", "schema": "penduduk_verifikasi@1", "source": source}
     gateway.publish({**manifest, "fields": fields})
-    made = gateway.admin.post("/v1/agreements", json=terms("bkd", id="pks-bkd"))
-    assert made.status_code == 201, made.text
-    for _ in range(2):
-        gateway.admin.post("/v1/agreements/pks-bkd/approve")
+    gateway.agree(terms("bkd", id="pks-bkd"))
     asking = gateway.client("client", "rsud")
     why = {**WHY, "Simpul-Purpose": "pelayanan_kesehatan", "Simpul-Agreement": "pks-bkd"}
     for body in (other, b'{"data": [{"nik": 7, "nama": ["x"], "status": {}}]}', b'{"data": [{"nik": null}]}'):

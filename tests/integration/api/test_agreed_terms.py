@@ -65,10 +65,7 @@ def agreed(gateway: RunningGateway, agreement: str, **terms: Any) -> None:
         "valid_until": "2030-12-31",
         **terms,
     }
-    made = gateway.admin.post("/v1/agreements", json=body)
-    assert made.status_code == 201, made.text
-    for _ in range(2):
-        assert gateway.admin.post(f"/v1/agreements/{agreement}/approve").status_code == 200
+    gateway.agree(body)
 
 
 @pytest.fixture(scope="module")
@@ -123,9 +120,11 @@ def test_a_renewal_begins_when_the_other_ends(gateway: RunningGateway) -> None:
         ({"renews": "t-first"}, "/valid_from"),
         ({"renews": "pks-1"}, "/renews"),
     ):
-        refused = gateway.admin.post("/v1/agreements", json={**body, **changes})
+        refused = gateway.steward("rsud").post("/v1/agreements", json={**body, **changes})
         assert (refused.status_code, refused.json()["errors"][0]["pointer"]) == (422, pointer), refused.text
-    made = gateway.admin.post("/v1/agreements", json={**body, "renews": "t-first", "valid_from": "2028-01-01"})
+    made = gateway.steward("rsud").post(
+        "/v1/agreements", json={**body, "renews": "t-first", "valid_from": "2028-01-01"}
+    )
     assert (made.status_code, made.json()["renews"]) == (201, "t-first")
 
 
