@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from app.api.governance.access import TokenBody
+from app.api.governance.access import RevokeBody, TokenBody
 from app.api.layer.bodies import field_errors, validated
 from app.api.layer.wire import AgencyChange, ClientBody, PublishBody, documents
 from app.api.records.match_persons import PersonMatchBody
@@ -19,7 +19,8 @@ from app.errors import ManifestInvalid, ValidationFailed
 from app.faults import CODES
 
 BODIES = sorted(
-    {model for one in RESOURCES for model in one.bodies} - {ManifestBody, TokenBody}, key=lambda one: one.__name__
+    {model for one in RESOURCES for model in one.bodies} - {ManifestBody, RevokeBody, TokenBody},
+    key=lambda one: one.__name__,
 )
 """A manifest has a reader of its own; a token is asked for by a form."""
 OTHERS: dict[str, tuple[Any, ...]] = {

@@ -28,13 +28,15 @@ _ONCE = frozenset(
 )  # fmt: skip
 """Headers that say who asks and why: one that stands there twice is two answers."""
 LONGEST: Final = {
-    "Simpul-Purpose": 64, "Simpul-Agreement": 64, "X-Road-UserId": 200, "X-Road-Issue": 200, "X-Road-Client": 400,
-    "Simpul-Mode": 16,
+    "Simpul-Purpose": 64, "Simpul-Agreement": 64, "X-Road-UserId": 200, "X-Road-Issue": 200,
     "Prefer": 2000, "If-Match": 2000, "If-None-Match": 2000, "If-Range": 2000, "Range": 2000,
     "Cache-Control": 2000,
 }  # fmt: skip
 """Most characters of one header, as the document says."""
-_LONGEST: Final = {name.lower().encode(): most for name, most in LONGEST.items()}
+_LONGEST: Final = {
+    name.lower().encode(): most for name, most in {**LONGEST, "X-Road-Client": 400, "Simpul-Mode": 16}.items()
+}
+"""Those too that no operation declares: what they may say follows from the credential, or is nothing yet."""
 
 
 class HeaderRepeated(RequestError):

@@ -133,7 +133,7 @@ def test_429(tmp_path: Path) -> None:
     running.start()
     try:
         running.admin.get("/v1/schemas")
-        limited = [one.values for one in listed("429")]
+        limited = [one.values for one in listed("429") if one.values in RULES]
         found = {
             (method, path): code(running.admin.request(method, filled(method, path, KNOWN))) for method, path in limited
         }
@@ -226,7 +226,7 @@ def test_413_of_a_body(roles: dict[str, httpx.Client], method: str, path: str) -
     assert code(answer) == (413, "body_too_large")
 
 
-@pytest.mark.parametrize(("method", "path"), listed("415"))
+@pytest.mark.parametrize(("method", "path"), [one for one in listed("415") if one.values in RULES])
 def test_415(roles: dict[str, httpx.Client], method: str, path: str) -> None:
     packed = {"content": b"{}", "headers": {**OFFICER, "content-type": "application/json", "content-encoding": "zstd"}}
     answer = roles[allowed(method, path)].request(method, filled(method, path, KNOWN), **packed)
