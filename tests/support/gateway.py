@@ -113,6 +113,10 @@ class RunningGateway:
             self._admin = (self.session(*self._credential), time.monotonic())
         return self._admin[0]
 
+    def sign_in_again(self) -> None:
+        """The walidata's token is one of a key that is gone."""
+        self._admin = None
+
     @property
     def pid(self) -> int:
         """The running process."""

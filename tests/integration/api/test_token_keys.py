@@ -99,3 +99,4 @@ def test_keys_rotate_while_it_runs_and_old_tokens_live_on(gateway: RunningGatewa
     fresh = token(gateway, signer, client)
     assert jwt.get_unverified_header(fresh)["kid"] == last
     assert get(gateway, "/v1/access", fresh).status_code == 200
+    gateway.sign_in_again()

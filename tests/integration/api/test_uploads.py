@@ -24,12 +24,12 @@ def digest(content: bytes) -> str:
     return f"sha-256=:{base64.b64encode(hashlib.sha256(content).digest()).decode()}:"
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def steward(gateway: RunningGateway) -> httpx.Client:
     return gateway.client("steward", "dinkes")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def supervisor(gateway: RunningGateway) -> httpx.Client:
     return gateway.client("supervisor", "dinkes")
 

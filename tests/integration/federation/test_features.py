@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -43,7 +44,9 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway
     assert made.stop() == 0
 
 
-def test_the_manifest_that_discover_writes_is_published_and_answers(gateway: RunningGateway, geo: str) -> None:
+@pytest.fixture(scope="module")
+def written(gateway: RunningGateway, geo: str) -> dict[str, Any]:
+    """The manifest that discover writes, published."""
     admin = gateway.admin
     draft = {"connector": "dinkes-puskesmas", "agency": "dinkes", "source": {"kind": "ogc", "url": geo}}
     made = admin.put("/v1/connectors/dinkes-puskesmas", json=draft)
@@ -57,6 +60,14 @@ def test_the_manifest_that_discover_writes_is_published_and_answers(gateway: Run
 
     written["fields"] |= {"lng": "$.geometry.coordinates[0]", "lat": "$.geometry.coordinates[1]"}
     gateway.publish(written)
+    return dict(written)
+
+
+def test_the_manifest_that_discover_writes_is_published_and_answers(
+    gateway: RunningGateway, written: dict[str, Any]
+) -> None:
+    admin = gateway.admin
+    assert written["schema"]
     whole = admin.get("/v1/records/fasilitas-kesehatan", params={"limit": 1000}).json()
     assert whole["complete"] is True
     assert len(whole["items"]) == 80
@@ -64,6 +75,7 @@ def test_the_manifest_that_discover_writes_is_published_and_answers(gateway: Run
     assert [(item["kode_faskes"], item["lng"]) for item in one["items"]] == [("P3320010107", 110.607)]
 
 
+@pytest.mark.usefixtures("written")
 def test_the_number_of_records_is_the_servers_own_where_it_looks_at_the_whole_condition(
     gateway: RunningGateway,
 ) -> None:
