@@ -367,7 +367,7 @@ def test_a_client_that_leaves_ends_the_worker_and_the_read(
         waited = until(lambda: bool(reads(watcher)), 8)
         there = set(workers_of(gateway.pid))
         asking.join()
-        ended = until(lambda: not reads(watcher), 20)  # a scheduled look that the lock keeps waiting ends by its deadline
+        ended = until(lambda: not reads(watcher), 20)  # a scheduled look that waits too ends by its deadline
         gone = until(lambda: not there <= set(workers_of(gateway.pid)), 8)  # others wait for the next statements
     assert (waited, bool(there), ended, gone) == (True, True, True, True)
 
