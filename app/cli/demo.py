@@ -184,8 +184,9 @@ class Demo:
             f"\nserving at {self.url}\n  docs        {self.url}/docs\n  reference   {self.url}/redoc\n  ready       {self.url}/health/ready"
         )
         say(f"  credentials {self.folder / 'credentials.json'}")
+        width = max(map(len, self.state["clients"]))
         for name, secret in self.state["clients"].items():
-            say(f"    {name:<16} {secret}")
+            say(f"    {name:<{width}} {secret}")
         say("stop with Ctrl-C")
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         try:
