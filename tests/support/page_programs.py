@@ -174,7 +174,10 @@ def pattern(shown: str) -> re.Pattern[str]:
         if line.strip() == MARK:
             made.append(r"(?:[^\n]*(?:\n|\Z))*?")
         else:
-            text = r"[^\n]*".join(re.escape(part) for part in line.rstrip().split(MARK))
+            *before, last = line.rstrip().split(MARK)
+            # A column of numbers is as wide as its widest: what fills it up before the mark is not part of what is shown.
+            padded = [re.escape(part.rstrip(" ")) + " *" if part.endswith("  ") else re.escape(part) for part in before]
+            text = r"[^\n]*".join([*padded, re.escape(last)])
             made.append(text + r"[ \t]*(?:\n|\Z)")
     return re.compile("".join(made))
 

@@ -132,7 +132,10 @@ class Sessions:
             self._idle.append((session, time.monotonic()))
 
     def kill(self, number: int) -> None:
-        """Stops the statement that another session runs; tried for as long as a connection may take."""
+        """Ends another session at the server, with what it runs; tried for as long as a connection may take.
+
+        Not `KILL QUERY`: that is lost where the session is between two statements and the next one is already on its way.
+        """
         watch: list[threading.Timer] = []
 
         def begin(session: Session) -> None:
@@ -142,7 +145,7 @@ class Sessions:
         with contextlib.suppress(Exception):
             session = self._connect(begin)
             try:
-                _execute(session, f"KILL QUERY {int(number)}")
+                _execute(session, f"KILL CONNECTION {int(number)}")
             finally:
                 drop(session)
         for timer in watch:

@@ -75,6 +75,7 @@ def test_an_address_has_so_many_401s_and_right_tokens_pass(gateway: RunningGatew
         right = {"authorization": gateway.admin.headers["authorization"]}
         assert asking.get("/v1/clients", headers=right).status_code == 200
         assert asking.get("/v1/access", headers={"x-forwarded-for": "198.51.100.5"}).status_code == 401
+    assert ask(gateway, "198.51.100.9", "nobody", "wrong").status_code == 401
     shown = gateway.admin.get("/metrics").text
     assert 'simpul_refusals_total{code="token_invalid"}' in shown
     assert 'simpul_refusals_total{code="invalid_client"}' in shown

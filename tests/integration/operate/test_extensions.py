@@ -127,6 +127,17 @@ def _served(programs: Path, folder: Path, port: int, log: Path, words: dict[str,
         process.wait(timeout=60)
 
 
+@contextlib.contextmanager
+def _without(programs: Path, *packages: str) -> Iterator[None]:
+    """Packages of the fixture, taken out of its environment for as long."""
+    uninstall(programs, *packages)
+    try:
+        yield
+    finally:
+        for name in packages:
+            install(programs, programs.parents[1] / name)
+
+
 def _until_ready(http: httpx.Client, process: subprocess.Popen[bytes], log: Path) -> None:
     ends = time.monotonic() + 90
     while time.monotonic() < ends and process.poll() is None:
@@ -254,8 +265,10 @@ def test_a_package_that_is_gone_takes_only_its_own_connectors_with_it(programs: 
             http.post(f"/v1/connectors/{name}/publish").raise_for_status()
         assert len(http.get("/v1/records/wilayah").json()["items"]) == 2
         assert len(http.get("/v1/records/pohon").json()["items"]) == 1
-    uninstall(programs, "uji-satu", "uji-pohon")
-    with _served(programs, folder, port, tmp_path / "second.log", words) as http:
+    with (
+        _without(programs, "uji-satu", "uji-pohon"),
+        _served(programs, folder, port, tmp_path / "second.log", words) as http,
+    ):
         answer = http.get("/v1/records/wilayah").json()
         assert [item["kode"] for item in answer["items"]] == ["33.21"]
         assert answer["complete"] is False
