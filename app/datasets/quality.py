@@ -23,7 +23,8 @@ MOST_LOCATIONS: Final = 5
 MOST_UNKNOWN: Final = 100
 """Codes that are told of those that the reference list does not hold; how many there are is told too."""
 _LEVELS: Final = ("provinsi", "kabupaten", "kecamatan", "desa")
-WORTH_A_LOOK: Final = re.compile(r"@|[0-9](?:[ .-]?[0-9]){9}")
+WORTH_A_LOOK_DIGITS: Final = 10
+WORTH_A_LOOK: Final = re.compile(rf"@|[0-9](?:[ .-]?[0-9]){{{WORTH_A_LOOK_DIGITS - 1}}}")
 _JOINED: Final = re.compile(r"(?<=[0-9])[ .-](?=[0-9])")
 _NIK: Final = re.compile(r"(?<![0-9])[0-9]{16}(?![0-9])")
 _PHONE: Final = re.compile(r"(?<![0-9])(?:\+?62|0)8[1-9][0-9]{7,10}(?![0-9])")

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import pickle
 import signal
 import sqlite3
+import struct
 import subprocess
 import sys
 import time
@@ -20,6 +22,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from app.connectors.isolation.calls import NURSERY, Isolated
+from app.connectors.isolation.wire import packed, unpacked
 from app.errors import SourceFailed, SourceTimeout, SourceTooLarge
 from tests.support.isolated_probe import Probe
 from tests.support.reading import dataset, read
@@ -91,6 +94,20 @@ async def test_only_values_come_back(probe: Isolated) -> None:
     with pytest.raises(SourceFailed) as caught:
         await probe.call("fail")
     assert "3320" not in caught.value.detail
+
+
+@pytest.mark.parametrize("last", [1 << 20, -1, 0])
+def test_columns_that_reach_outside_of_themselves_are_no_answer(last: int) -> None:
+    """A parser that was taken over may say that a text ends where it does not: whoever read it would read the gateway's memory."""
+    beside: list[pickle.PickleBuffer] = []
+    body = packed(pa.record_batch({"a": ["a", "b"]}), beside.append)
+    (columns,) = (part.raw().tobytes() for part in beside)
+    assert unpacked(body, [columns]).column("a").to_pylist() == ["a", "b"]
+
+    forged = columns.replace(struct.pack("<3i", 0, 1, 2), struct.pack("<3i", 0, 1, last))
+    assert forged != columns
+    with pytest.raises(SourceFailed, match="no valid answer"):
+        unpacked(body, [forged])
 
 
 @pytest.mark.anyio

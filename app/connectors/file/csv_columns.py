@@ -6,7 +6,6 @@ the header, lines end with LF or CR LF, the bytes are UTF-8. Then the rows, thei
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,8 +73,7 @@ def read_csv_columns(
             block = lines.block(size)
             if not block:
                 break
-            piece = plain.piece(block, lines.number) if lines.whole(block) else None
-            table = None if piece is None else plain.table(piece)
+            piece, table = plain.read(block, lines.number) if lines.whole(block) else (None, None)
             if piece is None or table is None:
                 yield from rows.until(lines.offset + len(block))
             else:
@@ -103,27 +101,42 @@ class _Plain:
         hidden = stop is not None and bool(self._quote) and self._quote in stop
         self._never = bool(source.fill_down) or not ascii_marks or hidden or not self._columns
 
-    def piece(self, block: bytes, line: int) -> _Piece | None:
-        """The whole rows at the beginning of a block, which begins behind `line` lines; None where they are not plainly a table."""
+    def read(self, block: bytes, line: int) -> tuple[_Piece | None, Any]:
+        """The whole rows at the beginning of a block, which begins behind `line` lines, and their columns; None where they are not
+        plainly a table.
+        """
+        piece = self._piece(block, line, blank=False)
+        table = None if piece is None else self._table(piece)
+        if piece is not None and table is None:
+            piece = self._piece(block, line, blank=True)
+            table = None if piece is None else self._table(piece)
+        return piece, table
+
+    def _piece(self, block: bytes, line: int, *, blank: bool) -> _Piece | None:
+        """`blank`: there may be blank lines. Without, each line is taken for a row, which shows when they are read: blank ones are none."""
         if self._never or b"\0" in block or (self._stop is not None and self._stop in block):
             return None
+        if not block.isascii() and not _is_utf8(block):
+            return None
+        returned, quoted = b"\r" in block, bool(self._quote) and self._quote.encode() in block
         content = np.frombuffer(block, np.uint8)
-        if b"\r" in block:
+        if not (blank or returned or quoted) and _in_short_lines(block):
+            lines = int(np.count_nonzero(content == _FEED)) + (not block.endswith(b"\n"))
+            return _Piece(block, range(line + 1, line + 1 + lines), lines)
+        if returned:
             returns = np.flatnonzero(content == _RETURN)
             if returns[-1] == len(content) - 1 or (content[returns + 1] != _FEED).any():
                 return None
-        if not block.isascii() and not _is_utf8(block):
-            return None
         feeds = np.flatnonzero(content == _FEED)
-        if self._quote and self._quote.encode() in block:
+        if quoted:
             return self._quoted(block, content, line, feeds)
         return _rows_of(block, content, line, feeds, feeds)
 
-    def table(self, piece: _Piece) -> Any:
-        """The rows of a piece as columns; None where they are not all as wide as the header."""
+    def _table(self, piece: _Piece) -> Any:
+        """The rows of a piece as columns; None where they are not all as wide as the header, or a line is none."""
         try:
             table = arrow_csv.read_csv(
-                io.BytesIO(piece.content),
+                pa.BufferReader(piece.content),  # type: ignore[arg-type]
                 read_options=arrow_csv.ReadOptions(
                     use_threads=False, block_size=len(piece.content) + 1, column_names=self._names
                 ),
@@ -178,6 +191,12 @@ def _rows_of(block: bytes, content: Any, line: int, feeds: Any, ends: Any) -> _P
     filled = (lengths > 1) | ((lengths == 1) & (content[np.minimum(starts, len(block) - 1)] != _RETURN))
     numbers = line + 1 + np.searchsorted(feeds, starts[filled])
     return _Piece(block, numbers.tolist(), lines)
+
+
+def _in_short_lines(block: bytes) -> bool:
+    """Whether surely none is too long: there is a feed in each half of that length."""
+    half = FIELD_CHARACTERS // 2
+    return all(block.find(b"\n", start, start + half) >= 0 for start in range(0, len(block) - half + 1, half))
 
 
 def _is_utf8(block: bytes) -> bool:

@@ -9,6 +9,8 @@ from typing import BinaryIO
 from app.errors import SourceFormatError
 
 READ_BYTES = 1 << 20
+_LINE_BYTES = 1 << 16
+"""Of the line in the middle of which a read ended: so much more is read for its end."""
 _UTF8 = frozenset({"utf-8", "utf8", "utf-8-sig"})
 
 
@@ -50,9 +52,9 @@ class Lines(Iterator[str]):
 
         A line longer than that is given as far as it was read, without its end.
         """
-        while len(self._bytes) - self._at < size and not self._ended:
-            self._fill(max(size, READ_BYTES))
-        if self._ended and len(self._bytes) - self._at <= size:
+        while (have := len(self._bytes) - self._at) < size and not self._ended:
+            self._fill(max(size - have, READ_BYTES))
+        if have <= size + _LINE_BYTES and (self._bytes.endswith(b"\n") or (self._ended and have <= size)):
             return self._bytes[self._at :]
         end = self._bytes.rfind(b"\n", self._at, self._at + size)
         return self._bytes[self._at : end + 1 if end >= 0 else self._at + size]
@@ -93,7 +95,8 @@ class Lines(Iterator[str]):
                 before = error.object[: error.start] if isinstance(error, UnicodeDecodeError) else b""
                 lines = self._bytes.count(b"\n", self._at) + before.count(b"\n")
                 raise self._wrong(self.number + lines + 1) from None
-        self._bytes = self._bytes[self._at :] + read
+        more = b"" if self._decoder is not None or read.endswith(b"\n") else self._file.readline(_LINE_BYTES)
+        self._bytes = b"".join((self._bytes[self._at :], read, more))
         self._at = 0
 
     def _wrong(self, line: int) -> SourceFormatError:

@@ -53,8 +53,12 @@ class _Worker:
     def run(self, method: str, given: tuple[Any, ...]) -> Iterator[Any]:
         """The items of one call. Errors as the method raises them; `SourceFailed` when the worker ends."""
         self._send((method, given))
+        beside: list[bytes] = []
         while True:
-            kind, body = self._frame()
+            kind, body = self._frame(MOST_BYTES - sum(map(len, beside)))
+            if kind == b"B":
+                beside.append(body)
+                continue
             if kind == b"E":
                 self.used = True
                 return
@@ -63,7 +67,8 @@ class _Worker:
                 self._frame()
                 self.used = True
                 raise fault
-            yield unpacked(body)
+            item, beside = unpacked(body, beside), []
+            yield item
 
     def kill(self) -> None:
         """Ends it, whatever it does; whoever waits for its answer hears of it."""
@@ -87,12 +92,12 @@ class _Worker:
         self._jobs.write(body)
         self._jobs.flush()
 
-    def _frame(self) -> tuple[bytes, bytes]:
+    def _frame(self, most: int = MOST_BYTES) -> tuple[bytes, bytes]:
         head = self._answers.read(FRAME.size)
         if len(head) < FRAME.size:
             raise BrokenPipeError
         kind, size = FRAME.unpack(head)
-        if size > MOST_BYTES:
+        if size > most:
             raise SourceFailed("the process that reads this source gave too much at once", field="/source")
         return kind, self._answers.read(size)
 

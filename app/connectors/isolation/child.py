@@ -46,9 +46,9 @@ def _answer(sink: IO[bytes], method: Any, given: tuple[Any, ...]) -> None:
         found = method(*given)
         if isinstance(found, Iterator):
             for item in found:
-                _send(sink, b"I", packed(item))
+                _give(sink, item)
         else:
-            _send(sink, b"I", packed(found))
+            _give(sink, found)
     except SimpulError as error:
         _send(sink, b"X", faulted(error))
     except MemoryError:
@@ -80,7 +80,15 @@ def _exactly(source: socket.SocketIO, size: int) -> bytes:
     return bytes(parts)
 
 
-def _send(sink: IO[bytes], kind: bytes, body: bytes) -> None:
+def _give(sink: IO[bytes], item: Any) -> None:
+    beside: list[pickle.PickleBuffer] = []
+    body = packed(item, beside.append)
+    for part in beside:
+        _send(sink, b"B", part.raw())
+    _send(sink, b"I", body)
+
+
+def _send(sink: IO[bytes], kind: bytes, body: bytes | memoryview) -> None:
     sink.write(FRAME.pack(kind, len(body)))
     sink.write(body)
     sink.flush()

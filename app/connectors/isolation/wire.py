@@ -11,6 +11,7 @@ import importlib
 import io
 import pickle
 import struct
+from collections.abc import Callable, Sequence
 from dataclasses import is_dataclass
 from enum import Enum
 from typing import Any, Final
@@ -51,10 +52,12 @@ def type_of(written: bytes) -> pa.DataType:
     return found
 
 
-def batch_of(written: bytes) -> pa.RecordBatch:
-    """An Arrow batch."""
-    with pa.ipc.open_stream(written) as stream:
-        return stream.read_next_batch()
+def batch_of(written: Any) -> pa.RecordBatch:
+    """An Arrow batch from its stream form. Its offsets and texts are looked through: nothing in it reaches outside of it."""
+    with pa.ipc.open_stream(pa.py_buffer(written)) as stream:
+        batch = stream.read_next_batch()
+    batch.validate(full=True)
+    return batch
 
 
 def zone_of(name: str) -> ZoneInfo:
@@ -65,11 +68,11 @@ def zone_of(name: str) -> ZoneInfo:
 _MADE: Final = ("schema_of", "field_of", "type_of", "batch_of", "zone_of")
 
 
-def _stream(batch: pa.RecordBatch) -> bytes:
+def _stream(batch: pa.RecordBatch) -> pickle.PickleBuffer:
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, batch.schema) as stream:
         stream.write_batch(batch)
-    return bytes(sink.getvalue())
+    return pickle.PickleBuffer(sink.getvalue())
 
 
 class _Pickler(pickle.Pickler):
@@ -107,17 +110,17 @@ class _Unpickler(pickle.Unpickler):
         raise pickle.UnpicklingError(f"{module}.{name} has no place in an answer")
 
 
-def packed(value: Any) -> bytes:
-    """A value for the gateway."""
+def packed(value: Any, beside: Callable[[pickle.PickleBuffer], Any] | None = None) -> bytes:
+    """A value for the gateway. What is large in it is handed to `beside`, in order, instead of being copied into it."""
     sink = io.BytesIO()
-    _Pickler(sink, protocol=5).dump(value)
+    _Pickler(sink, protocol=5, buffer_callback=beside).dump(value)
     return sink.getvalue()
 
 
-def unpacked(body: bytes) -> Any:
-    """A value of a worker. `SourceFailed` for anything that is none."""
+def unpacked(body: bytes, beside: Sequence[bytes] = ()) -> Any:
+    """A value of a worker, with what came beside it. `SourceFailed` for anything that is none."""
     try:
-        return _Unpickler(io.BytesIO(body)).load()
+        return _Unpickler(io.BytesIO(body), buffers=beside).load()
     except Exception as error:
         raise SourceFailed("the process that reads this source gave no valid answer", field="/source") from error
 

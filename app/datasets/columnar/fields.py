@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from app.datasets.columnar.kernels import NO, kernel_of
+from app.datasets.columnar.kernels import NO, YES, kernel_of
 from app.datasets.columnar.raw import RawColumns
 from app.datasets.mapping.compile import CompiledField
 from app.datasets.mapping.rules import Nulled, StepReject, null_warning
@@ -21,7 +21,6 @@ from app.datasets.records import RecordWarning
 from app.schemas.base import FieldSpec
 from app.schemas.constraints import EARLIEST_DATE, LATEST_DATE
 
-YES: Any = pa.scalar(True)  # noqa: FBT003 - the same
 _SAME_KINDS = frozenset({"integer", "number", "boolean", "datetime"})
 
 

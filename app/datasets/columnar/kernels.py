@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -18,10 +19,12 @@ from app.schemas.base import FieldSpec
 
 Kernel = tuple[Any, Any]
 """The values, and the mask of those that are sure."""
+YES: Any = pa.scalar(True)  # noqa: FBT003 - Arrow has no other way to write it
 NO: Any = pa.scalar(False)  # noqa: FBT003 - Arrow has no other way to write it
 _PRINTABLE = (pa.scalar(b"!", pa.binary()), pa.scalar(b"~", pa.binary()))
 _NUMBERS = frozenset({"number", "decimal", "integer"})
 _UNCHANGED = frozenset({"trim", "squeeze"})
+_BLANK, _DELETE, _MINUS, _POINT, _ZERO, _NINE = ord(" "), 127, ord("-"), ord("."), ord("0"), 9
 _MOST_DIGITS = 15
 """So many digits before the mark, and behind it where the field says no scale."""
 
@@ -45,16 +48,33 @@ def kernel_of(compiled: CompiledField, spec: FieldSpec, to: pa.DataType, column:
 
 def _text(chain: Chain, column: Any) -> Kernel | None:
     if not chain:
-        return column, _graphic(column, 0)
+        return column, pa.repeat(YES, len(column)) if _all_trimmed(column) else _graphic(column, 0)
     if len(chain) > 1 or chain[0][0] != "text":
         return None
     words = chain[0][1] if isinstance(chain[0][1], list) else [chain[0][1]]
     if not _UNCHANGED.issuperset(words):
         return None
-    sure = pc.and_(pc.ascii_is_printable(column), pc.and_(_graphic(column, 0), _graphic(column, -1)))
-    if "squeeze" in words and b"  " in _bytes(column):
+    if _all_trimmed(column):
+        sure = pa.repeat(YES, len(column))
+    else:
+        sure = pc.and_(pc.ascii_is_printable(column), pc.and_(_graphic(column, 0), _graphic(column, -1)))
+    if "squeeze" in words and _two_blanks(text_bytes(column)):
         sure = pc.and_not(sure, pc.match_substring(column, "  "))
     return column, sure
+
+
+def _all_trimmed(column: Any) -> bool:
+    """Whether all texts are printable ASCII that begins and ends with no blank."""
+    content, ends = text_bytes(column), _ends(column)
+    if column.null_count or not ((content - _BLANK) < _DELETE - _BLANK).all():
+        return False
+    blank = content == _BLANK
+    return bool((ends[1:] > ends[:-1]).all() and not blank[ends[:-1]].any() and not blank[ends[1:] - 1].any())
+
+
+def _two_blanks(content: Any) -> bool:
+    blank = content == _BLANK
+    return bool((blank[1:] & blank[:-1]).any())
 
 
 def _number(chain: Chain, spec: FieldSpec, to: pa.DataType, column: Any) -> Kernel | None:
@@ -65,6 +85,10 @@ def _number(chain: Chain, spec: FieldSpec, to: pa.DataType, column: Any) -> Kern
     if not {"decimal", "thousands"}.issuperset(options):
         return None
     point, whole = options.get("decimal", "."), f"0|-?[1-9][0-9]{{0,{_MOST_DIGITS - 1}}}"
+    if to == pa.float64() and point == "." and not column.null_count:
+        plain = _all_plain(column)
+        if plain is not None:
+            return plain, pa.repeat(YES, len(column))
     mark, finest = re.escape(point), getattr(to, "scale", _MOST_DIGITS)
     if spec.kind == "integer" or finest < 1:
         pattern = f"^(?:{whole})$"
@@ -77,16 +101,50 @@ def _number(chain: Chain, spec: FieldSpec, to: pa.DataType, column: Any) -> Kern
     return plain.cast(to), sure
 
 
+def _all_plain(column: Any) -> Any:
+    """A column of texts as numbers where each is short and in plain notation with a point; None where one may not be."""
+    content, ends = text_bytes(column), _ends(column)
+    starts, stops = ends[:-1], ends[1:]
+    lengths = stops - starts
+    if not len(lengths) or lengths.min() < 1 or lengths.max() > _MOST_DIGITS:
+        return None
+    minus, point = content == _MINUS, content == _POINT
+    if not (((content - _ZERO) <= _NINE) | minus | point).all() or point[stops - 1].any():
+        return None
+    negative = minus[starts]
+    whole = starts + negative
+    if np.count_nonzero(minus) != np.count_nonzero(negative) or (whole >= stops).any() or point[whole].any():
+        return None
+    led = (content[whole] == _ZERO) & (whole + 1 < stops)
+    if led.any() and not point[whole[led] + 1].all():
+        return None
+    try:
+        numbers: Any = column.cast(pa.float64())
+    except pa.ArrowInvalid:  # two points in one
+        return None
+    values = numbers.to_numpy()
+    return None if (values[negative] == 0).any() else numbers
+
+
 def _graphic(column: Any, index: int) -> Any:
     """Whether the first (0) or last (-1) byte of each text is ASCII and no blank."""
     byte = pc.binary_slice(column.cast(pa.binary()), index, 1 if index == 0 else None)
     return pc.and_(pc.greater_equal(byte, _PRINTABLE[0]), pc.less_equal(byte, _PRINTABLE[1]))
 
 
-def _bytes(column: Any) -> Any:
-    """The texts of a column, one behind the other."""
-    _, offsets, content = column.buffers()
+def text_bytes(column: Any) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    """The texts of a column of text, one behind the other, as they stand in memory."""
+    content = column.buffers()[2]
     if content is None or not len(column):
-        return b""
-    ends = memoryview(offsets).cast("i")
-    return memoryview(content)[ends[column.offset] : ends[column.offset + len(column)]].tobytes()
+        return np.zeros(0, np.uint8)
+    offsets = np.frombuffer(column.buffers()[1], np.int32)
+    first, last = int(offsets[column.offset]), int(offsets[column.offset + len(column)])
+    return np.frombuffer(content, np.uint8)[first:last]
+
+
+def _ends(column: Any) -> Any:
+    """Where each text ends in `text_bytes`; the first of them is 0, where the first begins."""
+    if not len(column):
+        return np.zeros(1, np.int64)
+    offsets = np.frombuffer(column.buffers()[1], np.int32)[column.offset : column.offset + len(column) + 1]
+    return offsets.astype(np.int64) - int(offsets[0])

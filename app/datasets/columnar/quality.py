@@ -10,8 +10,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from app.datasets.columnar.findings import beyond
-from app.datasets.columnar.kernels import NO
-from app.datasets.quality import WORTH_A_LOOK, QualityCounter
+from app.datasets.columnar.kernels import NO, text_bytes
+from app.datasets.quality import WORTH_A_LOOK, WORTH_A_LOOK_DIGITS, QualityCounter
+
+_AT, _ZERO = ord("@"), ord("0")
 
 
 def take_columns(
@@ -33,8 +35,10 @@ def take_columns(
         counter.dated(pc.max(columns.column(newest)).as_py())
     rows = np.zeros(columns.num_rows, np.bool_)
     for name in counter.texts:
-        looked: Any = pc.fill_null(pc.match_substring_regex(columns.column(name), WORTH_A_LOOK.pattern), NO)
-        rows |= looked.to_numpy(zero_copy_only=False)
+        column = columns.column(name)
+        if may_be_worth_a_look(column):
+            looked: Any = pc.fill_null(pc.match_substring_regex(column, WORTH_A_LOOK.pattern), NO)
+            rows |= looked.to_numpy(zero_copy_only=False)
     indexes = np.flatnonzero(rows).tolist()
     if not indexes:
         return
@@ -46,3 +50,21 @@ def take_columns(
             told[index] = found
     for found, location in zip(told.values(), locations(list(told)), strict=True):
         counter.stands_at(found, location)
+
+
+def may_be_worth_a_look(column: Any) -> bool:
+    """Whether `WORTH_A_LOOK` may match a text of the column: false only where it surely matches none.
+
+    Looks at the bytes of all texts as one: an `@`, or ten characters in a row of which no two neighbours are both no digits.
+    """
+    content = text_bytes(column)
+    if (content == _AT).any():
+        return True
+    longest: Any = pc.max(pc.binary_length(column)).as_py()
+    if longest is None or longest < WORTH_A_LOOK_DIGITS:
+        return False
+    digits = (content - _ZERO) < 10
+    pairs = digits[1:] | digits[:-1]
+    two = pairs[1:] & pairs[:-1]
+    four = two[2:] & two[:-2]
+    return bool((four[4:] & four[:-4]).any())

@@ -19,10 +19,10 @@ import pyarrow.compute as pc
 
 from app.connectors.contract import RawBatch
 from app.datasets.columnar.conditions import Conditions
-from app.datasets.columnar.fields import YES, MappedColumn, map_column
+from app.datasets.columnar.fields import MappedColumn, map_column
 from app.datasets.columnar.findings import findings_of
 from app.datasets.columnar.first_keys import FirstKeys
-from app.datasets.columnar.kernels import NO
+from app.datasets.columnar.kernels import NO, YES
 from app.datasets.columnar.keys import keys_of
 from app.datasets.columnar.raw import RawColumns
 from app.datasets.mapping import CompiledMapping
