@@ -199,19 +199,23 @@ class MappedDataset:
     async def read_all(self, deadline: float | None, most: int) -> ReadResult | None:
         """Every valid record, None when there are more than `most`; nothing is read where an estimate is far beyond that."""
         scan = ScanRequest(deadline=deadline)
-        if await self._far_beyond(scan, most):
+        if await self._beyond(scan, most):
             return None
         version, seen = await self.version(), Seen()
         request = ReadRequest(limit=most)
         selection: Selection | ColumnPage | None = None
-        async for batch in self._batches(scan):
-            if batch.upstream is not None and batch.upstream.missing is not None:
-                raise batch.upstream.missing  # what is not complete is not kept
-            seen.take(batch)
-            selection = selection or self._page(request, TRUE, batch)
-            await selection.take(batch)
-            if selection.overflown:
-                return None
+        async with aclosing(self._batches(scan)) as batches:
+            async for batch in batches:
+                if batch.upstream is not None and batch.upstream.missing is not None:
+                    raise batch.upstream.missing  # what is not complete is not kept
+                if selection is None:
+                    selection = self._page(request, TRUE, batch)
+                    if await self._beyond(scan, most):  # a source may know only now
+                        return None
+                seen.take(batch)
+                await selection.take(batch)
+                if selection.overflown:
+                    return None
         selection = selection or Selection(self.mapping, request, TRUE)
         result = await selection.result((), seen.as_of)
         if selection.overflown:  # told when records are cut, which may be here alone
@@ -219,15 +223,15 @@ class MappedDataset:
         result.whole, result.version = True, version
         return result
 
-    async def _far_beyond(self, scan: ScanRequest, most: int) -> bool:
-        """Whether the source's own estimate comes to many times so many rows. A guess is enough where nothing is refused by it."""
+    async def _beyond(self, scan: ScanRequest, most: int) -> bool:
+        """Whether the source's own estimate comes to half as much again. A guess is enough: nothing is refused by it."""
         if not isinstance(self.connector, CountEstimate):
             return False
         try:
             found = await self.connector.estimate(scan)
         except SourceError:  # the read itself tells what is wrong
             return False
-        return found is not None and found.rows >= FAR_BEYOND * most
+        return found is not None and 2 * found.rows >= 3 * most
 
     async def preview(self, rows: int = 20) -> list[PreviewRow]:
         """The first `rows` raw records with what becomes of each, rejected ones too; what is personal is masked.

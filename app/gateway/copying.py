@@ -196,7 +196,7 @@ class CopyTaker:
                 continue
             if time.monotonic() < self._look_again.get(name, 0.0) or not self._due(source, name, now):
                 continue
-            task = asyncio.create_task(self._turn(opened, source))
+            task = asyncio.create_task(self._due_copy(opened, source))
             self._under_way[name] = task
             task.add_done_callback(lambda _, name=name: self._under_way.pop(name, None))  # type: ignore[misc]
 
@@ -206,6 +206,12 @@ class CopyTaker:
         if newest is None and other is not None and other.made_of == source.made_of:
             newest = other
         return newest is None or source.schedule.begin(newest.as_of, newest.took_seconds) <= now
+
+    async def _due_copy(self, opened: OpenDataset, source: CopiedDataset) -> None:
+        try:
+            await self._turn(opened, source)
+        except SimpulError as error:  # the store is away: it is looked at again
+            log.warning("snapshots_not_looked_at", connector=opened.dataset, code=error.code)
 
     async def _turn(self, opened: OpenDataset, source: CopiedDataset) -> None:
         """Takes a copy if it is this replica's turn."""

@@ -62,7 +62,7 @@ def lag(running: RunningGateway, ask: Callable[[], httpx.Response]) -> float:
     over = threading.Event()
 
     def watch() -> None:
-        with httpx.Client(base_url=running.url, trust_env=False) as client:
+        with httpx.Client(base_url=running.url, trust_env=False, timeout=60) as client:
             while not over.is_set():
                 started = time.perf_counter()
                 client.get("/health/live")

@@ -31,6 +31,7 @@ WHOLE = (
     "tests/integration/connectors/test_object_store.py",
     "tests/integration/connectors/test_sftp_files.py",
     "tests/integration/docs/test_pages.py",
+    "tests/integration/operate/test_extensions.py",
     "tests/integration/operate/test_wheel.py",
     "tests/unit/",
 )

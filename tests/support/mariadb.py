@@ -36,7 +36,9 @@ def running_server() -> Iterator[int]:
         prefix += ["--reuid=mysql", "--regid=mysql", "--clear-groups"]
     place = f"--datadir={folder / 'data'}"
     options = ["--no-defaults", place, "--skip-test-db", "--auth-root-authentication-method=normal"]
-    made = subprocess.run([*prefix, install, *options], check=False, capture_output=True, timeout=120)
+    # Each has a folder of its own for what passes: a server that starts removes such files of all others from a shared one.
+    passing = {**os.environ, "TMPDIR": str(folder)}
+    made = subprocess.run([*prefix, install, *options], check=False, capture_output=True, timeout=120, env=passing)
     if made.returncode:
         said = (made.stdout + made.stderr).decode("utf-8", "replace")[-2000:]
         raise RuntimeError(f"mariadb-install-db ended with {made.returncode}: {said}")
@@ -48,7 +50,10 @@ def running_server() -> Iterator[int]:
     command = [*prefix, daemon, "--no-defaults", place, f"--port={port}", "--bind-address=127.0.0.1"]
     command += [f"--socket={folder / 'server.sock'}", f"--init-file={folder / 'init.sql'}", "--skip-log-bin"]
     command += ["--innodb-buffer-pool-size=64M", "--character-set-server=utf8mb4", "--skip-name-resolve"]
-    with (folder / "server.log").open("wb") as log, subprocess.Popen(command, stdout=log, stderr=log) as server:
+    with (
+        (folder / "server.log").open("wb") as log,
+        subprocess.Popen(command, stdout=log, stderr=log, env=passing) as server,
+    ):
         try:
             _wait(port, server, folder / "server.log")
             yield port

@@ -23,7 +23,8 @@ class SftpServer:
         self._password = password
         self._loop = asyncio.new_event_loop()
         ready = threading.Event()
-        threading.Thread(target=self._run, args=(ready,), daemon=True).start()
+        self._thread = threading.Thread(target=self._run, args=(ready,), daemon=True)
+        self._thread.start()
         assert ready.wait(20)
 
     @property
@@ -42,9 +43,14 @@ class SftpServer:
         async def stop() -> None:
             self._server.close()
             await self._server.wait_closed()
+            left = asyncio.all_tasks() - {asyncio.current_task()}
+            for task in left:  # of clients that are still there
+                task.cancel()
+            await asyncio.gather(*left, return_exceptions=True)
 
         asyncio.run_coroutine_threadsafe(stop(), self._loop).result(20)
         self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(20)
 
     def _run(self, ready: threading.Event) -> None:
         asyncio.set_event_loop(self._loop)

@@ -34,7 +34,7 @@ from app.connectors.file.diagnosing.features import diagnose_encoding, diagnose_
 from app.connectors.file.diagnosing.markup import diagnose_markup
 from app.connectors.file.diagnosing.sheets import diagnose_sheet
 from app.connectors.file.diagnosing.text import diagnose_text
-from app.connectors.file.sheet import parse_sheet, read_sheet, sheets_of, workbook_notes
+from app.connectors.file.sheet import parse_sheet, parsed_rows, read_sheet, sheets_of, workbook_notes
 from app.connectors.file.sniff import settled
 from app.connectors.file.source import LAYERS, SHEETS, FileSource
 from app.connectors.file.spss_reader import described_variables
@@ -219,9 +219,15 @@ class FileConnector(Connector, Freshness, CountEstimate, Diagnoses):
             await batches.aclose()  # type: ignore[attr-defined]
 
     async def estimate(self, request: ScanRequest) -> RowEstimate | None:
-        """The rows that a Parquet or an SPSS file says it has, and about those of a large CSV file; other files would have to be read."""
+        """The rows that a Parquet or an SPSS file says it has, about those of a large CSV file and of a sheet that was parsed already.
+
+        Other files would have to be read.
+        """
         if request.filter is not None:
             raise CapabilityUndeclared("a file does not filter")
+        if self._source.kind_of_file in SHEETS:
+            parsed = await self._threads.call(self._parsed_rows, request.deadline)
+            return RowEstimate(parsed) if parsed is not None else None
         if self._source.kind_of_file == "csv":
             rows = await self._threads.call(self._content.estimated_rows, request.deadline)
             return RowEstimate(rows) if rows else None
@@ -242,6 +248,13 @@ class FileConnector(Connector, Freshness, CountEstimate, Diagnoses):
         with suppress(SimpulError, OSError):
             return agency_file(self._environment.root, self._inner).stat().st_size > BYTES_HERE
         return False
+
+    def _parsed_rows(self) -> int | None:
+        environment = self._environment
+        with suppress(SimpulError, OSError):
+            path = agency_file(environment.root, self._inner)
+            return parsed_rows(path, settled(path, self._source), environment.cache)
+        return None
 
     def _read_sheet(self, columns: Sequence[str] | None) -> Iterator[RawBatch]:
         source, environment = self._source, self._environment

@@ -7,6 +7,7 @@ Behind the first rows that say something a blank line stands, and then all other
 
 from __future__ import annotations
 
+import importlib
 import resource
 import sys
 from collections.abc import Callable
@@ -25,11 +26,15 @@ from app.connectors.workbooks.wire import written_row
 FIRST_ROWS: Final = 1_000
 BLOCK_ROWS: Final = 8_192
 _CPU_SECONDS = 60
+_LARGE_BYTES = 1 << 20
+"""Of a workbook that surely has rows behind the first ones: what writes them is loaded while it is parsed."""
 Sink = Callable[[int, list[Any]], object]
 
 
 def main(path: str, kind: str, sheet: str, encoding: str, target: str, memory_bytes: int, most_bytes: int) -> int:
-    """0 when the rows stand in `target`; else 1 and a word on stdout: `sheet:…`, `hidden:…`, `password:`, `format:…`, `large:`."""
+    """0 when the rows stand in `target`, and their number on stdout; else 1 and a word: `sheet:…`, `hidden:…`, `password:`, `format:…`,
+    `large:`.
+    """
     end_with_parent()
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
@@ -37,6 +42,7 @@ def main(path: str, kind: str, sheet: str, encoding: str, target: str, memory_by
     resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes, most_bytes))
     from python_calamine import CalamineError, PasswordError  # noqa: PLC0415 - loaded under the limits
 
+    said: str | int
     try:
         said = _parse(_book(path, kind, encoding), orjson.loads(sheet), target)
     except PasswordError:
@@ -47,8 +53,8 @@ def main(path: str, kind: str, sheet: str, encoding: str, target: str, memory_by
         said = "format:"
     except OSError as fault:  # the parser of workbooks raises it without a number
         said = "large:" if fault.errno else "format:"
-    sys.stdout.buffer.write(said.encode())
-    return 1 if said else 0
+    sys.stdout.buffer.write(str(said).encode())
+    return 0 if isinstance(said, int) else 1
 
 
 class _Book(Protocol):
@@ -72,8 +78,8 @@ def _book(path: str, kind: str, encoding: str) -> _Book:
     return _Calamine(path, kind)
 
 
-def _parse(book: _Book, wanted: int | str | None, target: str) -> str:
-    """Empty when the rows are written, else what stands in the way."""
+def _parse(book: _Book, wanted: int | str | None, target: str) -> str | int:
+    """How many rows are written, else what stands in the way."""
     sheets = book.sheets
     names = [name for name, _ in sheets]
     listed = ", ".join(names)[:300]
@@ -94,7 +100,7 @@ def _parse(book: _Book, wanted: int | str | None, target: str) -> str:
         rows = Rows(out)
         book.rows(name, rows.take)
         rows.end()
-    return ""
+    return rows.count
 
 
 class Rows:
@@ -104,11 +110,14 @@ class Rows:
         """`first`: how many rows that say something are lines."""
         self._out = out
         self._left = first
+        self.count = 0
+        """How many rows were taken."""
         self._numbers: list[int] = []
         self._rows: list[list[Any]] = []
 
     def take(self, row: int, cells: list[Any]) -> None:
         """The next row, counted from 0."""
+        self.count += 1
         if self._left > 0:
             said = written_row(cells)
             self._out.write(orjson.dumps([row + 1, said]) + b"\n")
@@ -155,6 +164,8 @@ class _Calamine:
     def rows(self, name: str, sink: Sink) -> None:
         with ThreadPoolExecutor(1) as beside:  # the parser of workbooks lets go of the interpreter
             looking = beside.submit(_marks, self._path, self._kind, name)
+            if Path(self._path).stat().st_size > _LARGE_BYTES:
+                beside.submit(importlib.import_module, "app.connectors.workbooks.blocks")
             found = self._book.get_sheet_by_name(name)
             first, left = found.start or (0, 0)
             marks = looking.result()

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing
 from decimal import Decimal
@@ -177,9 +178,9 @@ async def test_documents_of_texts_are_rejected_with_their_row(
 
 @pytest.mark.parametrize("encoding", ["LATIN1", "SQL_ASCII", "WIN1252"])
 async def test_other_encodings(session: psycopg.Connection, postgres_url: str, tmp_path: Path, encoding: str) -> None:
-    session.execute("DROP DATABASE IF EXISTS sandi WITH (FORCE)")
-    session.execute(f"CREATE DATABASE sandi ENCODING '{encoding}' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0")
-    url = postgres_url.rpartition("/")[0] + "/sandi"
+    name = f"sandi_{uuid.uuid4().hex}"
+    session.execute(f"CREATE DATABASE {name} ENCODING '{encoding}' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0")
+    url = f"{postgres_url.rpartition('/')[0]}/{name}"
     try:
         with psycopg.connect(url, autocommit=True) as there:
             there.execute(f"SET client_encoding = '{encoding}'")
@@ -190,7 +191,7 @@ async def test_other_encodings(session: psycopg.Connection, postgres_url: str, t
             )
         rejects = await both(tmp_path, source(url, table="f"))
     finally:
-        session.execute("DROP DATABASE sandi WITH (FORCE)")
+        session.execute(f"DROP DATABASE {name} WITH (FORCE)")
     assert ("not_utf8" in {reject.rule for reject in rejects}) is (encoding == "SQL_ASCII")
 
 

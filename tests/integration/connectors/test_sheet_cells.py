@@ -13,6 +13,7 @@ import pytest
 import xlsxwriter
 
 from app.connectors.cells import ErrorCell, LongNumber, Percent
+from app.connectors.contract import CountEstimate, RowEstimate
 from app.connectors.requests import ScanRequest
 from app.datasets.records import ReadResult
 from app.errors import SourceFormatError, SourceMissing
@@ -289,3 +290,13 @@ async def test_marks_that_mean_no_value_are_null_in_every_column(tmp_path: Path,
     found = await read(dataset(tmp_path, "statistik_indikator", source, fields, read={"missing": ["-", "–", "..."]}))
     assert values(found) == {2021: None, 2022: None, 2023: None, 2024: 4}
     assert rules(found) == [(f"inbox/a.{kind}, sheet Data, line 6", "kode_indikator", "missing")]
+
+
+async def test_a_sheet_tells_how_many_rows_it_has_once_it_was_parsed(tmp_path: Path, kind: str) -> None:
+    source = made(tmp_path, kind, [HEADER, *[[2000 + n, "UJI-1", n] for n in range(5)]])
+    made_of = dataset(tmp_path, "statistik_indikator", source, {**INDICATORS, "nilai": "Nilai"})
+    assert isinstance(made_of.connector, CountEstimate)
+    assert await made_of.connector.estimate(ScanRequest()) is None
+    await read(made_of)
+
+    assert await made_of.connector.estimate(ScanRequest()) == RowEstimate(6)

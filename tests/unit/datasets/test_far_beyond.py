@@ -115,3 +115,25 @@ async def test_rows_that_the_manifest_leaves_out_make_it_a_guess() -> None:
     made = opened(Table(RowEstimate(7, sure=True)), where="nama != 'Nama 1'")
 
     assert await made.estimate(ReadRequest()) == RowEstimate(7, sure=False)
+
+
+class Late(Table):
+    """Knows how many rows it has once it was begun; gives its rows in two parts."""
+
+    async def estimate(self, request: ScanRequest) -> RowEstimate | None:
+        return await super().estimate(request) if self.scans else None
+
+    async def scan(self, request: ScanRequest) -> AsyncIterator[RawBatch]:
+        async for batch in super().scan(request):
+            yield batch
+        self.left = True
+
+
+@pytest.mark.parametrize(("rows", "read_on"), [(14, True), (15, False)])
+async def test_what_is_known_to_be_too_much_to_keep_is_not_read_on(rows: int, read_on: bool) -> None:
+    """Half as much again as is kept: also where a source knows that only once it was begun."""
+    connector = Late(RowEstimate(rows))
+    found = await opened(connector).read_all(None, MOST)
+
+    assert (found is not None, hasattr(connector, "left")) == (read_on, read_on)
+    assert await opened(Table(RowEstimate(15))).read_all(None, MOST) is None

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 import orjson
 import pyarrow as pa
@@ -40,8 +40,18 @@ _FORM = 5
 """The form of the parsed lines: files of an older one are not read."""
 _LITTLE = {"ARROW_DEFAULT_MEMORY_POOL": "system", "OPENBLAS_NUM_THREADS": "1"}
 """What keeps libraries from reserving memory that they do not use."""
-_PARSED: dict[Path, tuple[Path, bytes]] = {}
-"""Parsed files of this process and their keys; those of another one cannot be read and are parsed anew."""
+
+
+class _Parsed(NamedTuple):
+    """Where the parsed rows stand, their key, how many they are."""
+
+    file: Path
+    key: bytes
+    rows: int
+
+
+_PARSED: dict[Path, _Parsed] = {}
+"""Parsed files of this process; those of another one cannot be read and are parsed anew."""
 
 
 def read_sheet(path: Path, source: FileSource, cache: Path, limits: Limits) -> Iterator[RawBatch]:
@@ -120,13 +130,11 @@ def _rows(parsed: Numbered, source: FileSource) -> Numbered:
 
 def parse_sheet(path: Path, source: FileSource, cache: Path, limits: Limits) -> IO[bytes]:
     """The parsed rows as lines; made by the child process when this version was not parsed yet. They stand sealed beside it."""
-    stat = path.stat()
-    mark = f"{_FORM}|{path}|{stat.st_ino}|{stat.st_mtime_ns}|{stat.st_size}|{source.sheet}|{source.kind_of_file}|{source.encoding}"
-    name = cache / f"sheet-{hashlib.sha256(mark.encode()).hexdigest()[:24]}"
+    name = _name(path, source, cache)
     known = _PARSED.get(name)
     if known is not None:
         with suppress(FileNotFoundError):
-            return reading(*known)
+            return reading(known.file, known.key)
     key = os.urandom(KEY_BYTES)
     if source.kind_of_file in {"xlsx", "xlsb", "ods"}:
         _refuse_bomb(path, limits)
@@ -162,7 +170,7 @@ def parse_sheet(path: Path, source: FileSource, cache: Path, limits: Limits) -> 
         raise _fault(done.stdout.decode("utf-8", "replace").strip())
     lines = reading(fresh, key)
     fresh.replace(target)
-    _PARSED[name] = target, key
+    _PARSED[name] = _Parsed(target, key, int(done.stdout))
     kept = sorted(cache.glob("sheet-*.lines"), key=lambda file: file.stat().st_mtime)
     for old in kept[:-_KEPT_FILES]:
         old.unlink(missing_ok=True)
@@ -170,9 +178,22 @@ def parse_sheet(path: Path, source: FileSource, cache: Path, limits: Limits) -> 
     return lines
 
 
+def parsed_rows(path: Path, source: FileSource, cache: Path) -> int | None:
+    """About how many records a sheet holds that was parsed already: its rows; None of one that was not."""
+    known = _PARSED.get(_name(path, source, cache))
+    return None if known is None else known.rows
+
+
+def _name(path: Path, source: FileSource, cache: Path) -> Path:
+    """By what this version of a sheet is known."""
+    stat = path.stat()
+    mark = f"{_FORM}|{path}|{stat.st_ino}|{stat.st_mtime_ns}|{stat.st_size}|{source.sheet}|{source.kind_of_file}|{source.encoding}"
+    return cache / f"sheet-{hashlib.sha256(mark.encode()).hexdigest()[:24]}"
+
+
 def _forget(old: Path) -> None:
-    for name, (file, _) in list(_PARSED.items()):
-        if file == old:
+    for name, parsed in list(_PARSED.items()):
+        if parsed.file == old:
             _PARSED.pop(name, None)
 
 
