@@ -225,7 +225,7 @@ class FileConnector(Connector, Freshness, CountEstimate, Diagnoses):
         """
         if request.filter is not None:
             raise CapabilityUndeclared("a file does not filter")
-        if self._source.kind_of_file in SHEETS:
+        if (await self._settled(request.deadline)).kind_of_file in SHEETS:
             parsed = await self._threads.call(self._parsed_rows, request.deadline)
             return RowEstimate(parsed) if parsed is not None else None
         if self._source.kind_of_file == "csv":

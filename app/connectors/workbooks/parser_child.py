@@ -23,7 +23,8 @@ from app.connectors.workbooks.marks import Marks, MarksUnreadable, SheetFlaw
 from app.connectors.workbooks.sealed_lines import KEY_BYTES, writing
 from app.connectors.workbooks.wire import written_row
 
-FIRST_ROWS: Final = 1_000
+FIRST_ROWS: Final = 1_100
+"""So many that a whole batch is left behind a header and lines above it: a first batch that is shorter says that the sheet is small."""
 BLOCK_ROWS: Final = 8_192
 _CPU_SECONDS = 60
 _LARGE_BYTES = 1 << 20

@@ -15,6 +15,7 @@ import xlsxwriter
 from app.connectors.cells import ErrorCell, LongNumber, Percent
 from app.connectors.contract import CountEstimate, RowEstimate
 from app.connectors.requests import ScanRequest
+from app.datasets.dataset import BY_COLUMNS
 from app.datasets.records import ReadResult
 from app.errors import SourceFormatError, SourceMissing
 from tests.support import workbooks
@@ -300,3 +301,14 @@ async def test_a_sheet_tells_how_many_rows_it_has_once_it_was_parsed(tmp_path: P
     await read(made_of)
 
     assert await made_of.connector.estimate(ScanRequest()) == RowEstimate(6)
+
+
+async def test_a_large_sheet_begins_with_as_many_records_as_columns_are_worth(tmp_path: Path) -> None:
+    """Else a check of it would go row by row to its end."""
+    rows = [["Rekap"], [], HEADER, *[[2000, f"UJI-{n}", n] for n in range(BY_COLUMNS + 500)]]
+    source = {**made(tmp_path, "xlsx", rows), "header": {"rows": [3]}}
+    opened = dataset(tmp_path, "statistik_indikator", source, {**INDICATORS, "nilai": "Nilai"})
+    sizes = [len(batch) async for batch in opened.connector.scan(ScanRequest())]
+
+    assert sizes[0] >= BY_COLUMNS
+    assert sum(sizes) == BY_COLUMNS + 500
