@@ -174,9 +174,8 @@ _REFUSED = json_content(
 _PROBLEM = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
 
 
-@routes.post(
+@routes.direct_post(
     "/oauth/token",
-    PUBLIC,
     summary="Get an access token",
     openapi_extra=_FORM,
     responses={
@@ -206,9 +205,8 @@ async def issue_token(request: Request) -> Response:
     return await _answered(request, issue)
 
 
-@routes.post(
+@routes.direct_post(
     "/oauth/revoke",
-    PUBLIC,
     summary="Revoke an access token",
     openapi_extra=_form_of("RevokeBody", {"token": "eyJhbGciOiJFZERTQSJ9.…", **_PROOF}),
     responses={

@@ -145,7 +145,7 @@ class ExchangeLayer:
             await call.refuse(ServerOverloaded(_FULL, retry_after_seconds=1))
             return
         try:
-            await call.plain(self.app)
+            await call.plain(self.rules.direct.get((scope["method"], scope["path"]), self.app))
         finally:
             bulkhead.leave(address)
 

@@ -12,6 +12,7 @@ from typing import Any, Final, Literal, TypedDict, TypeVar, Unpack
 
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 Role = Literal["client", "steward", "auditor", "supervisor", "admin"]
 Recording = Literal["none", "outcome", "admin", "audit_read"]
@@ -103,6 +104,8 @@ class Resource:
         self.rules: list[RouteRule] = []
         self.paths: list[tuple[str, str]] = []
         """Method and path of every route, also of public ones."""
+        self.direct: dict[tuple[str, str], ASGIApp] = {}
+        """Public routes that are called without the router, as `Rule.direct` says it of others."""
         self.answers: set[type[BaseModel]] = set()
         self.bodies: set[type[BaseModel]] = set()
         self._prefix = prefix
@@ -118,6 +121,16 @@ class Resource:
         self.paths.append((method, whole))
         if rule is not None:
             self.rules.append(RouteRule(method, whole, rule, endpoint))
+
+    def direct_post(self, path: str, **documented: Unpack[Documented]) -> Callable[[Endpoint], Endpoint]:
+        """Declares the decorated function as the answer to POST of a public path, to be called without the router."""
+
+        def declare(function: Endpoint) -> Endpoint:
+            self.add("POST", path, PUBLIC, function, **documented)
+            self.direct["POST", self._prefix + path] = _called(function)
+            return function
+
+        return declare
 
     def get(self, path: str, rule: Rule | None, **documented: Unpack[Documented]) -> Callable[[Function], Function]:
         """Declares the decorated function as the answer to GET."""
@@ -166,12 +179,22 @@ class Resource:
         return declare
 
 
+def _called(endpoint: Endpoint) -> ASGIApp:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        response = await endpoint(Request(scope, receive))
+        await response(scope, receive, send)
+
+    return app
+
+
 class RuleTable:
     """The rules of all resources, found by method and path."""
 
     def __init__(self, resources: Iterable[Resource]) -> None:
         given = tuple(resources)
         self.rules = tuple(rule for resource in given for rule in resource.rules)
+        self.direct = {path: app for resource in given for path, app in resource.direct.items()}
+        """Public routes by method and path that are called without the router."""
         self._methods = tuple(
             (method, _pattern(path), path.count("{")) for resource in given for method, path in resource.paths
         )
