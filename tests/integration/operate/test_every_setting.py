@@ -26,6 +26,8 @@ from app.audit.store.postgres import PostgresLogStore
 from app.audit.write.from_settings import log_store, open_exchange_log
 from app.catalog.agencies import Agency, create_agency
 from app.cli.instance import create_instance, server_config
+from app.cli.local import WALIDATA
+from app.cli.local import create_client as make_client
 from app.datasets.manifest import parse_manifest
 from app.errors import SettingsInvalid, StoreUnavailable
 from app.gateway.services import Services
@@ -100,7 +102,9 @@ def now() -> Any:
 @pytest.fixture(scope="module")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("template") / "instance"
-    create_instance(load_settings(dir=folder, base_url="http://gateway"))
+    settings = load_settings(dir=folder, base_url="http://gateway")
+    create_instance(settings)
+    make_client(settings, ClientDraft(WALIDATA, "admin", "Uji"))
     return folder
 
 
