@@ -15,7 +15,7 @@ from tests.support.people import PersonAt, close_browsers
 def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
     """A gateway with the agencies dinkes and rsud."""
     folder: Path = tmp_path_factory.mktemp("people")
-    running = RunningGateway(folder)
+    running = RunningGateway(folder, {"SIMPUL_DATA_TRACKER": "true"})
     running.init()
     running.start()
     for name in ("dinkes", "rsud"):
