@@ -108,10 +108,12 @@ async def open_session(
     return await sessions.open_session(connection, owner, means, datetime.now(UTC), lives_of(state), fresh=fresh)
 
 
-async def recorded_sign_in(state: Services, person: Person | None, address: str, rule: str, *, allowed: bool) -> None:
+async def recorded_sign_in(
+    state: Services, person: Person | None, address: str, rule: str, *, allowed: bool, op: str = "person.sign_in"
+) -> None:
     """The entries of a sign-in that ended; raises `LogUnavailable` where it cannot be recorded, and nobody is signed in then."""
     holder = _UNKNOWN if person is None else person.principal()
-    exchange = Exchange(op="person.sign_in", closing="admin", principal=holder, names=state.names, address=address)
+    exchange = Exchange(op=op, closing="admin", principal=holder, names=state.names, address=address)
     exchange.decide(allow=allowed, rule=rule if allowed else "sign_in_refused")
     if not allowed:
         exchange.failed(error=SignInRefused.code, reason=rule)

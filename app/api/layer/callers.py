@@ -35,14 +35,14 @@ async def caller_of(services: Services, scope: Scope, headers: Mapping[bytes, by
         None if authorization is None else authorization.decode("latin-1"),
         None if proof is None else proof.decode("latin-1"),
     )
-    if value is not None and await _session(services, value) is not None:
+    if value is not None and await session_of(services, value) is not None:
         raise IdentityAmbiguous("send the token or the session's cookie, not both", rule="two_identities")
     return principal
 
 
 async def _person(services: Services, scope: Scope, headers: Mapping[bytes, bytes], value: str) -> Principal:
     address = (scope.get("client") or ("",))[0]
-    found = await _session(services, value)
+    found = await session_of(services, value)
     if found is None:
         services.metrics.refusals.labels(SessionInvalid.code).inc()
         services.attempts.check(address)
@@ -59,7 +59,7 @@ async def _person(services: Services, scope: Scope, headers: Mapping[bytes, byte
     return person.principal(session.fresh_until)
 
 
-async def _session(services: Services, value: str) -> tuple[Session, Person] | None:
+async def session_of(services: Services, value: str) -> tuple[Session, Person] | None:
     """The session of a cookie and its person, as the store has them now; None where it has ended, or its agency is disabled."""
     async with services.database.read() as connection:
         session = await sessions.find_session(connection, value, datetime.now(UTC))
