@@ -136,6 +136,10 @@ class Provider:
         """Raises `SettingsInvalid` for an issuer that is not reached over HTTPS (or on the machine itself)."""
         if not _safe(settings.issuer):
             raise SettingsInvalid("SIMPUL_OIDC_ISSUER must be an https address (http on the machine itself)")
+        if not _safe(settings.base_url):
+            raise SettingsInvalid(
+                "SIMPUL_OIDC_ISSUER needs a SIMPUL_BASE_URL with https: people do not sign in over plain HTTP"
+            )
         self.settings = settings
         self._metadata: tuple[float, Mapping[str, Any]] | None = None
         self._keys: tuple[float, KeySet] | None = None

@@ -11,7 +11,7 @@ from fastapi import Request, Response
 
 from app.access.people.oidc import CODE_CHARACTERS, FLOW_CHARACTERS, FLOW_SECONDS
 from app.api.layer.callers import session_of
-from app.api.layer.cookies import SESSION, cookie, require_transport, session_value, value_of
+from app.api.layer.cookies import SESSION, cookie, session_value, value_of
 from app.api.layer.cookies import SessionInvalid as NoSession
 from app.api.layer.dependencies import only_parameters, services
 from app.api.layer.resource import PUBLIC, Resource
@@ -26,9 +26,7 @@ _LOCAL: Final = re.compile(r"/(?![/\\])[!-~]{0,499}")
 _PROBLEM = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
 _REFUSALS: Final[dict[int | str, dict[str, Any]]] = {
     401: {"description": "Refused; why is not told.", "content": _PROBLEM},
-    403: {"description": "Not over HTTPS.", "content": _PROBLEM},
     404: {"description": "The gateway has no provider.", "content": _PROBLEM},
-    422: {"description": "A parameter does not fit.", "content": _PROBLEM},
     429: {"description": "Too many requests or failed proofs from this address.", "content": _PROBLEM},
 }
 _PAGE: Final = (
@@ -51,7 +49,6 @@ def _query(name: str, text: str, most: int, example: str) -> dict[str, Any]:
 def _admitted(request: Request) -> tuple[Services, str]:
     state, address = services(request), request.client.host if request.client else ""
     oidc.provider_of(state)
-    require_transport(state.settings)
     state.access.rates.check(f"token:{address}")
     return state, address
 
@@ -62,7 +59,11 @@ def _admitted(request: Request) -> tuple[Services, str]:
     summary="Sign in at the provider",
     status_code=303,
     response_class=Response,
-    responses={303: {"description": "To the provider."}, **_REFUSALS},
+    responses={
+        303: {"description": "To the provider."},
+        422: {"description": "A parameter does not fit.", "content": _PROBLEM},
+        **_REFUSALS,
+    },
     openapi_extra={
         "parameters": [
             _query("return_to", "Path of this gateway to go to afterwards", 500, "/docs"),

@@ -209,6 +209,11 @@ def test_a_bent_way_back_signs_nobody_in(
     refused(page.get(changed(from_provider(to_provider(page)), **change)))
 
 
+def test_a_way_back_with_a_condition_fails_as_any_read_does(person: PersonAt, gateway: RunningGateway) -> None:
+    page = Browser(gateway.url)
+    assert page.get(from_provider(to_provider(page)), headers={"if-match": '"lain"'}).status_code == 412
+
+
 def test_the_way_back_counts_once_and_in_its_own_browser(person: PersonAt, gateway: RunningGateway) -> None:
     page, other = Browser(gateway.url), Browser(gateway.url)
     way = from_provider(to_provider(page))

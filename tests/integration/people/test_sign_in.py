@@ -171,6 +171,13 @@ def test_a_person_of_two_roles_or_two_agencies_cannot_be(steward: PersonAt, gate
     assert gateway.admin.post("/v1/people", json=body | {"login": "opd.lain", "agency": "tiada"}).status_code == 404
 
 
+@pytest.mark.parametrize("path", ["/sign-in/oidc", "/sign-in/oidc/callback"])
+def test_a_gateway_without_a_provider_says_so(gateway: RunningGateway, path: str) -> None:
+    answer = Browser(gateway.url).get(path)
+    assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+    assert "POST /sign-in" in answer.json()["detail"]
+
+
 def test_a_client_never_has_the_name_of_a_person(steward: PersonAt, gateway: RunningGateway) -> None:
     body = {"agency": "dinkes", "role": "client", "name": "Penyamar", "id": f"person:{steward.id}"}
     assert gateway.admin.post("/v1/clients", json=body).status_code == 422
