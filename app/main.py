@@ -36,6 +36,7 @@ _TAGS = [
     {"name": "audit", "description": "For auditors: who asked what of whom, and the proof."},
     {"name": "log", "description": "The transparency log as verifiers fetch it (C2SP tlog-tiles)."},
     {"name": "access", "description": "Tokens and keys."},
+    {"name": "people", "description": "People: signing in, sessions, accounts."},
     {"name": "jobs", "description": "Whole answers that are made in the background."},
     {"name": "queries", "description": "SQL over the names of schemas."},
     {"name": "operation", "description": "Health and metrics."},

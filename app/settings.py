@@ -180,6 +180,16 @@ class Settings(BaseSettings):
         default="https://github.com/simpul-id/simpul/security", description="Contact in /.well-known/security.txt"
     )
 
+    oidc_issuer: str = Field(
+        default="", description="Issuer of the OIDC provider at which people may sign in too; empty: none"
+    )
+    oidc_client_id: str = Field(default="", description="What the gateway is called at the OIDC provider")
+    oidc_client_secret: SecretStr | None = Field(default=None, description="Its secret at the OIDC provider")
+    session_seconds: int = Field(default=28_800, ge=60, le=86_400, description="Life of a person's session")
+    session_idle_seconds: int = Field(
+        default=1800, ge=1, le=86_400, description="How long a person's session lives without a request"
+    )
+
     # tokens
     token_seconds: int = Field(default=900, ge=60, le=900, description="Life of an access token")
 

@@ -21,6 +21,7 @@ from app.access.credentials import SecretVerifier
 from app.access.dpop import Nonces
 from app.access.keys import ensure_keys
 from app.access.once import OnceRegister
+from app.access.people.oidc import Provider, ProviderSettings
 from app.access.rates import ByteQuota, RateLimiter
 from app.access.sealing import Seal, load_seal
 from app.access.shared_rates import SharedRates
@@ -33,7 +34,7 @@ from app.audit.write.log import ExchangeLog
 from app.children import remove_left
 from app.database import STORE_FILE, Database, check_revision, upgrade
 from app.datasets.copies.shelf import Shelf
-from app.errors import InstanceMissing
+from app.errors import InstanceMissing, SettingsInvalid
 from app.federation.reading.runtime import Runtime
 from app.federation.sql.ahead import WorkersAhead
 from app.gateway import extensions
@@ -171,6 +172,25 @@ def _services(
         quotas=means.quotas,
         nonces=Nonces(_cursor_key(settings)),
         sql_workers=WorkersAhead(spool, settings.sql_workers),
+        oidc=_provider(settings),
+    )
+
+
+def _provider(settings: Settings) -> Provider | None:
+    """The OIDC provider that the operator named; `SettingsInvalid` for half of one."""
+    if not settings.oidc_issuer:
+        return None
+    secret = settings.oidc_client_secret
+    if not settings.oidc_client_id or secret is None:
+        raise SettingsInvalid("SIMPUL_OIDC_ISSUER needs SIMPUL_OIDC_CLIENT_ID and SIMPUL_OIDC_CLIENT_SECRET")
+    return Provider(
+        ProviderSettings(
+            settings.oidc_issuer,
+            settings.oidc_client_id,
+            secret.get_secret_value(),
+            settings.base_url,
+            settings.ca_file,
+        )
     )
 
 

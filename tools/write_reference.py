@@ -43,7 +43,7 @@ L.append(
 L = [
     "# Command line\n",
     "Exit codes: 0 good, 1 a finding (verification failed, check failed), 2 wrong usage or a broken set-up. `--dir` is the instance's folder (default `.simpul`).\n",
-    "On the folder itself: `simpul init`, `simpul serve`, `simpul demo`, `simpul db …`, `simpul codes load`, `simpul user create`, `simpul log …`, `simpul backup`, `simpul restore`, `simpul openapi`, `simpul extensions`. `simpul witness serve` is a server of its own; `simpul agent …` runs on an agency's own machine. All others speak HTTP to a running gateway (`--url` or `SIMPUL_URL`; credentials from `SIMPUL_CLIENT_ID`, `SIMPUL_CLIENT_SECRET` or a profile file of mode 0600).\n",
+    "On the folder itself: `simpul init`, `simpul serve`, `simpul demo`, `simpul db …`, `simpul codes load`, `simpul user create`, `simpul user reset`, `simpul client create`, `simpul log …`, `simpul backup`, `simpul restore`, `simpul openapi`, `simpul extensions`. `simpul witness serve` is a server of its own; `simpul agent …` runs on an agency's own machine. All others speak HTTP to a running gateway (`--url` or `SIMPUL_URL`; credentials from `SIMPUL_CLIENT_ID`, `SIMPUL_CLIENT_SECRET` or a profile file of mode 0600).\n",
     "| command | what it does |",
     "|---|---|",
 ]

@@ -91,7 +91,7 @@ class SecretVerifier:
             return True
         if self._wrong_until.get(digest, 0.0) > self._clock():
             return False
-        if not await self._checked(holder, secret, address):
+        if not await self.matches(holder.secret_hash if holder else None, secret, address):
             self._remember(self._wrong_until, digest)
             return False
         if holder is None:
@@ -99,13 +99,14 @@ class SecretVerifier:
         self._remember(self._right_until, digest)
         return True
 
-    async def _checked(self, holder: Holder | None, secret: str, address: str) -> bool:
+    async def matches(self, secret_hash: str | None, secret: str, address: str = "") -> bool:
+        """Whether the hash is this secret's, with nothing remembered (passwords are no random bits). None: the same work, False."""
         if self._waiting >= self._most_waiting or self._waiting_of[address] >= min(WAITING_OF_ONE, self._most_waiting):
             raise ServerOverloaded("Too many clients ask for tokens at once; try again.", retry_after_seconds=1)
         self._waiting += 1
         self._waiting_of[address] += 1
         try:
-            check = partial(_matches, holder.secret_hash if holder else _NOBODY, secret)
+            check = partial(_matches, secret_hash or _NOBODY, secret)
             return await asyncio.get_running_loop().run_in_executor(_POOL, check)
         finally:
             self._waiting -= 1

@@ -16,7 +16,9 @@ from difflib import get_close_matches
 from typing import Final, Literal
 
 from app.access.agreements import ALL_RIGHTS, Agreement
+from app.access.clients import Client
 from app.access.facts import SchemaFacts
+from app.access.people.accounts import Person
 from app.access.principals import Principal
 from app.access.snapshot import AccessSnapshot
 from app.errors import (
@@ -136,10 +138,10 @@ def _open_is_enough(request: AccessRequest) -> bool:
 
 
 def _refuse_principal(principal: Principal, request: AccessRequest, snapshot: AccessSnapshot) -> Refusal | None:
-    if principal.kind == "client":
-        client = snapshot.clients.get(principal.client_id)
-        if client is None or client.disabled:
-            return Refusal("client_disabled", AccessDenied, f"Client {principal.client_id} is not enabled.")
+    held = snapshot.people if principal.kind == "person" else snapshot.clients
+    found: Client | Person | None = held.get(principal.client_id)
+    if found is None or found.disabled:
+        return Refusal("client_disabled", AccessDenied, f"{principal.client_id} is not enabled.")
     if request.agreement is not None:
         named = snapshot.agreements.get(request.agreement)
         if named is None or not named.concerns(principal):

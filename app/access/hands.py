@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from app.access.principals import Principal, Role
+from app.access.step_up import require_fresh
 from app.errors import AgencyForbidden, RoleForbidden
 
 Act = Literal[
@@ -46,6 +47,8 @@ class _Rule:
     own: frozenset[Role] = frozenset()
     over_all: frozenset[Role] = frozenset()
     another_hand: bool = False
+    fresh: bool = False
+    """A person needs a fresh second factor."""
 
 
 _STEWARD: Final[frozenset[Role]] = frozenset({"steward"})
@@ -54,15 +57,15 @@ _SUPERVISOR: Final[frozenset[Role]] = frozenset({"supervisor"})
 _GUARDIANS: Final[frozenset[Role]] = frozenset({"steward", "supervisor", "admin"})
 _RULES: Final[Mapping[Act, _Rule]] = {
     "agreement.propose": _Rule("propose an agreement", own=_STEWARD),
-    "agreement.provider": _Rule("approve for the provider", own=_STEWARD, another_hand=True),
-    "agreement.walidata": _Rule("approve for the walidata", over_all=_ADMIN, another_hand=True),
+    "agreement.provider": _Rule("approve for the provider", own=_STEWARD, another_hand=True, fresh=True),
+    "agreement.walidata": _Rule("approve for the walidata", over_all=_ADMIN, another_hand=True, fresh=True),
     "agreement.end": _Rule("end an agreement", own=_STEWARD, over_all=_ADMIN),
     "agreement.revoke": _Rule("revoke an agreement", own=_STEWARD, over_all=_ADMIN),
-    "erasure.propose": _Rule("propose an erasure", over_all=_GUARDIANS),
-    "erasure.approve": _Rule("approve an erasure", own=_STEWARD, over_all=_SUPERVISOR, another_hand=True),
+    "erasure.propose": _Rule("propose an erasure", over_all=_GUARDIANS, fresh=True),
+    "erasure.approve": _Rule("approve an erasure", own=_STEWARD, over_all=_SUPERVISOR, another_hand=True, fresh=True),
     "erasure.refuse": _Rule("refuse an erasure", own=_STEWARD | _ADMIN, over_all=_SUPERVISOR),
     "hold.place": _Rule("place a legal hold", over_all=_GUARDIANS),
-    "hold.release": _Rule("release a legal hold", own=_STEWARD | _ADMIN, over_all=_SUPERVISOR),
+    "hold.release": _Rule("release a legal hold", own=_STEWARD | _ADMIN, over_all=_SUPERVISOR, fresh=True),
     "incident.move": _Rule("move an incident", own=_ADMIN, over_all=_SUPERVISOR),
 }
 
@@ -72,7 +75,8 @@ def require_hand(
 ) -> None:
     """Passes for who may take this step. `concerned`: the agencies that may; `earlier`: the steps that were taken before.
 
-    Raises `RoleForbidden` (`role_not_allowed`) and `AgencyForbidden` (`other_agency`, `second_hand`), each with who may instead.
+    Raises `RoleForbidden` (`role_not_allowed`) and `AgencyForbidden` (`other_agency`, `second_hand`), each with who may instead, and
+    `StepUpRequired` where a person who may needs a fresh second factor.
     """
     rule = _RULES[act]
     if principal.role not in rule.own | rule.over_all:
@@ -88,6 +92,8 @@ def require_hand(
             f"{principal.client_id} took an earlier step itself; to {rule.said} needs another credential: {_who(rule, concerned)}.",
             rule="second_hand",
         )
+    if rule.fresh:
+        require_fresh(principal, rule.said)
 
 
 def sees(principal: Principal, concerned: Collection[str]) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Literal, get_args
 
 from app.errors import AgencyForbidden
@@ -22,6 +22,8 @@ class Principal:
     role: Role
     credential: str
     kind: Kind = "client"
+    fresh_until: float | None = field(default=None, compare=False)
+    """Of a person: until when (seconds since 1970) the last second factor counts as fresh; it changes no decision on data."""
 
 
 def require_agency(principal: Principal, agency: str) -> None:

@@ -156,3 +156,53 @@ rate_window = sa.Table(
     sa.Column("whole_at", sa.Double, nullable=False),
 )
 """When the allowance of a client or an agreement is whole again by the count of all replicas (seconds since 1970)."""
+
+person = sa.Table(
+    "person",
+    metadata,
+    sa.Column("id", sa.String(16), primary_key=True),
+    sa.Column("agency", sa.String(64), nullable=False, index=True),
+    sa.Column("role", sa.String(16), nullable=False),
+    sa.Column("name", sa.String(200), nullable=False),
+    sa.Column("login", sa.String(100), nullable=False, unique=True),
+    sa.Column("email", sa.String(254), nullable=True, unique=True),
+    sa.Column("credential", sa.String(64), nullable=False),
+    sa.Column("disabled", sa.Boolean, nullable=False, default=False),
+    sa.Column("password_hash", sa.String(256), nullable=True),
+    sa.Column("totp", Json, nullable=True),
+    sa.Column("totp_counter", sa.BigInteger, nullable=False, default=0),
+    sa.Column("failed", sa.Integer, nullable=False, default=0),
+    sa.Column("locked_until", UtcTime, nullable=True),
+    sa.Column("code_hash", sa.String(64), nullable=True),
+    sa.Column("code_until", UtcTime, nullable=True),
+    sa.Column("code_totp", Json, nullable=True),
+    sa.Column("oidc_issuer", sa.String(500), nullable=True),
+    sa.Column("oidc_subject", sa.String(255), nullable=True),
+    sa.Column("created_at", UtcTime, nullable=False),
+    sa.Column("changed_at", UtcTime, nullable=False),
+    sa.UniqueConstraint("oidc_issuer", "oidc_subject"),
+)
+"""People, each of one agency and one role. `totp` and `code_totp` are sealed; `totp_counter` is the last step that was used."""
+
+person_recovery = sa.Table(
+    "person_recovery",
+    metadata,
+    sa.Column("person", sa.String(16), primary_key=True),
+    sa.Column("digest", sa.String(64), primary_key=True),
+)
+"""Recovery codes that were not used yet, by their SHA-256."""
+
+person_session = sa.Table(
+    "person_session",
+    metadata,
+    sa.Column("id", sa.String(64), primary_key=True),
+    sa.Column("person", sa.String(16), nullable=False, index=True),
+    sa.Column("credential", sa.String(64), nullable=False),
+    sa.Column("means", sa.String(16), nullable=False),
+    sa.Column("created_at", UtcTime, nullable=False),
+    sa.Column("last_seen", UtcTime, nullable=False),
+    sa.Column("idle_until", UtcTime, nullable=False),
+    sa.Column("expires_at", UtcTime, nullable=False, index=True),
+    sa.Column("fresh_until", UtcTime, nullable=True),
+)
+"""Sessions of people; `id` is the SHA-256 of the cookie's value."""

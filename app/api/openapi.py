@@ -41,6 +41,8 @@ _PATH_PARAMETERS: dict[str, tuple[str, int, str]] = {
     "hold": ("Id of a legal hold", 64, "hold-019aa1b2"),
     "incident": ("Id of an incident", 64, "inc-019aa1b2"),
     "name": ("Name of a secret", 100, "faskes-db"),
+    "person": ("Id of a person", 16, "3f9a1c0be2d47788"),
+    "session": ("Id of a session", 64, "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"),
     "path": ("Path of the file in the inbox", 255, "faskes.csv"),
     "upload": ("Id of an upload in parts", 32, "4f1d2c3b5a69788796a5b4c3d2e1f001"),
     "schema": ("Name of a shared schema", 100, "fasilitas_kesehatan"),
@@ -136,8 +138,14 @@ def _add_components(document: dict[str, Any], resources: Sequence[Resource]) -> 
             "bearerFormat": "JWT",
             "description": "The token itself, checked as RFC8725 asks for.",
         },
+        "session": {
+            "type": "apiKey",
+            "in": "cookie",
+            "name": "__Host-simpul-session",
+            "description": "A person's session (POST /sign-in); changes carry its token in `Simpul-Csrf-Token` too.",
+        },
     }
-    document["security"] = [{"oauth2": []}, {"bearer": []}]
+    document["security"] = [{"oauth2": []}, {"bearer": []}, {"session": []}]
 
 
 def _problem_response(status: str, text: str) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from app.api import operation
 from app.api.audit import data_tracker, exchange_summary, exchanges, incidents, log, subject_usage
 from app.api.governance import access, agreements, enrolment, entitlements, erasures
 from app.api.layer.resource import Resource, RouteRule
+from app.api.people import accounts, oidc, session, sign_in
 from app.api.records import aggregates, changes, conflicts, explain, jobs, queries, records
 from app.api.registry import agencies, catalogue, clients, codes, connectors, discovery, health, quality, uploads
 
@@ -30,6 +31,10 @@ RESOURCES: tuple[Resource, ...] = (
     quality.routes,
     health.routes,
     clients.routes,
+    sign_in.routes,
+    oidc.routes,
+    session.routes,
+    accounts.routes,
     agreements.routes,
     entitlements.routes,
     erasures.routes,

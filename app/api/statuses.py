@@ -46,7 +46,9 @@ _CHANGES_STATE: Final = frozenset({"agency.change", "connector.put", "job.result
 """Beside POSTs that change something: what does not fit the present state is refused."""
 _SELF_GUARDED: Final = "/metrics"
 """Public by its path; the function itself asks for a token."""
-_NAMES_AGENCY: Final = frozenset({"access.explain", "agreement.propose", "client.create", "explain", "secret.list"})
+_NAMES_AGENCY: Final = frozenset(
+    {"access.explain", "agreement.propose", "client.create", "explain", "person.create", "secret.list"}
+)
 """Their bodies name things that may not be there."""
 
 _NAMES_SCHEMA: Final = "/v1/datasets"

@@ -17,11 +17,13 @@ from typing import Annotated, Any
 import httpx
 import typer
 
+from app.access.clients import ClientDraft
 from app.catalog.code_files import read_code_file
 from app.catalog.codes import load_codes
 from app.cli.apply import apply_documents, read_documents
 from app.cli.demo_sources import DemoService, examples_folder, open_ckan, open_rest, register_database
 from app.cli.instance import create_instance
+from app.cli.local import WALIDATA, create_client
 from app.cli.output import FINDING, fail, faults, say
 from app.cli.remote import Remote
 from app.cli.tour import Tour
@@ -106,7 +108,8 @@ class Demo:
             self.state = json.loads(file.read_text("utf-8"))
             say(f"going on with the demo in {self.folder}")
             return
-        credential = create_instance(settings)
+        create_instance(settings)
+        credential = create_client(settings, ClientDraft(WALIDATA, "admin", "Demo"))
         asyncio.run(_load_codes(settings))
         self.state = {"admin": list(credential), "clients": {}}
         self._save()
@@ -176,7 +179,7 @@ class Demo:
                 {"client_id": name, "client_secret": secret, "agency": found["agency"], "role": found["role"]}
             )
         client_id, secret = self.state["admin"]
-        clients.append({"client_id": client_id, "client_secret": secret, "agency": "diskominfo", "role": "admin"})
+        clients.append({"client_id": client_id, "client_secret": secret, "agency": WALIDATA, "role": "admin"})
         _write_private(self.folder / "credentials.json", {"base_url": self.url, "clients": clients})
 
     def _keep_serving(self) -> None:

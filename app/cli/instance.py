@@ -1,4 +1,4 @@
-"""Making and running an instance: `init`, `serve`, `db`, `user create`, `codes load`, `openapi`. Works on the folder itself."""
+"""Making and running an instance: `init`, `serve`, `db`, `codes load`, `openapi`. Works on the folder itself."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ from typing import Annotated, Any
 import typer
 import uvicorn
 
-from app.access.clients import ClientDraft, create_client
 from app.access.keys import ensure_keys
 from app.access.purposes import seed_purposes
 from app.access.sealing import create_seal_key, load_seal
@@ -28,6 +27,7 @@ from app.audit.keys.files import create_log_keys
 from app.catalog.agencies import Agency, create_agency, list_agencies
 from app.catalog.code_files import read_code_file
 from app.catalog.codes import load_codes
+from app.cli.local import WALIDATA
 from app.cli.output import BROKEN, fail, faults, note, say, show
 from app.database import Database, check_revision, current_revision, head_revision, upgrade
 from app.errors import Conflict, SettingsInvalid
@@ -37,7 +37,6 @@ from app.settings import INSTANCE_FILE, Settings, load_settings
 from app.telemetry import configure_logging, quiet_server
 
 Folder = Annotated[Path | None, typer.Option("--dir", help="Folder of the instance", show_default=".simpul")]
-WALIDATA = "diskominfo"
 
 
 def init(
@@ -47,19 +46,18 @@ def init(
     base_url: Annotated[str, typer.Option(help="Address at which callers reach the gateway")] = "http://127.0.0.1:8000",
     origin: Annotated[str, typer.Option(help="Origin of the log; fixed for its life")] = "",
 ) -> None:
-    """Make an instance: folder, databases, keys and the first admin client, whose secret is shown once."""
+    """Make an instance: folder, databases and keys. It has no admin yet: `simpul user create` makes the first."""
     with faults():
         settings = load_settings(dir=folder, instance=instance, region=region, base_url=base_url, log_origin=origin)
-        client_id, secret = create_instance(settings)
+        create_instance(settings)
         say(f"instance {settings.instance} in {settings.dir}")
         say(f"log origin {settings.origin}")
-        say(f"admin client_id     {client_id}")
-        say(f"admin client_secret {secret}   (shown once)")
-        say(f"next: simpul serve --dir {settings.dir}")
+        say(f"next: simpul user create --login LOGIN --name NAME --dir {settings.dir}   (the first admin)")
+        say(f"      simpul serve --dir {settings.dir}")
 
 
-def create_instance(settings: Settings) -> tuple[str, str]:
-    """The folder, the stores, the keys, the walidata's agency and its first admin; returns the credential."""
+def create_instance(settings: Settings) -> None:
+    """The folder, the stores, the keys and the walidata's agency. Nobody has a credential yet."""
     folder = settings.dir
     if (folder / INSTANCE_FILE).exists():
         raise Conflict(f"{folder} holds an instance already; start it with: simpul serve --dir {folder}")
@@ -69,7 +67,7 @@ def create_instance(settings: Settings) -> tuple[str, str]:
     if not os.environ.get("SIMPUL_SECRET_KEY"):
         create_seal_key(folder)
     create_log_keys(folder, settings.origin)
-    credential = asyncio.run(_seed(settings))
+    asyncio.run(_seed(settings))
     facts = {
         "instance": settings.instance,
         "region": settings.region,
@@ -81,7 +79,6 @@ def create_instance(settings: Settings) -> tuple[str, str]:
     }
     # Written last: a folder without it is no instance, so a broken attempt is never served.
     (folder / INSTANCE_FILE).write_text(json.dumps(facts, indent=2) + "\n", "utf-8")
-    return credential
 
 
 def close_folder(folder: Path) -> None:
@@ -97,7 +94,7 @@ def close_folder(folder: Path) -> None:
         note(f"{folder} could be opened by others: closed it (mode 0700)")
 
 
-async def _seed(settings: Settings) -> tuple[str, str]:
+async def _seed(settings: Settings) -> None:
     database = Database.open(settings)
     now = datetime.now(UTC)
     try:
@@ -106,9 +103,6 @@ async def _seed(settings: Settings) -> tuple[str, str]:
             await seed_purposes(connection)
             if WALIDATA not in {agency.id for agency in await list_agencies(connection)}:
                 await create_agency(connection, Agency(WALIDATA, "Dinas Komunikasi dan Informatika (walidata)"))
-            draft = ClientDraft(agency=WALIDATA, role="admin", name="First admin")
-            client, secret = await create_client(connection, draft, now)
-            return client.id, secret
     finally:
         await database.close()
 
@@ -217,30 +211,6 @@ async def _load(settings: Settings, file: Path) -> Any:
         found = await asyncio.to_thread(read_code_file, file)
         async with database.begin() as connection:
             return await load_codes(connection, found)
-    finally:
-        await database.close()
-
-
-def create_user(
-    name: Annotated[str, typer.Option(help="Who or what holds the credential")],
-    folder: Folder = None,
-    agency: Annotated[str, typer.Option(help="Agency of the credential")] = WALIDATA,
-    role: Annotated[str, typer.Option(help="client, steward, auditor, supervisor or admin")] = "admin",
-) -> None:
-    """Make a credential straight in the store: the way back in when no admin is left. The secret is shown once."""
-    with faults():
-        settings = load_settings(dir=folder)
-        client_id, secret = asyncio.run(_create_user(settings, ClientDraft(agency, role, name)))  # type: ignore[arg-type]
-    say(f"client_id     {client_id}")
-    say(f"client_secret {secret}   (shown once)")
-
-
-async def _create_user(settings: Settings, draft: ClientDraft) -> tuple[str, str]:
-    database = Database.open(settings)
-    try:
-        async with database.begin() as connection:
-            client, secret = await create_client(connection, draft, datetime.now(UTC))
-            return client.id, secret
     finally:
         await database.close()
 

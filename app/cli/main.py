@@ -6,7 +6,19 @@ import os
 
 import typer
 
-from app.cli import apply, backups, demo, extensions, instance, logs, remote_codes, remote_commands, token_keys, witness
+from app.cli import (
+    apply,
+    backups,
+    demo,
+    extensions,
+    instance,
+    local,
+    logs,
+    remote_codes,
+    remote_commands,
+    token_keys,
+    witness,
+)
 from app.telemetry import configure_command
 
 app = typer.Typer(
@@ -50,8 +62,9 @@ codes.command("lookup")(remote_codes.lookup_code)
 codes.command("crosswalk")(remote_codes.crosswalk_code)
 app.add_typer(codes, name="codes")
 
-user = typer.Typer(help="Credentials made straight in the store.", no_args_is_help=True)
-user.command("create")(instance.create_user)
+user = typer.Typer(help="People, straight in the store.", no_args_is_help=True)
+user.command("create")(local.create_user)
+user.command("reset")(local.reset_user)
 app.add_typer(user, name="user")
 
 keys = typer.Typer(help="Keys that sign access tokens.", no_args_is_help=True)

@@ -11,6 +11,7 @@ import typer
 from app.cli.connector_quality import show_quality
 from app.cli.enrolling import enrol, open_enrolment
 from app.cli.key_files import public_keys
+from app.cli.local import create_local_client
 from app.cli.new_connector import new_connector, write_schema
 from app.cli.output import note, say, show
 from app.cli.remote import connect
@@ -160,7 +161,13 @@ GROUPS = {
     "agency": _group("Member organisations.", {"list": list_agencies}),
     "client": _group(
         "Credentials of applications.",
-        {"list": list_clients, "keys": put_client_keys, "enrolment": open_enrolment, "enrol": enrol},
+        {
+            "list": list_clients,
+            "create": create_local_client,
+            "keys": put_client_keys,
+            "enrolment": open_enrolment,
+            "enrol": enrol,
+        },
     ),
     "connector": _group(
         "Connectors of an agency.",

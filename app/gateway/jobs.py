@@ -349,8 +349,7 @@ class Grants(Protocol):
 
 def grants_of(means: Grants, exchange: Exchange, op: str) -> dict[str, str]:
     """What the caller is granted now on each dataset of the exchange's schemas, as digests; empty once the client is disabled."""
-    client = means.access.snapshot.clients.get(exchange.principal.client_id)
-    if client is None or client.disabled:
+    if not means.access.snapshot.enabled(exchange.principal):
         return {}
     operation: Operation = "sql" if op == "sql" else "export"
     found = {}

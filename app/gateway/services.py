@@ -14,6 +14,7 @@ from app.access.credentials import SecretVerifier
 from app.access.dpop import Nonces
 from app.access.oauth import Means
 from app.access.once import OnceRegister
+from app.access.people.oidc import Provider
 from app.access.rates import ByteQuota, RateLimiter
 from app.access.sealing import Seal
 from app.access.shared_rates import SharedRates
@@ -117,6 +118,8 @@ class Services:
     quotas: Quotas
     nonces: Nonces
     sql_workers: WorkersAhead
+    oidc: Provider | None
+    """Where people may sign in elsewhere."""
     under_way: UnderWay = field(default_factory=UnderWay)
     plans: PlanCache = field(default_factory=PlanCache)
 

@@ -141,7 +141,9 @@ def test_an_operation_is_open_where_nobody_is_refused_for_want_of_a_token() -> N
     refusing = {place for place, operation in operations.items() if "401" in operation["responses"]}
 
     own = {("post", f"/oauth/{name}") for name in ("token", "revoke", "enrol")}
-    assert opened & refusing == own, "they take the client's own credential"
+    people = {("post", path) for path in ("/sign-in", "/sign-in/account", "/sign-in/account/open")}
+    people |= {("get", path) for path in ("/sign-in/oidc", "/sign-in/oidc/callback")}
+    assert opened & refusing == own | people, "they take the client's own credential, or what a person proves itself by"
     assert opened | refusing == operations.keys()
 
 

@@ -10,7 +10,9 @@ from typing import Any
 
 import httpx
 
+from app.access.clients import ClientDraft
 from app.cli.instance import create_instance
+from app.cli.local import WALIDATA, create_client
 from app.settings import load_settings
 from tests.support import documented, programs
 from tests.support.ports import free_port
@@ -52,9 +54,10 @@ class RunningGateway:
         self._admin: tuple[httpx.Client, float] | None = None
 
     def init(self) -> None:
-        """Makes the instance."""
+        """Makes the instance, and a client of the walidata for automation."""
         settings = load_settings(dir=self.folder, base_url=self.url)
-        self._credential = create_instance(settings)
+        create_instance(settings)
+        self._credential = create_client(settings, ClientDraft(WALIDATA, "admin", "Test admin"))
 
     def start(self) -> None:
         """Starts the process and waits until a real query works."""

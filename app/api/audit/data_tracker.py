@@ -10,6 +10,7 @@ from typing import Any
 
 from fastapi import Request, Response
 
+from app.access.step_up import SUBJECT_TRAIL, require_fresh
 from app.api.audit.exchange_filters import moment, scope_of, whole, wrong
 from app.api.layer.bodies import answer
 from app.api.layer.dependencies import exchange, only_parameters, principal, services
@@ -58,6 +59,7 @@ async def usage_period(request: Request) -> Response:
 @routes.get("/findUsage", Rule("tracker.usage", AUDITORS, "audit_read"), summary="Data Tracker: who received data")
 async def find_usage(request: Request) -> Response:
     """Who received data about the person who asks: `X-Road-UserId` must be `userCode`."""
+    require_fresh(principal(request), SUBJECT_TRAIL)
     given = only_parameters(request, "userCode", "offset", "limit", "periodStart", "periodEnd")
     state, under_way = _state(request), exchange(request)
     code, asker = given.get("userCode", ""), under_way.assertions.officer or ""

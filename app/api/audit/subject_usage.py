@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from fastapi import Request, Response
 from pydantic import Field
 
+from app.access.step_up import SUBJECT_TRAIL, require_fresh
 from app.api.audit.exchange_filters import moment, scope_of
 from app.api.audit.guardian_wire import SUBJECT, SubjectUsageBody
 from app.api.audit.log_wire import ENTRY, LOG_META, FieldList, LogMeta, LogVerdict, Member, MemberList, Uuid
@@ -125,6 +126,7 @@ async def find_usage(request: Request) -> Response:
     proven by `simpul log verify`, which rebuilds the index of tags from the committed details. Bare days are days of the
     instance's zone.
     """
+    require_fresh(principal(request), SUBJECT_TRAIL)
     state, under_way = services(request), exchange(request)
     if not under_way.assertions.case:
         raise CaseRequired("send the case for which you ask in X-Road-Issue")

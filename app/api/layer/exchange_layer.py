@@ -17,7 +17,8 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api.layer.addresses import from_behind
-from app.api.layer.admittance import authenticate, no_route, refusal
+from app.api.layer.admittance import no_route, refusal
+from app.api.layer.callers import caller_of
 from app.api.layer.capture import CHUNK_BYTES, Capture, read_whole
 from app.api.layer.formats import language_of
 from app.api.layer.headers import by_name, check_headers, max_age_seconds, rate_headers, sunset_headers
@@ -103,7 +104,7 @@ class ExchangeLayer:
             if not scope["path"].startswith(GOVERNED):
                 await self._public(services, call, scope)
                 return
-            principal = await authenticate(services, scope, call.header(b"authorization"), call.header(b"dpop"))
+            principal = await caller_of(services, scope, call.headers)
             call.allowance = services.access.check_rate(principal)
             services.details.check(principal.client_id)
             arrived(call.header(b"simpul-via"), services.settings.origin)

@@ -65,7 +65,8 @@ class Once:
         if not self._mine:
             return
         self._mine = False
-        done = capture.status < _REFUSED and (self._exchange.closing == "admin" or capture.status == 202)
+        kept = all(name.lower() != b"set-cookie" for name, _ in capture.headers)  # whoever repeats it gets no cookie
+        done = kept and capture.status < _REFUSED and (self._exchange.closing == "admin" or capture.status == 202)
         cut_off = capture.status >= _FAULT or capture.status == 499
         if done:
             await self._keys.settle(self._exchange.id, _kept(capture))

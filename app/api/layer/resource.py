@@ -250,4 +250,4 @@ def _start(path: str) -> tuple[str, str]:
 
 
 def _exchanges(rule: Rule) -> bool:
-    return rule.recording != "none" and rule.roles == EVERYONE
+    return rule.recording not in {"none", "admin"} and rule.roles == EVERYONE

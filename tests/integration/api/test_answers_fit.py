@@ -21,18 +21,20 @@ from fastapi.routing import APIRoute
 from app.api import operation
 from app.api.audit import exchange_summary, exchanges, incidents, subject_usage
 from app.api.governance import access, agreements, enrolment, entitlements, erasures
+from app.api.people import accounts, session, sign_in
 from app.api.registry import agencies, catalogue, clients, codes, connectors, discovery, health, quality, uploads
 from app.main import build_openapi
 from app.schemas import registry
 from tests.integration.api.conftest import facility_manifest, terms
 from tests.integration.api.test_audit import PERSON, verify
 from tests.support.gateway import RunningGateway
+from tests.support.people import Browser, PersonAt
 from tests.support.programs import SIMPUL, run
 from tests.support.signing import Signer
 
 ROOMS = (
     operation, agencies, uploads, clients, connectors, discovery, health, quality, catalogue, codes, agreements, access, enrolment, entitlements,
-    erasures, exchange_summary, exchanges, incidents, subject_usage,
+    erasures, exchange_summary, exchanges, incidents, subject_usage, accounts, session, sign_in,
 )  # fmt: skip
 JSON = "application/json"
 NOTHING = 204
@@ -140,6 +142,7 @@ def test_every_answer_fits(gateway: RunningGateway, tmp_path: Path) -> None:
     ask_access(gateway, fit)
     ask_agencies(gateway, fit)
     ask_clients(gateway, fit)
+    ask_people(gateway, fit)
     ask_connectors(gateway, fit, tmp_path)
     ask_broken_connector(gateway, fit)
     ask_catalogue(gateway, fit, tmp_path)
@@ -220,6 +223,29 @@ def ask_clients(gateway: RunningGateway, fit: Fit) -> None:
         fit(steward.put("/v1/secrets/simrs-db", json={"value": "contoh"}))
     assert fit(steward.get("/v1/secrets"))["items"]
     fit(steward.delete("/v1/secrets/simrs-db"))
+
+
+def ask_people(gateway: RunningGateway, fit: Fit) -> None:
+    person = PersonAt(gateway, "steward", "dinkes", "rini@dinkes.example")
+    other = fit(gateway.admin.post("/v1/people", json=PersonAt.body("auditor", "rsud", "budi@rsud.example")))
+    assert fit(gateway.admin.get("/v1/people"))["items"]
+    path = f"/v1/people/{other['id']}"
+    fit(gateway.admin.get(path))
+    fit(gateway.admin.patch(path, json={"disabled": True}))
+    fit(gateway.admin.post(f"{path}/reset"))
+    with Browser(gateway.url) as page, Browser(gateway.url) as elsewhere:
+        given = {"login": person.login, "code": person.made["code"]}
+        person.secret = fit(page.post("/sign-in/account", json=given))["secret"]
+        body = {**given, "password": person.password, "totp": person.code()}
+        codes = fit(page.post("/sign-in/account/open", json=body))["recovery_codes"]
+        proof = {"login": person.login, "password": person.password}
+        page.csrf = fit(page.post("/sign-in", json={**proof, "totp": person.code()}))["csrf_token"]
+        elsewhere.post("/sign-in", json={**proof, "recovery_code": codes[0]}).raise_for_status()
+        fit(page.get("/v1/session"))
+        page.csrf = fit(page.post("/v1/session/step-up", json={"totp": person.code()}))["csrf_token"]
+        listed = fit(page.get("/v1/sessions"))["items"]
+        fit(page.delete(f"/v1/sessions/{next(one['id'] for one in listed if not one['current'])}"))
+        fit(page.delete("/v1/session"))
 
 
 def ask_connectors(gateway: RunningGateway, fit: Fit, folder: Path) -> None:

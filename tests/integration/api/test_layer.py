@@ -16,11 +16,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from app.access.clients import list_clients
+from app.access.clients import ClientDraft, list_clients
 from app.api.layer.exchange_layer import ExchangeLayer
 from app.api.layer.resource import EVERYONE, Resource, Rule, RuleTable
 from app.audit.entry.record import Subject
 from app.cli.instance import create_instance
+from app.cli.local import WALIDATA
+from app.cli.local import create_client as make_client
 from app.datasets.flights import Flights
 from app.errors import SourceTimeout
 from app.federation.question.query import SourceStatus
@@ -37,6 +39,7 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     made = load_settings(dir=tmp_path_factory.mktemp("layer") / "instance", base_url="http://gateway")
     create_instance(made)
+    make_client(made, ClientDraft(WALIDATA, "admin", "Uji"))
     return made
 
 

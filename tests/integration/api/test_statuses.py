@@ -19,6 +19,7 @@ from app.api.routes import RESOURCES
 from tests.integration.api.conftest import furnish
 from tests.support.documented import DOCUMENT, METHODS
 from tests.support.gateway import RunningGateway
+from tests.support.people import PersonAt, close_browsers
 from tests.support.sources import SourceServer
 
 PATHS = json.loads(DOCUMENT.read_text("utf-8"))["paths"]
@@ -35,6 +36,9 @@ ELSEWHERE = {
     "502": "test_connectors.py: a source's own fault",
 }
 OFFICER = {"x-road-userid": "P1", "x-road-issue": "K1", "simpul-purpose": "pelayanan_kesehatan"}
+PERSONAL = ("/v1/session", "/v1/sessions", "/v1/session/step-up", "/v1/sessions/{session}")
+PROVIDER = ("/sign-in/oidc", "/sign-in/oidc/callback")
+"""At a gateway without a provider 404, a way back with a condition 412: tests/integration/people shows them."""
 ROLES = ("client", "steward", "auditor", "supervisor", "admin")
 KNOWN = {
     "agency": "dinkes", "connector": "dinkes-faskes", "schema": "fasilitas_kesehatan", "key": "P1", "client": "t-client-1",
@@ -56,7 +60,9 @@ def provided(path: str) -> bool:
 def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
     """A gateway that takes small bodies."""
     folder = tmp_path_factory.mktemp("statuses")
-    running = RunningGateway(folder / "instance", {"SIMPUL_REQUEST_BODY_BYTES": str(BODY_BYTES)})
+    provider = {"ISSUER": "http://127.0.0.1:9", "CLIENT_ID": "uji", "CLIENT_SECRET": "uji"}
+    named = {f"SIMPUL_OIDC_{name}": value for name, value in provider.items()}
+    running = RunningGateway(folder / "instance", {"SIMPUL_REQUEST_BODY_BYTES": str(BODY_BYTES), **named})
     running.init()
     running.start()
     sources = SourceServer()
@@ -69,14 +75,19 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
 
 
 @pytest.fixture(scope="module")
-def roles(small: RunningGateway) -> dict[str, httpx.Client]:
-    return {**{role: small.client(role, "dinkes") for role in ROLES}, "verifier": small.client("client", "rsud")}
+def roles(small: RunningGateway) -> Iterator[dict[str, httpx.Client]]:
+    person = PersonAt(small, "steward", "dinkes", "orang@dinkes.example").open().sign_in()
+    clients = {role: small.client(role, "dinkes") for role in ROLES}
+    yield {**clients, "verifier": small.client("client", "rsud"), "person": person}
+    close_browsers()
 
 
 def allowed(method: str, path: str) -> str:
     """A role that may."""
     if path.startswith("/v1/records/penduduk-verifikasi/"):
         return "verifier"
+    if path in PERSONAL:
+        return "person"
     rule = RULES.get((method, path))
     return "admin" if rule is None or "admin" in rule.roles else max(rule.roles)
 
@@ -145,8 +156,9 @@ def test_429(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("method", "path"), listed("401"))
 def test_401(small: RunningGateway, method: str, path: str) -> None:
+    more = {"params": {"step_up": "true"}} if path == "/sign-in/oidc" else body_of(method, path)
     with httpx.Client(base_url=small.url, trust_env=False) as nobody:
-        answer = nobody.request(method, filled(method, path, KNOWN), **body_of(method, path))
+        answer = nobody.request(method, filled(method, path, KNOWN), **more)
     assert answer.status_code == 401
     assert answer.headers["www-authenticate"]
 
@@ -173,6 +185,8 @@ def test_403(roles: dict[str, httpx.Client], method: str, path: str) -> None:
         answer = roles[without[0]].request(method, filled(method, path, KNOWN))
     elif path == "/metrics":
         answer = roles["client"].get(path)
+    elif path.startswith("/sign-in"):
+        answer = roles["client"].request(method, path, headers={"origin": "https://lain.example"})
     elif rule is None or rule.recording != "outcome" or rule.op == "job.cancel":  # everybody may, under the own name
         stated = {"x-road-client": "ID-LAIN/GOV/lain"}
         answer = roles["client"].request(method, filled(method, path, KNOWN), headers=stated)
@@ -185,7 +199,7 @@ def test_403(roles: dict[str, httpx.Client], method: str, path: str) -> None:
     assert answer.status_code == 403, answer.text
 
 
-@pytest.mark.parametrize(("method", "path"), listed("404"))
+@pytest.mark.parametrize(("method", "path"), [one for one in listed("404") if one.values[1] not in PROVIDER])
 def test_404(roles: dict[str, httpx.Client], method: str, path: str) -> None:
     more, known = body_of(method, path), {}
     manifest = {"connector": "tidak-ada", "agency": "tidak-ada", "source": {"kind": "file", "location": "inbox/x.csv"}}
@@ -193,6 +207,7 @@ def test_404(roles: dict[str, httpx.Client], method: str, path: str) -> None:
         "/v1/explain": {"schema": "tidak_ada"},
         "/v1/access/explain": {"schema": "tidak_ada"},
         "/v1/clients": {**more.get("json", {}), "agency": "tidak-ada"},
+        "/v1/people": {**more.get("json", {}), "agency": "tidak-ada"},
         "/v1/agreements": {**more.get("json", {}), "schema": "tidak_ada"},
         "/v1/connectors/{connector}": manifest,
         "/v1/secrets/{name}": {**more.get("json", {}), "agency": "tidak-ada"},
@@ -248,6 +263,9 @@ def test_428(small: RunningGateway, roles: dict[str, httpx.Client], method: str,
     if "{incident}" in path:
         made = roles["admin"].post("/v1/incident-scope", json=body_of("POST", "/v1/incident-scope")["json"])
         address = path.replace("{incident}", made.json()["id"])
+    if "{person}" in path:
+        body = PersonAt.body("client", "dinkes", "siapa@dinkes.example")
+        address = path.replace("{person}", roles["admin"].post("/v1/people", json=body).json()["id"])
     token = {"authorization": roles["admin"].headers["authorization"]}
     with httpx.Client(base_url=small.url, trust_env=False, headers=token) as plain:
         bodies: dict[str, Any] = {
@@ -262,7 +280,12 @@ def test_428(small: RunningGateway, roles: dict[str, httpx.Client], method: str,
 
 
 @pytest.mark.parametrize(
-    ("method", "path"), [one for one in listed("412") if one.values[0] == "GET" and "{" not in one.values[1]]
+    ("method", "path"),
+    [
+        one
+        for one in listed("412")
+        if one.values[0] == "GET" and "{" not in one.values[1] and one.values[1] not in PROVIDER
+    ],
 )
 def test_412_of_a_read(roles: dict[str, httpx.Client], method: str, path: str) -> None:
     answer = roles[allowed(method, path)].request(method, path, headers={"if-match": '"other"'})

@@ -9,6 +9,7 @@ import shutil
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from app.access.clients import ClientDraft, create_client, list_clients
+from app.access.people import accounts
 from app.api.layer.exchange_layer import ExchangeLayer
 from app.api.layer.resource import EVERYONE, Resource, Rule, RuleTable
 from app.audit.keys.files import load_verifier
@@ -26,14 +28,18 @@ from app.audit.store.postgres import PostgresLogStore
 from app.audit.write.from_settings import log_store, open_exchange_log
 from app.catalog.agencies import Agency, create_agency
 from app.cli.instance import create_instance, server_config
+from app.cli.local import WALIDATA
+from app.cli.local import create_client as make_client
 from app.datasets.manifest import parse_manifest
 from app.errors import SettingsInvalid, StoreUnavailable
+from app.gateway.people import open_session
 from app.gateway.services import Services
 from app.gateway.storage import StorageFull
 from app.main import create_app
 from app.settings import Settings, load_settings
 from app.telemetry import configure_logging
 from tests.integration.api.conftest import FACILITIES, facility_manifest
+from tests.support.provider import CLIENT, SECRET, OpenIdProvider
 from tests.support.sources import SourceServer
 
 LIST = "/v1/records/fasilitas-kesehatan"
@@ -100,7 +106,9 @@ def now() -> Any:
 @pytest.fixture(scope="module")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("template") / "instance"
-    create_instance(load_settings(dir=folder, base_url="http://gateway"))
+    settings = load_settings(dir=folder, base_url="http://gateway")
+    create_instance(settings)
+    make_client(settings, ClientDraft(WALIDATA, "admin", "Uji"))
     return folder
 
 
@@ -594,6 +602,7 @@ async def test_a_setting_has_an_effect(tmp_path: Path, template: Path, name: str
 
 
 ELSEWHERE = {
+    "session_seconds", "session_idle_seconds", "oidc_issuer", "oidc_client_id", "oidc_client_secret",
     "dir", "database_url", "log_origin", "ca_file", "host", "port", "log_policy", "witness_failure_seconds", "log_level", "drain_seconds",
 }  # fmt: skip
 """Settings of which nothing is to be seen through the API: the two tests below show their effects."""
@@ -658,6 +667,55 @@ async def test_the_authorities_are_a_setting(tmp_path: Path, template: Path) -> 
         assert environment_of(at).ca_file == trusted
     with pytest.raises(SettingsInvalid, match="SIMPUL_CA_FILE"):
         async with serving(tmp_path / "other", template, ca_file=tmp_path / "none.pem"):
+            pass
+
+
+async def made_person(at: At, **more: Any) -> accounts.Person:
+    async with at.state.database.begin() as connection:
+        draft = accounts.PersonDraft("diskominfo", "auditor", "Uji", "uji", **more)
+        made, _ = await accounts.create_person(connection, draft, now())
+    await at.state.current.refresh()
+    return made
+
+
+async def test_the_life_of_sessions_is_a_setting(tmp_path: Path, template: Path) -> None:
+    changed = {"base_url": "http://127.0.0.1:9", "session_seconds": 61, "session_idle_seconds": 7}
+    async with serving(tmp_path / "instance", template, **changed) as at:
+        person = await made_person(at)
+        async with at.state.database.begin() as connection:
+            opened = await open_session(at.state, connection, person, "totp", fresh=True)
+        headers = {"cookie": f"simpul-session={opened.value}"}
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(at.app), base_url="http://gateway") as page:
+            found = (await page.get("/v1/session", headers=headers)).json()
+    begun, idle, end = (datetime.fromisoformat(found[name]) for name in ("created_at", "idle_until", "expires_at"))
+    assert ((idle - begun).total_seconds(), (end - begun).total_seconds()) == (7.0, 61.0)
+
+
+@pytest.mark.parametrize("secret", [SECRET, "lain"])
+async def test_the_provider_of_people_is_a_setting(tmp_path: Path, template: Path, secret: str) -> None:
+    provider = OpenIdProvider()
+    named = {"oidc_issuer": provider.url, "oidc_client_id": CLIENT, "oidc_client_secret": secret}
+    try:
+        async with serving(tmp_path / "instance", template, base_url="http://127.0.0.1:9", **named) as at:
+            await made_person(at, oidc_issuer=provider.url, oidc_subject=provider.subject)
+            async with httpx.AsyncClient(transport=httpx.ASGITransport(at.app), base_url="http://gateway") as page:
+                begun = await page.get("/sign-in/oidc")
+                assert begun.headers["location"].startswith(f"{provider.url}/authorize?")
+                async with httpx.AsyncClient(trust_env=False) as browser:
+                    back = (await browser.get(begun.headers["location"])).headers["location"]
+                status = (await page.get(back.removeprefix("http://127.0.0.1:9"))).status_code
+        assert status == (200 if secret == SECRET else 401)
+    finally:
+        provider.close()
+
+
+async def test_half_a_provider_is_none(tmp_path: Path, template: Path) -> None:
+    with pytest.raises(SettingsInvalid, match="SIMPUL_OIDC_CLIENT_ID"):
+        async with serving(tmp_path / "half", template, oidc_issuer="https://masuk.example"):
+            pass
+    named = {"oidc_issuer": "http://masuk.example", "oidc_client_id": "a", "oidc_client_secret": "b"}
+    with pytest.raises(SettingsInvalid, match="https"):
+        async with serving(tmp_path / "open", template, **named):
             pass
 
 

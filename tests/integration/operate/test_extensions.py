@@ -99,14 +99,22 @@ def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def gateway(programs: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[httpx.Client, Path]]:
     folder, port = tmp_path_factory.mktemp("gateway"), free_port()
     environment, url = variables(programs), f"http://127.0.0.1:{port}"
-    made = subprocess.run(
-        [programs / "simpul", "init", "--dir", folder / "i", "--base-url", url],
-        env=environment, capture_output=True, text=True, check=True,
-    ).stdout  # fmt: skip
-    words = {line.split()[1]: line.split()[2] for line in made.splitlines() if line.startswith("admin")}
+    words = _made(programs, folder / "i", environment, url)
     with _served(programs, folder / "i", port, folder / "serve.log", words) as http:
         http.post("/v1/agencies", json={"id": "dlh", "name": "DLH"}).raise_for_status()
         yield http, folder / "serve.log"
+
+
+def _made(programs: Path, folder: Path, environment: dict[str, str], url: str) -> dict[str, str]:
+    """An instance, and the client of its walidata."""
+
+    def run(*words: str | Path) -> str:
+        command = [programs / "simpul", *words]
+        return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
+
+    run("init", "--dir", folder, "--base-url", url)
+    made = run("client", "create", "--name", "Uji", "--dir", folder)
+    return {line.split()[0]: line.split()[1] for line in made.splitlines()}
 
 
 @contextlib.contextmanager
@@ -237,11 +245,7 @@ def test_a_package_that_is_gone_takes_only_its_own_connectors_with_it(programs: 
     """A kind and a schema whose packages were uninstalled: the gateway starts, the others answer, the reason is told."""
     port, environment = free_port(), variables(programs)
     url, folder = f"http://127.0.0.1:{port}", tmp_path / "i"
-    made = subprocess.run(
-        [programs / "simpul", "init", "--dir", folder, "--base-url", url],
-        env=environment, capture_output=True, text=True, check=True,
-    ).stdout  # fmt: skip
-    words = {line.split()[1]: line.split()[2] for line in made.splitlines() if line.startswith("admin")}
+    words = _made(programs, folder, environment, url)
     with _served(programs, folder, port, tmp_path / "first.log", words) as http:
         http.post("/v1/agencies", json={"id": "dlh", "name": "DLH"}).raise_for_status()
         (tmp_path / "wilayah.csv").write_text("kode,nama\n33.21,Demak\n", "utf-8")

@@ -1,0 +1,1 @@
+"""People: accounts, second factors and sessions, beside the clients of agencies' applications."""
