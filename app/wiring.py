@@ -44,6 +44,7 @@ from app.gateway.exchange import Names
 from app.gateway.idempotency import IdempotencyKeys
 from app.gateway.jobs import JobMeans, JobRunner
 from app.gateway.notes import Notes
+from app.gateway.practice import Practice
 from app.gateway.quotas import Quotas
 from app.gateway.services import Services
 from app.gateway.snapshot import Current
@@ -85,6 +86,8 @@ async def open_services(settings: Settings, metrics: Metrics | None = None) -> A
         await state.current.refresh()
         await state.jobs.start()
         stack.push_async_callback(state.jobs.stop)
+        await state.practice.start(state.opener.cache)
+        stack.push_async_callback(state.practice.stop)
         await state.copies.start()
         stack.push_async_callback(state.copies.stop)
         await state.watcher.start()
@@ -171,6 +174,7 @@ def _services(
         quotas=means.quotas,
         nonces=Nonces(_cursor_key(settings)),
         sql_workers=WorkersAhead(spool, settings.sql_workers),
+        practice=Practice(means),
     )
 
 

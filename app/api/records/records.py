@@ -221,7 +221,7 @@ def _add_routes(schema: SchemaDef) -> None:
     routes.add(
         "GET",
         f"/{slug}",
-        Rule("list", EVERYONE, "outcome", direct=True, told_as="/v1/records/{schema}"),
+        Rule("list", EVERYONE, "outcome", practice=True, direct=True, told_as="/v1/records/{schema}"),
         list_records,
         name=f"list_{name}",
         summary=f"List {title}",
@@ -233,7 +233,7 @@ def _add_routes(schema: SchemaDef) -> None:
     routes.add(
         "POST",
         f"/{slug}/search",
-        Rule("search", EVERYONE, "outcome", direct=True, told_as="/v1/records/{schema}/search"),
+        Rule("search", EVERYONE, "outcome", practice=True, direct=True, told_as="/v1/records/{schema}/search"),
         search_records,
         name=f"search_{name}",
         summary=f"Search {title}",
@@ -246,7 +246,7 @@ def _add_routes(schema: SchemaDef) -> None:
     routes.add(
         "GET",
         f"/{slug}/{{key:path}}",
-        Rule("lookup", EVERYONE, "outcome", direct=True, told_as="/v1/records/{schema}/{key:path}"),
+        Rule("lookup", EVERYONE, "outcome", practice=True, direct=True, told_as="/v1/records/{schema}/{key:path}"),
         get_record,
         name=f"get_{name}",
         summary=f"Look up {title} by key",
@@ -290,5 +290,5 @@ for _method, _tail, _op in (
     ("GET", "/conflicts", "records.conflicts"),
     ("GET", "/{key:path}", "lookup"),
 ):
-    _rule = Rule(_op, EVERYONE, "outcome", told_as=f"/v1/records/{{schema}}{_tail}")
+    _rule = Rule(_op, EVERYONE, "outcome", practice=True, told_as=f"/v1/records/{{schema}}{_tail}")
     routes.add(_method, f"/{{schema}}{_tail}", _rule, unknown_schema, include_in_schema=False)
