@@ -172,6 +172,14 @@ class Settings(BaseSettings):
         default=14_400.0, gt=0, description="Longest time without a quorum of witnesses; then nothing is released"
     )
 
+    # open data without a token
+    public_open_data: bool = Field(
+        default=False, description="Fields classed terbuka can be read without a token; recorded with client PUBLIC"
+    )
+    public_rate_per_minute: int = Field(
+        default=60, ge=1, description="Requests a minute of one address that sends no token (of IPv6 its /64)"
+    )
+
     # browsers and people
     cors_origins: tuple[str, ...] = Field(
         default=(), description="Origins (JSON list) whose pages may call the API from a browser; none unless set"

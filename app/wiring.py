@@ -119,7 +119,7 @@ def _services(
     opener = Opener(settings, secrets, storage)
     sources = SourcePool(opener, Copied(shelf, settings.zone, f"{settings.zone} {settings.bbox}"))
     issuer = TokenIssuer(settings.base_url, token_seconds=settings.token_seconds)
-    access = _gate(settings, issuer)
+    access, public_rates = _gate(settings, issuer), RateLimiter(settings.public_rate_per_minute, policy="address")
     runtime = Runtime.from_settings(settings, hmac.digest(_cursor_key(settings), b"masks", "sha256"))
     current = Current(database, seal, secrets, access, sources, Names(settings.instance, gateway))
     notes = Notes(database, settings.quarantine_rows, metrics.store_failures.inc)
@@ -159,7 +159,7 @@ def _services(
             zone=settings.zone,
             metrics=metrics,
         ),
-        shared_rates=SharedRates(database, (access.rates, access.agreement_rates)),
+        shared_rates=SharedRates(database, (access.rates, access.agreement_rates, public_rates)),
         details=ByteQuota(settings.detail_bytes_per_hour),
         notes=notes,
         unclosed=unclosed,
@@ -173,6 +173,7 @@ def _services(
         attempts=FailedAttempts(settings.refusals_per_minute),
         quotas=means.quotas,
         nonces=Nonces(_cursor_key(settings)),
+        public_rates=public_rates,
         sql_workers=WorkersAhead(spool, settings.sql_workers),
         practice=Practice(means),
     )

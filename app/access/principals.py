@@ -8,7 +8,7 @@ from typing import Final, Literal, get_args
 from app.errors import AgencyForbidden
 
 Role = Literal["client", "steward", "auditor", "supervisor", "admin"]
-Kind = Literal["client", "person"]
+Kind = Literal["client", "person", "public"]
 
 ROLES: Final[tuple[Role, ...]] = get_args(Role)
 
@@ -22,6 +22,10 @@ class Principal:
     role: Role
     credential: str
     kind: Kind = "client"
+
+
+PUBLIC: Final = Principal("PUBLIC", "PUBLIC", "client", "none", "public")
+"""Whoever sends no token, where open data are read without one. No client and no agency can have this name."""
 
 
 def require_agency(principal: Principal, agency: str) -> None:

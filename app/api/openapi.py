@@ -232,6 +232,19 @@ def _complete_operation(rule: Rule | None, path: str, method: str, operation: di
     responses.setdefault("default", {"$ref": "#/components/responses/ProblemDefault"})
 
 
+def with_public(document: dict[str, Any], resources: Sequence[Resource]) -> dict[str, Any]:
+    """The document of a gateway that answers open data without a token: where it does, a token is a choice."""
+    opened = {(rule.method.lower(), _plain(rule.path)) for one in resources for rule in one.rules if rule.rule.public}
+    paths = {
+        path: {
+            name: {**part, "security": [*document["security"], {}]} if (name, path) in opened else part
+            for name, part in item.items()
+        }
+        for path, item in document["paths"].items()
+    }
+    return {**document, "paths": paths}
+
+
 def _restore_examples(document: dict[str, Any], resource: Resource) -> None:
     """Members that are null stand in examples too: the framework leaves them out when it writes a document."""
     for route in resource.router.routes:

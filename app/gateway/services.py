@@ -130,6 +130,8 @@ class Services:
     attempts: FailedAttempts
     quotas: Quotas
     nonces: Nonces
+    public_rates: RateLimiter
+    """Of addresses that send no token."""
     sql_workers: WorkersAhead
     practice: Practising
     under_way: UnderWay = field(default_factory=UnderWay)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote
 
 from starlette.types import Scope
 
 from app.access.dpop import DpopNonceNeeded, DpopProofInvalid, Request, read_proof
+from app.access.principals import PUBLIC
 from app.api.layer.resource import Rule, RuleTable
 from app.errors import (
     AccessDenied,
@@ -25,12 +27,14 @@ from app.errors import (
 
 if TYPE_CHECKING:
     from app.access.principals import Principal
+    from app.access.rates import Allowance
     from app.gateway.exchange import Names
     from app.gateway.services import Services
 
 
 MODE: Final = b"simpul-mode"
 PRACTICE: Final = b"uji"
+_CREDENTIALS: Final = (b"authorization", b"dpop")
 
 
 class ModeUnknown(RequestError):
@@ -63,6 +67,36 @@ async def authenticate(services: Services, scope: Scope, authorization: str | No
             services.attempts.failed(address)
         raise
     return principal
+
+
+async def admit(
+    services: Services, scope: Scope, rule: Rule | None, headers: Mapping[bytes, bytes]
+) -> tuple[Principal, str, Allowance]:
+    """Who asks, by which name its requests are counted, and what is left of them.
+
+    Without any sign of a token it is the public, where the operator lets it read open data and the route has some; never in
+    practice, never for a job. Raises an `AuthenticationError`, `RateLimited`, `QuotaExceeded`.
+    """
+    signs = headers.keys() & {b"authorization", b"dpop", MODE}
+    opened = services.settings.public_open_data and rule is not None and rule.public
+    if opened and not signs and b"respond-async" not in headers.get(b"prefer", b"").lower():
+        principal, name = PUBLIC, _network((scope.get("client") or ("",))[0])
+        allowance = services.public_rates.check(name)
+    else:
+        given = [value.decode("latin-1") if value is not None else None for value in map(headers.get, _CREDENTIALS)]
+        principal = await authenticate(services, scope, *given)
+        name, allowance = principal.client_id, services.access.check_rate(principal)
+    services.details.check(name)
+    return principal, name, allowance
+
+
+def _network(address: str) -> str:
+    """The address; of IPv6 the /64 that one subscriber has."""
+    try:
+        found = ip_address(address)
+    except ValueError:
+        return address
+    return address if found.version == 4 else str(ip_network((found, 64), strict=False))
 
 
 def _token(authorization: str | None) -> tuple[str, str]:

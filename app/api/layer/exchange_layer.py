@@ -17,7 +17,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api.layer.addresses import from_behind
-from app.api.layer.admittance import authenticate, no_route, practised, refusal
+from app.api.layer.admittance import admit, no_route, practised, refusal
 from app.api.layer.capture import CHUNK_BYTES, Capture, read_whole
 from app.api.layer.formats import language_of
 from app.api.layer.headers import assertions_of, by_name, check_headers, rate_headers, sunset_headers
@@ -31,6 +31,7 @@ from app.api.layer.watch import Watch, cancelled_from_outside, in_time
 from app.connectors.chain import arrived
 from app.errors import (
     AccessDenied,
+    AuthenticationError,
     BodyTooLarge,
     EntryInvalid,
     EntryTooLarge,
@@ -105,17 +106,15 @@ class ExchangeLayer:
             if not scope["path"].startswith(GOVERNED):
                 await self._public(services, call, scope)
                 return
-            principal = await authenticate(services, scope, call.header(b"authorization"), call.header(b"dpop"))
-            call.allowance = services.access.check_rate(principal)
-            services.details.check(principal.client_id)
+            found = self.rules.find(scope["method"], scope["path"])
+            rule = found.rule if found is not None else None
+            principal, call.counted_as, call.allowance = await admit(services, scope, rule, call.headers)
             arrived(call.header(b"simpul-via"), services.settings.origin)
             state["principal"] = principal
         except SimpulError as error:
             await call.refuse(error)
             return
         admission, client = services.admission, principal.client_id
-        found = self.rules.find(scope["method"], scope["path"])
-        rule = found.rule if found is not None else None
         call.practice = state["practice"] = rule is not None and practised(rule, call.headers)
         if rule is not None and rule.upload:
             bulkhead = admission.uploads
@@ -170,6 +169,7 @@ class _Call:
         """Slots of the process that this request holds."""
         self.template = ""
         self.practice = False
+        self.counted_as = ""
         self.allowance: Allowance | None = None
         self.once: Once | None = None
         self.started = time.perf_counter()
@@ -270,7 +270,7 @@ class _Call:
                 await self._release(capture, exchange)
         finally:
             capture.discard()
-            services.details.spend(exchange.principal.client_id, exchange.detail_bytes)
+            services.details.spend(self.counted_as, exchange.detail_bytes)
 
     @staticmethod
     def _nobody_there(capture: Capture, exchange: Exchange, reason: str) -> None:
@@ -393,7 +393,7 @@ class _Call:
         exchange = self.exchange
         if exchange is not None:
             exchange.failed(**fault_told(error))
-            if isinstance(error, AccessDenied):
+            if isinstance(error, AccessDenied | AuthenticationError):
                 exchange.decide(allow=False, rule=str(error.facts.get("rule", error.code)))
         status, body = self._problem(error)
         capture.replace(status, problem_headers(error, self.language), body)

@@ -27,7 +27,7 @@ from app.audit.write.from_settings import log_store, open_exchange_log
 from app.catalog.agencies import Agency, create_agency
 from app.cli.instance import create_instance, server_config
 from app.datasets.manifest import parse_manifest
-from app.errors import SettingsInvalid, StoreUnavailable
+from app.errors import RateLimited, SettingsInvalid, StoreUnavailable
 from app.gateway.services import Services
 from app.gateway.storage import StorageFull
 from app.main import create_app
@@ -369,6 +369,23 @@ async def _(at: At) -> None:
     found = (await at.get(f"/v1/exchanges/{answer.headers['exchange-id']}", headers=auditor)).text
     assert "198.51.100.7" in found
     assert "203.0.113.9" not in found
+
+
+@effect("public_open_data", True)
+async def _(at: At) -> None:
+    await at.provide()
+    asked = at.client.build_request("GET", LIST)
+    del asked.headers["authorization"]
+    answer = await at.client.send(asked)
+    assert (answer.status_code, len(answer.json()["items"])) == (200, 3)
+
+
+@effect("public_rate_per_minute", 2)
+async def _(at: At) -> None:
+    limits = [at.state.public_rates.check("203.0.113.9").limit for _ in range(2)]
+    assert limits == [2, 2]
+    with pytest.raises(RateLimited):
+        at.state.public_rates.check("203.0.113.9")
 
 
 @effect("subject_usage_per_minute", 1)
