@@ -46,6 +46,7 @@ from app.gateway.jobs import JobMeans, JobRunner
 from app.gateway.notes import Notes
 from app.gateway.practice import Practice
 from app.gateway.quotas import Quotas
+from app.gateway.retention import Retention
 from app.gateway.services import Services
 from app.gateway.snapshot import Current
 from app.gateway.sources import Copied, Opener, SourcePool
@@ -92,6 +93,9 @@ async def open_services(settings: Settings, metrics: Metrics | None = None) -> A
         stack.push_async_callback(state.copies.stop)
         await state.watcher.start()
         stack.push_async_callback(state.watcher.stop)
+        retention = Retention(state, gateway)
+        retention.start()
+        stack.push_async_callback(retention.stop)
         follower = asyncio.create_task(state.follow())
         stack.push_async_callback(_stop, follower)
         yield state

@@ -209,6 +209,11 @@ async def _read(request: Request, schema: SchemaDef, operation: Operation, raw_o
     return await _answer(request, result, following, chosen)
 
 
+def _reading(op: str, tail: str) -> Rule:
+    told_as = f"/v1/records/{{schema}}{tail}"
+    return Rule(op, EVERYONE, "outcome", practice=True, public=True, direct=True, told_as=told_as)
+
+
 def _add_routes(schema: SchemaDef) -> None:
     slug, name = schema.meta.slug, schema.name
 
@@ -232,7 +237,7 @@ def _add_routes(schema: SchemaDef) -> None:
     routes.add(
         "GET",
         f"/{slug}",
-        Rule("list", EVERYONE, "outcome", practice=True, public=True, direct=True, told_as="/v1/records/{schema}"),
+        _reading("list", ""),
         list_records,
         name=f"list_{name}",
         summary=f"List {title}",
@@ -244,15 +249,7 @@ def _add_routes(schema: SchemaDef) -> None:
     routes.add(
         "POST",
         f"/{slug}/search",
-        Rule(
-            "search",
-            EVERYONE,
-            "outcome",
-            practice=True,
-            public=True,
-            direct=True,
-            told_as="/v1/records/{schema}/search",
-        ),
+        _reading("search", "/search"),
         search_records,
         name=f"search_{name}",
         summary=f"Search {title}",
@@ -265,15 +262,7 @@ def _add_routes(schema: SchemaDef) -> None:
     routes.add(
         "GET",
         f"/{slug}/{{key:path}}",
-        Rule(
-            "lookup",
-            EVERYONE,
-            "outcome",
-            practice=True,
-            public=True,
-            direct=True,
-            told_as="/v1/records/{schema}/{key:path}",
-        ),
+        _reading("lookup", "/{key:path}"),
         get_record,
         name=f"get_{name}",
         summary=f"Look up {title} by key",

@@ -371,6 +371,27 @@ async def _(at: At) -> None:
     assert "203.0.113.9" not in found
 
 
+async def detail_days(at: At, days: int) -> httpx.Response:
+    await at.session("client")
+    terms = {
+        "provider": "dinkes", "consumer": "dinkes", "schema": "penduduk_agregat", "fields": ["*"], "basis": "UU 23/2014",
+        "purposes": ["pelayanan_kesehatan"], "valid_from": "2026-01-01", "valid_until": "2030-12-31", "detail_days": days,
+    }  # fmt: skip
+    return await at.client.post("/v1/agreements", json=terms, headers=await at.session("steward"))
+
+
+@effect("detail_days_least", 100)
+async def _(at: At) -> None:
+    assert "100 to 3650 days" in (await detail_days(at, 99)).text
+    assert (await detail_days(at, 100)).status_code == 201
+
+
+@effect("detail_days_most", 100)
+async def _(at: At) -> None:
+    assert "30 to 100 days" in (await detail_days(at, 101)).text
+    assert (await detail_days(at, 100)).status_code == 201
+
+
 @effect("public_open_data", True)
 async def _(at: At) -> None:
     await at.provide()
