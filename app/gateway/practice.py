@@ -10,7 +10,7 @@ import hmac
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Final
 
@@ -112,7 +112,7 @@ class PracticeSnapshot(AccessSnapshot):
         return (_agreement(principal.agency, schema, provider, tuple(self.purposes)),)
 
 
-@cache
+@lru_cache(maxsize=4096)
 def _agreement(consumer: str, schema: str, provider: str, purposes: tuple[str, ...]) -> Agreement:
     terms = Terms(
         provider=provider,

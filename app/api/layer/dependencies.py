@@ -21,7 +21,7 @@ def services(request: Request) -> Services:
 
 def practising(request: Request) -> bool:
     """Whether the request is one of `Simpul-Mode: uji`, as the layer has settled."""
-    return bool(request.scope["state"].get("practice"))
+    return bool(request.scope.get("state", {}).get("practice"))
 
 
 def principal(request: Request) -> Principal:

@@ -315,3 +315,31 @@ def test_practice_leaves_no_trace_in_health_and_quarantine(gateway: RunningGatew
     reader.get(LIST, headers=UJI)
     after = gateway.admin.get("/v1/connectors/dinkes-faskes/health").json()
     assert before.get("last_success_at") == after.get("last_success_at")
+
+
+def test_who_was_asked_about_in_practice_is_told_so(reader: httpx.Client, supervisor: httpx.Client) -> None:
+    reader.post(VERIFY, json={"nik": "3320010101900001"}, headers=OFFICER)
+    body = {"subject": {"id_type": "nik", "value": "3320010101900001"}}
+    found = supervisor.post("/v1/subject-usage", json=body, headers={"X-Road-Issue": "P-1"}).json()["items"]
+    assert {(one["mode"], tuple(one["roles"])) for one in found} == {("uji", ("asked",))}
+
+
+def test_practice_uses_nothing_of_a_real_agreement(gateway: RunningGateway) -> None:
+    gateway.agree({
+        "id": "pks-satu", "provider": "disdukcapil", "consumer": "dinkes", "schema": "penduduk_verifikasi", "fields": ["*"],
+        "purposes": ["pelayanan_kesehatan"], "basis": "UU 17/2023", "valid_from": "2026-01-01", "valid_until": "2030-12-31",
+        "quota": {"requests": 1},
+    })  # fmt: skip
+    client = gateway.client("client", "dinkes")
+    headers = {**OFFICER, "Simpul-Agreement": "pks-satu"}
+    for _ in range(3):
+        assert client.post(VERIFY, json={"nik": PERSONS["found"]}, headers=headers).status_code == 200
+    left = [
+        one["quota"]["requests"]["left"]
+        for one in client.get("/v1/access").json()["items"]
+        if one["agreement"] == "pks-satu"
+    ]
+    assert left == [1]
+    real = {name: value for name, value in headers.items() if name != "Simpul-Mode"}
+    statuses = [client.post(VERIFY, json={"nik": PERSONS["found"]}, headers=real).status_code for _ in range(2)]
+    assert statuses == [200, 429]

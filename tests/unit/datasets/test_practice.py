@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Annotated, ClassVar
+
 import pytest
 
-from app.datasets.practice.records import CASES, EACH, synthetic
+from app.datasets.practice.records import CASES, EACH, PracticeImpossible, synthetic
 from app.datasets.practice.values import REGION
+from app.extensions import CONTRACT
+from app.schemas.base import RowRule, SchemaMeta, SharedSchema, spec
+from app.schemas.constraints import TextRule
 from app.schemas.definition import SchemaDef
-from app.schemas.registry import all_schemas, get
+from app.schemas.registry import all_schemas, get, schema_of_package
+from app.schemas.types import RupiahTakNegatif, Tanggal
 from app.schemas.validation import validate_row
 
 SCHEMAS = pytest.mark.parametrize("schema", all_schemas(), ids=lambda schema: schema.name)
@@ -50,6 +57,60 @@ def test_what_is_invented_lies_where_nothing_is(schema: SchemaDef) -> None:
     made = synthetic(schema)
     for record in (*made.first, *made.second):
         assert all(record.values[name] is None or record.values[name].startswith(REGION) for name in regions)
+
+
+JenisAlat = Annotated[str, TextRule(semantic="JenisAlat", max_length=6, enum=("bor", "gergaji"))]
+NomorAlat = Annotated[str, TextRule(semantic="NomorAlat", max_length=9, pattern=r"^AL-[0-9]{4}$")]
+
+
+class Alat(SharedSchema):
+    """As a package would bring it."""
+
+    meta: ClassVar[SchemaMeta] = SchemaMeta(
+        name="alat", version=1, key=("nomor",), title_id="Alat", title_en="Tools", judul="Alat", definisi="Alat",
+        definition_en="Tools", konsep="Alat", ukuran="Jumlah", satuan="Unit", klasifikasi="Jenis", frekuensi="Tahunan",
+        produsen_data="Dinas", level_penyajian="Alat",
+    )  # fmt: skip
+    row_rules: ClassVar[tuple[RowRule, ...]] = (
+        RowRule(
+            field="selesai",
+            code="range_order",
+            needs=("mulai", "selesai"),
+            holds=lambda values: bool(values["mulai"] <= values["selesai"]),
+        ),
+    )
+    contract: ClassVar[int | None] = CONTRACT
+
+    nomor: NomorAlat = spec("Nomor", "Number", "Nomor", "Number", example="AL-0007")
+    jenis: JenisAlat = spec("Jenis", "Kind", "Jenis", "Kind", example="bor")
+    harga: RupiahTakNegatif | None = spec("Harga", "Price", "Harga", "Price", example="125000", nullable=True)
+    mulai: Tanggal = spec("Mulai", "From", "Mulai", "From", example="2025-06-01")
+    selesai: Tanggal | None = spec("Selesai", "To", "Selesai", "To", example="2025-01-01", nullable=True)
+
+
+def test_a_schema_of_a_package_has_practice_too() -> None:
+    """Its examples do not even fit each other: the end is before the beginning."""
+    schema = schema_of_package("alat", Alat)
+    made = synthetic(schema)
+    for record in (*made.first, *made.second):
+        assert validate_row(schema, record.values)[1] == []
+    assert made.keys["found"] == "AL-0007"
+    assert len(set(made.keys.values())) == len(CASES)
+
+
+class TanpaLatihan(Alat):
+    """No value of its key but the example is valid."""
+
+    meta: ClassVar[SchemaMeta] = replace(Alat.meta, name="tanpa_latihan")
+    contract: ClassVar[int | None] = CONTRACT
+    nomor: Annotated[str, TextRule(semantic="Tetap", max_length=7, pattern=r"^AL-0007$")] = spec(
+        "Nomor", "Number", "Nomor", "Number", example="AL-0007"
+    )
+
+
+def test_a_schema_that_no_record_fits_says_so() -> None:
+    with pytest.raises(PracticeImpossible, match="no field of the key of tanpa_latihan"):
+        synthetic(schema_of_package("tanpa_latihan", TanpaLatihan))
 
 
 def test_references_between_schemas_hold() -> None:
