@@ -164,6 +164,17 @@ class Database:
             _prepare_postgresql(engine.sync_engine)
         return cls(engine)
 
+    @classmethod
+    async def apart(cls, path: Path, tables: Sequence[Table]) -> Database:
+        """A store of these tables for one process, in a file that is made; what they refer to need not be there."""
+        url = URL.create("sqlite+aiosqlite", database=str(path))
+        engine = create_async_engine(url, hide_parameters=True, connect_args={"timeout": BUSY_SECONDS})
+        _prepare_sqlite(engine.sync_engine, referring=False)
+        with _driver_faults():
+            async with engine.begin() as connection:
+                await connection.run_sync(metadata.create_all, list(tables))
+        return cls(engine)
+
     @property
     def dialect(self) -> str:
         """`sqlite` or `postgresql`."""
@@ -215,12 +226,12 @@ def store_url(settings: Settings) -> URL:
         raise StoreUnavailable(message) from None
 
 
-def _prepare_sqlite(engine: Engine) -> None:
+def _prepare_sqlite(engine: Engine, *, referring: bool = True) -> None:
     @event.listens_for(engine, "connect")
     def _opened(driver: Any, _record: Any) -> None:
         driver.isolation_level = None  # the driver opens no transactions of its own; `_begun` does
         cursor = driver.cursor()
-        for pragma in ("journal_mode = DELETE", "synchronous = FULL", "foreign_keys = ON"):
+        for pragma in ("journal_mode = DELETE", "synchronous = FULL", f"foreign_keys = {int(referring)}"):
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
 

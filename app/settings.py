@@ -164,12 +164,26 @@ class Settings(BaseSettings):
     data_tracker: bool = Field(
         default=False, description="Serve the Data Tracker routes under /v2, which carry the identifier in the URL"
     )
+    detail_days_least: int = Field(
+        default=30, ge=1, le=36_500, description="Fewest days that an agreement may keep the details of its exchanges"
+    )
+    detail_days_most: int = Field(
+        default=3650, ge=1, le=36_500, description="Most days that an agreement may keep the details of its exchanges"
+    )
     checkpoint_seconds: float = Field(default=1.0, gt=0, description="Time between signed checkpoints")
     log_policy: Path | None = Field(
         default=None, description="Policy file (C2SP tlog-policy) naming the log's witnesses"
     )
     witness_failure_seconds: float = Field(
         default=14_400.0, gt=0, description="Longest time without a quorum of witnesses; then nothing is released"
+    )
+
+    # open data without a token
+    public_open_data: bool = Field(
+        default=False, description="Fields classed terbuka can be read without a token; recorded with client PUBLIC"
+    )
+    public_rate_per_minute: int = Field(
+        default=60, ge=1, description="Requests a minute of one address that sends no token (of IPv6 its /64)"
     )
 
     # browsers and people

@@ -45,7 +45,9 @@ from app.gateway.exchange import Names
 from app.gateway.idempotency import IdempotencyKeys
 from app.gateway.jobs import JobMeans, JobRunner
 from app.gateway.notes import Notes
+from app.gateway.practice import Practice
 from app.gateway.quotas import Quotas
+from app.gateway.retention import Retention
 from app.gateway.services import Services
 from app.gateway.snapshot import Current
 from app.gateway.sources import Copied, Opener, SourcePool
@@ -86,10 +88,15 @@ async def open_services(settings: Settings, metrics: Metrics | None = None) -> A
         await state.current.refresh()
         await state.jobs.start()
         stack.push_async_callback(state.jobs.stop)
+        await state.practice.start(state.opener.cache)
+        stack.push_async_callback(state.practice.stop)
         await state.copies.start()
         stack.push_async_callback(state.copies.stop)
         await state.watcher.start()
         stack.push_async_callback(state.watcher.stop)
+        retention = Retention(state, gateway)
+        retention.start()
+        stack.push_async_callback(retention.stop)
         follower = asyncio.create_task(state.follow())
         stack.push_async_callback(_stop, follower)
         yield state
@@ -117,7 +124,7 @@ def _services(
     opener = Opener(settings, secrets, storage)
     sources = SourcePool(opener, Copied(shelf, settings.zone, f"{settings.zone} {settings.bbox}"))
     issuer = TokenIssuer(settings.base_url, token_seconds=settings.token_seconds)
-    access = _gate(settings, issuer)
+    access, public_rates = _gate(settings, issuer), RateLimiter(settings.public_rate_per_minute, policy="address")
     runtime = Runtime.from_settings(settings, hmac.digest(_cursor_key(settings), b"masks", "sha256"))
     current = Current(database, seal, secrets, access, sources, Names(settings.instance, gateway))
     notes = Notes(database, settings.quarantine_rows, metrics.store_failures.inc)
@@ -157,7 +164,7 @@ def _services(
             zone=settings.zone,
             metrics=metrics,
         ),
-        shared_rates=SharedRates(database, (access.rates, access.agreement_rates)),
+        shared_rates=SharedRates(database, (access.rates, access.agreement_rates, public_rates)),
         details=ByteQuota(settings.detail_bytes_per_hour),
         notes=notes,
         unclosed=unclosed,
@@ -171,8 +178,10 @@ def _services(
         attempts=FailedAttempts(settings.refusals_per_minute),
         quotas=means.quotas,
         nonces=Nonces(_cursor_key(settings)),
+        public_rates=public_rates,
         sql_workers=WorkersAhead(spool, settings.sql_workers),
         oidc=_provider(settings),
+        practice=Practice(means),
     )
 
 

@@ -53,6 +53,8 @@ class Terms:
     """In which answers may leave; none named: in all."""
     data_life_days: int | None = None
     """How long the consumer may keep what it got."""
+    detail_days: int | None = None
+    """How long the log keeps the details of exchanges under it; None: as long as nobody erases them."""
     dpia: str | None = None
     """Reference of the data protection impact assessment (UU 27/2022 Ps. 34)."""
     renews: str | None = None
@@ -301,6 +303,7 @@ def _agreement(row: Mapping[Any, Any]) -> Agreement:
         quota=quotas.read(row["quota"]),
         formats=tuple(row["formats"] or ()),
         data_life_days=row["data_life_days"],
+        detail_days=row["detail_days"],
         dpia=row["dpia"],
         renews=row["renews"],
     )

@@ -34,6 +34,7 @@ from app.errors import (
     PurposeUnknown,
     RoleForbidden,
     SimpulError,
+    TokenMissing,
 )
 
 Operation = Literal["list", "lookup", "search", "verify", "match", "aggregate", "sql", "export", "changes", "explain"]
@@ -156,6 +157,10 @@ def _fitting(
 ) -> list[Agreement] | Refusal:
     """The active agreements that grant something asked for beyond open data, or the reason (403) why none does."""
     schema, provider = request.schema, request.provider
+    if principal.kind == "public":
+        names = ", ".join(sorted(_asked(request) - schema.open_fields))
+        detail = f"Not open in {schema.name}: {names}. Ask with a token from /oauth/token, or for open fields alone."
+        return Refusal("token_needed", TokenMissing, detail)
     if principal.role != "client":
         detail = f"Role {principal.role} reads open data only; {schema.name} of {provider} needs a client's agreement."
         return Refusal("role_cannot_read", RoleForbidden, detail)

@@ -8,7 +8,7 @@ from typing import Final, Literal, get_args
 from app.errors import AgencyForbidden
 
 Role = Literal["client", "steward", "auditor", "supervisor", "admin"]
-Kind = Literal["client", "person"]
+Kind = Literal["client", "person", "public"]
 
 ROLES: Final[tuple[Role, ...]] = get_args(Role)
 
@@ -24,6 +24,10 @@ class Principal:
     kind: Kind = "client"
     fresh_until: float | None = field(default=None, compare=False)
     """Of a person: until when (seconds since 1970) the last second factor counts as fresh; it changes no decision on data."""
+
+
+PUBLIC: Final = Principal("PUBLIC", "PUBLIC", "client", "none", "public")
+"""Whoever sends no token, where open data are read without one. No client and no agency can have this name."""
 
 
 def require_agency(principal: Principal, agency: str) -> None:

@@ -100,6 +100,7 @@ agreement = sa.Table(
     sa.Column("formats", Json, nullable=True),
     sa.Column("rights", Json, nullable=True),
     sa.Column("data_life_days", sa.Integer, nullable=True),
+    sa.Column("detail_days", sa.Integer, nullable=True),
     sa.Column("dpia", sa.String(500), nullable=True),
     sa.Column("renews", sa.String(64), nullable=True),
     sa.Column("created_at", UtcTime, nullable=False),

@@ -28,8 +28,9 @@ def check_terms(
     today: date,
     *,
     agreement_id: str | None = None,
+    detail_days: tuple[int, int] = (1, LONGEST_LIFE_DAYS),
 ) -> None:
-    """Pass, or `ValidationFailed` with every fault. `purposes` are the known codes."""
+    """Pass, or `ValidationFailed` with every fault. `purposes` are the known codes, `detail_days` the least and most allowed."""
     problems = [
         *_check_parties(terms, agreement_id),
         *_check_fields(terms, facts),
@@ -40,6 +41,7 @@ def check_terms(
         *_check_quota(terms, facts),
         *_check_formats(terms, facts),
         *_check_care(terms),
+        *_check_detail_days(terms, *detail_days),
     ]
     if problems:
         raise ValidationFailed("The terms of the agreement are not well formed.", errors=problems)
@@ -138,6 +140,11 @@ def _check_care(terms: Terms) -> Iterator[FieldError]:
         yield FieldError("/data_life_days", "range", f"1 to {LONGEST_LIFE_DAYS} days")
     if terms.dpia is not None and (not 0 < len(terms.dpia) <= BASIS_CHARACTERS or not terms.dpia.isprintable()):
         yield FieldError("/dpia", "text", f"1 to {BASIS_CHARACTERS} printable characters that name the assessment")
+
+
+def _check_detail_days(terms: Terms, least: int, most: int) -> Iterator[FieldError]:
+    if terms.detail_days is not None and not least <= terms.detail_days <= most:
+        yield FieldError("/detail_days", "range", f"this instance keeps details {least} to {most} days")
 
 
 def check_renewal(terms: Terms, renewed: Agreement | None, today: date) -> None:

@@ -70,7 +70,7 @@ def describe(rule: Rule | None, method: str, operation: dict[str, Any]) -> None:
 
 def _describe_keys(rule: Rule | None, method: str, parameters: list[dict[str, Any]], responses: dict[str, Any]) -> None:
     acts = rule is not None and rule.recording == "admin" and method == "post"
-    makes_jobs = any(given["name"] == "Prefer" and "respond-async" in given["description"] for given in parameters)
+    makes_jobs = any(given.get("name") == "Prefer" and "respond-async" in given["description"] for given in parameters)
     if not acts and not makes_jobs:
         return
     parameters.append(_DONE_ONCE if acts else _KEY)

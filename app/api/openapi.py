@@ -15,7 +15,7 @@ from app.api.layer.answers import ANSWERS
 from app.api.layer.problems import PROBLEMS
 from app.api.layer.resource import Resource, Rule
 from app.api.layer.wire import documents
-from app.api.records.examples import record_components
+from app.api.records.examples import record_components, shared_parameters
 from app.api.statuses import TEXTS, asks_for_token, problems_of
 from app.schemas.registry import all_schemas
 
@@ -73,9 +73,11 @@ _HEADERS: dict[str, dict[str, Any]] = {
     "Upload-Limit": _header("`max-size`: bytes of the largest file; `max-age`: seconds that the upload has left", 200),
     "Upload-Offset": _header("Bytes that are stored: the next part begins here", 15),
     "Sunset": _header("When the agreement ends that the answer rests on, from 60 days before (RFC 8594)", 40),
+    "Simpul-Mode": _header("`uji`: the answer is practice, made of synthetic records", 3),
     "Simpul-Complete": _header("`?1` when every source that this caller may ask answered, else `?0`", 2),
 }
 
+_MODE = {"type": "string", "enum": ["uji"], "description": "Only in practice (`Simpul-Mode: uji`)"}
 SENT_HEADERS = tuple(_HEADERS)
 """What a page of another origin may read."""
 
@@ -99,12 +101,15 @@ def complete(app: FastAPI, resources: Sequence[Resource]) -> dict[str, Any]:
         document["info"]["contact"]["email"] = "walidata@jepara.example"
         _add_components(document, resources)
         governed = {(rule.method.lower(), _plain(rule.path)): rule.rule for one in resources for rule in one.rules}
+        practised = []
         for path, item in document["paths"].items():
-            for method in _METHODS:
-                if method in item:
-                    _complete_operation(governed.get((method, path)), path, method, item[method])
+            for method in (name for name in _METHODS if name in item):
+                rule = governed.get((method, path))
+                _complete_operation(rule, path, method, item[method])
+                practised += [item[method]] if rule is not None and rule.practice else []
         for one in resources:
             _restore_examples(document, one)
+        _tell_practice(document, practised)
         app.openapi_schema = document
     return app.openapi_schema
 
@@ -124,6 +129,7 @@ def _add_components(document: dict[str, Any], resources: Sequence[Resource]) -> 
         if not schema.meta.lookup_only:
             schemas.update(record_components(schema))
     components["headers"] = _HEADERS
+    components["parameters"] = shared_parameters()
     components["responses"] = {f"Problem{status}": _problem_response(status, text) for status, text in TEXTS.items()}
     components["responses"]["ProblemDefault"] = _problem_response("500", "Any other problem.")
     components["securitySchemes"] = {
@@ -170,7 +176,7 @@ def _sent(names: Iterable[str]) -> dict[str, Any]:
 
 def _describe_path(operation: dict[str, Any]) -> None:
     for parameter in operation.get("parameters", ()):
-        if parameter["in"] == "path" and "description" not in parameter and parameter["name"] in _PATH_PARAMETERS:
+        if parameter.get("in") == "path" and "description" not in parameter and parameter["name"] in _PATH_PARAMETERS:
             text, most, example = _PATH_PARAMETERS[parameter["name"]]
             json_schema = {"type": "string", "minLength": 1, "maxLength": most}
             parameter |= {"description": text, "schema": json_schema, "example": example}
@@ -182,25 +188,47 @@ def _tag(rule: Rule | None, method: str) -> tuple[str, ...]:
     return ("ETag",) if method in {"get", "put", "patch"} or (method == "post" and acts) else ()
 
 
+def _headers_of(rule: Rule | None) -> list[str]:
+    """What a governed operation sends beside what all send."""
+    if rule is None:
+        return []
+    headers = ["RateLimit", "RateLimit-Policy"]
+    if rule.recording != "none":
+        headers += ["Exchange-Id", "Content-Digest", "Link"]
+    if rule.recording == "outcome":
+        headers.append("Sunset")
+    if rule.op == "job.result":
+        headers.append("Accept-Ranges")
+    if rule.practice:
+        headers.append("Simpul-Mode")
+    if rule.op in _WHOLE:
+        headers.append("Simpul-Complete")
+    return headers
+
+
+def _tell_practice(document: dict[str, Any], operations: Iterable[dict[str, Any]]) -> None:
+    """`mode` in the answers of operations that have practice, and in problems."""
+    schemas, found = document["components"]["schemas"], {"Problem"}
+    for operation in operations:
+        for status, response in operation["responses"].items():
+            for media, form in response.get("content", {}).items():
+                name = form["schema"].get("$ref", "").rpartition("/")[2]
+                if status.startswith("2") and media.endswith("json") and name:
+                    found.add(name)
+    for name in sorted(found):
+        if "properties" in schemas[name]:
+            schemas[name]["properties"] = {**schemas[name]["properties"], "mode": _MODE}
+
+
 def _complete_operation(rule: Rule | None, path: str, method: str, operation: dict[str, Any]) -> None:
     responses = operation.setdefault("responses", {})
     if "HTTPValidationError" in str(responses.get("422", {})):
         responses.pop("422")
     _describe_path(operation)
-    headers = ["API-Version", "Content-Encoding", *_tag(rule, method)]
+    headers = ["API-Version", "Content-Encoding", *_tag(rule, method), *_headers_of(rule)]
     if not asks_for_token(rule, path):
         operation["security"] = []
-    if rule is not None:
-        headers += ["RateLimit", "RateLimit-Policy"]
-        if rule.recording != "none":
-            headers += ["Exchange-Id", "Content-Digest", "Link"]
-        if rule.recording == "outcome":
-            headers.append("Sunset")
-        if rule.op == "job.result":
-            headers.append("Accept-Ranges")
-        if rule.op in _WHOLE:
-            headers.append("Simpul-Complete")
-    if any(parameter["name"] == "Prefer" for parameter in operation.get("parameters", ())):
+    if any(parameter.get("name") == "Prefer" for parameter in operation.get("parameters", ())):
         headers.append("Preference-Applied")
     for status, response in responses.items():
         if status.startswith("2"):
@@ -210,6 +238,19 @@ def _complete_operation(rule: Rule | None, path: str, method: str, operation: di
     for status in problems_of(rule, path, method, operation):
         responses.setdefault(status, {"$ref": f"#/components/responses/Problem{status}"})
     responses.setdefault("default", {"$ref": "#/components/responses/ProblemDefault"})
+
+
+def with_public(document: dict[str, Any], resources: Sequence[Resource]) -> dict[str, Any]:
+    """The document of a gateway that answers open data without a token: where it does, a token is a choice."""
+    opened = {(rule.method.lower(), _plain(rule.path)) for one in resources for rule in one.rules if rule.rule.public}
+    paths = {
+        path: {
+            name: {**part, "security": [*document["security"], {}]} if (name, path) in opened else part
+            for name, part in item.items()
+        }
+        for path, item in document["paths"].items()
+    }
+    return {**document, "paths": paths}
 
 
 def _restore_examples(document: dict[str, Any], resource: Resource) -> None:

@@ -17,8 +17,8 @@ from app.api.layer.formats import language_of
 from app.api.layer.problem_types import ProblemType
 from app.api.layer.problems import PROBLEMS
 from app.api.narrowed import narrowed
-from app.api.openapi import ordered
-from app.api.routes import RULES
+from app.api.openapi import ordered, with_public
+from app.api.routes import RESOURCES, RULES
 from app.api.translation import indonesian
 from app.errors import NotFound, ParameterUnknown
 from app.gateway import entitlements
@@ -141,6 +141,8 @@ async def document(request: Request) -> Response:
     kept: dict[str, bytes] = request.app.state.documents
     if language not in kept:
         whole = request.app.openapi()
+        if request.app.state.services.settings.public_open_data:
+            whole = with_public(whole, RESOURCES)
         kept[language] = orjson.dumps(ordered(indonesian(whole) if language == "id" else whole))
     return Response(kept[language], media_type=JSON, headers={"content-language": language})
 

@@ -26,6 +26,8 @@ STAMP = "catalog"
 SLUG = re.compile(r"[a-z0-9][a-z0-9-]{1,62}")
 MEMBER_CLASSES = ("GOV", "COM", "NGO", "EDU")  # X-Road's member classes
 ALLOW_ENTRIES = 100
+PRACTICE = ("uji-dinas-satu", "uji-dinas-dua")
+"""Ids of the agencies that are invented for practice."""
 _HOST = re.compile(r"(?=.{1,253}$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*")
 _AT_PORT = re.compile(r"(?P<where>\[[0-9a-f:.]+(/[0-9]{1,3})?\]|[^:\[\]]+):(?P<port>[0-9]{1,6})", re.ASCII)
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
@@ -75,9 +77,7 @@ def _network(entry: str) -> IPv4Network | IPv6Network | None:
 def validate_agency(agency: Agency) -> Agency:
     """The agency with host names in lower case; raises `ValidationFailed` naming every member that is wrong."""
     hosts = tuple(entry.strip().lower() for entry in agency.network_allow)
-    errors = list(_text_errors(agency))
-    if not SLUG.fullmatch(agency.id):
-        errors.append(_wrong("/id", "slug", "2 to 63 of a-z, 0-9 and -, the first a letter or digit"))
+    errors = [*_text_errors(agency), *_id_errors(agency.id)]
     if agency.member_class not in MEMBER_CLASSES:
         errors.append(_wrong("/member_class", "enum", f"one of {', '.join(MEMBER_CLASSES)}"))
     for member, entries in (("network_allow", hosts), ("env_allow", agency.env_allow)):
@@ -103,6 +103,14 @@ def validate_agency(agency: Agency) -> Agency:
     if errors:
         raise ValidationFailed("the agency is not valid", errors=errors)
     return replace(agency, network_allow=hosts)
+
+
+def _id_errors(agency_id: str) -> Sequence[FieldError]:
+    if not SLUG.fullmatch(agency_id):
+        return [_wrong("/id", "slug", "2 to 63 of a-z, 0-9 and -, the first a letter or digit")]
+    if agency_id in PRACTICE:
+        return [_wrong("/id", "reserved", "the name of an agency that is invented for practice; choose another")]
+    return []
 
 
 def _text_errors(agency: Agency) -> Sequence[FieldError]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
+from typing import TYPE_CHECKING
 
 from app.access.days import local_day
 from app.access.decisions import AccessRequest, Decision, DecisionCache, Operation
@@ -21,6 +22,9 @@ from app.filters.typing import typed
 from app.gateway.exchange import Assertions, Authority, Exchange
 from app.gateway.sources import OpenDataset
 from app.schemas.registry import SchemaDef
+
+if TYPE_CHECKING:
+    from app.gateway.quotas import Quotas
 
 
 @cache
@@ -80,6 +84,16 @@ class Gate:
             rights=rights,
         )
         return self.decisions.decide(principal, request, self.snapshot, local_day(datetime.now(UTC), self.zone))
+
+    def check_keys(
+        self,
+        principal: Principal,
+        schema: SchemaDef,
+        operation: Operation,
+        keys_of: Callable[[], Collection[str]],
+        quotas: Quotas,
+    ) -> None:
+        """Raises what is refused by the keys themselves: nothing but in practice, whose magic keys play refusals."""
 
 
 def dataset_ref(opened: OpenDataset, decision: Decision) -> DatasetRef:

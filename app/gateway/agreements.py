@@ -29,7 +29,9 @@ async def propose(state: Services, exchange: Exchange, terms: Terms, *, agreemen
     schema = registry.get(terms.schema)
     for agency in (terms.provider, terms.consumer):
         state.agency(agency)
-    check_terms(terms, facts_of(schema), state.access.snapshot.purposes, today(state), agreement_id=agreement_id)
+    allowed = (state.settings.detail_days_least, state.settings.detail_days_most)
+    purposes = state.access.snapshot.purposes
+    check_terms(terms, facts_of(schema), purposes, today(state), agreement_id=agreement_id, detail_days=allowed)
     _check_row_filter(schema, terms.row_filter)
     _check_masks(schema, terms.masks)
     if terms.renews is not None:

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from app.gateway.spool import Spool
+
+MARK: Final = b'"mode":"uji"'
+"""What the JSON object of an answer of practice begins with."""
+MARKED_FORMS: Final = frozenset({"json", "geojson"})
 
 
 @dataclass(frozen=True, slots=True)

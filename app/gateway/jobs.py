@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import structlog
 
@@ -41,7 +41,7 @@ from app.federation.question.query import SourceStatus
 from app.federation.reading.bulkhead import Bulkhead
 from app.federation.writers import source_documents
 from app.gateway.access import Gate
-from app.gateway.answers import FinishedAnswer
+from app.gateway.answers import MARK, MARKED_FORMS, FinishedAnswer
 from app.gateway.exchange import Authority, Exchange, ReadOutcome
 from app.gateway.quotas import Quotas
 from app.gateway.sources import SourcePool
@@ -97,10 +97,11 @@ class JobMeans:
 
 
 class JobRunner:
-    """The jobs of one process."""
+    """The jobs of one process; those of practice have a runner of their own, and do not count as the client's."""
 
-    def __init__(self, means: JobMeans) -> None:
+    def __init__(self, means: JobMeans, *, mode: Literal["uji"] | None = None) -> None:
         self._means = means
+        self._mode = mode
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._turn = Bulkhead(JOBS_AT_ONCE)
         self._sweeper: asyncio.Task[None] | None = None
@@ -122,7 +123,7 @@ class JobRunner:
         """A new job for an authorised question; `exchange` is the one of the request, which ends with 202."""
         means, moment = self._means, datetime.now(UTC)
         new = Job(
-            id=uuid7(), client=exchange.principal.client_id, replica=self._replica, op=exchange.op,
+            id=uuid7(), client=self._owner(exchange.principal), replica=self._replica, op=exchange.op,
             schemas=list(exchange.schemas), form=form, state="queued", created_at=moment, seen_at=moment,
             expires_at=moment + timedelta(hours=RESULT_HOURS), facts=facts, sources=[],
         )  # fmt: skip
@@ -149,7 +150,7 @@ class JobRunner:
         """The caller's own job; raises `JobUnknown` for everything else."""
         async with self._means.database.read() as connection:
             found = await jobs.find(connection, job_id) if len(job_id) <= 36 else None
-        if found is None or found.client != principal.client_id:
+        if found is None or found.client != self._owner(principal):
             raise JobUnknown("no job of yours has this id; results are kept for 24 hours")
         return found
 
@@ -195,6 +196,10 @@ class JobRunner:
             raise StateConflict("the stored result is gone or was changed; ask again", state="lost")
         return found, _Kept(self._means.spool, path, key, found.size_bytes or 0)
 
+    def _owner(self, principal: Principal) -> str:
+        """Whose a job is; no client's id has a blank."""
+        return principal.client_id if self._mode is None else f"{principal.client_id} {self._mode}"
+
     @property
     def _replica(self) -> str:
         return self._means.replica
@@ -214,6 +219,7 @@ class JobRunner:
             most_bytes=means.settings.answer_spool_bytes,
             path=path,
             room=means.storage.room(new.client),
+            first=MARK if self._mode is not None and new.form in MARKED_FORMS else b"",
         )
         try:
             async with self._turn.slot(new.client):

@@ -40,6 +40,7 @@ async def look_up(state: Services, exchange: Exchange, schema: SchemaDef, raw_of
         plan.note(exchange)
     exchange.asks(question={"key": raw.key})
     key = schema.key_of(schema.key_values(raw.key or ""))
+    state.access.check_keys(exchange.principal, schema, "lookup", lambda: (key,), state.quotas)
     query = Query(
         schema=schema, fields=plan.fields, limit=plan.limit, agencies=plan.agencies, key=key, partial=raw.partial,
         operation="lookup",

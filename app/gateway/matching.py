@@ -84,9 +84,11 @@ async def match(
     progress: Callable[[WholeRead], None] = lambda _: None,
 ) -> FinishedAnswer:
     """The finished answer, key by key in the order of the question; `progress` is told after each part."""
-    await begin(state, exchange, asked.refs)
     question = keys.question
     wanted = await in_bulk(question.keys)
+    if wanted is not None:
+        state.access.check_keys(exchange.principal, asked.query.schema, "match", wanted.ids.to_pylist, state.quotas)
+    await begin(state, exchange, asked.refs)
     names = (*keys.fields, *question.compared)
     found = await in_bulk(Found, question, names, lambda: _waiting_room(state, exchange))
     runtime = state.runtime.until(

@@ -24,7 +24,7 @@ from app.gateway.exchange import Exchange, ReadOutcome
 from app.gateway.records import note_datasets, note_sources
 from app.gateway.services import Services
 from app.gateway.under import begin
-from app.gateway.verification import COMPARED, Allowed, count_subjects, require_granted, same
+from app.gateway.verification import COMPARED, Allowed, count_subjects, counted_under, require_granted, same
 from app.schemas.registry import SchemaDef
 from app.schemas.validation import validate_row
 
@@ -66,8 +66,16 @@ async def match_persons(
     numbers = [number for number, problem in problems.items() if problem is None]
     held: Mapping[str, Mapping[str, Any]] = {}
     if numbers:
-        await state.verifications.admit(state.log, decision.agreement or "", subject, *numbers)
-        await count_subjects(state, decision.agreement or "", subject, *numbers)
+        state.access.check_keys(
+            exchange.principal,
+            schema,
+            "match",
+            lambda: [schema.key_of({subject: number}) for number in numbers],
+            state.quotas,
+        )
+        agreement = counted_under(exchange, decision)
+        await state.verifications.admit(state.log, agreement, subject, *numbers)
+        await count_subjects(state, agreement, subject, *numbers)
         held = await _held(state, exchange, schema, allowed, numbers, names)
     return [_answer(person, problems[person.number], held.get(person.number)) for person in persons]
 
@@ -117,7 +125,7 @@ async def _held(
     for number in numbers:  # of everybody: how many there are would tell how many the register has
         exchange.concerns(Subject(subject, number, "compared"))
         if number not in held:
-            state.verifications.missed(decision.agreement or "", exchange.principal.client_id)
+            state.verifications.missed(counted_under(exchange, decision), exchange.principal.client_id)
     return held
 
 

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 import structlog
 
@@ -38,7 +39,7 @@ from app.gateway.jobs import JobRunner
 from app.gateway.notes import Notes
 from app.gateway.plans import PlanCache
 from app.gateway.quotas import Quotas
-from app.gateway.snapshot import Current
+from app.gateway.snapshot import Present
 from app.gateway.sources import Opener, SourcePool
 from app.gateway.storage import Storage
 from app.gateway.unclosed import Unclosed
@@ -80,6 +81,19 @@ class UnderWay:
         return self.count == 0
 
 
+class Practising(Protocol):
+    """What answers `Simpul-Mode: uji`."""
+
+    def of(self, state: Services) -> Services:
+        """The services with which a door answers in practice."""
+
+    async def start(self, folder: Path) -> None:
+        """Opens what it remembers, in a folder of this process."""
+
+    async def stop(self) -> None:
+        """Ends its work."""
+
+
 @dataclass(frozen=True, slots=True)
 class Services:
     """Everything a use case may work with. Built once, by `wiring`."""
@@ -94,7 +108,7 @@ class Services:
     opener: Opener
     sources: SourcePool
     runtime: Runtime
-    current: Current
+    current: Present
     metrics: Metrics
     spool: Path
     cursor_key: bytes
@@ -117,9 +131,12 @@ class Services:
     attempts: FailedAttempts
     quotas: Quotas
     nonces: Nonces
+    public_rates: RateLimiter
+    """Of addresses that send no token."""
     sql_workers: WorkersAhead
     oidc: Provider | None
     """Where people may sign in elsewhere."""
+    practice: Practising
     under_way: UnderWay = field(default_factory=UnderWay)
     plans: PlanCache = field(default_factory=PlanCache)
 
@@ -137,6 +154,10 @@ class Services:
     def names(self) -> Names:
         """How agencies stand in entries."""
         return self.current.snapshot.names
+
+    def practising(self) -> Services:
+        """The services of `Simpul-Mode: uji`."""
+        return self.practice.of(self)
 
     def client_means(self, address: str) -> Means:
         """What proves a client, as it stands."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 from app.access.keys import KeySet, load_keys
 from app.access.revocation import load_revoked
@@ -41,6 +42,17 @@ class Snapshot:
     def disabled(self) -> frozenset[str]:
         """Agencies that are disabled."""
         return frozenset(agency.id for agency in self.catalog.agencies.values() if agency.disabled)
+
+
+class Present(Protocol):
+    """What tells the snapshot as it stands."""
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """As it stands."""
+
+    async def refresh(self) -> None:
+        """Loads what changed since the last call."""
 
 
 class Current:

@@ -37,6 +37,9 @@ class Digest(Protocol):
         """The hash of what was fed so far."""
 
 
+_BRACE = ord("{")
+
+
 class Spool:
     """A growing answer. It can be written like a file (pyarrow does) and read again from its start.
 
@@ -52,8 +55,11 @@ class Spool:
         path: Path | None = None,
         key: bytes | None = None,
         room: Room | None = None,
+        first: bytes = b"",
     ) -> None:
+        """`first`: members that the JSON object which is written gets before its own."""
         self.size = 0
+        self._first = first
         self.closed = False
         self._key = key
         self._folder, self._path, self._room = folder, path, room
@@ -77,6 +83,9 @@ class Spool:
         part = memoryview(part).cast("B")  # a buffer of Arrow counts signed bytes, which no cipher takes
         if not part.nbytes:
             return 0
+        if self._first and part[0] == _BRACE:
+            part = memoryview(with_first(self._first, bytes(part)))
+        self._first = b""
         self.size += part.nbytes
         if self.size > self._most_bytes:
             raise AnswerTooLarge(
@@ -174,3 +183,9 @@ def _plain(file: IO[bytes], key: bytes) -> Iterator[bytes]:
 def _cipher(key: bytes) -> CipherContext:
     """CTR is the same in both directions; the key serves one file only."""
     return Cipher(AES(key[:32]), CTR(key[32:])).encryptor()
+
+
+def with_first(members: bytes, document: bytes) -> bytes:
+    """A JSON object (or its beginning) with these members before its own."""
+    rest = document[1:]
+    return b"{" + members + (b"" if rest.lstrip()[:1] in {b"}", b""} else b",") + rest

@@ -96,7 +96,10 @@ async def verify(
     given = {name: asserted[name] for name in COMPARED if asserted.get(name) is not None}
     needed = frozenset({subject, *given})
     require_granted(decision, needed)
-    number, agreement = str(asserted[subject]), decision.agreement or ""
+    number, agreement = str(asserted[subject]), counted_under(exchange, decision)
+    state.access.check_keys(
+        exchange.principal, schema, "verify", lambda: (schema.key_of({subject: number}),), state.quotas
+    )
     await state.verifications.admit(state.log, agreement, subject, number)
     await count_subjects(state, agreement, subject, number)
     refs = [dataset_ref(opened, decision) for opened in datasets]
@@ -118,6 +121,11 @@ async def verify(
         raise AllSourcesFailed(f"{datasets[0].agency} holds this {subject} more than once; it must mend its register")
     exchange.concerns(Subject(subject, number, "compared"))
     return _compared(answer.records[0].record, given, decision)
+
+
+def counted_under(exchange: Exchange, decision: Decision) -> str:
+    """What limits count by: the agreement; in practice, which rests on none, the agency that practises."""
+    return decision.agreement or f"uji {exchange.principal.agency}"
 
 
 async def count_subjects(state: Services, agreement: str, subject: str, *numbers: str) -> None:

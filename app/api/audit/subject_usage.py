@@ -59,6 +59,7 @@ class UsageItem(Answer):
     agreement: Annotated[str, Field(max_length=200)] | None
     decision: LogVerdict | None
     status: Annotated[int, Field(ge=100, le=599)] | None
+    mode: Literal["uji"] | None = Field(description="`uji`: practice; no record of anybody was released")
 
 
 class UsageMeta(LogMeta):
@@ -96,6 +97,7 @@ _USAGE = {
             "purpose": ENTRY["purpose"],
             "basis": ENTRY["basis"],
             "agreement": ENTRY["agreement"],
+            "mode": None,
             "decision": ENTRY["dec"],
             "status": 200,
         }
@@ -186,6 +188,7 @@ def _usage(entry: StoredEntry, roles: list[str]) -> dict[str, Any]:
         "purpose": found.get("purpose"),
         "basis": found.get("basis"),
         "agreement": found.get("agreement"),
+        "mode": found.get("mode"),
         "decision": found.get("dec"),
         "status": found.get("status"),
     }

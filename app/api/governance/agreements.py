@@ -36,6 +36,7 @@ _EXAMPLE = {
     "quota": {"requests": 10_000, "subjects": 2_000},
     "formats": ["json"],
     "data_life_days": 90,
+    "detail_days": 365,
     "dpia": "DPIA-2026-014",
 }
 
@@ -100,6 +101,9 @@ class AgreementAnswer(Answer):
     quota: QuotaAnswer | None = Field(description="Null: only what the gateway itself limits")
     formats: list[Form] = Field(max_length=7, description="In which answers may leave; empty: in all")
     data_life_days: Life | None = Field(description="How many days the consumer may keep what it got")
+    detail_days: Life | None = Field(
+        description="How many days the log keeps the details of exchanges under it; null: no end"
+    )
     dpia: Basis | None = Field(description="Reference of the data protection impact assessment (UU 27/2022)")
     renews: Id | None = Field(description="The agreement that this one goes on from")
     signatories: list[SignatoryAnswer] = Field(max_length=10)
@@ -131,6 +135,7 @@ _PROPOSED: dict[str, Any] = {
     "quota": {"requests": 10_000, "rows": None, "subjects": 2_000},
     "formats": ["json"],
     "data_life_days": 90,
+    "detail_days": 365,
     "dpia": "DPIA-2026-014",
     "renews": None,
     "signatories": [
@@ -202,6 +207,7 @@ async def propose_agreement(request: Request) -> Response:
         quota=None if body.quota is None else Quota(**body.quota.model_dump()),
         formats=tuple(body.formats),
         data_life_days=body.data_life_days,
+        detail_days=body.detail_days,
         dpia=body.dpia,
         renews=body.renews,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote
 
 from starlette.types import Scope
@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from app.access.principals import Principal
     from app.gateway.exchange import Names
     from app.gateway.services import Services
+
+
+MODE: Final = b"simpul-mode"
+PRACTICE: Final = b"uji"
 
 
 class ModeUnknown(RequestError):
@@ -123,9 +127,19 @@ def refusal(rule: Rule, caller: Principal, headers: Mapping[bytes, bytes], names
     if stated is not None and unquote(stated.decode("latin-1")) not in (own := _road_names(caller, names)):
         detail = f"X-Road-Client is not the client of this token: send {' or '.join(own)}, or leave the header out"
         return RoadClientMismatch(detail, rule="road_client_mismatch")
-    if b"simpul-mode" in headers:
-        return ModeUnknown("no mode has this name: without the header Simpul-Mode the data itself is answered")
-    return None
+    mode = headers.get(MODE)
+    if mode is None or practised(rule, headers):
+        return None
+    if mode == PRACTICE:
+        return ModeUnknown("this route has no practice: leave the header Simpul-Mode out")
+    return ModeUnknown(
+        "no mode has this name: `uji` is practice, without the header Simpul-Mode the data itself is answered"
+    )
+
+
+def practised(rule: Rule, headers: Mapping[bytes, bytes]) -> bool:
+    """Whether synthetic records are meant, and the route has them."""
+    return rule.practice and headers.get(MODE) == PRACTICE
 
 
 def _road_names(caller: Principal, names: Names) -> tuple[str, str]:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING
 
 from starlette.types import Scope
 
 from app.access.people import accounts, sessions
-from app.api.layer.admittance import authenticate
+from app.access.principals import PUBLIC
+from app.api.layer.admittance import MODE, authenticate
 from app.api.layer.cookies import IdentityAmbiguous, SessionInvalid, check_csrf, session_value
 from app.gateway.people import lives_of
 
@@ -17,7 +19,42 @@ if TYPE_CHECKING:
     from app.access.people.accounts import Person
     from app.access.people.sessions import Session
     from app.access.principals import Principal
+    from app.access.rates import Allowance
+    from app.api.layer.resource import Rule
     from app.gateway.services import Services
+
+
+async def admit(
+    services: Services, scope: Scope, rule: Rule | None, headers: Mapping[bytes, bytes]
+) -> tuple[Principal, str, Allowance]:
+    """Who asks, by which name its requests are counted, and what is left of them.
+
+    Without any sign of a token or a session it is the public, where the operator lets it read open data and the route has some; never in
+    practice, never for a job. Raises an `AuthenticationError`, `RateLimited`, `QuotaExceeded`.
+    """
+    signs = headers.keys() & {b"authorization", b"dpop", MODE} or _value(services, scope, headers) is not None
+    opened = services.settings.public_open_data and rule is not None and rule.public
+    if opened and not signs and b"respond-async" not in headers.get(b"prefer", b"").lower():
+        principal, name = PUBLIC, _network((scope.get("client") or ("",))[0])
+        allowance = services.public_rates.check(name)
+    else:
+        principal = await caller_of(services, scope, headers)
+        name, allowance = principal.client_id, services.access.check_rate(principal)
+    services.details.check(name)
+    return principal, name, allowance
+
+
+def _network(address: str) -> str:
+    """The address; of IPv6 the /64 that one subscriber has."""
+    try:
+        found = ip_address(address)
+    except ValueError:
+        return address
+    return address if found.version == 4 else str(ip_network((found, 64), strict=False))
+
+
+def _value(services: Services, scope: Scope, headers: Mapping[bytes, bytes]) -> str | None:
+    return session_value(scope["headers"], services.settings) if b"cookie" in headers else None
 
 
 async def caller_of(services: Services, scope: Scope, headers: Mapping[bytes, bytes]) -> Principal:
@@ -26,7 +63,7 @@ async def caller_of(services: Services, scope: Scope, headers: Mapping[bytes, by
     The Authorization header counts before a cookie. Both, the cookie of a live session, are two identities: `IdentityAmbiguous`.
     """
     authorization, proof = headers.get(b"authorization"), headers.get(b"dpop")
-    value = session_value(scope["headers"], services.settings) if b"cookie" in headers else None
+    value = _value(services, scope, headers)
     if authorization is None and value is not None:
         return await _person(services, scope, headers, value)
     principal = await authenticate(

@@ -24,7 +24,7 @@ from app.api.layer.representation import (
 from app.audit.entry.commitments import BodyCommitment
 from app.conditions import tag_of
 from app.errors import SimpulError
-from app.gateway.spool import CHUNK_BYTES, Spool
+from app.gateway.spool import CHUNK_BYTES, Spool, with_first
 from app.gateway.storage import Room
 from app.lanes import in_bulk
 
@@ -32,6 +32,7 @@ __all__ = ["CHUNK_BYTES", "Capture", "SpooledResponse", "read_whole"]
 
 _OK = 200
 _NOT_MODIFIED = 304
+_OBJECTS = frozenset({b"application/json", b"application/geo+json", b"application/problem+json"})
 
 
 class SpooledResponse(Response):
@@ -96,6 +97,20 @@ class Capture:
         self.headers = [(name.encode(), value.encode("latin-1", "replace")) for name, value in headers.items()]
         self._spool.write(body)
         self.size = len(body)
+
+    def mark(self, members: bytes) -> None:
+        """Puts these members before those of an answer that is a JSON object; one that has them stays."""
+        kind = (header_of(self.headers, b"content-type") or b"").partition(b";")[0]
+        chunks = self._spool.chunks()
+        first = next(chunks, b"") if kind in _OBJECTS else b""
+        if first[:1] != b"{" or first.startswith(b"{" + members):
+            return
+        marked = self._empty()
+        marked.write(with_first(members, first))
+        for chunk in chunks:
+            marked.write(chunk)
+        self._spool.close()
+        self._spool, self.size, self._sealed = marked, marked.size, None
 
     def discard(self) -> None:
         """Forgets the body; removes the spool file."""

@@ -14,8 +14,14 @@ from app.gateway.services import Services
 
 
 def services(request: Request) -> Services:
-    """The open services of this process."""
-    return cast("Services", request.app.state.services)
+    """The open services of this process; in practice those whose datasets are synthetic."""
+    found = cast("Services", request.app.state.services)
+    return found.practising() if practising(request) else found
+
+
+def practising(request: Request) -> bool:
+    """Whether the request is one of `Simpul-Mode: uji`, as the layer has settled."""
+    return bool(request.scope.get("state", {}).get("practice"))
 
 
 def principal(request: Request) -> Principal:

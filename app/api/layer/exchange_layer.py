@@ -17,11 +17,11 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api.layer.addresses import from_behind
-from app.api.layer.admittance import no_route, refusal
-from app.api.layer.callers import caller_of
+from app.api.layer.admittance import no_route, practised, refusal
+from app.api.layer.callers import admit
 from app.api.layer.capture import CHUNK_BYTES, Capture, read_whole
 from app.api.layer.formats import language_of
-from app.api.layer.headers import by_name, check_headers, max_age_seconds, rate_headers, sunset_headers
+from app.api.layer.headers import assertions_of, by_name, check_headers, rate_headers, sunset_headers
 from app.api.layer.idempotency import Once, once
 from app.api.layer.in_the_log import fault_told, request_structure
 from app.api.layer.methods import headers_only, options, parts_taken
@@ -32,6 +32,7 @@ from app.api.layer.watch import Watch, cancelled_from_outside, in_time
 from app.connectors.chain import arrived
 from app.errors import (
     AccessDenied,
+    AuthenticationError,
     BodyTooLarge,
     EntryInvalid,
     EntryTooLarge,
@@ -40,7 +41,9 @@ from app.errors import (
     SimpulError,
 )
 from app.gateway.admission import enter
-from app.gateway.exchange import Assertions, Exchange
+from app.gateway.answers import MARK
+from app.gateway.exchange import Exchange
+from app.gateway.spool import with_first
 from app.gateway.under import settle
 from app.telemetry import TraceContext, trace_by
 
@@ -104,17 +107,16 @@ class ExchangeLayer:
             if not scope["path"].startswith(GOVERNED):
                 await self._public(services, call, scope)
                 return
-            principal = await caller_of(services, scope, call.headers)
-            call.allowance = services.access.check_rate(principal)
-            services.details.check(principal.client_id)
+            found = self.rules.find(scope["method"], scope["path"])
+            rule = found.rule if found is not None else None
+            principal, call.counted_as, call.allowance = await admit(services, scope, rule, call.headers)
             arrived(call.header(b"simpul-via"), services.settings.origin)
             state["principal"] = principal
         except SimpulError as error:
             await call.refuse(error)
             return
         admission, client = services.admission, principal.client_id
-        found = self.rules.find(scope["method"], scope["path"])
-        rule = found.rule if found is not None else None
+        call.practice = state["practice"] = rule is not None and practised(rule, call.headers)
         if rule is not None and rule.upload:
             bulkhead = admission.uploads
         else:  # what has no body is here already
@@ -167,6 +169,8 @@ class _Call:
         self.held: list[Bulkhead] = []
         """Slots of the process that this request holds."""
         self.template = ""
+        self.practice = False
+        self.counted_as = ""
         self.allowance: Allowance | None = None
         self.once: Once | None = None
         self.started = time.perf_counter()
@@ -267,7 +271,7 @@ class _Call:
                 await self._release(capture, exchange)
         finally:
             capture.discard()
-            services.details.spend(exchange.principal.client_id, exchange.detail_bytes)
+            services.details.spend(self.counted_as, exchange.detail_bytes)
 
     @staticmethod
     def _nobody_there(capture: Capture, exchange: Exchange, reason: str) -> None:
@@ -292,15 +296,8 @@ class _Call:
             request=request_structure(
                 scope.get("simpul.method", scope["method"]), self.template, scope["query_string"].decode("latin-1")
             ),
-            assertions=Assertions(
-                purpose=self.header(b"simpul-purpose"),
-                agreement=self.header(b"simpul-agreement"),
-                officer=self.header(b"x-road-userid"),
-                case=self.header(b"x-road-issue"),
-                represented=self.header(b"x-road-represented-party"),
-                road_client=self.header(b"x-road-client"),
-                max_age_seconds=max_age_seconds(self.header(b"cache-control")),
-            ),
+            assertions=assertions_of(self.headers),
+            mode="uji" if self.practice else None,
         )
 
     async def _answer(self, app: ASGIApp, found: RouteRule | None, capture: Capture, rules: RuleTable) -> None:
@@ -343,6 +340,8 @@ class _Call:
 
     async def _represent(self, capture: Capture, exchange: Exchange) -> None:
         """Counts its rows; in which form it leaves: the entry tells where that is not the answer as it was made."""
+        if self.practice:
+            capture.mark(MARK)
         await settle(self.services.quotas, self.services.access.snapshot, exchange)
         form = await capture.represent(self.headers, self.scope["method"])
         if form is not None:
@@ -395,7 +394,7 @@ class _Call:
         exchange = self.exchange
         if exchange is not None:
             exchange.failed(**fault_told(error))
-            if isinstance(error, AccessDenied):
+            if isinstance(error, AccessDenied | AuthenticationError):
                 exchange.decide(allow=False, rule=str(error.facts.get("rule", error.code)))
         status, body = self._problem(error)
         capture.replace(status, problem_headers(error, self.language), body)
@@ -474,13 +473,14 @@ class _Call:
                 await exchange.delivery(self.services.log, sent=sent, size=size)
 
     def _problem(self, error: SimpulError) -> tuple[int, bytes]:
-        return problem_body(
+        status, body = problem_body(
             error,
             base_url=self.services.settings.base_url,
             trace_id=self.trace.trace_id,
             exchange_id=self.exchange.id if self.exchange is not None else None,
             language=self.language,
         )
+        return status, with_first(MARK, body) if self.practice else body
 
     @functools.cached_property
     def language(self) -> str:
@@ -490,8 +490,9 @@ class _Call:
 
     @property
     def _rates(self) -> list[tuple[bytes, bytes]]:
-        """What is left of the requests of this client, and of the agreement that was used."""
-        return rate_headers(self.allowance, self.exchange.allowance if self.exchange is not None else None)
+        """What is left of the requests of this client, and of the agreement that was used; whether it is practice."""
+        told = rate_headers(self.allowance, self.exchange.allowance if self.exchange is not None else None)
+        return [*told, (b"simpul-mode", b"uji")] if self.practice else told
 
     def _count(self, status: int) -> None:
         template = self.template or getattr(self.scope.get("route"), "path", "unmatched")

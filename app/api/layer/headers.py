@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from email.utils import format_datetime
 from functools import cache
@@ -13,6 +13,7 @@ from starlette.types import Scope
 
 from app.access.rates import Allowance
 from app.errors import RequestError
+from app.gateway.exchange import Assertions
 from app.gateway.under import sunset
 
 if TYPE_CHECKING:
@@ -29,14 +30,12 @@ _ONCE = frozenset(
 """Headers that say who asks and why: one that stands there twice is two answers."""
 LONGEST: Final = {
     "Simpul-Purpose": 64, "Simpul-Agreement": 64, "X-Road-UserId": 200, "X-Road-Issue": 200,
+    "Simpul-Mode": 16, "X-Road-Client": 400, "X-Road-Represented-Party": 400,
     "Prefer": 2000, "If-Match": 2000, "If-None-Match": 2000, "If-Range": 2000, "Range": 2000,
     "Cache-Control": 2000,
 }  # fmt: skip
 """Most characters of one header, as the document says."""
-_LONGEST: Final = {
-    name.lower().encode(): most for name, most in {**LONGEST, "X-Road-Client": 400, "Simpul-Mode": 16}.items()
-}
-"""Those too that no operation declares: what they may say follows from the credential, or is nothing yet."""
+_LONGEST: Final = {name.lower().encode(): most for name, most in LONGEST.items()}
 
 
 class HeaderRepeated(RequestError):
@@ -73,6 +72,24 @@ def max_age_seconds(cache_control: str | None) -> float | None:
             written = value.strip('"')
             ages.append(float(written) if written.isascii() and written.isdigit() and len(written) <= 10 else 0.0)
     return min(ages, default=None)
+
+
+def assertions_of(headers: Mapping[bytes, bytes]) -> Assertions:
+    """What a caller asserts in its headers."""
+
+    def said(name: bytes) -> str | None:
+        value = headers.get(name)
+        return value.decode("latin-1") if value is not None else None
+
+    return Assertions(
+        purpose=said(b"simpul-purpose"),
+        agreement=said(b"simpul-agreement"),
+        officer=said(b"x-road-userid"),
+        case=said(b"x-road-issue"),
+        represented=said(b"x-road-represented-party"),
+        road_client=said(b"x-road-client"),
+        max_age_seconds=max_age_seconds(said(b"cache-control")),
+    )
 
 
 def rate_headers(*allowances: Allowance | None) -> list[tuple[bytes, bytes]]:

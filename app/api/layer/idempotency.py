@@ -97,7 +97,8 @@ def once(
     meant = [headers.get(name, absent) for name, absent in _MEANING.items()]
     for part in (scope["method"].encode(), scope["raw_path"], scope["query_string"], *meant, body):
         digest.update(len(part).to_bytes(8, "big") + part)
-    return Once(keys, exchange, found[1].strip('"'), digest.hexdigest())
+    apart = "" if exchange.mode is None else f"{exchange.mode} "  # no key has a blank
+    return Once(keys, exchange, apart + found[1].strip('"'), digest.hexdigest())
 
 
 def heeds(rule: Rule, method: str, headers: Mapping[bytes, bytes]) -> bool:

@@ -44,6 +44,10 @@ class Rule:
     """Largest body where it is more than the setting's."""
     direct: bool = False
     """Called without the router: its work is less than the way there. Its function takes the request alone."""
+    practice: bool = False
+    """Also answered with `Simpul-Mode: uji`, from synthetic records."""
+    public: bool = False
+    """Open fields are read without a token where `SIMPUL_PUBLIC_OPEN_DATA` is on."""
     told_as: str = ""
     """Template in entries and metrics, where it is not the path's."""
 

@@ -200,6 +200,11 @@ class AgreementBody(Wire):
     data_life_days: Annotated[int, Field(ge=1, le=36_500, json_schema_extra={"format": "int32"})] | None = Field(
         default=None, description="How many days the consumer may keep what it got", examples=[90]
     )
+    detail_days: Annotated[int, Field(ge=1, le=36_500, json_schema_extra={"format": "int32"})] | None = Field(
+        default=None,
+        description="How many days the log keeps the details of exchanges under it, within the bounds of the instance; absent: no end",
+        examples=[365],
+    )
     dpia: Text | None = Field(
         default=None,
         description="Reference of the data protection impact assessment (UU 27/2022)",

@@ -51,7 +51,7 @@ def _add_route(schema: SchemaDef) -> None:
     routes.add(
         "POST",
         f"/{schema.meta.slug}/aggregate",
-        Rule("aggregate", EVERYONE, "outcome", told_as="/v1/records/{schema}/aggregate"),
+        Rule("aggregate", EVERYONE, "outcome", practice=True, public=True, told_as="/v1/records/{schema}/aggregate"),
         aggregate_records,
         name=f"aggregate_{schema.name}",
         summary=f"Aggregate {schema.meta.title_en}",

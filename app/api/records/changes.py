@@ -86,7 +86,7 @@ def _add_route(schema: SchemaDef) -> None:
     routes.add(
         "GET",
         f"/{schema.meta.slug}/changes",
-        Rule("changes", EVERYONE, "outcome", told_as="/v1/records/{schema}/changes"),
+        Rule("changes", EVERYONE, "outcome", practice=True, told_as="/v1/records/{schema}/changes"),
         list_changes,
         name=f"list_{schema.name}_changes",
         summary=f"Changes of {schema.meta.title_en}",

@@ -64,7 +64,14 @@ def _add_route(schema: SchemaDef) -> None:
     routes.add(
         "GET",
         f"/{schema.meta.slug}/conflicts",
-        Rule("records.conflicts", EVERYONE, "outcome", told_as="/v1/records/{schema}/conflicts"),
+        Rule(
+            "records.conflicts",
+            EVERYONE,
+            "outcome",
+            practice=True,
+            public=True,
+            told_as="/v1/records/{schema}/conflicts",
+        ),
         list_conflicts,
         name=f"list_{schema.name}_conflicts",
         summary=f"Disagreements about {schema.meta.title_en}",

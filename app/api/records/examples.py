@@ -225,6 +225,50 @@ _PREFERENCES: dict[Preference, str] = {
 }
 
 
+_MODE = {"$ref": "#/components/parameters/SimpulMode"}
+_ROAD_CLIENT = {"$ref": "#/components/parameters/XRoadClient"}
+_ASSERTED = tuple({"$ref": f"#/components/parameters/{name}"} for name in ("XRoadUserId", "XRoadIssue"))
+_REPRESENTED = {"$ref": "#/components/parameters/XRoadRepresentedParty"}
+MODE_PARAMETERS: list[dict[str, Any]] = [_MODE, _ROAD_CLIENT]
+"""Which data are meant, and who the caller says it is."""
+
+
+def shared_parameters() -> dict[str, Any]:
+    """The headers that many operations have, as components that they refer to."""
+    text = "Officer behind the call; schemas about persons need it"
+    case = "Case number; schemas about persons need it"
+    party = "For whom the caller asks, as X-Road writes it; recorded as asserted"
+    return {
+        "SimpulMode": _parameter(
+            "Simpul-Mode",
+            "`uji`: practice. Synthetic records answer, no source is asked, no agreement is needed; answer and entry say so",
+            {"type": "string", "maxLength": LONGEST["Simpul-Mode"], "enum": ["uji"]},
+            None,
+            within="header",
+        ),
+        "XRoadClient": _parameter(
+            "X-Road-Client",
+            "The caller's own member or client, as X-Road writes it; any other name is refused",
+            {"type": "string", "maxLength": LONGEST["X-Road-Client"]},
+            None,
+            within="header",
+        ),
+        "XRoadUserId": _parameter(
+            "X-Road-UserId", text, {"type": "string", "maxLength": LONGEST["X-Road-UserId"]}, None, within="header"
+        ),
+        "XRoadIssue": _parameter(
+            "X-Road-Issue", case, {"type": "string", "maxLength": LONGEST["X-Road-Issue"]}, None, within="header"
+        ),
+        "XRoadRepresentedParty": _parameter(
+            "X-Road-Represented-Party",
+            party,
+            {"type": "string", "maxLength": LONGEST["X-Road-Represented-Party"]},
+            None,
+            within="header",
+        ),
+    }
+
+
 def header_parameters(*prefer: Preference, personal: bool = False) -> list[dict[str, Any]]:
     """The headers by which a caller says why, under which agreement, and who is behind the call; `prefer`: what may be preferred here."""
     code = {"type": "string", "maxLength": 64}
@@ -249,7 +293,7 @@ def header_parameters(*prefer: Preference, personal: bool = False) -> list[dict[
             ),
             _parameter("X-Road-Issue", "Case number", code, "RM-2026-000123", within="header", need=True),
         ]
-    return headers
+    return [*headers, *MODE_PARAMETERS, *(() if personal else _ASSERTED), _REPRESENTED]
 
 
 def key_parameter(schema: SchemaDef) -> dict[str, Any]:

@@ -117,7 +117,7 @@ def _document(found: Explained, caller: Principal) -> dict[str, Any]:
 
 @routes.post(
     "/explain",
-    Rule("explain", EVERYONE, "outcome"),
+    Rule("explain", EVERYONE, "outcome", practice=True),
     summary="Explain a question",
     answer=Explanation,
     example=_ANSWER,

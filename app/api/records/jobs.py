@@ -8,10 +8,10 @@ from fastapi import Path, Request, Response
 
 from app.api.layer.bodies import answer
 from app.api.layer.capture import SpooledResponse
-from app.api.layer.dependencies import exchange, only_parameters, principal, services
+from app.api.layer.dependencies import exchange, only_parameters, practising, principal, services
 from app.api.layer.formats import applied
 from app.api.layer.resource import EVERYONE, Resource, Rule, json_content
-from app.api.records.examples import bulk
+from app.api.records.examples import MODE_PARAMETERS, bulk
 from app.api.records.wire import FeatureCollection, JobAnswer, WholeAnswer
 from app.catalog.jobs import Job
 from app.federation.exports import FORMS
@@ -77,8 +77,9 @@ async def accepted(request: Request, form: str, run: Run) -> Response:
 
 @routes.get(
     "/{job}",
-    Rule("job.read", EVERYONE),
+    Rule("job.read", EVERYONE, practice=True),
     name="get_job",
+    openapi_extra={"parameters": MODE_PARAMETERS},
     summary="How far is a job",
     answer=JobAnswer,
     example=_EXAMPLE,
@@ -87,11 +88,17 @@ async def get_job(request: Request, job: JobId) -> Response:
     """State (`queued`, `running`, `done`, `failed`, `cancelled`), rows so far, what each agency did, where the result is."""
     only_parameters(request)
     found = await _runner(request).find(principal(request), job)
-    return answer(_shown(found), headers={"cache-control": "no-store"})
+    shown = {"mode": "uji", **_shown(found)} if practising(request) else _shown(found)
+    return answer(shown, headers={"cache-control": "no-store"})
 
 
 @routes.delete(
-    "/{job}", Rule("job.cancel", EVERYONE, "outcome"), name="cancel_job", summary="Cancel a job", status_code=204
+    "/{job}",
+    Rule("job.cancel", EVERYONE, "outcome", practice=True),
+    name="cancel_job",
+    summary="Cancel a job",
+    status_code=204,
+    openapi_extra={"parameters": MODE_PARAMETERS},
 )
 async def cancel_job(request: Request, job: JobId) -> Response:
     """Stops the work at every source; a finished result is thrown away."""
@@ -102,9 +109,10 @@ async def cancel_job(request: Request, job: JobId) -> Response:
 
 @routes.get(
     "/{job}/result",
-    Rule("job.result", EVERYONE, "outcome"),
+    Rule("job.result", EVERYONE, "outcome", practice=True),
     name="get_job_result",
     summary="Fetch the result of a job",
+    openapi_extra={"parameters": MODE_PARAMETERS},
     responses={
         200: {
             "description": "The finished answer; every download is an exchange.",

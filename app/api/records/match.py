@@ -63,7 +63,7 @@ def match_routes(routes: Resource, schema: SchemaDef) -> None:
     routes.add(
         "POST",
         f"/{schema.meta.slug}/match",
-        Rule("match", EVERYONE, "outcome", body_bytes=67_108_864, told_as="/v1/records/{schema}/match"),
+        Rule("match", EVERYONE, "outcome", practice=True, body_bytes=67_108_864, told_as="/v1/records/{schema}/match"),
         match_records,
         name=f"match_{schema.name}",
         summary=f"Match keys against {schema.meta.title_en}",

@@ -96,7 +96,7 @@ def person_match_routes(routes: Resource, schema: SchemaDef) -> None:
     routes.add(
         "POST",
         f"/{schema.meta.slug}/match",
-        Rule("match", EVERYONE, "outcome", told_as="/v1/records/{schema}/match"),
+        Rule("match", EVERYONE, "outcome", practice=True, told_as="/v1/records/{schema}/match"),
         match_persons,
         name=f"match_{schema.name}",
         summary=f"Match persons against {schema.meta.title_en}",

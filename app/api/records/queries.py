@@ -64,7 +64,7 @@ _ANSWER: dict[str, Any] = {
 
 @routes.post(
     "/queries",
-    Rule("sql", EVERYONE, "outcome"),
+    Rule("sql", EVERYONE, "outcome", practice=True),
     name="query_records",
     summary="Ask in SQL, across agencies",
     responses={

@@ -19,7 +19,15 @@ from app.api.records.questions import COUNTS, VIEWS, filter_language, names, que
 from app.api.records.spooled import spooled
 from app.api.records.verify import verify_routes
 from app.api.records.wire import FeatureCollection, SearchBody
-from app.errors import FieldError, LookupOnly, NotAcceptable, ParameterUnknown, SchemaUnknown, ValidationFailed
+from app.errors import (
+    FieldError,
+    LookupOnly,
+    NotAcceptable,
+    ParameterUnknown,
+    SchemaUnknown,
+    TokenMissing,
+    ValidationFailed,
+)
 from app.federation.question.binder import RawQuery
 from app.federation.question.query import Answer
 from app.federation.reading.whole import WholeRead
@@ -79,6 +87,9 @@ def _run_of(request: Request, asked: records.Authorised, chosen: str) -> Run:
 
 async def _export(request: Request, asked: records.Authorised, chosen: str) -> Response:
     """The whole answer: an export is not cut at a page."""
+    if principal(request).kind == "public":
+        detail = "A whole answer needs a token from /oauth/token; without one give a limit, or ask for pages of JSON."
+        raise TokenMissing(detail, rule="token_needed")
     state, under_way = services(request), exchange(request)
     if prefers(request, "respond-async"):
         return await accepted(request, chosen, _run_of(request, asked, chosen))
@@ -198,6 +209,11 @@ async def _read(request: Request, schema: SchemaDef, operation: Operation, raw_o
     return await _answer(request, result, following, chosen)
 
 
+def _reading(op: str, tail: str) -> Rule:
+    told_as = f"/v1/records/{{schema}}{tail}"
+    return Rule(op, EVERYONE, "outcome", practice=True, public=True, direct=True, told_as=told_as)
+
+
 def _add_routes(schema: SchemaDef) -> None:
     slug, name = schema.meta.slug, schema.name
 
@@ -221,7 +237,7 @@ def _add_routes(schema: SchemaDef) -> None:
     routes.add(
         "GET",
         f"/{slug}",
-        Rule("list", EVERYONE, "outcome", direct=True, told_as="/v1/records/{schema}"),
+        _reading("list", ""),
         list_records,
         name=f"list_{name}",
         summary=f"List {title}",
@@ -233,7 +249,7 @@ def _add_routes(schema: SchemaDef) -> None:
     routes.add(
         "POST",
         f"/{slug}/search",
-        Rule("search", EVERYONE, "outcome", direct=True, told_as="/v1/records/{schema}/search"),
+        _reading("search", "/search"),
         search_records,
         name=f"search_{name}",
         summary=f"Search {title}",
@@ -246,7 +262,7 @@ def _add_routes(schema: SchemaDef) -> None:
     routes.add(
         "GET",
         f"/{slug}/{{key:path}}",
-        Rule("lookup", EVERYONE, "outcome", direct=True, told_as="/v1/records/{schema}/{key:path}"),
+        _reading("lookup", "/{key:path}"),
         get_record,
         name=f"get_{name}",
         summary=f"Look up {title} by key",
@@ -290,5 +306,5 @@ for _method, _tail, _op in (
     ("GET", "/conflicts", "records.conflicts"),
     ("GET", "/{key:path}", "lookup"),
 ):
-    _rule = Rule(_op, EVERYONE, "outcome", told_as=f"/v1/records/{{schema}}{_tail}")
+    _rule = Rule(_op, EVERYONE, "outcome", practice=True, told_as=f"/v1/records/{{schema}}{_tail}")
     routes.add(_method, f"/{{schema}}{_tail}", _rule, unknown_schema, include_in_schema=False)

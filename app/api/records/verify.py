@@ -73,7 +73,7 @@ def verify_routes(routes: Resource, schema: SchemaDef) -> None:
     routes.add(
         "POST",
         f"/{schema.meta.slug}/verify",
-        Rule("verify", EVERYONE, "outcome", told_as="/v1/records/{schema}/verify"),
+        Rule("verify", EVERYONE, "outcome", practice=True, told_as="/v1/records/{schema}/verify"),
         verify_record,
         name=f"verify_{schema.name}",
         summary=f"Verify against {schema.meta.title_en}",

@@ -26,6 +26,8 @@ class Selection:
     from_us: int | None = None
     to_us: int | None = None
     terms: tuple[str, ...] = ()
+    ops: tuple[str, ...] = ()
+    """Only entries of these operations; none named: of all."""
 
     def condition(self, start: int) -> tuple[str, list[Any]]:
         """SQL over `log_entry e` with placeholders from `$start` on, and their values."""
@@ -38,6 +40,9 @@ class Selection:
             if moment is not None:
                 parts.append(f"e.t_us {sign} ${start + len(values)}")
                 values.append(moment)
+        if self.ops:
+            parts.append(f"e.op IN ({placeholders(len(self.ops), start + len(values))})")
+            values += self.ops
         for term in self.terms:
             parts.append(f"e.facet IN (SELECT facet FROM log_facet WHERE term = ${start + len(values)})")
             values.append(term)

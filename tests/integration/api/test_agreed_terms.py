@@ -93,6 +93,7 @@ def test_terms_are_shown_as_they_were_agreed(gateway: RunningGateway) -> None:
         "formats": ["csv", "json"],
         "rights": ["join"],
         "data_life_days": 30,
+        "detail_days": 90,
         "dpia": "DPIA-2026-1",
     }
     agreed(gateway, "t-shown", **terms)
@@ -101,9 +102,10 @@ def test_terms_are_shown_as_they_were_agreed(gateway: RunningGateway) -> None:
     agreed(gateway, "t-plain")
     plain = gateway.admin.get("/v1/agreements/t-plain").json()
     assert plain["rights"] == ["aggregate", "join", "match"], "of a listed schema, where nothing is said"
-    assert [plain[name] for name in ("quota", "formats", "data_life_days", "dpia", "renews")] == [
+    assert [plain[name] for name in ("quota", "formats", "data_life_days", "detail_days", "dpia", "renews")] == [
         None,
         [],
+        None,
         None,
         None,
         None,

@@ -61,7 +61,7 @@ def test_fields_are_those_that_some_agreement_grants(gateway: RunningGateway) ->
         assert "kode_faskes" in component["properties"]
         return (
             "email_kontak" in component["properties"],
-            "email_kontak" in {given["name"] for given in listing["parameters"]},
+            "email_kontak" in {given.get("name") for given in listing["parameters"]},
             "email_kontak" in json.dumps(listing["responses"]["200"]) + json.dumps(component.get("example")),
         )
 

@@ -94,7 +94,7 @@ def allowed(method: str, path: str) -> str:
 
 def filled(method: str, path: str, known: dict[str, str]) -> str:
     for parameter in PATHS[path][method.lower()].get("parameters", []):
-        if parameter["in"] == "path":
+        if parameter.get("in") == "path":
             value = known.get(parameter["name"], "tidak-ada")
             path = path.replace("{" + parameter["name"] + "}", value)
     return path
@@ -217,7 +217,7 @@ def test_404(roles: dict[str, httpx.Client], method: str, path: str) -> None:
     if path.endswith("/{revision}"):
         known = {"connector": "dinkes-faskes", "revision": "99"}
     elif path.endswith("/{key}"):
-        key = next(one for one in PATHS[path]["get"]["parameters"] if one["name"] == "key")
+        key = next(one for one in PATHS[path]["get"]["parameters"] if one.get("name") == "key")
         known = {"key": str(key["example"]).replace("P3320120101", "none")}
     if (method, path) == ("GET", "/v1/datasets"):
         more = {"params": {"schema": "tidak_ada"}}

@@ -31,7 +31,7 @@ from app.cli.instance import create_instance, server_config
 from app.cli.local import WALIDATA
 from app.cli.local import create_client as make_client
 from app.datasets.manifest import parse_manifest
-from app.errors import SettingsInvalid, StoreUnavailable
+from app.errors import RateLimited, SettingsInvalid, StoreUnavailable
 from app.gateway.people import open_session
 from app.gateway.services import Services
 from app.gateway.storage import StorageFull
@@ -377,6 +377,44 @@ async def _(at: At) -> None:
     found = (await at.get(f"/v1/exchanges/{answer.headers['exchange-id']}", headers=auditor)).text
     assert "198.51.100.7" in found
     assert "203.0.113.9" not in found
+
+
+async def detail_days(at: At, days: int) -> httpx.Response:
+    await at.session("client")
+    terms = {
+        "provider": "dinkes", "consumer": "dinkes", "schema": "penduduk_agregat", "fields": ["*"], "basis": "UU 23/2014",
+        "purposes": ["pelayanan_kesehatan"], "valid_from": "2026-01-01", "valid_until": "2030-12-31", "detail_days": days,
+    }  # fmt: skip
+    return await at.client.post("/v1/agreements", json=terms, headers=await at.session("steward"))
+
+
+@effect("detail_days_least", 100)
+async def _(at: At) -> None:
+    assert "100 to 3650 days" in (await detail_days(at, 99)).text
+    assert (await detail_days(at, 100)).status_code == 201
+
+
+@effect("detail_days_most", 100)
+async def _(at: At) -> None:
+    assert "30 to 100 days" in (await detail_days(at, 101)).text
+    assert (await detail_days(at, 100)).status_code == 201
+
+
+@effect("public_open_data", True)
+async def _(at: At) -> None:
+    await at.provide()
+    asked = at.client.build_request("GET", LIST)
+    del asked.headers["authorization"]
+    answer = await at.client.send(asked)
+    assert (answer.status_code, len(answer.json()["items"])) == (200, 3)
+
+
+@effect("public_rate_per_minute", 2)
+async def _(at: At) -> None:
+    limits = [at.state.public_rates.check("203.0.113.9").limit for _ in range(2)]
+    assert limits == [2, 2]
+    with pytest.raises(RateLimited):
+        at.state.public_rates.check("203.0.113.9")
 
 
 @effect("subject_usage_per_minute", 1)

@@ -70,6 +70,8 @@ def test_good_terms_pass():
         ({"formats": ("csv",)}, "/formats", "json_missing"),
         ({"data_life_days": 0}, "/data_life_days", "range"),
         ({"data_life_days": 36_501}, "/data_life_days", "range"),
+        ({"detail_days": 0}, "/detail_days", "range"),
+        ({"detail_days": 36_501}, "/detail_days", "range"),
         ({"dpia": ""}, "/dpia", "text"),
         ({"dpia": "x" * 501}, "/dpia", "text"),
     ],
