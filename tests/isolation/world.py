@@ -116,7 +116,7 @@ def opened(folder: Path, **environment: str) -> Iterator[World]:
     try:
         gateway.start()
         furnish(world, folder)
-        gateway.stop()
+        gateway.stop_process()
         expire(gateway.folder, "pks-expired")
         gateway.start()
         world.made.append(Asking(base_url=gateway.url, timeout=60.0, trust_env=False))
