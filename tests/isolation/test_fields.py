@@ -69,9 +69,9 @@ NAMING_NONE: Mapping[str, Ask] = {
     "GET /conflicts": ("GET", f"{LIST}/conflicts", {}),
 }
 PERSONAL: Mapping[str, Ask] = {
-    "POST /verify": ("POST", f"{PERSONS}/verify", {"json": {"nik": NIK, "nama": "Siti Contoh Aminah", "tanggal_lahir": "1990-01-01"}}),
+    "POST /verify": ("POST", f"{PERSONS}/verify", {"json": {"nik": NIK, "nama": "Siti Contoh Aminah", "tanggal_lahir": "1985-07-05"}}),
     "POST /match": (
-        "POST", f"{PERSONS}/match", {"json": {"keys": [{"key": NIK, "values": {"nama": "Siti Contoh Aminah", "tanggal_lahir": "1990-01-01"}}]}},
+        "POST", f"{PERSONS}/match", {"json": {"keys": [{"key": NIK, "values": {"nama": "Siti Contoh Aminah", "tanggal_lahir": "1985-07-05"}}]}},
     ),
 }  # fmt: skip
 MASKS = {"hide": "email_kontak", "hash": "email_kontak", "last4": "email_kontak", "region-only": "kode_wilayah"}

@@ -28,8 +28,8 @@ FACILITIES = (
     "F3,Klinik Tersaring,klinik,33.20.02.2001,rahasia-tiga@faskes.example\n"
 )
 SOURCE_SECRET = "rahasia-sumber-penyedia"
-NIK = "3320990101900001"
-PEOPLE = f"nik,nama,tanggal_lahir,status_dasar\n{NIK},Siti Contoh Aminah,1990-01-01,HIDUP\n"
+NIK = "3320994507850007"
+PEOPLE = f"nik,nama,tanggal_lahir,status_dasar\n{NIK},Siti Contoh Aminah,1985-07-05,HIDUP\n"
 
 
 @dataclass(frozen=True)

@@ -90,6 +90,8 @@ class Scanner:
         return self._scan_packed(where, path.read_bytes())
 
     def _scan_packed(self, where: str, content: bytes) -> list[Finding]:
+        if content[257:262] == b"ustar":
+            return self._scan_members(where, content)
         found = self.scan(where, content)
         if content.startswith(b"\x1f\x8b"):
             with contextlib.suppress(OSError, EOFError):
@@ -98,12 +100,15 @@ class Scanner:
             with contextlib.suppress(zipfile.BadZipFile), zipfile.ZipFile(io.BytesIO(content)) as archive:
                 for name in archive.namelist():
                     found += self._scan_packed(f"{where}:{name}", archive.read(name))
-        elif content[257:262] == b"ustar":
-            with tarfile.open(fileobj=io.BytesIO(content)) as tar:
-                for member in tar:
-                    inner = tar.extractfile(member)
-                    if inner is not None:
-                        found += self._scan_packed(f"{where}:{member.name}", inner.read())
+        return found
+
+    def _scan_members(self, where: str, content: bytes) -> list[Finding]:
+        found: list[Finding] = []
+        with tarfile.open(fileobj=io.BytesIO(content)) as tar:
+            for member in tar:
+                inner = tar.extractfile(member)
+                found += self.scan(f"names in {where}", member.name)
+                found += [] if inner is None else self._scan_packed(f"{where}:{member.name}", inner.read())
         return found
 
     def scan_folder(self, folder: Path, *, leave_out: Collection[str] = ()) -> list[Finding]:
