@@ -1,4 +1,4 @@
-"""One gateway for the tests of a module."""
+"""One gateway for the tests of routes, fields and what is bound."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ FIRST_TILE = 256
 """Entries of the log from which on its first tile is whole."""
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """Everybody at one gateway, and one exchange of the consumer's client under the active agreement."""
     with opened(tmp_path_factory.mktemp("isolation")) as found:
