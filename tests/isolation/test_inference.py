@@ -314,7 +314,21 @@ def attacked(tmp_path_factory: pytest.TempPathFactory, sources: Sources) -> Iter
         gateway.agree(terms("akhir", fields=["*"], masks={"email_kontak": "last4"}))
         gateway.agree(terms("sebagian", schema="penduduk_agregat", row_filter="kode_wilayah = '33.20.01'"))
         gateway.agree(terms("utuh", schema="penduduk_agregat"))
+        _read_once(world)
         yield world
+
+
+def _read_once(world: World) -> None:
+    """The catalogue tells when a dataset was first read: both were, before worlds are compared."""
+    session, ends = world.sessions[Caller("client", CONSUMER)], time.monotonic() + 20
+    for path, agreement in ((FACILITIES, "tutup"), (COUNTS, "utuh")):
+        assert session.get(path, headers=by(agreement)).status_code == 200
+    while time.monotonic() < ends:
+        items = session.get("/v1/datasets").json()["items"]
+        if all(item["quality"]["last_success_at"] for item in items if item["id"] in {"layanan", "tabel"}):
+            return
+        time.sleep(0.1)
+    raise AssertionError(items)
 
 
 def by(agreement: str) -> dict[str, str]:
@@ -336,7 +350,7 @@ def test_the_value_of_a_closed_field_is_not_learned(attacked: World, sources: So
     caller, headers = attackers[who]
     first = sources.facilities("aaaaaaaa@faskes.example", "bbbbbbbb@faskes.example")
     others = [sources.facilities("zzzzzzzz@faskes.example", "aaaaaaaa@faskes.example")]
-    if who in {"stranger", "hidden"}:
+    if who == "hidden":
         others += [
             sources.facilities(None, "bbbbbbbb@faskes.example"),
             sources.facilities("a-much-longer-address@faskes.example", None),
@@ -368,7 +382,6 @@ def test_the_same_questions_tell_the_difference_to_whom_the_field_is_granted(att
 def test_records_beyond_the_row_filter_are_not_learned(attacked: World, sources: Sources) -> None:
     worlds = [
         sources.counts(),
-        sources.counts(("33.20.02", 99)),
         sources.counts(("33.20.02", 7), ("33.20.04", 100000)),
         sources.counts(("33.20.02", 99), many=5000),
     ]
