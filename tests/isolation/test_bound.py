@@ -165,3 +165,12 @@ def test_a_receipt_is_for_its_client_and_the_auditors_of_both_sides(world: World
         for path in (address, nobodys)
     ]
     assert refused[0] == refused[1]
+
+
+def test_an_idempotency_key_is_its_clients_alone(world: World, colleague: httpx.Client) -> None:
+    owner, stranger = world.sessions[Caller("client", CONSUMER)], world.sessions[Caller("client", "lain")]
+    asked = {"Prefer": "respond-async", "Idempotency-Key": "kunci-bersama-0001"}
+    answers = [session.get(LIST, params={"f": "csv"}, headers=asked) for session in (owner, colleague, stranger, owner)]
+    assert [answer.status_code for answer in answers] == [202] * 4
+    assert len({answer.headers["location"] for answer in answers}) == 3
+    assert ["idempotency-replayed" in answer.headers for answer in answers] == [False, False, False, True]
