@@ -149,16 +149,20 @@ async def approve(
 ) -> Agreement:
     """The next signature: the provider's (its steward), then the walidata's (an admin): active. No credential signs twice."""
     agreement = await visible_agreement(connection, agreement_id, principal)
-    expected(agreement)
     state, provider = agreement.state_on(today), (agreement.terms.provider,)
     earlier = [one.hand for one in agreement.signatories]
     if state == "proposed":
         require_hand(principal, "agreement.provider", concerned=provider, earlier=earlier)
+        expected(agreement)
         return await _step(connection, agreement, "approved", "provider", principal, now)
     if state == "approved":
         require_hand(principal, "agreement.walidata", earlier=earlier)
+        expected(agreement)
         return await _step(connection, agreement, "active", "walidata", principal, now)
-    require_hand(principal, "agreement.end", concerned=provider)
+    require_hand(
+        principal, "agreement.walidata" if principal.role == "admin" else "agreement.provider", concerned=provider
+    )
+    expected(agreement)
     raise StateConflict(
         f"Agreement {agreement_id} is {state}; only a proposed or approved one can be approved. "
         "An ended one is renewed by a new proposal.",
@@ -178,8 +182,8 @@ async def end(
 ) -> Agreement:
     """End before the last day, or withdraw a proposal; by a steward of either side or an admin."""
     agreement = await visible_agreement(connection, agreement_id, principal)
-    expected(agreement)
     require_hand(principal, "agreement.end", concerned=(agreement.terms.provider, agreement.terms.consumer))
+    expected(agreement)
     return await _close(connection, agreement, "ended", principal, now, reason)
 
 
@@ -194,8 +198,8 @@ async def revoke(
 ) -> Agreement:
     """Take it back at once; by the provider's steward or an admin. Acts within a second on every replica."""
     agreement = await visible_agreement(connection, agreement_id, principal)
-    expected(agreement)
     require_hand(principal, "agreement.revoke", concerned=(agreement.terms.provider,))
+    expected(agreement)
     return await _close(connection, agreement, "revoked", principal, now, reason)
 
 

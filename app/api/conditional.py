@@ -41,6 +41,10 @@ _KEY: Final[dict[str, Any]] = {
     "example": "6f1c2b9e-0a54-4a6e-9d3c-7f5f6c1f2a10",
 }
 _DONE_ONCE = {**_KEY, "description": _KEY["description"].partition(". Here")[0]}
+_STEPS: Final = frozenset(
+    {"agreement.approve", "agreement.end", "agreement.revoke", "client.rotate", "client.enrolment"}
+)
+"""POSTs that take a condition."""
 CONTENT_RANGE: Final = {"description": "Which bytes of how many", "schema": {"type": "string", "maxLength": 64}}
 
 
@@ -58,6 +62,9 @@ def describe(rule: Rule | None, method: str, operation: dict[str, Any]) -> None:
         parameters.append({**_IF_MATCH, "required": exists})
         parameters.extend([] if exists else [_ONLY_NEW])
         _problems(responses, "412", *(["428"] if edits else []))
+    elif rule is not None and rule.op in _STEPS:
+        parameters.append(_IF_MATCH)
+        _problems(responses, "412")
     _describe_keys(rule, method, parameters, responses)
     if rule is not None and rule.op == "job.result":
         parameters.extend([_RANGE, _IF_RANGE])

@@ -78,7 +78,7 @@ def problems_of(rule: Rule | None, path: str, method: str, operation: dict[str, 
     if rule.op in {"explain", "lookup"}:  # a person; a key that is the word of an operation
         found.add("405")
     if rule.op in _PROBES:
-        found.add("502")
+        found |= {"409", "502"}
     if rule.op in _LARGE:
         found |= {"413", "507"}
     if rule.upload:

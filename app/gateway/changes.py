@@ -68,7 +68,7 @@ async def feed(state: Services, exchange: Exchange, schema: SchemaDef, raw_of: C
     Raises `CursorInvalid`, and `ValidationFailed` for a time that no answer can be given for.
     """
     asked = records.authorise(state, exchange, schema, "changes", raw_of)
-    bound = query_hash(asked.query, records.policy_of(asked.decisions))
+    bound = query_hash(asked.query, records.holder_of(exchange, asked.decisions))
     positions = await _positions(state, asked, bound)
     whole = replace(asked.query, sort=(), fields=None)
     await begin(state, exchange, asked.refs)

@@ -7,14 +7,13 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from app.datasets.contract import Dataset
 from app.datasets.outline import Outline
 from app.datasets.records import ReadRequest
 from app.errors import LookupOnly, SimpulError, SourceError, SourceTimeout
 from app.federation.planning.plan import Scan
 from app.federation.question.binder import RawQuery
 from app.federation.question.query import Query, SourceStatus
-from app.federation.reading.leg import request_of
+from app.federation.reading.leg import estimate_shown, request_of
 from app.gateway import records
 from app.gateway.exchange import Exchange, ReadOutcome
 from app.gateway.services import Services
@@ -56,7 +55,7 @@ async def _one(query: Query, scan: Scan) -> Explained:
         async with asyncio.timeout(seconds):
             request = request_of(query, scan, time.monotonic() + seconds)
             shown = await scan.ref.source.outline(request)
-            rows = await _estimated(scan.ref.source, request)
+            rows = await _estimated(scan, request)
     except TimeoutError:
         return Explained(scan, None, SourceTimeout(f"{scan.ref.agency} did not answer within {seconds:.3g} s"))
     except SimpulError as error:
@@ -64,10 +63,10 @@ async def _one(query: Query, scan: Scan) -> Explained:
     return Explained(scan, shown, None, rows)
 
 
-async def _estimated(source: Dataset, request: ReadRequest) -> int | None:
+async def _estimated(scan: Scan, request: ReadRequest) -> int | None:
     """What the source estimates; that it cannot is no fault of the question."""
     try:
-        found = await source.estimate(request)
+        found = estimate_shown(scan, await scan.ref.source.estimate(request))
     except SourceError:
         return None
     return found.rows if found is not None else None

@@ -178,6 +178,7 @@ class JobRunner:
                 f"the job is {found.state}; its result can be fetched when it is done", state=found.state
             )
         facts = found.facts
+        _same_authority(exchange, facts)
         exchange.asserts(purpose=facts.get("purpose"), agreement=facts.get("agreement"))
         grants = grants_of(self._means, exchange, found.op)
         if policy_of(grants) != found.facts.get("policy"):
@@ -339,6 +340,21 @@ class _Kept(Spool):
     def chunks(self) -> Iterator[bytes]:
         """The plain bytes."""
         yield from read_spooled(self._kept, self.key)
+
+
+def _same_authority(exchange: Exchange, facts: Mapping[str, Any]) -> None:
+    """A result leaves for the purpose and under the agreement that it was asked for: a request that names others gets none of it."""
+    stated = exchange.assertions
+    for header, name, said in (
+        ("Simpul-Purpose", "purpose", stated.purpose),
+        ("Simpul-Agreement", "agreement", stated.agreement),
+    ):
+        if said is not None and said != facts.get(name):
+            exchange.decide(allow=False, rule="job_bound")
+            detail = (
+                f"this job was asked for under another {name}; leave {header} out, or ask the question again with it"
+            )
+            raise AccessDenied(detail, rule="job_bound")
 
 
 class Grants(Protocol):

@@ -15,7 +15,7 @@ import pyarrow as pa
 from sqlglot import exp
 
 from app.audit.entry.record import DatasetUse
-from app.errors import OverlapRefused, SimpulError
+from app.errors import FieldForbidden, FieldUnknown, OverlapRefused, SimpulError
 from app.federation.exports import Columns, Summary, writer_of
 from app.federation.question.query import DatasetRef, Partial
 from app.federation.reading.batches import Batch
@@ -66,7 +66,11 @@ async def authorise(
     rights = rights_needed(tree)
     named = frozenset(column.name.lower() for column in tree.find_all(exp.Column))
     granted = {name: _granted(state, exchange, schema, rights, named) for name, schema in schemas.items()}
-    made = await in_bulk(bound, tree, schemas, granted)
+    try:
+        made = await in_bulk(bound, tree, schemas, granted)
+    except FieldUnknown as unknown:
+        _refuse_withheld(state, exchange, schemas, granted, unknown)
+        raise
     refs = {table.schema.name: _refs(state, exchange, table, rights) for table in made.tables}
     asked = [ref for found in refs.values() for ref in found if ref.grant is not None]
     exchange.touches((ref.agency for ref in asked), (DatasetUse(ref.dataset, ref.revision) for ref in asked))
@@ -204,6 +208,38 @@ def _granted(
             raise short.error()
     masked = [decision.fields.difference(decision.masks) for decision in decisions if decision.allow]
     return frozenset().union(*masked)
+
+
+def _refuse_withheld(
+    state: Services,
+    exchange: Exchange,
+    schemas: Mapping[str, SchemaDef],
+    granted: Mapping[str, frozenset[str]],
+    unknown: FieldUnknown,
+) -> None:
+    """A column that its schema has and no provider grants is refused as at every other door: by its rule, not as unknown."""
+    column = str(unknown.facts.get("column", "")).lower()
+    for name, schema in schemas.items():
+        if column not in schema.fields or column in granted[name]:
+            continue
+        asked = frozenset({column})
+        decisions = [
+            state.access.decide(
+                exchange.principal, schema, found.agency, "sql", exchange.assertions, fields=asked, needed=asked
+            )
+            for found in state.sources.of_schema(name)
+        ]
+        if not decisions:
+            continue
+        note_decisions(exchange, decisions, state.access.agreement_rates)
+        error = refusal_of(decisions, asked)
+        if error is None:
+            error = FieldForbidden(
+                f"whoever grants you {column} of {name} masks it, and SQL takes no column that all mask",
+                rule="field_not_granted",
+            )
+        exchange.decide(allow=False, rule=str(error.facts.get("rule", error.code)))
+        raise error
 
 
 def _refs(state: Services, exchange: Exchange, table: TableUse, rights: frozenset[str]) -> tuple[DatasetRef, ...]:

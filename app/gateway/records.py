@@ -40,7 +40,7 @@ async def read(
 
 async def page(state: Services, exchange: Exchange, asked: Authorised) -> tuple[Answer, str | None]:
     """One page of an authorised question, and the cursor of the next."""
-    bound = query_hash(asked.query, policy_of(asked.decisions))
+    bound = query_hash(asked.query, holder_of(exchange, asked.decisions))
     query = cursor.resume(state.cursor_key, asked.raw.cursor, asked.query, bound)
     answer = await run(state, exchange, query, asked.refs)
     return answer, cursor.following(state.cursor_key, answer, bound)
@@ -150,6 +150,12 @@ def policy_of(decisions: Sequence[Decision]) -> str:
     """What the caller was granted, as text: a cursor made under other grants does not fit."""
     grants = {(tuple(sorted(found.fields)), found.agreement or "") for found in decisions if found.allow}
     return repr(sorted(grants))
+
+
+def holder_of(exchange: Exchange, decisions: Sequence[Decision]) -> str:
+    """Whose a cursor is, as text: it fits no other client, no other purpose and no other grants."""
+    asked, stated = exchange.principal, exchange.assertions
+    return repr((asked.client_id, asked.agency, asked.role, stated.purpose, stated.agreement, policy_of(decisions)))
 
 
 def _refuse(schema: SchemaDef, decisions: Sequence[Decision], asked: frozenset[str]) -> None:

@@ -108,7 +108,7 @@ async def _merged_page(state: Services, exchange: Exchange, asked: Authorised) -
         return _only(found, asked.query.fields) if rest is TRUE or holds(found.values) is True else None
 
     # Every granted field is read: the filter looks at the merged record, and completeness is that of the whole record.
-    query, bound = _resumed(state, asked, replace(query, filter=ahead, fields=None), "merged")
+    query, bound = _resumed(state, exchange, asked, replace(query, filter=ahead, fields=None), "merged")
     page = await _page(state, exchange, query, asked.refs, merged)
     shown = (
         None if asked.query.fields is None else tuple(name for name in exchange.fields if name in asked.query.fields)
@@ -129,7 +129,7 @@ async def conflicts(
 ) -> tuple[ConflictPage, str | None]:
     """Keys of which agencies say different things, in key order; only fields that the caller may see."""
     asked = records.authorise(state, exchange, schema, "list", raw_of)
-    query, bound = _resumed(state, asked, asked.query, "conflicts")
+    query, bound = _resumed(state, exchange, asked, asked.query, "conflicts")
 
     def differing(group: list[AnswerRecord]) -> tuple[str, list[Disagreement]] | None:
         found = disagreements(schema, group) if len(group) > 1 else []
@@ -189,9 +189,9 @@ def _look(
     return found, len(groups)
 
 
-def _resumed(state: Services, asked: Authorised, query: Query, view: str) -> tuple[Query, str]:
+def _resumed(state: Services, exchange: Exchange, asked: Authorised, query: Query, view: str) -> tuple[Query, str]:
     query = replace(query, sort=in_key_order(query.schema))
-    bound = f"{view} {query_hash(asked.query, records.policy_of(asked.decisions))}"
+    bound = f"{view} {query_hash(asked.query, records.holder_of(exchange, asked.decisions))}"
     return cursor.resume(state.cursor_key, asked.raw.cursor, query, bound), bound
 
 

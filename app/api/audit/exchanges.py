@@ -10,7 +10,7 @@ from fastapi import Request, Response
 from app.api.audit.exchange_filters import FILTER_NAMES, exchange_filter, filter_parameters, parameter, scope_of, whole
 from app.api.audit.log_wire import ENTRY, EXCHANGE, LOG_META, ExchangeAnswer, ExchangesAnswer
 from app.api.layer.bodies import answer
-from app.api.layer.dependencies import exchange, only_parameters, services
+from app.api.layer.dependencies import exchange, only_parameters, principal, services
 from app.api.layer.formats import next_page
 from app.api.layer.resource import AUDITORS, Resource, Rule
 from app.audit.read.search import Cursor, ExchangeSearch, Inclusion
@@ -56,7 +56,7 @@ async def list_exchanges(request: Request) -> Response:
     token = given.pop("cursor", None)
     wanted = exchange_filter(state, given)
     scope = scope_of(request, state)
-    bound = repr((sorted(given.items()), scope.agency))
+    bound = repr((sorted(given.items()), scope.agency, principal(request).client_id))
     position = signed.open_token(state.cursor_key, _SUBJECT, bound, token) if token else None
     cursor = Cursor(*position) if position else None
     under_way.decide(allow=True, rule="auditor_scope" if scope.agency else "supervisor")

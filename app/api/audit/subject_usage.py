@@ -144,7 +144,7 @@ async def find_usage(request: Request) -> Response:
         to_us=moment(body.to, "to", zone) if body.to else None,
         tags=tags,
     )
-    bound = repr((wanted, scope.agency))
+    bound = repr((wanted, scope.agency, principal(request).client_id))
     position = signed.open_token(state.cursor_key, _SUBJECT, bound, body.cursor) if body.cursor else None
     search = ExchangeSearch(state.log, state.log.reader)
     page = await search.search(wanted, scope, limit=body.limit, cursor=Cursor(*position) if position else None)

@@ -24,6 +24,10 @@ from app.federation.question.query import Answer, Query, SourceStatus
 from app.schemas.numbers import exact_decimal
 
 _NONCE_BYTES = 12
+_NOT_YOURS = (
+    "this cursor is not one that this gateway gave this client for this very question, purpose and agreement; "
+    "start again at the first page"
+)
 _MOST_CHARACTERS = 8192
 _PACKED_BYTES = 512
 """Positions of more bytes are deflated: names and keys of many datasets have much in common."""
@@ -75,8 +79,7 @@ def open_token(key: bytes, purpose: str, bound: str, token: str) -> list[Any]:
             payload = zlib.decompressobj().decompress(payload, _MOST_BYTES)
         return [_unpacked(value) for value in json.loads(payload.decode("utf-8", "surrogatepass"))]
     except (ValueError, zlib.error, binascii.Error, InvalidTag):
-        detail = "this cursor is not one of this gateway for this very question; start again at the first page"
-        raise CursorInvalid(detail) from None
+        raise CursorInvalid(_NOT_YOURS, rule="cursor_bound") from None
 
 
 def resume(key: bytes, token: str | None, query: Query, bound: str) -> Query:

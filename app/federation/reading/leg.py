@@ -154,8 +154,13 @@ async def estimate(leg: Leg, query: Query, runtime: Runtime) -> RowEstimate | No
     async with _Guards(leg, query, runtime, bulk=False, judges=False) as guards:
         source = await guards.enter()
         request = request_of(query, leg.scan, time.monotonic() + guards.left())
-        return await guards.within(source.estimate(request))
+        return estimate_shown(leg.scan, await guards.within(source.estimate(request)))
     return None
+
+
+def estimate_shown(scan: Scan, found: RowEstimate | None) -> RowEstimate | None:
+    """An estimate as the caller may know it. Under a row filter a source's guess rests on rows that are not the caller's: none is told."""
+    return found if found is None or found.sure or scan.row_filter is None else None
 
 
 class _Guards:

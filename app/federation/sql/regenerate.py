@@ -171,7 +171,7 @@ def _unresolved(said: str, granted: Mapping[str, frozenset[str]]) -> FieldUnknow
     if len(holders) > 1:
         hint = f"it is in several tables, write one of {', '.join(holders)}"
     detail = f"the column {name[:64]!r} is in no table named there, or not granted to you; {hint}"
-    return FieldUnknown(detail, errors=[FieldError("/sql", "field_unknown", detail)], closest=near)
+    return FieldUnknown(detail, errors=[FieldError("/sql", "field_unknown", detail)], closest=near, column=name[:64])
 
 
 def _base_tables(scope: Scope) -> list[tuple[str, exp.Table]]:
