@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import hashlib
 import json
 import math
 import os
@@ -24,6 +25,7 @@ from app.access.purposes import seed_purposes
 from app.access.sealing import create_seal_key, load_seal
 from app.api.layer.door import door
 from app.api.openapi import ordered
+from app.audit.acts import Act, note_migration, noted
 from app.audit.keys.files import create_log_keys
 from app.catalog.agencies import Agency, create_agency, list_agencies
 from app.catalog.code_files import read_code_file
@@ -108,6 +110,13 @@ async def _seed(settings: Settings) -> tuple[str, str]:
                 await create_agency(connection, Agency(WALIDATA, "Dinas Komunikasi dan Informatika (walidata)"))
             draft = ClientDraft(agency=WALIDATA, role="admin", name="First admin")
             client, secret = await create_client(connection, draft, now)
+            facts = {
+                "instance": settings.instance,
+                "region": settings.region,
+                "log_origin": settings.origin,
+                "client": client.id,
+            }
+            await connection.execute(noted(Act("instance.init", "simpul init", facts, WALIDATA)))
             return client.id, secret
     finally:
         await database.close()
@@ -211,12 +220,22 @@ def load_code_list(
         note(f"  unmatched: {code}")
 
 
+def loaded_codes(command: str, file: Path, report: Any) -> Act:
+    """What is told of a list of codes that was loaded."""
+    with file.open("rb") as content:
+        digest = hashlib.file_digest(content, "sha256").hexdigest()
+    counts = {name: getattr(report, name) for name in ("rows", "created", "updated", "matched")}
+    return Act("codes.load", command, {"file": file.name, "sha256": digest, **counts})
+
+
 async def _load(settings: Settings, file: Path) -> Any:
     database = Database.open(settings)
     try:
         found = await asyncio.to_thread(read_code_file, file)
         async with database.begin() as connection:
-            return await load_codes(connection, found)
+            report = await load_codes(connection, found)
+            await connection.execute(noted(loaded_codes("simpul codes load", file, report)))
+            return report
     finally:
         await database.close()
 
@@ -240,6 +259,8 @@ async def _create_user(settings: Settings, draft: ClientDraft) -> tuple[str, str
     try:
         async with database.begin() as connection:
             client, secret = await create_client(connection, draft, datetime.now(UTC))
+            facts = {"client": client.id, "agency": draft.agency, "role": draft.role, "name": draft.name}
+            await connection.execute(noted(Act("client.create", "simpul user create", facts, draft.agency)))
             return client.id, secret
     finally:
         await database.close()
@@ -249,7 +270,7 @@ def db_upgrade(folder: Folder = None) -> None:
     """Bring the database to the revision that this version needs."""
     with faults():
         settings = load_settings(dir=folder)
-        upgrade(settings)
+        upgrade(settings, note=note_migration("simpul db upgrade"))
         say(f"database at revision {current_revision(settings)}")
 
 
