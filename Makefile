@@ -9,6 +9,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 UV_VERSION := 0.13.9
+AUDITOR := $(VENV)/audit
+AUDIT_VERSION := 2.10.1
 WORKERS ?= 3
 PYTEST := $(BIN)/python -m pytest
 CONTRACT := tools/contract
@@ -20,7 +22,7 @@ PARALLEL := -n $(WORKERS) --dist loadgroup --durations 10
 # What Python compiles is kept for the next start, whatever this machine is set to: the tests start many programs.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup servers demo test test-all check format bench openapi contract-tools contract released docs clean
+.PHONY: help setup servers demo test test-all check format bench openapi contract-tools contract released docs audit clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -98,6 +100,12 @@ released: setup ## make openapi/simpul.json the document that later ones are com
 
 docs: setup ## write the reference pages that are made from the code
 	@$(BIN)/python tools/write_reference.py
+
+audit: setup ## ask the advisory databases about every locked package; needs the internet, sends names and versions
+	@test -x $(AUDITOR)/bin/pip-audit || { $(PYTHON) -m venv $(AUDITOR) && $(AUDITOR)/bin/python -m pip install --quiet "pip-audit==$(AUDIT_VERSION)"; }
+	@$(BIN)/uv export --quiet --frozen --all-extras --no-emit-project --format requirements-txt --output-file $(VENV)/locked.txt
+	$(AUDITOR)/bin/pip-audit --strict --require-hashes --disable-pip -r $(VENV)/locked.txt
+	$(AUDITOR)/bin/pip-audit --strict --require-hashes --disable-pip -r $(VENV)/locked.txt --vulnerability-service osv
 
 clean: ## remove what was made here, except .venv and instances
 	@rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis dist

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -321,6 +321,8 @@ async def read_stamps(connection: AsyncConnection) -> dict[str, int]:
 
 # --- migrations -----------------------------------------------------------------------------------------------------
 
+Noting = Callable[[Connection, str | None, str | None], None]
+
 
 def migrations_folder() -> Path:
     """`migrations/` beside the package in a checkout, inside the package where the distribution is installed."""
@@ -354,13 +356,20 @@ def migrating(settings: Settings) -> Iterator[Connection]:
         engine.dispose()
 
 
-def upgrade(settings: Settings, revision: str = "head") -> None:
-    """Brings the store to `revision`, all or nothing; makes a missing embedded file (mode 0600) first. Blocks."""
+def upgrade(settings: Settings, revision: str = "head", *, note: Noting | None = None) -> None:
+    """Brings the store to `revision`, all or nothing; makes a missing embedded file (mode 0600) first. Blocks.
+
+    `note` is called in the same transaction when the revision changed, with the one before and the one after.
+    """
     if settings.embedded:
         settings.dir.mkdir(parents=True, exist_ok=True)
         os.close(os.open(settings.dir / STORE_FILE, os.O_RDWR | os.O_CREAT, 0o600))
     with migrating(settings) as connection:
+        before = MigrationContext.configure(connection).get_current_revision()
         command.upgrade(_alembic(connection), revision)
+        after = MigrationContext.configure(connection).get_current_revision()
+        if note is not None and after != before:
+            note(connection, before, after)
 
 
 def downgrade(settings: Settings, revision: str) -> None:
@@ -382,6 +391,11 @@ def head_revision() -> str | None:
     return ScriptDirectory.from_config(_alembic()).get_current_head()
 
 
+def knows_revision(revision: str) -> bool:
+    """True for a revision of this version or an older one."""
+    return revision in {script.revision for script in ScriptDirectory.from_config(_alembic()).walk_revisions()}
+
+
 def check_revision(settings: Settings) -> None:
     """Raises `StoreOutdated` unless the store stands at exactly the revision that this software needs. Blocks."""
     current, scripts = current_revision(settings), ScriptDirectory.from_config(_alembic())
@@ -389,6 +403,6 @@ def check_revision(settings: Settings) -> None:
     if current == head:
         return
     message = f"the store is at revision {current or 'none'} and this version needs {head}: run `simpul db upgrade`"
-    if current is not None and current not in {script.revision for script in scripts.walk_revisions()}:
+    if current is not None and not knows_revision(current):
         message = f"the store is at revision {current}, made by a newer version than this one: install that version"
     raise StoreOutdated(message, current=current, head=head)

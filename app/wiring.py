@@ -28,13 +28,14 @@ from app.access.shared_rates import SharedRates
 from app.access.snapshot import AccessSnapshot
 from app.access.source_secrets import SecretStore
 from app.access.tokens import TokenIssuer
+from app.audit.acts import Act, ActsEntered, note_migration, noted
 from app.audit.entry.record import Gateway
 from app.audit.write.from_settings import open_exchange_log
 from app.audit.write.log import ExchangeLog
 from app.children import remove_left
 from app.database import STORE_FILE, Database, check_revision, upgrade
 from app.datasets.copies.shelf import Shelf
-from app.errors import InstanceMissing, SettingsInvalid
+from app.errors import InstanceMissing, LogError, SettingsInvalid
 from app.federation.reading.runtime import Runtime
 from app.federation.sql.ahead import WorkersAhead
 from app.gateway import extensions
@@ -59,6 +60,8 @@ from app.gateway.watching import Watcher, WatchMeans
 from app.settings import INSTANCE_FILE, Settings
 from app.telemetry import Metrics
 
+_COMMAND = "simpul serve"
+
 
 @asynccontextmanager
 async def open_services(settings: Settings, metrics: Metrics | None = None) -> AsyncIterator[Services]:
@@ -68,7 +71,10 @@ async def open_services(settings: Settings, metrics: Metrics | None = None) -> A
     Raises `InstanceMissing` naming `simpul init`, `LogLocked`, `LogBroken`, `StoreUnavailable`.
     """
     _require_instance(settings)
-    await asyncio.to_thread(upgrade if settings.embedded else check_revision, settings)
+    if settings.embedded:
+        await asyncio.to_thread(upgrade, settings, note=note_migration(_COMMAND))
+    else:
+        await asyncio.to_thread(check_revision, settings)
     seal = load_seal(settings.dir, os.environ.get("SIMPUL_SECRET_KEY"))
     gateway = Gateway(replica=_replica(settings), build=version("simpul"))
     async with contextlib.AsyncExitStack() as stack:
@@ -78,7 +84,8 @@ async def open_services(settings: Settings, metrics: Metrics | None = None) -> A
         log = await open_exchange_log(settings, gateway, metrics)
         stack.push_async_callback(log.close)
         async with database.begin() as connection:
-            await ensure_keys(connection, seal, datetime.now(UTC))
+            if (kid := await ensure_keys(connection, seal, datetime.now(UTC))) is not None:
+                await connection.execute(noted(Act("keys.rotate", _COMMAND, {"kid": kid, "revoke_others": False})))
         state = _services(settings, database, log, seal, gateway, metrics)
         stack.callback(shutil.rmtree, state.opener.cache, ignore_errors=True)
         stack.push_async_callback(state.quotas.close)
@@ -86,6 +93,8 @@ async def open_services(settings: Settings, metrics: Metrics | None = None) -> A
         stack.push_async_callback(state.sql_workers.close)
         extensions.report()
         await state.current.refresh()
+        with contextlib.suppress(LogError):  # tried again each second
+            await state.acts.enter(state.names)
         await state.jobs.start()
         stack.push_async_callback(state.jobs.stop)
         await state.practice.start(state.opener.cache)
@@ -177,6 +186,7 @@ def _services(
         once=OnceRegister(database),
         attempts=FailedAttempts(settings.refusals_per_minute),
         quotas=means.quotas,
+        acts=ActsEntered(database, log, gateway.replica),
         nonces=Nonces(_cursor_key(settings)),
         public_rates=public_rates,
         sql_workers=WorkersAhead(spool, settings.sql_workers),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from alembic import context
 
 import app.access.tables
+import app.audit.acts
 import app.audit.erasure.requests
 import app.audit.read.incidents
 import app.catalog.jobs

@@ -99,10 +99,11 @@ async def rotate_keys(connection: AsyncConnection, seal: Seal, now: datetime, *,
     return kid
 
 
-async def ensure_keys(connection: AsyncConnection, seal: Seal, now: datetime) -> None:
-    """Make the first key of an instance; nothing when there is one."""
+async def ensure_keys(connection: AsyncConnection, seal: Seal, now: datetime) -> str | None:
+    """Make the first key of an instance and return its kid; None when there is one."""
     if (await connection.execute(sa.select(tables.signing_key.c.kid).limit(1))).first() is None:
-        await rotate_keys(connection, seal, now)
+        return await rotate_keys(connection, seal, now)
+    return None
 
 
 def _open(seal: Seal, row: Any) -> SigningKey:

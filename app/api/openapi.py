@@ -16,6 +16,7 @@ from app.api.layer.problems import PROBLEMS
 from app.api.layer.resource import Resource, Rule
 from app.api.layer.wire import documents
 from app.api.records.examples import record_components, shared_parameters
+from app.api.registry.manifest_document import components as manifest_components
 from app.api.statuses import TEXTS, asks_for_token, problems_of
 from app.schemas.registry import all_schemas
 
@@ -125,6 +126,7 @@ def _add_components(document: dict[str, Any], resources: Sequence[Resource]) -> 
         schemas.pop(name, None)
     schemas.update(documents({model for one in resources for model in one.bodies}))
     schemas.update(documents({*ANSWERS, *(model for one in resources for model in one.answers)}, "serialization"))
+    schemas.update(manifest_components())
     for schema in all_schemas():
         if not schema.meta.lookup_only:
             schemas.update(record_components(schema))

@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
@@ -35,6 +35,7 @@ _STORE_FILE = "simpul.db"
 _LEFT_OUT = frozenset({KEY_FOLDER, "spool", "cache", LOCK_FILE})
 _DATABASES = (_STORE_FILE, LOG_FILE)
 _MODE = 0o600
+_PART = f"{INSTANCE_FILE}.part"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +47,10 @@ class Backup:
     made_at: str
 
 
-def make_backup(folder: Path, target: Path, keys: Path | None) -> Backup:
+def make_backup(folder: Path, target: Path, keys: Path | None, before: Callable[[], None] = lambda: None) -> Backup:
     """Write `target` (tar), and the keys to `keys` (tar, mode 0600). `Conflict` when a target exists.
 
-    The log is copied last: everything that the other files know of is in it.
+    The log is copied last: everything that the other files know of is in it. `before` is called when it is sure to begin.
     """
     if not (folder / INSTANCE_FILE).is_file():
         raise InstanceMissing(f"{folder} holds no instance")
@@ -58,6 +59,7 @@ def make_backup(folder: Path, target: Path, keys: Path | None) -> Backup:
     for path in (target, keys):
         if path is not None and path.exists():
             raise Conflict(f"{path} exists already; a backup is never overwritten")
+    before()
     made_at, digests = datetime.now(UTC).isoformat(timespec="seconds"), dict[str, str]()
     with TemporaryDirectory(dir=target.absolute().parent) as name:
         scratch, part = Path(name), target.with_name(f".{target.name}.part")
@@ -80,13 +82,16 @@ def make_backup(folder: Path, target: Path, keys: Path | None) -> Backup:
     return Backup(entries, len(digests), made_at)
 
 
-def restore(source: Path, keys: Path, folder: Path) -> Backup:
-    """Put a backup and its keys into an empty folder. `Conflict` when it is not empty, `SettingsInvalid` for a damaged file."""
+def restore(source: Path, keys: Path, folder: Path, then: Callable[[Backup], None]) -> Backup:
+    """Put a backup and its keys into an empty folder. `Conflict` when it is not empty, `SettingsInvalid` for a damaged file.
+
+    `then` is called when all is there but the file that makes the folder an instance: what breaks off is never served.
+    """
     if folder.exists() and any(folder.iterdir()):
         raise Conflict(f"{folder} is not empty; restore into a new folder")
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     with tarfile.open(source) as tar:
-        tar.extractall(folder, filter="data")
+        tar.extractall(folder, filter=_under_way)  # noqa: S202 - the filter is that of data
     with tarfile.open(keys) as tar:
         tar.extractall(folder, filter="data")
     try:
@@ -94,10 +99,21 @@ def restore(source: Path, keys: Path, folder: Path) -> Backup:
     except (OSError, ValueError):
         raise SettingsInvalid(f"{source}: not a backup of this program, it has no {MANIFEST}") from None
     for name, digest in manifest["sha256"].items():
-        if _sha256(folder / name) != digest:
+        path = folder / (_PART if name == INSTANCE_FILE else name)
+        if not path.is_file() or _sha256(path) != digest:
             raise SettingsInvalid(f"{source}: {name} is damaged")
     (folder / MANIFEST).unlink()
-    return Backup(manifest["entries"], len(manifest["sha256"]), manifest["made_at"])
+    made = Backup(manifest["entries"], len(manifest["sha256"]), manifest["made_at"])
+    then(made)
+    (folder / _PART).rename(folder / INSTANCE_FILE)
+    sync_folder(folder)
+    return made
+
+
+def _under_way(member: tarfile.TarInfo, folder: str) -> tarfile.TarInfo | None:
+    """Each file under its name, but the one that makes a folder an instance beside it."""
+    named = member.replace(name=_PART) if member.name == INSTANCE_FILE else member
+    return tarfile.data_filter(named, folder)
 
 
 async def open_shard(settings: Settings, last: Checkpoint, kept: int, reason: str) -> str:

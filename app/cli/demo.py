@@ -18,11 +18,12 @@ import httpx
 import typer
 
 from app.access.clients import ClientDraft
+from app.audit.acts import noted
 from app.catalog.code_files import read_code_file
 from app.catalog.codes import load_codes
 from app.cli.apply import apply_documents, read_documents
 from app.cli.demo_sources import DemoService, examples_folder, open_ckan, open_rest, register_database
-from app.cli.instance import create_instance
+from app.cli.instance import create_instance, loaded_codes
 from app.cli.local import WALIDATA, create_client
 from app.cli.output import FINDING, fail, faults, say
 from app.cli.remote import Remote
@@ -229,6 +230,7 @@ async def _load_codes(settings: Settings) -> None:
         for name in ("wilayah.csv", "bps_kecamatan.csv"):
             found = await asyncio.to_thread(read_code_file, samples / name)
             async with database.begin() as connection:
-                await load_codes(connection, found)
+                report = await load_codes(connection, found)
+                await connection.execute(noted(loaded_codes("simpul demo", samples / name, report)))
     finally:
         await database.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import hashlib
 import json
 import math
 import os
@@ -23,6 +24,7 @@ from app.access.purposes import seed_purposes
 from app.access.sealing import create_seal_key, load_seal
 from app.api.layer.door import door
 from app.api.openapi import ordered
+from app.audit.acts import Act, note_migration, noted
 from app.audit.keys.files import create_log_keys
 from app.catalog.agencies import Agency, create_agency, list_agencies
 from app.catalog.code_files import read_code_file
@@ -103,6 +105,8 @@ async def _seed(settings: Settings) -> None:
             await seed_purposes(connection)
             if WALIDATA not in {agency.id for agency in await list_agencies(connection)}:
                 await create_agency(connection, Agency(WALIDATA, "Dinas Komunikasi dan Informatika (walidata)"))
+            facts = {"instance": settings.instance, "region": settings.region, "log_origin": settings.origin}
+            await connection.execute(noted(Act("instance.init", "simpul init", facts, WALIDATA)))
     finally:
         await database.close()
 
@@ -205,12 +209,22 @@ def load_code_list(
         note(f"  unmatched: {code}")
 
 
+def loaded_codes(command: str, file: Path, report: Any) -> Act:
+    """What is told of a list of codes that was loaded."""
+    with file.open("rb") as content:
+        digest = hashlib.file_digest(content, "sha256").hexdigest()
+    counts = {name: getattr(report, name) for name in ("rows", "created", "updated", "matched")}
+    return Act("codes.load", command, {"file": file.name, "sha256": digest, **counts})
+
+
 async def _load(settings: Settings, file: Path) -> Any:
     database = Database.open(settings)
     try:
         found = await asyncio.to_thread(read_code_file, file)
         async with database.begin() as connection:
-            return await load_codes(connection, found)
+            report = await load_codes(connection, found)
+            await connection.execute(noted(loaded_codes("simpul codes load", file, report)))
+            return report
     finally:
         await database.close()
 
@@ -219,7 +233,7 @@ def db_upgrade(folder: Folder = None) -> None:
     """Bring the database to the revision that this version needs."""
     with faults():
         settings = load_settings(dir=folder)
-        upgrade(settings)
+        upgrade(settings, note=note_migration("simpul db upgrade"))
         say(f"database at revision {current_revision(settings)}")
 
 

@@ -15,6 +15,7 @@ from app.access.clients import ClientDraft
 from app.access.clients import create_client as insert_client
 from app.access.people import accounts
 from app.access.people.accounts import Code, Person, PersonDraft
+from app.audit.acts import Act, noted
 from app.catalog.agencies import list_agencies
 from app.cli.output import faults, say
 from app.database import Database
@@ -73,6 +74,8 @@ def create_client(settings: Settings, draft: ClientDraft) -> tuple[str, str]:
 
     async def make(connection: AsyncConnection) -> tuple[str, str]:
         client, secret = await insert_client(connection, draft, datetime.now(UTC))
+        facts = {"client": client.id, "agency": draft.agency, "role": draft.role, "name": draft.name}
+        await connection.execute(noted(Act("client.create", "simpul client create", facts, draft.agency)))
         return client.id, secret
 
     return asyncio.run(_in_store(settings, draft.agency, make))
@@ -85,14 +88,19 @@ def _tell(settings: Settings, made: Person, code: Code) -> None:
 
 
 async def _person(connection: AsyncConnection, draft: PersonDraft) -> tuple[Person, Code]:
-    return await accounts.create_person(connection, draft, datetime.now(UTC))
+    made, code = await accounts.create_person(connection, draft, datetime.now(UTC))
+    facts = {"person": made.id, "agency": made.agency, "role": made.role}
+    await connection.execute(noted(Act("person.create", "simpul user create", facts, made.agency)))
+    return made, code
 
 
 async def _reset(connection: AsyncConnection, login: str) -> tuple[Person, Code]:
     found = await accounts.of_login(connection, login)
     if found is None:
         raise NotFound("no person has this login; GET /v1/people lists them")
-    return await accounts.reset_person(connection, found.id, datetime.now(UTC))
+    made, code = await accounts.reset_person(connection, found.id, datetime.now(UTC))
+    await connection.execute(noted(Act("person.reset", "simpul user reset", {"person": made.id}, made.agency)))
+    return made, code
 
 
 async def _in_store(

@@ -12,6 +12,7 @@ import typer
 
 from app.access.keys import KeySet, load_keys, rotate_keys
 from app.access.sealing import load_seal
+from app.audit.acts import Act, noted
 from app.cli.output import faults, note, say
 from app.database import Database
 from app.settings import Settings, load_settings
@@ -51,7 +52,10 @@ async def _rotate(settings: Settings, *, revoke_others: bool) -> str:
     try:
         async with database.begin() as connection:
             seal = load_seal(settings.dir, os.environ.get("SIMPUL_SECRET_KEY"))
-            return await rotate_keys(connection, seal, datetime.now(UTC), revoke_others=revoke_others)
+            kid = await rotate_keys(connection, seal, datetime.now(UTC), revoke_others=revoke_others)
+            facts = {"kid": kid, "revoke_others": revoke_others}
+            await connection.execute(noted(Act("keys.rotate", "simpul keys rotate", facts)))
+            return kid
     finally:
         await database.close()
 

@@ -8,7 +8,7 @@ from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Protocol
 
-from app.connectors.copies import Copies
+from app.connectors.file_cache import FileCache
 from app.connectors.pace import Pace
 
 
@@ -64,7 +64,7 @@ class Environment:
     ca_file: Path | None = None
     """Authorities of TLS in PEM; None: the system's."""
     variables: Mapping[str, str] = field(default_factory=dict)
-    copies: Copies | None = None
+    file_cache: FileCache | None = None
     """Where copies of files from elsewhere are kept; None: beside `cache`."""
     pace: Pace | None = None
     """Turns that all which is opened of this connector shares; None: what is opened takes its own."""

@@ -42,7 +42,8 @@ def _bounded(value: timedelta) -> timedelta:
     return value
 
 
-Duration = Annotated[timedelta, BeforeValidator(_duration, json_schema_input_type=str | int), AfterValidator(_bounded)]
+_Written = Annotated[str, Field(max_length=40)] | Annotated[int, Field(ge=0, le=_MOST_SECONDS)]
+Duration = Annotated[timedelta, BeforeValidator(_duration, json_schema_input_type=_Written), AfterValidator(_bounded)]
 
 
 class SourceBase(BaseModel):

@@ -1,13 +1,14 @@
 """The JSON Schema of a manifest: made of the models that read one, and of the options of the mapping steps.
 
-A manifest that is accepted fits it. It says nothing of what only the gateway knows: fields of the schema, columns of the source.
+A PUT holds each manifest against it (`manifest_structure.py`), and the OpenAPI document shows it as the body of that PUT. It says
+nothing of what only the gateway knows: fields of the schema, columns of the source.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
-from typing import Any
+from typing import Any, Final
 
 from app.connectors.registry import kinds
 from app.datasets.manifest import DOCUMENT_KIND, Manifest
@@ -15,6 +16,9 @@ from app.datasets.mapping.steps import STEPS
 from app.datasets.mapping.steps.structures import STRUCTURES
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
+MOST: Final = 1_048_576
+"""Characters, items or members where nothing else bounds them: no manifest is larger."""
+_INT32: Final = 2_147_483_647
 _SOURCES = ("from", "const", "expr", "when")
 _BESIDE: Mapping[str, Any] = {
     "else": {"enum": ["reject", "null", None], "description": "What becomes of a value that a step cannot convert"},
@@ -34,24 +38,64 @@ def manifest_schema() -> Mapping[str, Any]:
         source["properties"]["kind"] = {"const": name}
         source["required"] = ["kind", *[one for one in source.get("required", ()) if one != "kind"]]
         definitions[f"source_{name}"] = source
-    definitions |= {"field": _field(), "branch": _branch()}
+    definitions |= {"field": _field(), "mapping": _mapping({}), "branch": _branch(), "each": _each()}
+    definitions |= {f"step_{name}": STRUCTURES[name] for name in STEPS}
+    definitions["source"] = {
+        "description": "Where the records are",
+        "oneOf": [{"$ref": f"#/$defs/source_{name}"} for name in kinds()],
+    }
     found["properties"] |= {
         "kind": {"const": DOCUMENT_KIND, "description": "As it stands among the documents of `simpul apply`"},
-        "source": {"oneOf": [{"$ref": f"#/$defs/source_{name}"} for name in kinds()]},
+        "source": {"$ref": "#/$defs/source"},
         "fields": {
             "type": "object",
             "description": "Each field of the schema: the name of a raw column, or an object with steps in their order",
             "additionalProperties": {"$ref": "#/$defs/field"},
         },
     }
-    return {"$schema": DIALECT, **found, "title": "Simpul manifest", "$defs": dict(sorted(definitions.items()))}
+    whole = _bounded({**found, "$defs": dict(sorted(definitions.items()))})
+    return {"$schema": DIALECT, **whole, "title": "Simpul manifest"}
+
+
+def _bounded(schema: Any) -> Any:
+    """Every text, list, object and whole number with a bound; without titles, which repeat names, and defaults of several members."""
+    if isinstance(schema, list):
+        return [_bounded(item) for item in schema]
+    if not isinstance(schema, Mapping):
+        return schema
+    made = {
+        name: {member: _bounded(inner) for member, inner in value.items()}
+        if name in {"properties", "$defs"}
+        else value
+        if name in {"const", "enum", "examples", "default"}
+        else _bounded(value)
+        for name, value in schema.items()
+        if not (name == "title" and isinstance(value, str))
+        and not (name == "default" and isinstance(value, dict | list))
+    }
+    kind, fixed = made.get("type"), made.keys() & {"const", "enum"}
+    if kind == "string" and not fixed:
+        made.setdefault("maxLength", MOST)
+    elif kind == "array":
+        if "prefixItems" in made:  # as many as these: what reads no prefixes is told the form of them all
+            made.setdefault("items", made["prefixItems"][-1])
+        made.setdefault("maxItems", MOST)
+    elif kind == "object" and made.get("additionalProperties") is not False:
+        made.setdefault("maxProperties", MOST)
+    elif kind == "integer":
+        if "exclusiveMinimum" not in made:
+            made.setdefault("minimum", -_INT32)
+        made = {"format": "int32", "maximum": _INT32, **made}
+    elif kind == "number":
+        made.setdefault("format", "double")
+    return made
 
 
 def _field() -> dict[str, Any]:
     return {
         "anyOf": [
             {"type": "string", "minLength": 1, "description": "A raw column, or a path such as $.a.b"},
-            _mapping({}),
+            {"$ref": "#/$defs/mapping"},
         ]
     }
 
@@ -62,14 +106,19 @@ def _branch() -> dict[str, Any]:
     )
 
 
+def _steps() -> dict[str, Any]:
+    return {name: {"$ref": f"#/$defs/step_{name}"} for name in STEPS}
+
+
+def _each() -> dict[str, Any]:
+    """What is done to each item of a list: steps, or the fields of an object."""
+    fields = {"type": "object", "additionalProperties": {"$ref": "#/$defs/field"}}
+    return {"type": "object", "properties": {**_steps(), "fields": fields}, "additionalProperties": False}
+
+
 def _mapping(more: Mapping[str, Any]) -> dict[str, Any]:
     """An object with one source and steps."""
     text = {"type": "string", "minLength": 1}
-    steps = {name: STRUCTURES[name] for name in STEPS}
-    each = {
-        "type": "object",
-        "properties": {**steps, "fields": {"type": "object", "additionalProperties": {"$ref": "#/$defs/field"}}},
-    }
     return {
         "type": "object",
         "properties": {
@@ -78,10 +127,10 @@ def _mapping(more: Mapping[str, Any]) -> dict[str, Any]:
             "expr": {**text, "description": "One scalar expression in SQL"},
             "when": {"type": "array", "items": {"$ref": "#/$defs/branch"}, "minItems": 1},
             **more,
-            **steps,
-            "each": each,
+            **_steps(),
+            "each": {"$ref": "#/$defs/each"},
             **_BESIDE,
         },
         "additionalProperties": False,
-        "oneOf": [{"required": [name]} for name in _SOURCES],
+        "oneOf": [{"properties": {name: {}}, "required": [name]} for name in _SOURCES],
     }

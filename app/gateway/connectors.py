@@ -24,6 +24,7 @@ from app.conditions import Precondition
 from app.connectors.contract import CheckStep, Connector, RawColumn
 from app.connectors.network import refusal
 from app.datasets.manifest import Manifest, canonical_manifest, load_manifest, manifest_digest, parse_manifest
+from app.datasets.manifest_structure import require_structure
 from app.datasets.mapping import compile_mapping
 from app.datasets.records import PreviewRow
 from app.datasets.trial import Trial
@@ -66,13 +67,18 @@ async def put(
     state: Services, exchange: Exchange, connector: str, document: str | Mapping[str, Any], *, condition: Precondition
 ) -> tuple[PutOutcome, Manifest]:
     """Registers a manifest as a new revision (or finds that the latest says the same). One without `fields` is a draft."""
-    manifest = await in_bulk(_manifest, document)
+    given = await in_bulk(load_manifest, document) if isinstance(document, str) else document
+    manifest = await in_bulk(_manifest, given)
     if manifest.connector != connector:
         fault = FieldError("/connector", "differs_from_path", f"the path says {connector}")
         raise ManifestInvalid("the manifest names another connector than the path", errors=[fault])
     require_agency(exchange.principal, manifest.agency)
     if manifest.schema_ref is not None and manifest.fields:
-        await in_bulk(compile_mapping, manifest, registry.get(manifest.schema_ref), state.codes)
+        try:
+            await in_bulk(compile_mapping, manifest, registry.get(manifest.schema_ref), state.codes)
+        except ManifestInvalid as error:
+            await in_bulk(require_structure, given, error)
+    await in_bulk(require_structure, given)
     await _may_be_dialled(state, manifest)
     _note(exchange, manifest)
     submission = Submission(
@@ -109,9 +115,12 @@ async def _may_be_dialled(state: Services, manifest: Manifest) -> None:
         raise ManifestInvalid("the manifest names an address that may not be dialled for this agency", errors=faults)
 
 
-def _manifest(document: str | Mapping[str, Any]) -> Manifest:
-    given = load_manifest(document) if isinstance(document, str) else document
-    return parse_manifest(given, draft="fields" not in given)
+def _manifest(given: Mapping[str, Any]) -> Manifest:
+    try:
+        return parse_manifest(given, draft="fields" not in given)
+    except ManifestInvalid as error:
+        require_structure(given, error)
+        raise
 
 
 async def check(state: Services, exchange: Exchange, connector: str) -> CheckReport:

@@ -20,6 +20,7 @@ from app.access.rates import ByteQuota, RateLimiter
 from app.access.sealing import Seal
 from app.access.shared_rates import SharedRates
 from app.access.source_secrets import SecretStore
+from app.audit.acts import ActsEntered
 from app.audit.write.log import ExchangeLog
 from app.catalog.agencies import Agency
 from app.catalog.snapshot import CatalogSnapshot
@@ -130,6 +131,7 @@ class Services:
     once: OnceRegister
     attempts: FailedAttempts
     quotas: Quotas
+    acts: ActsEntered
     nonces: Nonces
     public_rates: RateLimiter
     """Of addresses that send no token."""
@@ -187,6 +189,7 @@ class Services:
                 await self.quotas.sweep()
                 await self.uploads.sweep(self.log, self.names)
                 await self.shared_rates.share()
+                await self.acts.enter(self.names)
             except StoreUnavailable as error:
                 log.warning("state_not_refreshed", code=error.code)
             except Exception as error:

@@ -21,8 +21,8 @@ from app.catalog.snapshot import ActiveConnector
 from app.catalog.states import State
 from app.children import work_folder
 from app.connectors.contract import Connector, RowEstimate
-from app.connectors.copies import Copies
 from app.connectors.environment import Environment, Limits, NetworkPolicy
+from app.connectors.file_cache import FileCache
 from app.connectors.pace import Pace
 from app.connectors.registry import open_connector, paces_requests
 from app.datasets.contract import Dataset
@@ -106,7 +106,7 @@ class Opener:
         self._settings = settings
         self._secrets = secrets
         self._storage = storage
-        self._copies: dict[str, Copies] = {}
+        self._file_caches: dict[str, FileCache] = {}
         verified(settings.ca_file)  # a file that cannot be read stops the start, not the first question
         self.cache = work_folder(settings.dir / "cache", "of")
         """What is kept of sources on disk: of this process alone, and gone with it."""
@@ -150,16 +150,16 @@ class Opener:
             ),
             zone=settings.zone,
             ca_file=settings.ca_file,
-            copies=self._copies_of(agency.id),
+            file_cache=self._file_cache_of(agency.id),
             instance=settings.origin,
             pace=self._pace(manifest),
             whole_checks=whole_checks,
         )
 
-    def _copies_of(self, agency: str) -> Copies:
+    def _file_cache_of(self, agency: str) -> FileCache:
         """One for all connectors of an agency: those that ask the same share what came."""
         share = AgencyShare(self._storage, self._settings.agency_file_bytes)
-        return self._copies.setdefault(agency, Copies(self.cache / f".{agency}", share))
+        return self._file_caches.setdefault(agency, FileCache(self.cache / f".{agency}", share))
 
     def connector(self, manifest: Manifest, agency: Agency, *, whole_checks: bool = True) -> Connector:
         """The raw source of a manifest, for check and discover."""

@@ -10,7 +10,7 @@ import pytest
 
 ADR = Path(__file__).resolve().parents[2] / "docs" / "adr"
 PAGES = sorted(ADR.glob("[0-9]*.md"))
-UNUSED = {5, 6, 25, 29, 33}
+UNUSED = {5, 6, 25, 29}
 HEAD = re.compile(
     r"# (\d+)\. (\S.+)\n\nDate: (\d{4}-\d{2}-\d{2})\n\nStatus: (proposed|accepted|superseded by \d{4})\n\n## "
 )

@@ -12,17 +12,16 @@ from app.api.layer.bodies import field_errors, validated
 from app.api.layer.wire import AgencyChange, ClientBody, PublishBody, documents
 from app.api.records.match_persons import PersonMatchBody
 from app.api.records.verify import VerifyBody
-from app.api.registry.manifest_wire import ManifestBody
 from app.api.routes import RESOURCES
 from app.datasets.manifest import parse_manifest
 from app.errors import ManifestInvalid, ValidationFailed
 from app.faults import CODES
 
 BODIES = sorted(
-    {model for one in RESOURCES for model in one.bodies} - {ManifestBody, RevokeBody, TokenBody},
+    {model for one in RESOURCES for model in one.bodies} - {RevokeBody, TokenBody},
     key=lambda one: one.__name__,
 )
-"""A manifest has a reader of its own; a token is asked for by a form."""
+"""A token is asked for by a form."""
 OTHERS: dict[str, tuple[Any, ...]] = {
     "string": (5, True, 1.5, ["a"], {}),
     "integer": ("5", True, 1.0, 1.5, [1], {}),

@@ -139,6 +139,8 @@ class _Comparison:
 
     def _choices(self, old: Json, new: Json, way: Way) -> Found:
         before, after = _forms(old, self.old), _forms(new, self.new)
+        if way == "sent" and "discriminator" in new and len(before) == 1:
+            return self._by_kind(before[0], new["discriminator"])
         if len(before) == len(after) == 1:
             return self._plain(before[0], after[0], way)
         found: Found = []
@@ -151,6 +153,16 @@ class _Comparison:
                 lost = "is taken no more" if way == "sent" else "is new"
                 one_form = [("", f"a form ({'/'.join(sorted(_types(form)))}) {lost}")]
                 found += min(closest, key=len) if closest else one_form
+        return found
+
+    def _by_kind(self, old: Json, told: Json) -> Found:
+        """One form became several, each of one word of a member: each word is compared with its own form."""
+        name, forms = told["propertyName"], told["mapping"]
+        found: Found = []
+        for word in old["properties"][name].get("enum", ()):
+            meant = {**old, "properties": {**old["properties"], name: {"const": word}}}
+            new = _resolved({"$ref": forms[word]}, self.new) if word in forms else {"enum": []}
+            found += [one for one in self._plain(meant, new, "sent") if one not in found]
         return found
 
     def _plain(self, old: Json, new: Json, way: Way) -> Found:

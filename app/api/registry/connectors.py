@@ -13,7 +13,7 @@ from app.api.layer.dependencies import condition, exchange, only_parameters, pri
 from app.api.layer.resource import ADMINS, READ, STEWARDS, Resource, Rule, json_content
 from app.api.layer.wire import PublishBody, RollbackBody
 from app.api.registry import connectors_wire as wire
-from app.api.registry.manifest_wire import MANIFEST, ManifestBody
+from app.api.registry.manifest_document import BODY, MANIFEST
 from app.audit.entry.record import DatasetUse
 from app.catalog import connectors, quarantine, reports
 from app.catalog.connectors import ConnectorRecord, Revision
@@ -41,15 +41,13 @@ _PUT: dict[str, Any] = {
     "requestBody": {
         "required": True,
         "content": {
-            **json_content(ManifestBody, MANIFEST),
+            JSON: {"schema": BODY, "example": MANIFEST},
             "application/yaml": {"schema": {"type": "string", "maxLength": 1_048_576}},
         },
     }
 }
 _REGISTERED = json_content(wire.PutAnswer, {**wire.DRAFT, "revision": 1, "created": True})
 _QUARANTINE_ROWS = 1000
-
-routes.bodies.add(ManifestBody)
 
 
 @routes.get("", READ, summary="All connectors", answer=wire.ConnectorsAnswer, example={"items": [wire.PUBLISHED]})

@@ -7,9 +7,11 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from app.api.layer.answers import Answer, Digest, Free, Id, Moment, Name, Numbered, RecordWarning, Whole
-from app.api.registry.manifest_wire import MANIFEST, Column, Line
+from app.api.registry.manifest_document import MANIFEST
 from app.catalog.states import State
 
+Line = Annotated[str, Field(max_length=300)]
+Column = Annotated[str, Field(max_length=1000)]
 Location = Annotated[str, Field(max_length=4000)]
 Text = Annotated[str, Field(max_length=4000)]
 Pointer = Annotated[str, Field(max_length=500, description="JSON pointer into the manifest")]

@@ -7,8 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from app.api.layer.answers import Answer, Free, Name, Whole
-from app.api.registry.connectors_wire import Pointer, Text
-from app.api.registry.manifest_wire import Column, Line
+from app.api.registry.connectors_wire import Column, Line, Pointer, Text
 
 Score = Annotated[float, Field(ge=0, le=1, json_schema_extra={"format": "double"})]
 ManifestText = Annotated[

@@ -7,9 +7,8 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from app.api.layer.answers import Answer, Id, Moment, Name, Numbered, Whole
-from app.api.registry.connectors_wire import Location, RuleTotal
+from app.api.registry.connectors_wire import Column, Line, Location, RuleTotal
 from app.api.registry.health_wire import HEALTHY, SnapshotAnswer
-from app.api.registry.manifest_wire import Column, Line
 
 Share = Annotated[float, Field(ge=0, le=1, json_schema_extra={"format": "double"})]
 Seconds = Annotated[float, Field(ge=-1e12, le=1e12, json_schema_extra={"format": "double"})]

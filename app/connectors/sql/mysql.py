@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from functools import partial
-from threading import Event
-from typing import Any, ClassVar, TypeVar
+from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 
-from app.connectors.blocking import Threads, pull
+from app.connectors.blocking import Threads
 from app.connectors.capabilities import Capabilities
 from app.connectors.cells import Unreadable
 from app.connectors.contract import (
     Aggregation,
     CheckStep,
-    Connector,
     CountEstimate,
-    Discovery,
     RawBatch,
-    RawColumn,
     RowEstimate,
     milliseconds_since,
 )
@@ -31,8 +27,8 @@ from app.connectors.environment import Environment
 from app.connectors.requests import AggregateRequest, ScanRequest
 from app.connectors.sql.address import ServerAddress, dial_addresses, resolve_target
 from app.connectors.sql.aggregates import AGGREGATES, finish_groups
+from app.connectors.sql.blocking_database import BlockingDatabase
 from app.connectors.sql.columns import Check, Column, Table, check_of, documents_of, finish_rows
-from app.connectors.sql.diagnosing import DatabaseDiagnosis
 from app.connectors.sql.drift import TableChanged, require_types
 from app.connectors.sql.estimates import mysql_rows
 from app.connectors.sql.mysql_faults import translated
@@ -64,10 +60,8 @@ _OPERATORS = frozenset({"=", "<>", "<", "<=", ">", ">=", "in", "like", "isnull",
 Result = TypeVar("Result")
 
 
-class MysqlConnector(DatabaseDiagnosis, Connector, Aggregation, CountEstimate):
+class MysqlConnector(BlockingDatabase[Session], Aggregation, CountEstimate):
     """One table, view or query of a MySQL or MariaDB database. Sessions open with the first read."""
-
-    kind: ClassVar[str] = "sql"
 
     def __init__(self, source: SqlSource, environment: Environment) -> None:
         self._source = source
@@ -99,11 +93,6 @@ class MysqlConnector(DatabaseDiagnosis, Connector, Aggregation, CountEstimate):
             concurrent_scans=self._count,
         )
 
-    async def learn(self) -> None:
-        """Reads the catalogue, once."""
-        if self._table is None:
-            self._table = await self._once(self._describe)
-
     def takes(self, node: Filter) -> bool:
         """What can be rendered is done."""
         if self._table is None:
@@ -126,27 +115,6 @@ class MysqlConnector(DatabaseDiagnosis, Connector, Aggregation, CountEstimate):
             steps.append(CheckStep(name, milliseconds_since(started), None, pointer, note))
         return steps
 
-    async def discover(self, sample_rows: int = 20) -> Discovery:
-        """Tables and views; columns and sample of the chosen one."""
-        tables = await self._once(_tables)
-        if self._source.table is None and self._source.query is None:
-            return Discovery(tables, ())
-        self._table = None
-        await self.learn()
-        sample: list[dict[str, Any]] = []
-        ends = time.monotonic() + self._environment.limits.deadline_seconds
-        async for batch in self.scan(ScanRequest(limit=max(sample_rows, 1), deadline=ends)):
-            sample += [dict(zip(batch.schema.names, row, strict=True)) for row in batch.rows or ()]
-        columns = self._columns()
-        shown = tuple(RawColumn(part.name, part.source_type, part.arrow_type, part.nullable) for part in columns)
-        return Discovery(tables, shown, tuple(sample))
-
-    async def scan(self, request: ScanRequest) -> AsyncIterator[RawBatch]:
-        """The rows, a batch at a time as the server sends them."""
-        await self.learn()
-        async for batch in self._run(lambda session: self._read(session, request), request.deadline):
-            yield batch
-
     async def aggregate(self, request: AggregateRequest) -> RawBatch:
         """Groups and measures in one statement."""
         await self.learn()
@@ -168,65 +136,22 @@ class MysqlConnector(DatabaseDiagnosis, Connector, Aggregation, CountEstimate):
         self._threads.close()
         self._killers.close()
 
-    def _columns(self) -> tuple[Column, ...]:
-        return self._table[0].columns if self._table is not None else ()
+    def _break_off(self, sessions: Sessions, session: Session) -> None:
+        if (number := session.number) is not None:
+            self._killers.executor.submit(sessions.kill, number)
+        session.cut()
 
-    async def _run(self, work: Callable[[Session], Iterator[Result]], deadline: float | None) -> AsyncIterator[Result]:
-        """Work on a session in a thread; leaving it in the middle kills the statement at the server.
+    def _begun(self, running: list[Session], session: Session) -> None:
+        running.append(session)
 
-        The line is cut too: a server that hangs or trickles would hold the thread, and whoever comes next.
-        """
-        sessions = await self._opened()
-        running: list[Session] = []
-        left = Event()
+    def _dropped(self, session: Session) -> None:
+        drop(session)
 
-        def stop() -> None:
-            left.set()
-            for session in running[:]:  # a thread may take it out meanwhile
-                if (number := session.number) is not None:
-                    self._killers.executor.submit(sessions.kill, number)
-                session.cut()
+    def _translated(self, error: Exception) -> SimpulError:
+        return translated(error)
 
-        batches = pull(self._threads, self._on_session(sessions, work, running, left), deadline, stop)
-        try:
-            async for batch in batches:
-                yield batch
-        finally:
-            await batches.aclose()  # type: ignore[attr-defined]
-
-    async def _once(self, work: Callable[[Session], Result], deadline: float | None = None) -> Result:
-        """What one piece of work on a session gives."""
-
-        def step(session: Session) -> Iterator[Result]:
-            yield work(session)
-
-        (found,) = [one async for one in self._run(step, deadline)]
-        return found
-
-    def _on_session(
-        self, sessions: Sessions, work: Callable[[Session], Iterator[Result]], running: list[Session], left: Event
-    ) -> Iterator[Result]:
-        def begin(session: Session) -> None:
-            running.append(session)
-            if left.is_set():
-                session.cut()
-
-        session = sessions.take(begin)
-        whole = False
-        try:
-            yield from work(session)
-            whole = True
-        except Exception as error:  # noqa: BLE001 - whatever the driver raises becomes one of our errors
-            fault = translated(error)
-            if fault.code in ("source_schema_mismatch", "source_missing"):
-                self._table = None  # described anew at the next read
-            raise fault from None
-        finally:
-            running.clear()
-            if whole and sessions is self._sessions and not left.is_set():
-                sessions.give_back(session)
-            else:
-                drop(session)
+    def _tables_of(self, session: Session) -> tuple[str, ...]:
+        return _tables(session)
 
     def _read(self, session: Session, request: ScanRequest) -> Iterator[RawBatch]:
         """The rows. A short page is first asked for up to its edge; when that is not whole any more, it is read plainly."""
@@ -348,14 +273,6 @@ class MysqlConnector(DatabaseDiagnosis, Connector, Aggregation, CountEstimate):
         columns = [column_of(catalog_column(row, json_columns(checked)), zone=source.zone) for row in rows]
         keys = [source.key, *unique_keys(_fetch(session, KEYS, (schema, name)))]
         return Table(f"table {name}", documents_of(columns, source.json_columns), keys), shown
-
-    async def _stage(self, name: str) -> None:
-        if name == "dns":
-            await self._opened()
-        elif name == "auth":
-            await self._once(lambda _: None)
-        elif self._source.table is not None or self._source.query is not None:
-            await self.discover(sample_rows=1)
 
     async def _opened(self) -> Sessions:
         """The sessions, dialled at literal addresses that the policy allowed; asked for again after a while."""

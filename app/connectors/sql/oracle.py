@@ -6,29 +6,25 @@ Not tried on a live server: statements are held against their grammar, the sessi
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from threading import Event
-from typing import Any, ClassVar, TypeVar
+from collections.abc import Iterator, Sequence
+from typing import Any, TypeVar
 
 import pyarrow as pa
 
-from app.connectors.blocking import Threads, pull
+from app.connectors.blocking import Threads
 from app.connectors.capabilities import Capabilities
 from app.connectors.contract import (
     CheckStep,
-    Connector,
     CountEstimate,
-    Discovery,
     RawBatch,
-    RawColumn,
     RowEstimate,
     milliseconds_since,
 )
 from app.connectors.environment import Environment
 from app.connectors.requests import ScanRequest
 from app.connectors.sql.address import ServerAddress, dial_addresses, resolve_target
-from app.connectors.sql.columns import Column, Table, documents_of, finish_rows, json_value
-from app.connectors.sql.diagnosing import DatabaseDiagnosis
+from app.connectors.sql.blocking_database import BlockingDatabase
+from app.connectors.sql.columns import Table, documents_of, finish_rows, json_value
 from app.connectors.sql.drift import TableChanged, require_types
 from app.connectors.sql.oracle_faults import translated
 from app.connectors.sql.oracle_render import OracleRenderer
@@ -58,10 +54,8 @@ _OPERATORS = frozenset({"=", "<>", "<", "<=", ">", ">=", "in", "like", "isnull",
 Result = TypeVar("Result")
 
 
-class OracleConnector(DatabaseDiagnosis, Connector, CountEstimate):
+class OracleConnector(BlockingDatabase[Session], CountEstimate):
     """One table, view or query of an Oracle database. Sessions open with the first read."""
-
-    kind: ClassVar[str] = "sql"
 
     def __init__(self, source: SqlSource, environment: Environment, library: Any = None) -> None:
         """`library`: what speaks as python-oracledb does; None: that driver itself."""
@@ -92,11 +86,6 @@ class OracleConnector(DatabaseDiagnosis, Connector, CountEstimate):
             concurrent_scans=self._count,
         )
 
-    async def learn(self) -> None:
-        """Reads the catalogue, once."""
-        if self._table is None:
-            self._table = await self._once(self._describe)
-
     def takes(self, node: Filter) -> bool:
         """What can be rendered is done."""
         if self._table is None:
@@ -119,27 +108,6 @@ class OracleConnector(DatabaseDiagnosis, Connector, CountEstimate):
             steps.append(CheckStep(name, milliseconds_since(started), None, pointer, note))
         return steps
 
-    async def discover(self, sample_rows: int = 20) -> Discovery:
-        """Tables and views; columns and sample of the chosen one."""
-        tables = await self._once(_tables)
-        if self._source.table is None and self._source.query is None:
-            return Discovery(tables, ())
-        self._table = None
-        await self.learn()
-        sample: list[dict[str, Any]] = []
-        ends = time.monotonic() + self._environment.limits.deadline_seconds
-        async for batch in self.scan(ScanRequest(limit=max(sample_rows, 1), deadline=ends)):
-            sample += [dict(zip(batch.schema.names, row, strict=True)) for row in batch.rows or ()]
-        columns = self._columns()
-        shown = tuple(RawColumn(part.name, part.source_type, part.arrow_type, part.nullable) for part in columns)
-        return Discovery(tables, shown, tuple(sample))
-
-    async def scan(self, request: ScanRequest) -> AsyncIterator[RawBatch]:
-        """The rows, a batch at a time as the server sends them."""
-        await self.learn()
-        async for batch in self._run(lambda session: self._read(session, request), request.deadline):
-            yield batch
-
     async def estimate(self, request: ScanRequest) -> RowEstimate | None:
         """What the server counted when it last gathered statistics of the table; nothing of views, queries and conditions."""
         if request.filter is not None or self._source.table is None:
@@ -155,60 +123,17 @@ class OracleConnector(DatabaseDiagnosis, Connector, CountEstimate):
             await self._threads.call(sessions.close)
         self._threads.close()
 
-    def _columns(self) -> tuple[Column, ...]:
-        return self._table[0].columns if self._table is not None else ()
+    def _break_off(self, sessions: Sessions, session: Session) -> None:
+        session.cut()
 
-    async def _run(self, work: Callable[[Session], Iterator[Result]], deadline: float | None) -> AsyncIterator[Result]:
-        """Work on a session in a thread; leaving it in the middle breaks the statement off at the server."""
-        sessions = await self._opened()
-        running: list[Session] = []
-        left = Event()
+    def _dropped(self, session: Session) -> None:
+        session.drop()
 
-        def stop() -> None:
-            left.set()
-            for session in running[:]:  # a thread may take it out meanwhile
-                session.cut()
+    def _translated(self, error: Exception) -> SimpulError:
+        return translated(error)
 
-        batches = pull(self._threads, self._on_session(sessions, work, running, left), deadline, stop)
-        try:
-            async for batch in batches:
-                yield batch
-        finally:
-            await batches.aclose()  # type: ignore[attr-defined]
-
-    async def _once(self, work: Callable[[Session], Result], deadline: float | None = None) -> Result:
-        """What one piece of work on a session gives."""
-
-        def step(session: Session) -> Iterator[Result]:
-            yield work(session)
-
-        (found,) = [one async for one in self._run(step, deadline)]
-        return found
-
-    def _on_session(
-        self, sessions: Sessions, work: Callable[[Session], Iterator[Result]], running: list[Session], left: Event
-    ) -> Iterator[Result]:
-        def begin(session: Session) -> None:
-            running[:] = [session]
-            if left.is_set():
-                session.cut()
-
-        session = sessions.take(begin)
-        whole = False
-        try:
-            yield from work(session)
-            whole = True
-        except Exception as error:  # noqa: BLE001 - whatever the driver raises becomes one of our errors
-            fault = translated(error)
-            if fault.code in ("source_schema_mismatch", "source_missing"):
-                self._table = None  # described anew at the next read
-            raise fault from None
-        finally:
-            running.clear()
-            if whole and sessions is self._sessions and not left.is_set():
-                sessions.give_back(session)
-            else:
-                session.drop()
+    def _tables_of(self, session: Session) -> tuple[str, ...]:
+        return _tables(session)
 
     def _read(self, session: Session, request: ScanRequest) -> Iterator[RawBatch]:
         """The rows; described anew once when the table is not as it was."""
@@ -284,14 +209,6 @@ class OracleConnector(DatabaseDiagnosis, Connector, CountEstimate):
         cursor.close()
         columns = [column_of(entry, charset=charset, zone=source.zone) for entry in told]
         return Table("the query", documents_of(columns, source.json_columns), [source.key]), origin
-
-    async def _stage(self, name: str) -> None:
-        if name == "dns":
-            await self._opened()
-        elif name == "auth":
-            await self._once(lambda _: None)
-        elif self._source.table is not None or self._source.query is not None:
-            await self.discover(sample_rows=1)
 
     async def _opened(self) -> Sessions:
         """The sessions, dialled at literal addresses that the policy allowed; asked for again after a while."""

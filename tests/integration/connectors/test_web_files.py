@@ -23,10 +23,10 @@ import xlsxwriter
 from pydantic import ValidationError
 
 from app.connectors.contract import RawBatch
-from app.connectors.copies import Copies
 from app.connectors.environment import Environment, NetworkPolicy
 from app.connectors.file import KIND
 from app.connectors.file.source import FileSource
+from app.connectors.file_cache import FileCache
 from app.connectors.requests import ScanRequest
 from app.datasets.records import ReadRequest
 from app.errors import (
@@ -123,7 +123,7 @@ async def test_refresh_says_how_old_the_copy_may_be(server: FileServer, tmp_path
 
 
 async def test_connectors_that_ask_the_same_share_a_fetch_and_others_do_not(server: FileServer, tmp_path: Path) -> None:
-    around = replace(environment(tmp_path), copies=Copies(tmp_path / "copies"))
+    around = replace(environment(tmp_path), file_cache=FileCache(tmp_path / "copies"))
     server.pause_seconds = 0.2
     several = [opened(around, f"{server.url}/harga.csv") for _ in range(4)]
     other = opened(around, f"{server.url}/harga.csv", auth={"kind": "bearer", "token": "${secret:PW}"})
@@ -296,7 +296,7 @@ async def test_a_file_above_the_limit_is_not_fetched_and_the_share_of_the_agency
         await small.close()
 
     share = AgencyShare(Storage(tmp_path, reserve_bytes=0, spool_bytes=1), 2_000_000)
-    held = replace(around, copies=Copies(tmp_path / "copies", share))
+    held = replace(around, file_cache=FileCache(tmp_path / "copies", share))
     large, fits, other = (opened(held, f"{server.url}/{name}.csv") for name in ("besar", "lain", "harga"))
     try:
         await read(other)
@@ -328,7 +328,7 @@ async def test_a_fetch_goes_on_when_a_question_leaves_and_the_next_one_finds_it(
 async def test_a_fetch_that_ends_because_its_connector_closed_is_begun_again_by_who_waits(
     server: FileServer, tmp_path: Path
 ) -> None:
-    around = replace(environment(tmp_path), copies=Copies(tmp_path / "copies"))
+    around = replace(environment(tmp_path), file_cache=FileCache(tmp_path / "copies"))
     server.pause_seconds = 0.5
     first, other = (opened(around, f"{server.url}/harga.csv") for _ in range(2))
     try:

@@ -14,6 +14,7 @@ from pydantic import SecretStr
 from sqlalchemy import func, insert, select, text
 
 import app.access.tables
+import app.audit.acts
 import app.audit.erasure.requests
 import app.audit.read.incidents
 import app.catalog.idempotency

@@ -1,4 +1,4 @@
-"""Copies of what stands on a server: asked for again when `refresh` is over, shared by all connectors that ask the same."""
+"""FileCache of what stands on a server: asked for again when `refresh` is over, shared by all connectors that ask the same."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 
-from app.connectors.copies import Bring, Copies, Copy
 from app.connectors.environment import Environment
 from app.connectors.file.located import ending_of
 from app.connectors.file.locations.origin import LIVE_SECONDS, Found, Local
 from app.connectors.file.source import FileSource
+from app.connectors.file_cache import Bring, CachedFile, FileCache
 from app.errors import SourceTimeout
 
 
@@ -19,7 +19,7 @@ class Fetching:
     """The copies of one opened source."""
 
     def __init__(self, source: FileSource, environment: Environment) -> None:
-        self.copies = environment.copies or Copies(environment.cache / "copies")
+        self.kept = environment.file_cache or FileCache(environment.cache / "copies")
         self._most = environment.limits.bytes
         self._deadline_seconds = environment.limits.deadline_seconds
         self._seconds = source.refresh.total_seconds() or LIVE_SECONDS
@@ -48,14 +48,14 @@ class Fetching:
         """The file that `key` tells from all others. `mark`: where a list of the source's files gives one, it decides what is fresh."""
         begun = time.monotonic()
 
-        def fresh(copy: Copy) -> bool:
+        def fresh(copy: CachedFile) -> bool:
             if mark:
                 return copy.memo.get("mark") == mark or copy.confirmed >= begun
             return copy.confirmed >= begun - (0 if self.anew else self._seconds)
 
         if deadline is None:
             deadline = begun + self._deadline_seconds
-        using = self.copies.using(
+        using = self.kept.using(
             key,
             bring,
             owner=id(self),
@@ -69,4 +69,4 @@ class Fetching:
 
     def close(self) -> None:
         """Lets go of the copies."""
-        self.copies.release(id(self))
+        self.kept.release(id(self))

@@ -16,13 +16,13 @@ from typing import Any, Final
 from urllib.parse import quote, unquote_plus
 
 from app.connectors.contract import CheckStep
-from app.connectors.copies import Brought, Copy, Sink
 from app.connectors.environment import Environment
 from app.connectors.file.located import object_endpoint
 from app.connectors.file.locations.fetching import Fetching
 from app.connectors.file.locations.origin import FETCH_SECONDS, Found, Local, Origin, at_location, check_server, extra
 from app.connectors.file.several import MOST_FILES, is_pattern, literal_start, matching
 from app.connectors.file.source import FileSource
+from app.connectors.file_cache import Brought, CachedFile, Sink
 from app.connectors.http import HttpAnswer, HttpSource, Into
 from app.connectors.network import HttpAddress
 from app.connectors.xml_records import Elements
@@ -67,7 +67,7 @@ class ObjectStore(Origin):
         """The copy, fetched or confirmed."""
         key = found.name[len("s3://") :].partition("/")[2]
 
-        async def bring(before: Copy | None, sink: Sink) -> Brought | None:
+        async def bring(before: CachedFile | None, sink: Sink) -> Brought | None:
             etag = before.memo.get("etag", "") if before is not None else ""
             headers = {"if-none-match": etag} if etag else {}
             answer = await self._get(self._address(key), headers, sink)

@@ -12,13 +12,13 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from app.connectors.contract import CheckStep
-from app.connectors.copies import Brought, Copy, Sink
 from app.connectors.environment import Environment
 from app.connectors.file.located import sftp_host, sftp_path
 from app.connectors.file.locations.fetching import Fetching
 from app.connectors.file.locations.origin import FETCH_SECONDS, Found, Local, Origin, check_server, extra
 from app.connectors.file.several import MOST_FILES, is_pattern, matching
 from app.connectors.file.source import FileSource
+from app.connectors.file_cache import Brought, CachedFile, Sink
 from app.connectors.network import dial, resolve_allowed
 from app.errors import (
     SimpulError,
@@ -64,7 +64,7 @@ class SftpFiles(Origin):
     async def local(self, found: Found, deadline: float | None) -> AsyncIterator[Local]:
         """The copy, fetched or known by its mark."""
 
-        async def bring(_: Copy | None, sink: Sink) -> Brought:
+        async def bring(_: CachedFile | None, sink: Sink) -> Brought:
             try:
                 async with asyncio.timeout(FETCH_SECONDS), self._client() as client:
                     return Brought({"mark": await self._fetched(client, self._path_of(found), sink)})

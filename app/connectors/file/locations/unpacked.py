@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 
-from app.connectors.copies import Brought, Copy, Sink
 from app.connectors.environment import Environment
 from app.connectors.file.content import unchanged, unreadable
 from app.connectors.file.located import scheme_of
@@ -15,6 +14,7 @@ from app.connectors.file.locations.archive import Member, gunzip, holds_members,
 from app.connectors.file.locations.fetching import Fetching
 from app.connectors.file.locations.origin import Found, Local
 from app.connectors.file.source import FileSource
+from app.connectors.file_cache import Brought, CachedFile, Sink
 from app.errors import SourceFormatError, SourceTooLarge
 
 
@@ -96,7 +96,7 @@ class Unpacked:
     ) -> AsyncIterator[Local]:
         name = found.name if member is None else member.name
 
-        async def bring(_: Copy | None, sink: Sink) -> Brought:
+        async def bring(_: CachedFile | None, sink: Sink) -> Brought:
             await asyncio.to_thread(self._unpack, found, local, member, sink.write_here)
             return Brought({"mark": local.mark})
 

@@ -7,11 +7,11 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from app.connectors.contract import CheckStep
-from app.connectors.copies import Brought, Copy, Sink
 from app.connectors.environment import Environment
 from app.connectors.file.locations.fetching import Fetching
 from app.connectors.file.locations.origin import FETCH_SECONDS, Found, Local, Origin, at_location, check_server
 from app.connectors.file.source import FileSource
+from app.connectors.file_cache import Brought, CachedFile, Sink
 from app.connectors.http import HttpAnswer, HttpSource, Into
 from app.connectors.http_credentials import HttpCredentials
 from app.connectors.network import HttpAddress
@@ -64,7 +64,7 @@ class WebFile(Origin):
         said = "\0".join(f"{name}={resolve(str(value))}" for name, value in sorted(auth.model_dump().items()))
         return hashlib.sha256(said.encode()).hexdigest()
 
-    async def _bring(self, before: Copy | None, sink: Sink) -> Brought | None:
+    async def _bring(self, before: CachedFile | None, sink: Sink) -> Brought | None:
         headers = dict[str, str]()
         if before is not None:
             headers |= {"if-none-match": before.memo["etag"]} if before.memo.get("etag") else {}

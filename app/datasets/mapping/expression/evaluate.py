@@ -80,9 +80,9 @@ class Expression:
     value: Value
 
 
-def compile_expression(text: str, pointer: str) -> Expression:
+def compile_expression(text: Any, pointer: str) -> Expression:
     """The compiled expression; raises `ExpressionForbidden` that names the node and the pointer in the manifest."""
-    if not str(text).strip():
+    if not isinstance(text, str) or not text.strip():
         _refuse("an expression is a text", pointer)
     if len(text) > MOST_CHARACTERS:
         _refuse(f"an expression has at most {MOST_CHARACTERS} characters", pointer)

@@ -15,7 +15,8 @@ _FORMATS: Schema = {
     "anyOf": [_TEXT, {"type": "array", "items": _TEXT, "minItems": 1}],
     "examples": ["%d/%m/%Y", "iso"],
 }
-_WORDS: Schema = {"type": ["string", "number", "boolean", "array"]}
+_WORD: Schema = {"anyOf": [{"type": "string"}, {"type": "number"}, {"type": "boolean"}]}
+_WORDS: Schema = {"anyOf": [*_WORD["anyOf"], {"type": "array", "items": _WORD}]}
 _LEVEL: Schema = {"enum": ["provinsi", "kabupaten", "kecamatan", "desa"]}
 _CASES: Schema = {"enum": ["trim", "squeeze", "upper", "lower", "title"]}
 _NOTHING: Schema = {"type": ["null", "boolean", "object"], "const": True}
@@ -62,7 +63,7 @@ STRUCTURES: Mapping[str, Schema] = {
     "as_text": {"anyOf": [_AS_TEXT, {"const": True}, {"type": "null"}]},
     "boolean": _options(true=_WORDS, false=_WORDS),
     "number": {"anyOf": [_NUMBER, {"const": True}, {"type": "null"}]},
-    "multiply": {"type": ["number", "string"]},
+    "multiply": {"anyOf": [{"type": "number"}, _TEXT]},
     "unit": _options(
         "from",
         "to",

@@ -1,4 +1,4 @@
-"""Copies of files that stand elsewhere: one for all who read the same, in a folder of this process alone, counted to an agency's share.
+"""FileCache of files that stand elsewhere: one for all who read the same, in a folder of this process alone, counted to an agency's share.
 
 A copy is whole or it is not there. A newer one takes its stead; who reads the old one reads it to its end.
 """
@@ -53,7 +53,7 @@ class Brought:
 
 
 @dataclass(slots=True)
-class Copy:
+class CachedFile:
     """A whole file. `mark`: SHA-256 of its bytes; `as_of`: when the source was last seen to hold just these."""
 
     path: Path
@@ -113,7 +113,7 @@ class Sink:
         return self._digest.hexdigest()
 
 
-Bring = Callable[[Copy | None, Sink], Awaitable[Brought | None]]
+Bring = Callable[[CachedFile | None, Sink], Awaitable[Brought | None]]
 """Writes the file, or says (None) that the copy at hand is still it."""
 
 
@@ -121,13 +121,13 @@ class _Slot:
     """One file: its copy, who brings it, whose it is."""
 
     def __init__(self) -> None:
-        self.copy: Copy | None = None
+        self.copy: CachedFile | None = None
         self.bringing: asyncio.Task[None] | None = None
         self.by: Hashable = None
         self.owners: set[Hashable] = set()
 
 
-class Copies:
+class FileCache:
     """The copies of one agency."""
 
     def __init__(self, folder: Path, share: DiskShare | None = None) -> None:
@@ -135,7 +135,7 @@ class Copies:
         self._share: DiskShare = share or Unbounded()
         self._slots: dict[Hashable, _Slot] = {}
         self._lock = threading.RLock()
-        """Copies are written in threads too, and make way for each other there."""
+        """FileCache are written in threads too, and make way for each other there."""
 
     @asynccontextmanager
     async def using(
@@ -144,11 +144,11 @@ class Copies:
         bring: Bring,
         *,
         owner: Hashable,
-        fresh: Callable[[Copy], bool],
+        fresh: Callable[[CachedFile], bool],
         most: int,
         deadline: float | None,
         ending: str = "",
-    ) -> AsyncIterator[Copy]:
+    ) -> AsyncIterator[CachedFile]:
         """The copy of `key`, brought where there is none that is `fresh`; it stays as it is until the context ends.
 
         Who comes while it is brought waits for the same; it goes on where one of them leaves at its deadline
@@ -186,7 +186,7 @@ class Copies:
                     slot.bringing.cancel()
             self._retire(slot)
 
-    def _held(self, slot: _Slot, fresh: Callable[[Copy], bool]) -> Copy | None:
+    def _held(self, slot: _Slot, fresh: Callable[[CachedFile], bool]) -> CachedFile | None:
         with self._lock:
             copy = slot.copy
             if copy is None or not fresh(copy):
@@ -212,7 +212,7 @@ class Copies:
                 before.memo = before.memo if brought is None else brought.memo
                 return
             self._retire(slot)
-            slot.copy = Copy(path, mark, sink.size, brought.memo, moment, begun)
+            slot.copy = CachedFile(path, mark, sink.size, brought.memo, moment, begun)
             kept = True
             if not slot.owners:  # they left while it came
                 self._retire(slot)
@@ -230,7 +230,7 @@ class Copies:
                 if copy.users == 0:
                     self._drop(copy)
 
-    def _drop(self, copy: Copy) -> None:
+    def _drop(self, copy: CachedFile) -> None:
         copy.path.unlink(missing_ok=True)
         self._share.give(copy.size)
 
@@ -257,7 +257,7 @@ class Copies:
 class _Taken:
     """What one copy takes while it is written."""
 
-    def __init__(self, copies: Copies) -> None:
+    def __init__(self, copies: FileCache) -> None:
         self._copies = copies
         self.size = 0
 

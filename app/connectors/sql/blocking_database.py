@@ -1,0 +1,172 @@
+"""A database whose driver blocks: its sessions work in threads of the connector's own, and are broken off from outside."""
+
+from __future__ import annotations
+
+import time
+from abc import abstractmethod
+from collections.abc import AsyncIterator, Callable, Iterator
+from threading import Event
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
+
+from app.connectors.blocking import Threads, pull
+from app.connectors.contract import Connector, Discovery, RawBatch, RawColumn
+from app.connectors.environment import Environment
+from app.connectors.requests import ScanRequest
+from app.connectors.sql.columns import Column, Table
+from app.connectors.sql.diagnosing import DatabaseDiagnosis
+from app.connectors.sql.source import SqlSource
+from app.errors import SimpulError
+
+Result = TypeVar("Result")
+SessionT = TypeVar("SessionT")
+
+
+class SessionPool(Protocol[SessionT]):
+    """The sessions of one database."""
+
+    def take(self, begin: Callable[[SessionT], None]) -> SessionT:
+        """One that nobody uses; `begin` is told each that is tried."""
+        ...
+
+    def give_back(self, session: SessionT) -> None:
+        """One that can be used again."""
+        ...
+
+
+class BlockingDatabase(DatabaseDiagnosis, Connector, Generic[SessionT]):
+    """What such connectors share: a piece of work on a session, looking at the tables, the stages of a check."""
+
+    kind: ClassVar[str] = "sql"
+    _source: SqlSource
+    _environment: Environment
+    _table: tuple[Table, str] | None
+    _sessions: Any
+    _threads: Threads
+
+    @abstractmethod
+    async def _opened(self) -> Any:
+        """The sessions, dialled at literal addresses that the policy allowed."""
+
+    @abstractmethod
+    def _break_off(self, sessions: Any, session: SessionT) -> None:
+        """Ends what the session does at the server, without waiting."""
+
+    @abstractmethod
+    def _dropped(self, session: SessionT) -> None:
+        """Gives up a session that is not to be used again."""
+
+    @abstractmethod
+    def _translated(self, error: Exception) -> SimpulError:
+        """What the driver raised as one of our errors."""
+
+    @abstractmethod
+    def _tables_of(self, session: SessionT) -> tuple[str, ...]:
+        """Tables and views that the user sees."""
+
+    @abstractmethod
+    def _read(self, session: SessionT, request: ScanRequest) -> Iterator[RawBatch]:
+        """The rows, a batch at a time."""
+
+    @abstractmethod
+    def _describe(self, session: SessionT) -> tuple[Table, str]:
+        """The table or query, and how it stands behind FROM."""
+
+    def _columns(self) -> tuple[Column, ...]:
+        return self._table[0].columns if self._table is not None else ()
+
+    async def learn(self) -> None:
+        """Reads the catalogue, once."""
+        if self._table is None:
+            self._table = await self._once(self._describe)
+
+    async def discover(self, sample_rows: int = 20) -> Discovery:
+        """Tables and views; columns and sample of the chosen one."""
+        tables = await self._once(self._tables_of)
+        if self._source.table is None and self._source.query is None:
+            return Discovery(tables, ())
+        self._table = None
+        await self.learn()
+        sample: list[dict[str, Any]] = []
+        ends = time.monotonic() + self._environment.limits.deadline_seconds
+        async for batch in self.scan(ScanRequest(limit=max(sample_rows, 1), deadline=ends)):
+            sample += [dict(zip(batch.schema.names, row, strict=True)) for row in batch.rows or ()]
+        columns = self._columns()
+        shown = tuple(RawColumn(part.name, part.source_type, part.arrow_type, part.nullable) for part in columns)
+        return Discovery(tables, shown, tuple(sample))
+
+    async def scan(self, request: ScanRequest) -> AsyncIterator[RawBatch]:
+        """The rows, a batch at a time as the server sends them."""
+        await self.learn()
+        async for batch in self._run(lambda session: self._read(session, request), request.deadline):
+            yield batch
+
+    async def _run(self, work: Callable[[SessionT], Iterator[Result]], deadline: float | None) -> AsyncIterator[Result]:
+        """Work on a session in a thread; leaving it in the middle breaks the statement off at the server.
+
+        The line is cut too: a server that hangs or trickles would hold the thread, and whoever comes next.
+        """
+        sessions = await self._opened()
+        running: list[SessionT] = []
+        left = Event()
+
+        def stop() -> None:
+            left.set()
+            for session in running[:]:  # a thread may take it out meanwhile
+                self._break_off(sessions, session)
+
+        batches = pull(self._threads, self._on_session(sessions, work, running, left), deadline, stop)
+        try:
+            async for batch in batches:
+                yield batch
+        finally:
+            await batches.aclose()  # type: ignore[attr-defined]
+
+    async def _once(self, work: Callable[[SessionT], Result], deadline: float | None = None) -> Result:
+        """What one piece of work on a session gives."""
+
+        def step(session: SessionT) -> Iterator[Result]:
+            yield work(session)
+
+        (found,) = [one async for one in self._run(step, deadline)]
+        return found
+
+    def _on_session(
+        self,
+        sessions: SessionPool[SessionT],
+        work: Callable[[SessionT], Iterator[Result]],
+        running: list[SessionT],
+        left: Event,
+    ) -> Iterator[Result]:
+        def begin(session: SessionT) -> None:
+            self._begun(running, session)
+            if left.is_set():
+                session.cut()  # type: ignore[attr-defined]
+
+        session = sessions.take(begin)
+        whole = False
+        try:
+            yield from work(session)
+            whole = True
+        except Exception as error:  # noqa: BLE001 - whatever the driver raises becomes one of our errors
+            fault = self._translated(error)
+            if fault.code in ("source_schema_mismatch", "source_missing"):
+                self._table = None  # described anew at the next read
+            raise fault from None
+        finally:
+            running.clear()
+            if whole and sessions is self._sessions and not left.is_set():
+                sessions.give_back(session)
+            else:
+                self._dropped(session)
+
+    def _begun(self, running: list[SessionT], session: SessionT) -> None:
+        running[:] = [session]
+
+    async def _stage(self, name: str) -> None:
+        """One stage of a check: dns, auth (with tcp and tls in one), read."""
+        if name == "dns":
+            await self._opened()
+        elif name == "auth":
+            await self._once(lambda _: None)
+        elif self._source.table is not None or self._source.query is not None:
+            await self.discover(sample_rows=1)
