@@ -73,6 +73,9 @@ NO_BODY: Final = _of("validation_failed", 422)
 OWN: Final = frozenset({PROVIDER})
 PARTIES: Final = frozenset({PROVIDER, CONSUMER})
 SEES_ALL: Final = frozenset({"admin", "supervisor"})
+NO_SESSION: Final[Told] = (403, "access_denied", "session_needed")
+NO_PROVIDER: Final = _of("not_found")
+NO_PERSON: Final = {"person": "tidak-ada"}
 CONFLICT: Final = _of("state_conflict", 409)
 CHANGED: Final = _of("precondition_failed", 412)
 STALE: Final = {"If-Match": '"tidak-lagi"'}
@@ -96,6 +99,11 @@ ROWS: Final[Mapping[str, Row]] = {
     "POST /oauth/token": Row(_of("unsupported_media_type", 415), content=b""),
     "POST /oauth/revoke": Row(_of("unsupported_media_type", 415), content=b""),
     "POST /oauth/enrol": Row(NO_BODY, body={}),
+    "POST /sign-in": Row(NO_BODY, body={}),
+    "POST /sign-in/account": Row(NO_BODY, body={}),
+    "POST /sign-in/account/open": Row(NO_BODY, body={}),
+    "GET /sign-in/oidc": Row(NO_PROVIDER),
+    "GET /sign-in/oidc/callback": Row(NO_PROVIDER),
     "GET /.well-known/jwks.json": PUBLIC,
     "GET /.well-known/oauth-authorization-server": PUBLIC,
     "GET /.well-known/oauth-protected-resource": PUBLIC,
@@ -155,6 +163,17 @@ ROWS: Final[Mapping[str, Row]] = {
     "GET /v1/secrets": Row(OK, STEWARDS),
     "PUT /v1/secrets/{name}": Row(NO_BODY, STEWARDS, body={}),
     "DELETE /v1/secrets/{name}": Row(UNKNOWN, STEWARDS, names={"name": "tidak-ada"}),
+    # People; none of these callers has a session
+    "GET /v1/people": Row(OK, ADMINS),
+    "POST /v1/people": Row(NO_BODY, ADMINS, body={}),
+    "GET /v1/people/{person}": Row(UNKNOWN, ADMINS, names=NO_PERSON),
+    "PATCH /v1/people/{person}": Row(UNKNOWN, ADMINS, names=NO_PERSON, body={}),
+    "POST /v1/people/{person}/reset": Row(UNKNOWN, ADMINS, names=NO_PERSON),
+    "GET /v1/session": Row(NO_SESSION, EVERYONE),
+    "DELETE /v1/session": Row(NO_SESSION, EVERYONE),
+    "POST /v1/session/step-up": Row(NO_SESSION, EVERYONE, body={}),
+    "GET /v1/sessions": Row(NO_SESSION, EVERYONE),
+    "DELETE /v1/sessions/{session}": Row(NO_SESSION, EVERYONE, names={"session": "tidak-ada"}),
     # Connectors
     "GET /v1/connectors/{connector}": Row(OK, STEWARDS, OWN),
     "PUT /v1/connectors/{connector}": Row(_of("manifest_invalid", 422), STEWARDS, body={}),
