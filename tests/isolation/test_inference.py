@@ -391,3 +391,40 @@ def test_kept_and_copied_records_are_cut_to_each_reader(attacked: World, sources
     with ThreadPoolExecutor(8) as pool:
         for which, text in pool.map(ask, range(48)):
             assert ("aaaaaaaa@" in text) == bool(which % 2), which
+
+
+def test_a_stored_copy_is_cut_to_each_reader(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """The copy of a source that is down holds every row (a personal field is never copied): each reader gets what its grant gives."""
+    services, names = SourceServer(), ("wilayah", "periode", "jk", "umur", "kategori", "jumlah")
+    rows = [
+        ("33.20.01", "2025", "laki_laki", "0-4", "agama:islam", 40),
+        ("33.20.02", "2025", "perempuan", "0-4", "agama:islam", 77),
+    ]
+    services.json("/jumlah", json.dumps({"data": [dict(zip(names, row, strict=True)) for row in rows]}).encode())
+    fields = {"kode_wilayah": "wilayah", "periode": "periode", "jenis_kelamin": "jk", "kelompok_umur": "umur", "kategori": "kategori", "jumlah": "jumlah"}  # fmt: skip
+    with opened(tmp_path_factory.mktemp("copies")) as world:
+        gateway = world.gateway
+        gateway.publish(
+            {
+                "connector": "jumlah", "agency": PROVIDER, "schema": "penduduk_agregat@1", "snapshot": {"every": "1h"}, "fields": fields,
+                "source": {"kind": "rest", "url": f"{services.url}/jumlah", "record_path": "$.data[*]"},
+            }
+        )  # fmt: skip
+        gateway.agree(terms("sebagian", schema="penduduk_agregat", row_filter="kode_wilayah = '33.20.01'"))
+        gateway.agree(terms("utuh", schema="penduduk_agregat"))
+        ends = time.monotonic() + 30
+        while "snapshot_taken" not in (gateway.folder / "serve.log").read_text("utf-8"):
+            assert time.monotonic() < ends
+            time.sleep(0.1)
+        services.routes["/jumlah"] = lambda *_: (500, "text/plain", b"down")
+        session, stranger = world.sessions[Caller("client", CONSUMER)], world.sessions[Caller("client", OTHER)]
+
+        def told(asking: httpx.Client, headers: Mapping[str, str], **params: str) -> tuple[int, list[int]]:
+            answer = asking.get(COUNTS, params=params, headers=headers)
+            return answer.status_code, sorted(item["jumlah"] for item in answer.json().get("items", []))
+
+        assert told(session, by("utuh")) == (200, [40, 77])
+        assert told(session, by("sebagian")) == (200, [40])
+        assert told(session, by("sebagian"), filter="jumlah > 50") == (200, [])
+        assert told(stranger, {}) == told(stranger, {}, filter="jumlah > 50") == (403, [])
+    services.close()

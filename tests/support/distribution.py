@@ -2,7 +2,7 @@
 
 The parts of a run that xdist hands out are made from the names of the tests, because the process that hands them out
 knows nothing else of them, and xdist 3.8 loses the mark `xdist_group` under pytest 9.2 (pytest-xdist issue 1386). The
-parts with the most tests are handed out first; a test that shares nothing is a part of its own.
+parts with the most tests are handed out first; a test of a file that shares nothing is a part of its own.
 """
 
 from __future__ import annotations
@@ -22,19 +22,14 @@ ACCEPTANCE = (
     "tests/acceptance/test_made_by_us.py::test_file_that_is_not_in_its_encoding_is_told",
 )
 WHOLE = (
-    "tests/hostile/test_bad_sources_at_every_door.py",
     "tests/architecture/test_sizes.py",
     "tests/contract/connectors/",
-    "tests/integration/api/test_every_operation.py",
-    "tests/integration/api/test_layer.py",
-    "tests/integration/connectors/test_database_tls.py",
-    "tests/integration/connectors/test_object_store.py",
-    "tests/integration/connectors/test_sftp_files.py",
-    "tests/integration/docs/test_pages.py",
-    "tests/integration/operate/test_extensions.py",
-    "tests/integration/operate/test_wheel.py",
+    "tests/hostile/",
+    "tests/integration/",
+    "tests/isolation/",
     "tests/unit/",
 )
+"""Below these the tests of a file share a server, or what they do is over at once."""
 
 
 def part_of(test: str) -> str:

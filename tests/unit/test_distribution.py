@@ -16,7 +16,8 @@ ROOT = Path(__file__).resolve().parents[2]
     [
         ("tests/integration/api/test_log.py::test_a[sqlite]", "test_log on sqlite"),
         ("tests/integration/api/test_log.py::test_a[postgresql-x]", "test_log on postgresql"),
-        ("tests/integration/api/test_log.py::test_a", "tests/integration/api/test_log.py::test_a"),
+        ("tests/integration/api/test_log.py::test_a", "tests/integration/api/test_log.py"),
+        ("tests/hostile/test_bombs.py::test_a[x]", "tests/hostile/test_bombs.py"),
         ("tests/contract/connectors/test_sql_mariadb.py::TestIt::test_a", "mariadb"),
         ("tests/contract/connectors/test_rest.py::TestIt::test_a", "tests/contract/connectors/test_rest.py"),
         ("tests/unit/schemas/test_rows.py::test_a[x::y]", "tests/unit/schemas/test_rows.py"),
