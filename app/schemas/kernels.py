@@ -28,6 +28,7 @@ from app.schemas.constraints import (
     ValueCheck,
 )
 from app.schemas.rules import name_fault, text_fault
+from app.schemas.text_bytes import all_match, all_printable, none_begins_blank
 
 NO: Any = pa.scalar(False)  # noqa: FBT003 - Arrow has no other way to write it
 
@@ -83,7 +84,7 @@ def _sift_text(sieve: Sieve, rule: TextRule, column: Any) -> None:
         sieve.keep("not_in_list", pc.or_(listed, column.is_null()))
         return
     _sift_length(sieve, rule, column)
-    if rule.pattern is not None:
+    if rule.pattern is not None and not all_match(rule.pattern, column):
         sieve.keep("pattern", pc.match_substring_regex(column, rule.pattern))
     if rule.check is not None:
         _sift_by_function(sieve, rule.check, column)
@@ -107,6 +108,8 @@ def _sift_by_function(sieve: Sieve, check: ValueCheck, column: Any) -> None:
     """Ask the function about each distinct value, except where a kernel already knows that it passes."""
     doubtful = column.is_valid()
     if check in (text_fault, name_fault):
+        if all_printable(column) and (check is text_fault or none_begins_blank(column)):
+            return
         plain = pc.ascii_is_printable(column)
         if check is name_fault:
             plain = pc.and_not(plain, pc.ascii_is_space(column))

@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 
 from app.datasets.mapping.compile import Chain, CompiledField
 from app.schemas.base import FieldSpec
+from app.schemas.text_bytes import BLANK, all_printable, none_begins_blank, text_bytes, text_ends
 
 Kernel = tuple[Any, Any]
 """The values, and the mask of those that are sure."""
@@ -24,7 +25,7 @@ NO: Any = pa.scalar(False)  # noqa: FBT003 - Arrow has no other way to write it
 _PRINTABLE = (pa.scalar(b"!", pa.binary()), pa.scalar(b"~", pa.binary()))
 _NUMBERS = frozenset({"number", "decimal", "integer"})
 _UNCHANGED = frozenset({"trim", "squeeze"})
-_BLANK, _DELETE, _MINUS, _POINT, _ZERO, _NINE = ord(" "), 127, ord("-"), ord("."), ord("0"), 9
+_MINUS, _POINT, _ZERO, _NINE = ord("-"), ord("."), ord("0"), 9
 _MOST_DIGITS = 15
 """So many digits before the mark, and behind it where the field says no scale."""
 
@@ -65,15 +66,13 @@ def _text(chain: Chain, column: Any) -> Kernel | None:
 
 def _all_trimmed(column: Any) -> bool:
     """Whether all texts are printable ASCII that begins and ends with no blank."""
-    content, ends = text_bytes(column), _ends(column)
-    if column.null_count or not ((content - _BLANK) < _DELETE - _BLANK).all():
+    if not all_printable(column) or not none_begins_blank(column):
         return False
-    blank = content == _BLANK
-    return bool((ends[1:] > ends[:-1]).all() and not blank[ends[:-1]].any() and not blank[ends[1:] - 1].any())
+    return not (text_bytes(column)[text_ends(column)[1:] - 1] == BLANK).any()
 
 
 def _two_blanks(content: Any) -> bool:
-    blank = content == _BLANK
+    blank = content == BLANK
     return bool((blank[1:] & blank[:-1]).any())
 
 
@@ -103,7 +102,7 @@ def _number(chain: Chain, spec: FieldSpec, to: pa.DataType, column: Any) -> Kern
 
 def _all_plain(column: Any) -> Any:
     """A column of texts as numbers where each is short and in plain notation with a point; None where one may not be."""
-    content, ends = text_bytes(column), _ends(column)
+    content, ends = text_bytes(column), text_ends(column)
     starts, stops = ends[:-1], ends[1:]
     lengths = stops - starts
     if not len(lengths) or lengths.min() < 1 or lengths.max() > _MOST_DIGITS:
@@ -130,21 +129,3 @@ def _graphic(column: Any, index: int) -> Any:
     """Whether the first (0) or last (-1) byte of each text is ASCII and no blank."""
     byte = pc.binary_slice(column.cast(pa.binary()), index, 1 if index == 0 else None)
     return pc.and_(pc.greater_equal(byte, _PRINTABLE[0]), pc.less_equal(byte, _PRINTABLE[1]))
-
-
-def text_bytes(column: Any) -> np.ndarray[Any, np.dtype[np.uint8]]:
-    """The texts of a column of text, one behind the other, as they stand in memory."""
-    content = column.buffers()[2]
-    if content is None or not len(column):
-        return np.zeros(0, np.uint8)
-    offsets = np.frombuffer(column.buffers()[1], np.int32)
-    first, last = int(offsets[column.offset]), int(offsets[column.offset + len(column)])
-    return np.frombuffer(content, np.uint8)[first:last]
-
-
-def _ends(column: Any) -> Any:
-    """Where each text ends in `text_bytes`; the first of them is 0, where the first begins."""
-    if not len(column):
-        return np.zeros(1, np.int64)
-    offsets = np.frombuffer(column.buffers()[1], np.int32)[column.offset : column.offset + len(column) + 1]
-    return offsets.astype(np.int64) - int(offsets[0])

@@ -10,8 +10,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from app.datasets.columnar.findings import beyond
-from app.datasets.columnar.kernels import NO, text_bytes
+from app.datasets.columnar.kernels import NO
 from app.datasets.quality import WORTH_A_LOOK, WORTH_A_LOOK_DIGITS, QualityCounter
+from app.schemas.text_bytes import text_bytes
 
 _AT, _ZERO = ord("@"), ord("0")
 

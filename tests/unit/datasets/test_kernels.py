@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pyarrow as pa
 import pytest
 from hypothesis import example, given
@@ -15,6 +17,7 @@ from app.datasets.mapping.rules import StepReject
 from app.datasets.mapping.steps.contract import StepContext
 from app.datasets.quality import WORTH_A_LOOK
 from app.schemas import registry
+from app.schemas.text_bytes import all_match, all_printable, none_begins_blank
 
 SCHEMA = registry.get("fasilitas_kesehatan@1")
 NUMBERS = st.one_of(
@@ -81,3 +84,24 @@ def test_no_text_that_is_worth_a_look_is_passed_over(texts: list[str], before: l
     if any(WORTH_A_LOOK.search(text) for text in texts):
         assert may_be_worth_a_look(column)
     assert not may_be_worth_a_look(pa.array(["Jalan 12", None, "F0000001"], pa.string()))
+
+
+PATTERNS = ("^[0-9A-Za-z][0-9A-Za-z._:/-]{0,3}$", "^[a-z][a-z0-9_]{0,2}$", "^[a-z0-9][a-z]{0,2}$", "^[0-9]{4}$")
+
+
+@given(st.sampled_from(PATTERNS), st.lists(st.text("a0A_.é\n ", max_size=5), max_size=3), st.integers(0, 1))
+def test_texts_that_surely_match_do(pattern: str, texts: list[str], begun: int) -> None:
+    column = pa.array(texts, pa.string()).slice(begun)
+    if all_match(pattern, column):
+        assert all(re.fullmatch(pattern, text) for text in texts[begun:])
+    if all_printable(column):
+        assert all(text.isascii() and (text.isprintable() or not text) for text in texts[begun:])
+    if none_begins_blank(column):
+        assert all(text and text[0] != " " for text in texts[begun:])
+
+
+def test_identifiers_are_decided_whole() -> None:
+    column = pa.array(["F0001", "a", "P/1:2"], pa.string())
+    assert [all_match(pattern, column) for pattern in PATTERNS] == [False, False, False, False]
+    assert all_match("^[0-9A-Za-z][0-9A-Za-z._:/-]{0,63}$", column)
+    assert not all_match("^[0-9A-Za-z][0-9A-Za-z._:/-]{0,63}$", pa.array(["F0001", None], pa.string()))
