@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -95,10 +95,7 @@ class FileConnector(Connector, Freshness, CountEstimate, Diagnoses):
         started = time.perf_counter()
         wrong: SimpulError | None = None
         try:
-            async for _ in self.scan(
-                ScanRequest(deadline=time.monotonic() + self._environment.limits.deadline_seconds)
-            ):
-                break
+            await self._first(time.monotonic() + self._environment.limits.deadline_seconds)
         except SimpulError as caught:
             wrong = caught
         pointer = str(wrong.facts.get("field", "/source")) if wrong is not None else "/source"
@@ -114,16 +111,15 @@ class FileConnector(Connector, Freshness, CountEstimate, Diagnoses):
         more: tuple[str, ...] = ()
         if self._source.kind_of_file == "spss":
             described, more = described_variables(await self._isolated.call("variables"))
-        async for batch in self.scan(ScanRequest()):
-            names = batch.schema.names
-            columns = tuple(
-                RawColumn(field.name, described.get(field.name) or self._shown(field, batch, index), field.type)
-                for index, field in enumerate(batch.schema)
-            )
-            return Discovery(
-                tables, columns, tuple(batch.sample(sample_rows)), (*notes, *more, *_clashes(self._source, names))
-            )
-        return Discovery(tables, (), notes=notes)
+        batch = await self._first()
+        if batch is None:
+            return Discovery(tables, (), notes=notes)
+        columns = tuple(
+            RawColumn(field.name, described.get(field.name) or self._shown(field, batch, index), field.type)
+            for index, field in enumerate(batch.schema)
+        )
+        clashes = _clashes(self._source, batch.schema.names)
+        return Discovery(tables, columns, tuple(batch.sample(sample_rows)), (*notes, *more, *clashes))
 
     async def diagnose(self) -> Diagnosis:
         """How the file has to be read; what the manifest states is taken as it is."""
@@ -217,6 +213,14 @@ class FileConnector(Connector, Freshness, CountEstimate, Diagnoses):
                 yield batch
         finally:
             await batches.aclose()  # type: ignore[attr-defined]
+
+    async def _first(self, deadline: float | None = None) -> RawBatch | None:
+        """The first records; the process that parses the file stays for what comes next."""
+        if self._alone((await self._settled(deadline)).kind_of_file):
+            found: RawBatch | None = await self._isolated.call("first", deadline=deadline)
+            return found
+        async with aclosing(self.scan(ScanRequest(deadline=deadline))) as batches:  # type: ignore[type-var]
+            return await anext(batches, None)
 
     async def estimate(self, request: ScanRequest) -> RowEstimate | None:
         """The rows that a Parquet or an SPSS file says it has, about those of a large CSV file and of a sheet that was parsed already.

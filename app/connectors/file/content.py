@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from app.connectors.agency_files import agency_file
@@ -90,7 +90,7 @@ class FileContent:
         with unreadable(self._source.location):
             return estimated_rows(agency_file(self._root, self._inner))
 
-    def read(self, columns: Sequence[str] | None) -> Iterator[RawBatch]:
+    def read(self, columns: Sequence[str] | None) -> Generator[RawBatch]:
         """The records in file order, with these columns only (None: all). Raises `SourceError` leaves."""
         source = self._source
         path = agency_file(self._root, self._inner)
@@ -110,6 +110,11 @@ class FileContent:
                 yield from projected(read_xml(path, source, source.location), columns)
             else:
                 yield from projected(read_json(path, source, source.location), columns)
+
+    def first(self) -> RawBatch | None:
+        """The first records alone, in the form in which `read` gives them; None of a file without any."""
+        with closing(self.read(None)) as batches:
+            return next(batches, None)
 
     def layers(self) -> list[Layer]:
         """The layers of a file of features. Raises `SourceError` leaves."""

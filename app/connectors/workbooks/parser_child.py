@@ -7,7 +7,7 @@ Behind the first rows that say something a blank line stands, and then all other
 
 from __future__ import annotations
 
-import importlib
+import io
 import resource
 import sys
 from collections.abc import Callable
@@ -166,10 +166,14 @@ class _Calamine:
         with ThreadPoolExecutor(1) as beside:  # the parser of workbooks lets go of the interpreter
             looking = beside.submit(_marks, self._path, self._kind, name)
             if Path(self._path).stat().st_size > _LARGE_BYTES:
-                beside.submit(importlib.import_module, "app.connectors.workbooks.blocks")
+                beside.submit(_load_blocks)
             found = self._book.get_sheet_by_name(name)
             first, left = found.start or (0, 0)
             marks = looking.result()
+        if not marks and not left:
+            for row, values in enumerate(found.iter_rows()):
+                sink(row, values)
+            return
         for row, values in enumerate(found.iter_rows()):
             cells: list[Any] = [None] * (left if row >= first else 0)
             cells += values
@@ -177,6 +181,13 @@ class _Calamine:
                 cells += [None] * (column + 1 - len(cells))
                 cells[column] = mark.of(cells[column])
             sink(row, cells)
+
+
+def _load_blocks() -> None:
+    """Loads what writes blocks, and what pyarrow loads at its first array (pandas, where it is installed)."""
+    from app.connectors.workbooks.blocks import write_block  # noqa: PLC0415 - only who has many rows loads it
+
+    write_block(io.BytesIO(), [1], [[0.5]])
 
 
 def _marks(path: str, kind: str, sheet: str) -> Marks:

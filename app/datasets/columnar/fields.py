@@ -52,7 +52,7 @@ def map_column(
     function = _function(compiled, key=key)
     names = sorted(compiled.columns)
     if not names:
-        return _spread([function({})], pa.array([0] * raw.rows, pa.int32()), to)
+        return _spread([function({})], pa.repeat(0, raw.rows), to)
     if len(names) > 1:
         columns = [raw.values(name) for name in names]
         return _listed([function(dict(zip(names, row, strict=True))) for row in zip(*columns, strict=True)], to)
@@ -70,7 +70,7 @@ def map_column(
         return _listed([function({name: value}) for value in raw.values(name)], to)
     distinct = column.dictionary_encode() if not pa.types.is_null(column.type) else None
     if distinct is None:
-        return _spread([function({name: None})], pa.array([0] * raw.rows, pa.int32()), to)
+        return _spread([function({name: None})], pa.repeat(0, raw.rows), to)
     indexes = distinct.indices.fill_null(len(distinct.dictionary))
     made = [function({name: value}) for value in _values(distinct.dictionary)]
     return _spread([*made, function({name: None})], indexes, to)
