@@ -141,7 +141,7 @@ def _open_is_enough(request: AccessRequest) -> bool:
 def _refuse_principal(principal: Principal, request: AccessRequest, snapshot: AccessSnapshot) -> Refusal | None:
     held = snapshot.people if principal.kind == "person" else snapshot.clients
     found: Client | Person | None = held.get(principal.client_id)
-    if found is None or found.disabled:
+    if principal.kind != "public" and (found is None or found.disabled):
         return Refusal("client_disabled", AccessDenied, f"{principal.client_id} is not enabled.")
     if request.agreement is not None:
         named = snapshot.agreements.get(request.agreement)

@@ -164,6 +164,7 @@ KNOWN = {
     "federation/adding.py:_floats_of_part",  # how often a value of records stands there
     "federation/adding.py:_measured",  # a count
     "filters/evaluation.py:calculate",  # numbers of records and of literals, bounded where they were read
+    "datasets/practice/values.py:_decimal",  # the example that a schema states
     "datasets/mapping/rupiah.py:_value",  # digits that the expression for amounts let through
 }
 

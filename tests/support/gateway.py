@@ -44,8 +44,9 @@ class RunningGateway:
         self.folder = folder
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        # All callers of a test come from one address, wrong ones too.
-        self.environment = {"SIMPUL_REFUSALS_PER_MINUTE": "100000", **os.environ, **(environment or {})}
+        # All callers of a test come from one address, wrong ones too; sources are asked by tests alone.
+        usual = {"SIMPUL_REFUSALS_PER_MINUTE": "100000", "SIMPUL_HEALTH_SECONDS": "0"}
+        self.environment = {**usual, **os.environ, **(environment or {})}
         self._process: programs.Process | None = None
         self._credential = ("", "")
         self._made = 0

@@ -24,6 +24,7 @@ async def database(request: pytest.FixtureRequest, tmp_path, anyio_backend) -> A
     mine = [
         tables.client,
         tables.client_key,
+        tables.person,
         tables.purpose,
         tables.agreement,
         tables.secret,

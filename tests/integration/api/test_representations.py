@@ -175,6 +175,10 @@ def test_parts_of_a_result(admin: httpx.Client) -> None:
     assert behind.headers["content-range"] == f"bytes */{size}"
 
 
+ANSWERED_BY_REDIRECTION = {"/sign-in/oidc", "/sign-in/oidc/callback"}
+"""Each answer is another one: nothing of it is kept."""
+
+
 def test_conditions_and_parts_are_documented_where_they_are_answered(admin: httpx.Client) -> None:
     paths = admin.get("/openapi.json").json()["paths"]
 
@@ -190,5 +194,5 @@ def test_conditions_and_parts_are_documented_where_they_are_answered(admin: http
     names, statuses = told("/v1/jobs/{job}/result", "get")
     assert ({"Range", "If-Range", "If-None-Match"} <= names, {"206", "304", "416"} <= statuses) == (True, True)
     for path, item in paths.items():
-        if "get" in item:
+        if "get" in item and path not in ANSWERED_BY_REDIRECTION:
             assert "304" in item["get"]["responses"], path

@@ -122,7 +122,7 @@ def test_a_command_over_http_has_no_way_to_the_store(name: str) -> None:
 def test_a_command_that_changes_the_store_leaves_its_act(made: Path, tmp_path: Path, name: str) -> None:
     wanted = CHANGING[name]
     if name == "db upgrade":
-        downgrade(load_settings(dir=made), "0023")
+        downgrade(load_settings(dir=made), "0024")
     kept, known = content(made), acts(made)
     done = simpul(*(word.replace("{new}", str(tmp_path / "new")) for word in wanted.words), "--dir", str(made))
 
@@ -227,6 +227,7 @@ def running(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
         gateway.start()
         gateway.agency("dinkes")
         gateway.agency("rsud")
+        gateway.agency("bpbd")
         yield gateway
     finally:
         gateway.stop()
@@ -234,7 +235,7 @@ def running(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 
 def test_acts_stand_in_the_log_within_seconds_and_are_seen_by_whom_they_concern(running: RunningGateway) -> None:
     supervisor = running.client("supervisor", "diskominfo")
-    concerned, stranger = running.client("auditor", "dinkes"), running.client("auditor", "rsud")
+    concerned, stranger = running.client("auditor", "dinkes"), running.client("auditor", "bpbd")
     made = beside(running, "client", "create", "--name", "Cadangan", "--agency", "dinkes", "--role", "steward")
     beside(running, "codes", "load", str(CODES))
     secret = made.split()[-3]
