@@ -59,4 +59,5 @@ tried("cipher, memoryview", lambda: cipher.update(memoryview(column)))
 tried("cipher, memoryview cast to B", lambda: cipher.update(memoryview(column).cast("B")))
 tried("sha256, Buffer", lambda: hashlib.sha256(column).digest())
 PY
-grep '^#> ' "$0" | cut -c4- | diff - "$work/seen"
+cat "$work/seen"
+sed -n "s/^#> //p" "$0" | diff - "$work/seen"
