@@ -6,8 +6,8 @@ import subprocess
 import sys
 
 NAMES = (
-    "log_writer", "lookup", "page", "paging", "fanout", "bulk", "match", "join", "groups", "log_search", "mapping", "suggest", "agent",
-    "tokens",
+    "log_writer", "lookup", "page", "paging", "fanout", "bulk", "match", "join", "groups", "log_search", "mapping", "suggest", "files",
+    "agent", "tokens",
 )  # fmt: skip
 
 for name in NAMES:

@@ -96,18 +96,44 @@ async def test_only_values_come_back(probe: Isolated) -> None:
     assert "3320" not in caught.value.detail
 
 
+BATCHES = {
+    "buffers": pa.record_batch({"a": ["a", "b"], "n": [1, None]}),
+    "a stream": pa.record_batch({"a": ["a", "b"], "n": pa.array(["x", "y"]).dictionary_encode()}),
+    "a slice": pa.record_batch({"a": ["z", "a", "b"]}).slice(1),
+}
+
+
 @pytest.mark.parametrize("last", [1 << 20, -1, 0])
-def test_columns_that_reach_outside_of_themselves_are_no_answer(last: int) -> None:
+@pytest.mark.parametrize("form", BATCHES)
+def test_columns_that_reach_outside_of_themselves_are_no_answer(form: str, last: int) -> None:
     """A parser that was taken over may say that a text ends where it does not: whoever read it would read the gateway's memory."""
     beside: list[pickle.PickleBuffer] = []
-    body = packed(pa.record_batch({"a": ["a", "b"]}), beside.append)
-    (columns,) = (part.raw().tobytes() for part in beside)
-    assert unpacked(body, [columns]).column("a").to_pylist() == ["a", "b"]
+    body = packed(BATCHES[form], beside.append)
+    parts = [part.raw().tobytes() for part in beside]
+    assert unpacked(body, parts).equals(BATCHES[form])
 
-    forged = columns.replace(struct.pack("<3i", 0, 1, 2), struct.pack("<3i", 0, 1, last))
-    assert forged != columns
+    ends, forged_ends = struct.pack("<3i", 0, 1, 2), struct.pack("<3i", 0, 1, last)
+    at = next(number for number, part in enumerate(parts) if ends in part)
+    forged = [*parts[:at], parts[at].replace(ends, forged_ends, 1), *parts[at + 1 :]]
     with pytest.raises(SourceFailed, match="no valid answer"):
-        unpacked(body, [forged])
+        unpacked(body, forged)
+
+
+def test_a_part_of_a_large_column_is_sent_without_the_rest() -> None:
+    beside: list[pickle.PickleBuffer] = []
+    body = packed(pa.record_batch({"a": ["x" * 100] * 10_000}).slice(0, 5), beside.append)
+    assert sum(len(part.raw()) for part in beside) < 5_000
+    assert unpacked(body, [part.raw().tobytes() for part in beside]).num_rows == 5
+
+
+def test_a_column_that_is_shorter_than_its_rows_is_no_answer() -> None:
+    beside: list[pickle.PickleBuffer] = []
+    body = packed(pa.record_batch({"n": list(range(1000))}), beside.append)
+    (numbers,) = (part.raw().tobytes() for part in beside)
+    assert unpacked(body, [numbers]).num_rows == 1000
+    for short in (numbers[:100], b""):
+        with pytest.raises(SourceFailed, match="no valid answer"):
+            unpacked(body, [short])
 
 
 @pytest.mark.anyio

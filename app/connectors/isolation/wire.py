@@ -21,6 +21,7 @@ import pyarrow as pa
 
 from app.errors import FieldError, SimpulError, SourceError, SourceFailed
 
+_LITTLE_BYTES: Final = 4096
 FRAME: Final = struct.Struct(">cQ")
 _PLAIN: Final = {
     ("decimal", "Decimal"): decimal.Decimal,
@@ -60,12 +61,41 @@ def batch_of(written: Any) -> pa.RecordBatch:
     return batch
 
 
+def flat_batch_of(schema: pa.Schema, rows: int, columns: Sequence[Sequence[Any]]) -> pa.RecordBatch:
+    """An Arrow batch from the buffers of its columns, looked through like one from its stream form."""
+    arrays = [
+        pa.Array.from_buffers(field.type, rows, [None if part is None else pa.py_buffer(part) for part in parts])
+        for field, parts in zip(schema, columns, strict=True)
+    ]
+    batch = pa.RecordBatch.from_arrays(arrays, schema=schema)
+    batch.validate(full=True)
+    return batch
+
+
 def zone_of(name: str) -> ZoneInfo:
     """A time zone."""
     return ZoneInfo(name)
 
 
-_MADE: Final = ("schema_of", "field_of", "type_of", "batch_of", "zone_of")
+_MADE: Final = ("schema_of", "field_of", "type_of", "batch_of", "flat_batch_of", "zone_of")
+
+
+def _flat(column: Any) -> bool:
+    """Whether its buffers alone are the whole column, and hold little beside it."""
+    types, kind = pa.types, column.type
+    plain = types.is_string(kind) or types.is_primitive(kind) or types.is_boolean(kind)
+    held = sum(part.size for part in column.buffers() if part is not None)
+    return plain and column.offset == 0 and held <= 2 * column.nbytes + _LITTLE_BYTES
+
+
+def _reduced(batch: pa.RecordBatch) -> tuple[Any, ...]:
+    """The buffers of the columns as they are; where a column is more than its buffers, a stream of the batch."""
+    if not all(map(_flat, batch.columns)):
+        return batch_of, (_stream(batch),)
+    columns = [
+        [None if part is None else pickle.PickleBuffer(part) for part in column.buffers()] for column in batch.columns
+    ]
+    return flat_batch_of, (batch.schema, batch.num_rows, columns)
 
 
 def _stream(batch: pa.RecordBatch) -> pickle.PickleBuffer:
@@ -84,7 +114,7 @@ class _Pickler(pickle.Pickler):
         if isinstance(value, pa.DataType):
             return type_of, (pa.schema([pa.field("x", value)]).serialize().to_pybytes(),)
         if isinstance(value, pa.RecordBatch):
-            return batch_of, (_stream(value),)
+            return _reduced(value)
         if isinstance(value, ZoneInfo):
             return zone_of, (value.key,)
         return NotImplemented
