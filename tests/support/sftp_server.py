@@ -22,6 +22,7 @@ class SftpServer:
         self.client_key = asyncssh.generate_private_key("ssh-ed25519")
         self._password = password
         self._loop = asyncio.new_event_loop()
+        self._connections: list[asyncssh.SSHServerConnection] = []
         ready = threading.Event()
         self._thread = threading.Thread(target=self._run, args=(ready,), daemon=True)
         self._thread.start()
@@ -43,10 +44,13 @@ class SftpServer:
         async def stop() -> None:
             self._server.close()
             await self._server.wait_closed()
+            for connection in self._connections:
+                connection.abort()
             left = asyncio.all_tasks() - {asyncio.current_task()}
             for task in left:  # of clients that are still there
                 task.cancel()
             await asyncio.gather(*left, return_exceptions=True)
+            await asyncio.sleep(0.05)  # for what closes sockets
 
         asyncio.run_coroutine_threadsafe(stop(), self._loop).result(20)
         self._loop.call_soon_threadsafe(self._loop.stop)
@@ -57,6 +61,9 @@ class SftpServer:
         outer = self
 
         class Login(asyncssh.SSHServer):
+            def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
+                outer._connections.append(conn)
+
             def begin_auth(self, username: str) -> bool:
                 return True
 
