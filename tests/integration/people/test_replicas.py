@@ -36,9 +36,9 @@ def replicas(tmp_path_factory: pytest.TempPathFactory, postgres_module_url: str)
         other.stop()
 
 
-@pytest.fixture(scope="module")
-def person(replicas: Replicas) -> PersonAt:
-    return PersonAt(replicas[0], "steward", "dinkes", "dua@dinkes.example").open()
+@pytest.fixture
+def person(replicas: Replicas, request: pytest.FixtureRequest) -> PersonAt:
+    return PersonAt(replicas[0], "steward", "dinkes", f"{request.node.name[:40]}@dinkes.example").open()
 
 
 def at(gateway: RunningGateway, replicas: Replicas) -> Browser:
