@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 from collections.abc import AsyncIterator, Iterator, Mapping
@@ -210,6 +211,10 @@ class Capture:
             sent += len(chunk)
             await send({"type": "http.response.body", "body": chunk, "more_body": sent < size})
             yield sent
+            if (
+                sent < size
+            ):  # the server drops without a word what is for a client that has gone: who watches for that is let in
+                await asyncio.sleep(0)
         if sent == 0:
             await send({"type": "http.response.body", "body": b"", "more_body": False})
 
