@@ -191,7 +191,7 @@ def _services(
         public_rates=public_rates,
         sql_workers=WorkersAhead(spool, settings.sql_workers),
         oidc=_provider(settings),
-        practice=Practice(means),
+        practice=Practice(means, opener),
     )
 
 

@@ -24,9 +24,6 @@ from app.catalog.agencies import PRACTICE, Agency
 from app.catalog.snapshot import CatalogSnapshot
 from app.catalog.tables import change_feed, change_mark, change_step
 from app.database import Database
-from app.datasets.contract import Dataset
-from app.datasets.manifest import Manifest
-from app.datasets.mapping.codes import CodeBook
 from app.datasets.practice.dataset import PracticeDataset
 from app.datasets.practice.records import synthetic
 from app.errors import AgreementMissing, SimpulError
@@ -42,7 +39,7 @@ from app.gateway.plans import PlanCache
 from app.gateway.quotas import Quotas
 from app.gateway.services import Services
 from app.gateway.snapshot import Snapshot
-from app.gateway.sources import OpenDataset, SourcePool
+from app.gateway.sources import OpenDataset, Opens, SourcePool
 from app.gateway.verification_limits import VerificationLimits
 from app.schemas import registry
 from app.schemas.registry import SchemaDef
@@ -61,19 +58,8 @@ _QUOTA_A_DAY: Final = 1000
 _NEVER: Final = 2**62
 
 
-class _Nothing:
-    """Opens nothing: what practice reads stands in memory."""
-
-    def dataset(self, manifest: Manifest, revision: int, agency: Agency, codes: CodeBook) -> Dataset:
-        """There is no connector in practice."""
-        raise NotImplementedError
-
-
 class PracticePool(SourcePool):
-    """The synthetic datasets, made when their schema is first asked for."""
-
-    def __init__(self) -> None:
-        super().__init__(_Nothing())
+    """The synthetic datasets, made when their schema is first asked for; no connector is published in it."""
 
     def of_schema(self, schema: str) -> tuple[OpenDataset, ...]:
         """One of each invented agency; of a schema that is never listed both are of the first: one agency keeps a register."""
@@ -203,10 +189,10 @@ class _Present:
 class Practice:
     """The services of practice of one process, made again when the real snapshot moves."""
 
-    def __init__(self, means: JobMeans) -> None:
-        """`means`: of the jobs of this process."""
+    def __init__(self, means: JobMeans, opener: Opens) -> None:
+        """`means`: of the jobs of this process; `opener`: of its connectors, of which practice has none."""
         settings, access = means.settings, means.access
-        self._sources = PracticePool()
+        self._sources = PracticePool(opener)
         self._of = access.snapshot
         self._gate = PracticeGate(
             access.issuer, access.rates, access.agreement_rates, access.zone, _practised(self._of)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 from abc import abstractmethod
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from threading import Event
-from typing import Any, ClassVar, Generic, Protocol, TypeVar
+from typing import Any, ClassVar, Final, Generic, Protocol, TypeVar
 
 from app.connectors.blocking import Threads, pull
-from app.connectors.contract import Connector, Discovery, RawBatch, RawColumn
+from app.connectors.contract import CheckStep, Connector, Discovery, RawBatch, RawColumn, milliseconds_since
 from app.connectors.environment import Environment
 from app.connectors.requests import ScanRequest
 from app.connectors.sql.columns import Column, Table
@@ -17,6 +17,13 @@ from app.connectors.sql.diagnosing import DatabaseDiagnosis
 from app.connectors.sql.source import SqlSource
 from app.errors import SimpulError
 
+_STAGES: Final[Mapping[str, str]] = {
+    "source_unreachable": "tcp",
+    "source_tls_failed": "tls",
+    "source_auth_failed": "auth",
+    "source_permission_denied": "permission",
+}
+"""The stage in which an error arose, by its code, where it is another than the one that was tried."""
 Result = TypeVar("Result")
 SessionT = TypeVar("SessionT")
 
@@ -70,6 +77,26 @@ class BlockingDatabase(DatabaseDiagnosis, Connector, Generic[SessionT]):
     @abstractmethod
     def _describe(self, session: SessionT) -> tuple[Table, str]:
         """The table or query, and how it stands behind FROM."""
+
+    @abstractmethod
+    def _note(self) -> str:
+        """What a check has to say of the server, once it was met."""
+
+    async def check(self) -> Sequence[CheckStep]:
+        """Stages: dns, auth (with tcp and tls in one), read. Tells what is to be known of the server."""
+        steps: list[CheckStep] = []
+        for name in ("dns", "auth", "read") if self._environment.whole_checks else ("dns", "auth"):
+            started = time.perf_counter()
+            try:
+                await self._stage(name)
+            except SimpulError as error:
+                pointer = str(error.facts.get("field", "/source/url"))
+                stage = _STAGES.get(error.code, name)
+                return [*steps, CheckStep(stage, milliseconds_since(started), error, pointer)]
+            note = self._note() if name == "auth" else ""
+            pointer = "/source/table" if name == "read" else "/source/url"
+            steps.append(CheckStep(name, milliseconds_since(started), None, pointer, note))
+        return steps
 
     def _columns(self) -> tuple[Column, ...]:
         return self._table[0].columns if self._table is not None else ()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from functools import partial
@@ -17,11 +17,9 @@ from app.connectors.capabilities import Capabilities
 from app.connectors.cells import Unreadable
 from app.connectors.contract import (
     Aggregation,
-    CheckStep,
     CountEstimate,
     RawBatch,
     RowEstimate,
-    milliseconds_since,
 )
 from app.connectors.environment import Environment
 from app.connectors.requests import AggregateRequest, ScanRequest
@@ -99,21 +97,9 @@ class MysqlConnector(BlockingDatabase[Session], Aggregation, CountEstimate):
             return super().takes(node)
         return renders(MysqlRenderer(self._table[0].by_name), node)
 
-    async def check(self) -> Sequence[CheckStep]:
-        """Stages: dns, auth (with tcp and tls, as the protocol has them in one), read. Tells what an old server lacks."""
-        steps: list[CheckStep] = []
-        for name in ("dns", "auth", "read") if self._environment.whole_checks else ("dns", "auth"):
-            started = time.perf_counter()
-            try:
-                await self._stage(name)
-            except SimpulError as error:
-                pointer = str(error.facts.get("field", "/source/url"))
-                return [*steps, CheckStep(_STAGES.get(error.code, name), milliseconds_since(started), error, pointer)]
-            facts = self._sessions.facts if self._sessions is not None else None
-            note = facts.lacks if facts is not None and name == "auth" else ""
-            pointer = "/source/table" if name == "read" else "/source/url"
-            steps.append(CheckStep(name, milliseconds_since(started), None, pointer, note))
-        return steps
+    def _note(self) -> str:
+        facts = self._sessions.facts if self._sessions is not None else None
+        return facts.lacks if facts is not None else ""
 
     async def aggregate(self, request: AggregateRequest) -> RawBatch:
         """Groups and measures in one statement."""
@@ -292,14 +278,6 @@ class MysqlConnector(BlockingDatabase[Session], Aggregation, CountEstimate):
             self._sessions = Sessions(target, addresses, limits.deadline_seconds, ca_file)
         self._sessions.addresses, self._dialled_at = addresses, now
         return self._sessions
-
-
-_STAGES = {
-    "source_unreachable": "tcp",
-    "source_tls_failed": "tls",
-    "source_auth_failed": "auth",
-    "source_permission_denied": "permission",
-}
 
 
 def _fetch(session: Session, text: str, parameters: tuple[Any, ...]) -> list[Any]:

@@ -6,7 +6,7 @@ Not tried on a live server: statements are held against their grammar, the sessi
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any, TypeVar
 
 import pyarrow as pa
@@ -14,11 +14,9 @@ import pyarrow as pa
 from app.connectors.blocking import Threads
 from app.connectors.capabilities import Capabilities
 from app.connectors.contract import (
-    CheckStep,
     CountEstimate,
     RawBatch,
     RowEstimate,
-    milliseconds_since,
 )
 from app.connectors.environment import Environment
 from app.connectors.requests import ScanRequest
@@ -92,21 +90,9 @@ class OracleConnector(BlockingDatabase[Session], CountEstimate):
             return super().takes(node)
         return renders(OracleRenderer(self._table[0].by_name), node)
 
-    async def check(self) -> Sequence[CheckStep]:
-        """Stages: dns, auth (with tcp and tls in one), read. Tells what the user may do beyond reading."""
-        steps: list[CheckStep] = []
-        for name in ("dns", "auth", "read") if self._environment.whole_checks else ("dns", "auth"):
-            started = time.perf_counter()
-            try:
-                await self._stage(name)
-            except SimpulError as error:
-                pointer = str(error.facts.get("field", "/source/url"))
-                return [*steps, CheckStep(_STAGES.get(error.code, name), milliseconds_since(started), error, pointer)]
-            facts = self._sessions.facts if self._sessions is not None else None
-            note = facts.note if facts is not None and name == "auth" else ""
-            pointer = "/source/table" if name == "read" else "/source/url"
-            steps.append(CheckStep(name, milliseconds_since(started), None, pointer, note))
-        return steps
+    def _note(self) -> str:
+        facts = self._sessions.facts if self._sessions is not None else None
+        return facts.note if facts is not None else ""
 
     async def estimate(self, request: ScanRequest) -> RowEstimate | None:
         """What the server counted when it last gathered statistics of the table; nothing of views, queries and conditions."""
@@ -229,15 +215,6 @@ class OracleConnector(BlockingDatabase[Session], CountEstimate):
             self._sessions = Sessions(target, addresses, limits.deadline_seconds, ca_file, library)
         self._sessions.addresses, self._dialled_at = addresses, now
         return self._sessions
-
-
-_STAGES = {
-    "network_forbidden": "tcp",
-    "source_unreachable": "tcp",
-    "source_tls_failed": "tls",
-    "source_auth_failed": "auth",
-    "source_permission_denied": "permission",
-}
 
 
 def _tables(session: Session) -> tuple[str, ...]:
