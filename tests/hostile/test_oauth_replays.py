@@ -9,9 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 
-from app.database import upgrade
-from app.settings import load_settings
 from tests.support.gateway import RunningGateway
+from tests.support.gateways import Replicas, two_replicas
 from tests.support.signing import Signer
 
 READ = "/v1/access"
@@ -19,29 +18,14 @@ ROUNDS = 12
 
 
 @pytest.fixture(scope="module")
-def replicas(
-    tmp_path_factory: pytest.TempPathFactory, postgres_module_url: str
-) -> Iterator[tuple[RunningGateway, RunningGateway]]:
-    folder = tmp_path_factory.mktemp("replays") / "instance"
-    environment = {"SIMPUL_DATABASE_URL": postgres_module_url}
-    one = RunningGateway(folder, environment)
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setenv("SIMPUL_DATABASE_URL", postgres_module_url)
-        one.init()
-        upgrade(load_settings(dir=folder))
-    other = RunningGateway(folder, environment)
-    try:
-        one.start()
-        other.start()
-        one.agency("rsud")
-        yield one, other
-    finally:
-        one.stop()
-        other.stop()
+def replicas(tmp_path_factory: pytest.TempPathFactory, postgres_module_url: str) -> Iterator[Replicas]:
+    with two_replicas(tmp_path_factory.mktemp("replays") / "instance", postgres_module_url) as made:
+        made[0].agency("rsud")
+        yield made
 
 
 @pytest.fixture(scope="module")
-def signer(replicas: tuple[RunningGateway, RunningGateway]) -> Signer:
+def signer(replicas: Replicas) -> Signer:
     """The key of the client `rsud-kunci`, whose tokens are bound to keys."""
     made = Signer("ES256", kid="utama")
     body = {"id": "rsud-kunci", "agency": "rsud", "role": "client", "name": "x", "keys": [made.jwk], "dpop": True}
@@ -64,7 +48,7 @@ def token_by(url: str, issuer: str, signer: Signer, holder: Signer) -> str:
 
 
 def test_hostile_35_an_assertion_sent_to_two_replicas_at_once_gives_one_token(
-    replicas: tuple[RunningGateway, RunningGateway], signer: Signer
+    replicas: Replicas, signer: Signer
 ) -> None:
     one, other = replicas
     free = {"id": "rsud-bebas", "agency": "rsud", "role": "client", "name": "x", "keys": [signer.jwk]}
@@ -82,7 +66,7 @@ def test_hostile_35_an_assertion_sent_to_two_replicas_at_once_gives_one_token(
 
 
 def test_hostile_37_a_stolen_token_is_nothing_without_its_key_and_a_proof_counts_once_on_all_replicas(
-    replicas: tuple[RunningGateway, RunningGateway], signer: Signer
+    replicas: Replicas, signer: Signer
 ) -> None:
     one, other = replicas
     holder, thief = Signer(), Signer()

@@ -2,12 +2,37 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from app.database import upgrade
+from app.settings import load_settings
 from tests.support.gateway import RunningGateway
 
 SECRET_NAME = "gerbang"
+Replicas = tuple[RunningGateway, RunningGateway]
+
+
+@contextlib.contextmanager
+def two_replicas(folder: Path, store: str) -> Iterator[Replicas]:
+    """Two gateways of one instance, whose store is this PostgreSQL."""
+    environment = {"SIMPUL_DATABASE_URL": store}
+    one, other = RunningGateway(folder, environment), RunningGateway(folder, environment)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("SIMPUL_DATABASE_URL", store)
+        one.init()
+        upgrade(load_settings(dir=folder))
+    try:
+        one.start()
+        other.start()
+        yield one, other
+    finally:
+        one.stop()
+        other.stop()
 
 
 def started(folder: Path, **environment: str) -> RunningGateway:

@@ -8,32 +8,16 @@ from concurrent.futures import ThreadPoolExecutor
 import psycopg
 import pytest
 
-from app.database import upgrade
-from app.settings import load_settings
 from tests.support.gateway import RunningGateway
+from tests.support.gateways import Replicas, two_replicas
 from tests.support.people import Browser, PersonAt
-
-Replicas = tuple[RunningGateway, RunningGateway]
 
 
 @pytest.fixture(scope="module")
 def replicas(tmp_path_factory: pytest.TempPathFactory, postgres_module_url: str) -> Iterator[Replicas]:
-    folder = tmp_path_factory.mktemp("people") / "instance"
-    environment = {"SIMPUL_DATABASE_URL": postgres_module_url}
-    one = RunningGateway(folder, environment)
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setenv("SIMPUL_DATABASE_URL", postgres_module_url)
-        one.init()
-        upgrade(load_settings(dir=folder))
-    other = RunningGateway(folder, environment)
-    try:
-        one.start()
-        other.start()
-        one.agency("dinkes")
-        yield one, other
-    finally:
-        one.stop()
-        other.stop()
+    with two_replicas(tmp_path_factory.mktemp("people") / "instance", postgres_module_url) as made:
+        made[0].agency("dinkes")
+        yield made
 
 
 @pytest.fixture
