@@ -9,13 +9,21 @@ from threading import Event
 from typing import Any, ClassVar, Final, Generic, Protocol, TypeVar
 
 from app.connectors.blocking import Threads, pull
+from app.connectors.capabilities import Capabilities
 from app.connectors.contract import CheckStep, Connector, Discovery, RawBatch, RawColumn, milliseconds_since
 from app.connectors.environment import Environment
 from app.connectors.requests import ScanRequest
+from app.connectors.sql.address import ServerAddress, ServerTarget, dial_addresses, resolve_target
 from app.connectors.sql.columns import Column, Table
 from app.connectors.sql.diagnosing import DatabaseDiagnosis
+from app.connectors.sql.render import MOST_KEYS, Renderer, renders
 from app.connectors.sql.source import SqlSource
-from app.errors import SimpulError
+from app.errors import SimpulError, SourceUnreachable
+from app.filters.tree import Filter
+
+_ADDRESS_SECONDS: Final = 30.0
+_MOST_SESSIONS: Final = 8
+_OPERATORS: Final = frozenset({"=", "<>", "<", "<=", ">", ">=", "in", "like", "isnull", "and", "or", "not"})
 
 _STAGES: Final[Mapping[str, str]] = {
     "source_unreachable": "tcp",
@@ -44,15 +52,52 @@ class BlockingDatabase(DatabaseDiagnosis, Connector, Generic[SessionT]):
     """What such connectors share: a piece of work on a session, looking at the tables, the stages of a check."""
 
     kind: ClassVar[str] = "sql"
-    _source: SqlSource
-    _environment: Environment
-    _table: tuple[Table, str] | None
-    _sessions: Any
-    _threads: Threads
+    database: ClassVar[str]
+    """Whose it is, as its maker writes it."""
+    aggregates: ClassVar[frozenset[str]] = frozenset()
+    """What the server itself can count and add up."""
+
+    def __init__(self, source: SqlSource, environment: Environment) -> None:
+        self._source = source
+        self._environment = environment
+        self._table: tuple[Table, str] | None = None
+        self._sessions: Any = None
+        self._dialled_at = 0.0
+        self._count = max(1, min(environment.limits.concurrency, _MOST_SESSIONS))
+        self._threads = Threads(f"{self.database.lower()}-{environment.connector}", self._count)
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """Columns, exact filters, order, position, limit; after `learn` also which columns and keys."""
+        table = self._table[0] if self._table is not None else None
+        return Capabilities(
+            columns=True,
+            filter_operators=_OPERATORS,
+            filter_columns=table.filterable if table is not None else None,
+            filter_exactness="exact",
+            order=True,
+            order_columns=table.sortable if table is not None else None,
+            limit=True,
+            keyset=True,
+            aggregates=self.aggregates,
+            keys=table.keys if table is not None else (),
+            most_keys=MOST_KEYS,
+            concurrent_scans=self._count,
+        )
+
+    def takes(self, node: Filter) -> bool:
+        """What can be rendered is done."""
+        if self._table is None:
+            return super().takes(node)
+        return renders(self._renderer(self._table[0]), node)
 
     @abstractmethod
-    async def _opened(self) -> Any:
-        """The sessions, dialled at literal addresses that the policy allowed."""
+    def _renderer(self, table: Table) -> Renderer:
+        """What writes conditions on this table."""
+
+    @abstractmethod
+    def _pool(self, target: ServerTarget, addresses: list[str]) -> Any:
+        """Sessions of this server, none of them open yet."""
 
     @abstractmethod
     def _break_off(self, sessions: Any, session: SessionT) -> None:
@@ -185,6 +230,24 @@ class BlockingDatabase(DatabaseDiagnosis, Connector, Generic[SessionT]):
                 sessions.give_back(session)
             else:
                 self._dropped(session)
+
+    async def _opened(self) -> Any:
+        """The sessions, dialled at literal addresses that the policy allowed; asked for again after a while."""
+        now = time.monotonic()
+        if self._sessions is not None and now - self._dialled_at < _ADDRESS_SECONDS:
+            return self._sessions
+        address = self._source.address
+        if not isinstance(address, ServerAddress):
+            raise SourceUnreachable(f"the address is none of {self.database}", field="/source/url")
+        try:
+            target = resolve_target(address, self._environment)
+        except ValueError:
+            raise SourceUnreachable("the port that the address refers to is no number", field="/source/url") from None
+        addresses = await dial_addresses(target, self._environment)
+        if self._sessions is None:
+            self._sessions = self._pool(target, addresses)
+        self._sessions.addresses, self._dialled_at = addresses, now
+        return self._sessions
 
     def _begun(self, running: list[SessionT], session: SessionT) -> None:
         running[:] = [session]

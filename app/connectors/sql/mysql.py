@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime
@@ -13,7 +12,6 @@ from zoneinfo import ZoneInfo
 import pyarrow as pa
 
 from app.connectors.blocking import Threads
-from app.connectors.capabilities import Capabilities
 from app.connectors.cells import Unreadable
 from app.connectors.contract import (
     Aggregation,
@@ -23,7 +21,7 @@ from app.connectors.contract import (
 )
 from app.connectors.environment import Environment
 from app.connectors.requests import AggregateRequest, ScanRequest
-from app.connectors.sql.address import ServerAddress, dial_addresses, resolve_target
+from app.connectors.sql.address import ServerTarget
 from app.connectors.sql.aggregates import AGGREGATES, finish_groups
 from app.connectors.sql.blocking_database import BlockingDatabase
 from app.connectors.sql.columns import Check, Column, Table, check_of, documents_of, finish_rows
@@ -46,56 +44,30 @@ from app.connectors.sql.mysql_types import (
     unique_keys,
 )
 from app.connectors.sql.query import check_query
-from app.connectors.sql.render import MOST_KEYS, renders
 from app.connectors.sql.source import SqlSource
 from app.connectors.sql.statements import aggregate, tail, where
-from app.errors import SimpulError, SourceMissing, SourceRejected, SourceUnreachable
+from app.errors import SimpulError, SourceMissing, SourceRejected
 from app.filters.tree import Compare, Filter, Literal, Property, all_of
 
 BATCH_ROWS = 5_000
-_ADDRESS_SECONDS = 30.0
-_OPERATORS = frozenset({"=", "<>", "<", "<=", ">", ">=", "in", "like", "isnull", "and", "or", "not"})
 Result = TypeVar("Result")
 
 
 class MysqlConnector(BlockingDatabase[Session], Aggregation, CountEstimate):
     """One table, view or query of a MySQL or MariaDB database. Sessions open with the first read."""
 
+    database = "MySQL"
+    aggregates = AGGREGATES
+
     def __init__(self, source: SqlSource, environment: Environment) -> None:
-        self._source = source
-        self._environment = environment
-        self._table: tuple[Table, str] | None = None
-        self._sessions: Sessions | None = None
-        self._dialled_at = 0.0
-        count = max(1, min(environment.limits.concurrency, 8))
-        self._threads = Threads(f"mysql-{environment.connector}", count)
+        super().__init__(source, environment)
         self._killers = Threads(f"mysql-kill-{environment.connector}", 1)
-        self._count = count
 
-    @property
-    def capabilities(self) -> Capabilities:
-        """Columns, exact filters, order, position, limit, aggregates; after `learn` also which columns and keys."""
-        table = self._table[0] if self._table is not None else None
-        return Capabilities(
-            columns=True,
-            filter_operators=_OPERATORS,
-            filter_columns=table.filterable if table is not None else None,
-            filter_exactness="exact",
-            order=True,
-            order_columns=table.sortable if table is not None else None,
-            limit=True,
-            keyset=True,
-            aggregates=AGGREGATES,
-            keys=table.keys if table is not None else (),
-            most_keys=MOST_KEYS,
-            concurrent_scans=self._count,
-        )
+    def _renderer(self, table: Table) -> MysqlRenderer:
+        return MysqlRenderer(table.by_name)
 
-    def takes(self, node: Filter) -> bool:
-        """What can be rendered is done."""
-        if self._table is None:
-            return super().takes(node)
-        return renders(MysqlRenderer(self._table[0].by_name), node)
+    def _pool(self, target: ServerTarget, addresses: list[str]) -> Sessions:
+        return Sessions(target, addresses, self._environment.limits.deadline_seconds, self._environment.ca_file)
 
     def _note(self) -> str:
         facts = self._sessions.facts if self._sessions is not None else None
@@ -259,25 +231,6 @@ class MysqlConnector(BlockingDatabase[Session], Aggregation, CountEstimate):
         columns = [column_of(catalog_column(row, json_columns(checked)), zone=source.zone) for row in rows]
         keys = [source.key, *unique_keys(_fetch(session, KEYS, (schema, name)))]
         return Table(f"table {name}", documents_of(columns, source.json_columns), keys), shown
-
-    async def _opened(self) -> Sessions:
-        """The sessions, dialled at literal addresses that the policy allowed; asked for again after a while."""
-        now = time.monotonic()
-        if self._sessions is not None and now - self._dialled_at < _ADDRESS_SECONDS:
-            return self._sessions
-        address = self._source.address
-        if not isinstance(address, ServerAddress):
-            raise SourceUnreachable("the address is none of MySQL", field="/source/url")
-        try:
-            target = resolve_target(address, self._environment)
-        except ValueError:
-            raise SourceUnreachable("the port that the address refers to is no number", field="/source/url") from None
-        addresses = await dial_addresses(target, self._environment)
-        if self._sessions is None:
-            limits, ca_file = self._environment.limits, self._environment.ca_file
-            self._sessions = Sessions(target, addresses, limits.deadline_seconds, ca_file)
-        self._sessions.addresses, self._dialled_at = addresses, now
-        return self._sessions
 
 
 def _fetch(session: Session, text: str, parameters: tuple[Any, ...]) -> list[Any]:

@@ -5,14 +5,11 @@ Not tried on a live server: statements are held against their grammar, the sessi
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from typing import Any, TypeVar
 
 import pyarrow as pa
 
-from app.connectors.blocking import Threads
-from app.connectors.capabilities import Capabilities
 from app.connectors.contract import (
     CountEstimate,
     RawBatch,
@@ -20,7 +17,7 @@ from app.connectors.contract import (
 )
 from app.connectors.environment import Environment
 from app.connectors.requests import ScanRequest
-from app.connectors.sql.address import ServerAddress, dial_addresses, resolve_target
+from app.connectors.sql.address import ServerTarget
 from app.connectors.sql.blocking_database import BlockingDatabase
 from app.connectors.sql.columns import Table, documents_of, finish_rows, json_value
 from app.connectors.sql.drift import TableChanged, require_types
@@ -40,55 +37,31 @@ from app.connectors.sql.oracle_types import (
     unique_keys,
 )
 from app.connectors.sql.query import check_query
-from app.connectors.sql.render import MOST_KEYS, quote, renders
+from app.connectors.sql.render import quote
 from app.connectors.sql.source import SqlSource
 from app.connectors.sql.statements import tail
-from app.errors import SimpulError, SourceMissing, SourceRejected, SourceUnreachable
-from app.filters.tree import Filter
+from app.errors import SimpulError, SourceMissing, SourceRejected
 
 BATCH_ROWS = 1_000
-_ADDRESS_SECONDS = 30.0
-_OPERATORS = frozenset({"=", "<>", "<", "<=", ">", ">=", "in", "like", "isnull", "and", "or", "not"})
 Result = TypeVar("Result")
 
 
 class OracleConnector(BlockingDatabase[Session], CountEstimate):
     """One table, view or query of an Oracle database. Sessions open with the first read."""
 
+    database = "Oracle"
+
     def __init__(self, source: SqlSource, environment: Environment, library: Any = None) -> None:
         """`library`: what speaks as python-oracledb does; None: that driver itself."""
-        self._source = source
-        self._environment = environment
+        super().__init__(source, environment)
         self._library = library
-        self._table: tuple[Table, str] | None = None
-        self._sessions: Sessions | None = None
-        self._dialled_at = 0.0
-        self._count = max(1, min(environment.limits.concurrency, 8))
-        self._threads = Threads(f"oracle-{environment.connector}", self._count)
 
-    @property
-    def capabilities(self) -> Capabilities:
-        """Columns, exact filters, order, position, limit; after `learn` also which columns and keys."""
-        table = self._table[0] if self._table is not None else None
-        return Capabilities(
-            columns=True,
-            filter_operators=_OPERATORS,
-            filter_columns=table.filterable if table is not None else None,
-            filter_exactness="exact",
-            order=True,
-            order_columns=table.sortable if table is not None else None,
-            limit=True,
-            keyset=True,
-            keys=table.keys if table is not None else (),
-            most_keys=MOST_KEYS,
-            concurrent_scans=self._count,
-        )
+    def _renderer(self, table: Table) -> OracleRenderer:
+        return OracleRenderer(table.by_name)
 
-    def takes(self, node: Filter) -> bool:
-        """What can be rendered is done."""
-        if self._table is None:
-            return super().takes(node)
-        return renders(OracleRenderer(self._table[0].by_name), node)
+    def _pool(self, target: ServerTarget, addresses: list[str]) -> Sessions:
+        limits, ca_file = self._environment.limits, self._environment.ca_file
+        return Sessions(target, addresses, limits.deadline_seconds, ca_file, self._library or driver())
 
     def _note(self) -> str:
         facts = self._sessions.facts if self._sessions is not None else None
@@ -195,26 +168,6 @@ class OracleConnector(BlockingDatabase[Session], CountEstimate):
         cursor.close()
         columns = [column_of(entry, charset=charset, zone=source.zone) for entry in told]
         return Table("the query", documents_of(columns, source.json_columns), [source.key]), origin
-
-    async def _opened(self) -> Sessions:
-        """The sessions, dialled at literal addresses that the policy allowed; asked for again after a while."""
-        now = time.monotonic()
-        if self._sessions is not None and now - self._dialled_at < _ADDRESS_SECONDS:
-            return self._sessions
-        address = self._source.address
-        if not isinstance(address, ServerAddress):
-            raise SourceUnreachable("the address is none of Oracle", field="/source/url")
-        library = self._library or driver()
-        try:
-            target = resolve_target(address, self._environment)
-        except ValueError:
-            raise SourceUnreachable("the port that the address refers to is no number", field="/source/url") from None
-        addresses = await dial_addresses(target, self._environment)
-        if self._sessions is None:
-            limits, ca_file = self._environment.limits, self._environment.ca_file
-            self._sessions = Sessions(target, addresses, limits.deadline_seconds, ca_file, library)
-        self._sessions.addresses, self._dialled_at = addresses, now
-        return self._sessions
 
 
 def _tables(session: Session) -> tuple[str, ...]:
