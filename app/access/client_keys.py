@@ -34,6 +34,7 @@ _MEMBERS: Final = {"EC": ("crv", "kty", "x", "y"), "OKP": ("crv", "kty", "x"), "
 """Those that RFC 7638 and RFC 8037 hash, in their order."""
 _CURVES: Final = {"EC": "P-256", "OKP": "Ed25519"}
 _FITTING: Final = {"EC": ("ES256",), "OKP": ("EdDSA", "Ed25519"), "RSA": ("PS256",)}
+"""A key has one way to sign. Two names of it stand for each other, whichever its JWK says (RFC 9864)."""
 _PRIVATE: Final = ("d", "p", "q", "dp", "dq", "qi", "oth", "k")
 _NUMBER_CHARACTERS: Final = 700
 
@@ -102,9 +103,8 @@ def load_key(jwk: Mapping[str, Any]) -> ClientKey:
     kind = str(jwk["kty"])
     public = _public(kind, jwk)
     thumbprint = thumbprint_of(jwk)
-    allowed = (str(jwk["alg"]),) if jwk.get("alg") else _FITTING[kind]
     kept = {name: str(jwk[name]) for name in (*_MEMBERS[kind], "alg") if jwk.get(name)}
-    return ClientKey(str(jwk.get("kid") or thumbprint), thumbprint, allowed, kept, public)
+    return ClientKey(str(jwk.get("kid") or thumbprint), thumbprint, _FITTING[kind], kept, public)
 
 
 def thumbprint_of(jwk: Mapping[str, Any]) -> str:

@@ -52,6 +52,15 @@ def test_each_algorithm_gets_a_token_that_reads(gateway: RunningGateway, alg: st
     assert httpx.get(f"{gateway.url}/v1/access", headers=headers, trust_env=False).status_code == 200
 
 
+@pytest.mark.parametrize(("said", "signs"), [("EdDSA", "Ed25519"), ("Ed25519", "EdDSA")])
+def test_two_names_of_one_signature_stand_for_each_other(gateway: RunningGateway, said: str, signs: str) -> None:
+    signer = Signer(signs, kid="k1")
+    signer.jwk["alg"] = said
+    client_id = keyed(gateway, signer, client_id=f"simrs-{said.lower()}-{signs.lower()}")
+    assert ask(gateway, signer.form(client_id, gateway.url)).status_code == 200
+    assert ask(gateway, signer.form(client_id, gateway.url, header={"alg": "ES256"})).status_code == 401
+
+
 def test_a_client_with_keys_has_no_secret_and_shows_no_key_of_its_own(gateway: RunningGateway, signer: Signer) -> None:
     body = {"id": "simrs-baru", "agency": "rsud", "role": "client", "name": "SIMRS", "keys": [signer.jwk]}
     made = gateway.admin.post("/v1/clients", json=body)
