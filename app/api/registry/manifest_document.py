@@ -1,4 +1,9 @@
-"""The manifest in the OpenAPI document: the very JSON Schema that a PUT is held against, its parts as components."""
+"""The manifest in the OpenAPI document: the JSON Schema that a PUT is held against, its parts as components.
+
+What generators of clients cannot read is said otherwise: that a mapping has exactly one source stands in words, for a choice beside
+members (`oneOf` beside `properties`) becomes a model without the members; `true` as the only value is a boolean in words; texts that
+are listed have their type beside them; a member of several forms has no default, which would be code of none of them.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +17,8 @@ from app.datasets.manifest_schema import manifest_schema
 BODY: Final[dict[str, Any]] = {"$ref": "#/components/schemas/ManifestBody"}
 _NAMES: Final = {"ReadBlock": "Read", "SnapshotBlock": "Snapshot", "HealthBlock": "Health"}
 _REF: Final = "#/$defs/"
+_ONLY_TRUE: Final = "`true`, or absent"
+_ONE_SOURCE: Final = "Exactly one of `from`, `const`, `expr` and `when`, and steps."
 
 MANIFEST: dict[str, Any] = {
     "connector": "dinkes-faskes",
@@ -31,6 +38,9 @@ def components() -> dict[str, Any]:
     source = parts["source"]
     mapping = {name: _pointer(f"source_{name}") for name in kinds()}
     source["discriminator"] = {"propertyName": "kind", "mapping": mapping}
+    for name in ("mapping", "branch"):
+        parts[name] = {"description": _ONE_SOURCE, **parts[name]}
+        del parts[name]["oneOf"]
     del whole["$schema"], whole["title"]
     found = {"ManifestBody": whole, **{_name(name): part for name, part in parts.items()}}
     return {name: _moved(schema) for name, schema in found.items()}
@@ -45,14 +55,20 @@ def _pointer(part: str) -> str:
 
 
 def _moved(schema: Any) -> Any:
-    """The same with its references to where the document has the parts."""
+    """The same with its references to where the document has the parts, and with the type of what is listed."""
     if isinstance(schema, list):
         return [_moved(item) for item in schema]
     if not isinstance(schema, dict):
         return schema
-    return {
+    moved = {
         name: _pointer(value.removeprefix(_REF))
         if name == "$ref" and isinstance(value, str) and value.startswith(_REF)
         else _moved(value)
         for name, value in schema.items()
+        if not (name == "default" and "anyOf" in schema)
     }
+    if moved.get("const") is True:
+        return {"type": "boolean", "description": moved.get("description", _ONLY_TRUE)}
+    values = moved.get("enum", [moved["const"]] if "const" in moved else [])
+    texts = bool(values) and all(isinstance(value, str) for value in values)
+    return {"type": "string", **moved} if texts else moved

@@ -1,5 +1,6 @@
 // The document as it is, but optional parameters are not filled in beforehand: what stands in a form is sent.
-const FIRST = ["access", "records", "queries", "jobs", "catalogue", "connectors", "governance", "audit", "log", "operation"];
+const FIRST = ["access", "records", "queries", "jobs", "catalogue", "connectors", "governance", "people", "audit", "log", "operation"];
+const rank = (tag) => (FIRST.indexOf(tag) + FIRST.length + 1) % (FIRST.length + 1); // those that are not listed stand last
 const ACTS = ["", "/search", "/{key}", "/aggregate", "/match", "/changes", "/conflicts", "/verify"];
 const FILLED = ["limit"];
 const language = document.documentElement.lang;
@@ -39,7 +40,7 @@ fetch(`/openapi.json?lang=${language}`)
       filter: true,
       persistAuthorization: true,
       validatorUrl: null,
-      tagsSorter: (one, other) => FIRST.indexOf(one) - FIRST.indexOf(other),
+      tagsSorter: (one, other) => rank(one) - rank(other),
       operationsSorter: (one, other) => (place(one) < place(other) ? -1 : 1),
       presets: [SwaggerUIBundle.presets.apis],
       layout: "BaseLayout",

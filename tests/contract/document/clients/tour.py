@@ -49,7 +49,8 @@ def typed(kind: type[Found], answer: object) -> Found:
 
 
 def signed_in(name: str) -> tuple[AuthenticatedClient, TokenAnswer]:
-    body = TokenBody("client_credentials", os.environ[f"SIMPUL_{name}"], os.environ[f"SIMPUL_{name}_SECRET"])
+    client, secret = os.environ[f"SIMPUL_{name}"], os.environ[f"SIMPUL_{name}_SECRET"]
+    body = TokenBody("client_credentials", client_id=client, client_secret=secret)
     token = typed(TokenAnswer, issue_token.sync(client=Client(URL), body=body))
     return AuthenticatedClient(URL, token.access_token), token
 
