@@ -194,7 +194,8 @@ def _fitting(
             granting.append(agreement)
     if granting:
         return granting
-    fields = ", ".join(sorted(needed | key or closed))
+    short = min(((needed | key) - agreement.granted(schema.names) for agreement in active), key=len)
+    fields = ", ".join(sorted(short or closed))
     detail = f"No active agreement with {provider} grants {fields} of {schema.name}."
     return Refusal("field_not_granted", FieldForbidden, detail)
 

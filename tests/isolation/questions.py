@@ -92,14 +92,14 @@ OF_COUNTS: Mapping[str, Ask] = {
     "merged": _get(COUNTS, view="merged"),
     "conflicts": _get(f"{COUNTS}/conflicts"),
     "changes": _get(f"{COUNTS}/changes"),
-    "look-up beyond": _get(f"{COUNTS}/33.20.02,2025,laki_laki,0-4,agama:islam"),
+    "look-up beyond": _get(f"{COUNTS}/33.20.02~2025~laki_laki~0-4~agama:islam"),
     "csv": _get(COUNTS, f="csv"),
     "ndjson": _get(COUNTS, f="ndjson"),
     "sum": _post(f"{COUNTS}/aggregate", aggregates=[{"function": "sum", "field": "jumlah", "as": "n"}, *_COUNT[:0]]),
     "group": _post(f"{COUNTS}/aggregate", group_by=["kode_wilayah"], aggregates=_COUNT),
     "extremes": _post(f"{COUNTS}/aggregate", aggregates=[{"function": "max", "field": "jumlah", "as": "most"}]),
     "match": _post(
-        f"{COUNTS}/match", keys=["33.20.01,2025,laki_laki,0-4,agama:islam", "33.20.02,2025,laki_laki,0-4,agama:islam"]
+        f"{COUNTS}/match", keys=["33.20.01~2025~laki_laki~0-4~agama:islam", "33.20.02~2025~laki_laki~0-4~agama:islam"]
     ),
     "explain": _post("/v1/explain", schema="penduduk_agregat"),
     "explain filter": _post("/v1/explain", schema="penduduk_agregat", filter="kode_wilayah = '33.20.02'"),
@@ -111,6 +111,46 @@ OF_COUNTS: Mapping[str, Ask] = {
     "sql any": _sql("SELECT kode_wilayah FROM penduduk_agregat LIMIT 1"),
     "sql rank": _sql("SELECT kode_wilayah, rank() OVER (ORDER BY jumlah DESC) AS r FROM penduduk_agregat"),
 }
+NOTE = "tersembunyi"
+BY_NOTE: Mapping[str, Ask] = {
+    "filter": _get(COUNTS, filter=f"keterangan = '{NOTE}'"),
+    "filter like": _get(COUNTS, filter=f"keterangan LIKE '{NOTE}%'"),
+    "filter in": _get(COUNTS, filter=f"keterangan IN ('{NOTE}', 'x')"),
+    "filter beside": _get(COUNTS, filter=f"jumlah > 1 OR keterangan = '{NOTE}'"),
+    "filter never": _get(COUNTS, filter=f"jumlah < 0 AND keterangan = '{NOTE}'"),
+    "filter in a cast": _get(COUNTS, filter=f"CASEI(keterangan) = CASEI('{NOTE}')"),
+    "count": _get(COUNTS, filter=f"keterangan = '{NOTE}'", count="exact", limit="1"),
+    "estimate": _get(COUNTS, filter=f"keterangan = '{NOTE}'", count="estimated", limit="1"),
+    "export": _get(COUNTS, filter=f"keterangan = '{NOTE}'", f="csv"),
+    "sort": _get(COUNTS, sort="keterangan"),
+    "sort down": _get(COUNTS, sort="-keterangan", limit="1"),
+    "search": _post(f"{COUNTS}/search", filter=f"keterangan = '{NOTE}'"),
+    "group": _post(f"{COUNTS}/aggregate", group_by=["keterangan"], aggregates=_COUNT),
+    "distinct": _post(
+        f"{COUNTS}/aggregate", aggregates=[{"function": "count_distinct", "field": "keterangan", "as": "n"}]
+    ),
+    "extreme": _post(f"{COUNTS}/aggregate", aggregates=[{"function": "max", "field": "keterangan", "as": "m"}]),
+    "aggregate filter": _post(f"{COUNTS}/aggregate", aggregates=_COUNT, filter=f"keterangan = '{NOTE}'"),
+    "match": _post(
+        f"{COUNTS}/match",
+        keys=[{"key": "33.20.01~2025~laki_laki~0-4~agama:islam", "values": {"keterangan": NOTE}}],
+    ),
+    "explain": _post("/v1/explain", schema="penduduk_agregat", filter=f"keterangan = '{NOTE}'"),
+    "sql where": _sql(f"SELECT kode_wilayah FROM penduduk_agregat WHERE keterangan = '{NOTE}'"),
+    "sql order": _sql("SELECT kode_wilayah FROM penduduk_agregat ORDER BY keterangan"),
+    "sql case": _sql(f"SELECT CASE WHEN keterangan = '{NOTE}' THEN 1 ELSE 1 / 0 END AS x FROM penduduk_agregat"),
+    "sql cast": _sql("SELECT CAST(keterangan AS INTEGER) AS x FROM penduduk_agregat"),
+    "sql having": _sql(
+        f"SELECT kode_wilayah FROM penduduk_agregat GROUP BY kode_wilayah HAVING max(keterangan) = '{NOTE}'"
+    ),
+    "sql join": _sql(
+        f"SELECT a.jumlah FROM penduduk_agregat a JOIN penduduk_agregat b ON a.keterangan = b.keterangan AND b.keterangan = '{NOTE}'"
+    ),
+    "sql in a subquery": _sql(
+        f"SELECT 1 AS x WHERE EXISTS (SELECT 1 FROM penduduk_agregat WHERE keterangan = '{NOTE}')"
+    ),
+}
+"""Every way to let a source decide by the note of a count."""
 AROUND: Mapping[str, Ask] = {
     name: _get(path)
     for name, path in {
@@ -118,3 +158,8 @@ AROUND: Mapping[str, Ask] = {
         "connectors": "/v1/connectors", "own document": "/openapi.json?as=me", "agencies": "/v1/agencies",
     }.items()
 }  # fmt: skip
+STEADY: Mapping[str, str] = {
+    "export": f"{FACILITIES}?f=csv",
+    **{name: ask[1] for name, ask in AROUND.items() if name != "access"},
+}
+"""Reads whose answers hold no time: as long as nothing of them changes, their tag stays."""

@@ -16,12 +16,25 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
-import psycopg
 import pytest
 
-from tests.isolation.questions import AROUND, COUNTS, FACILITIES, OF_COUNTS, OF_FACILITIES, Ask
+from app.conditions import tag_of_bytes
+from tests.fixtures.postgres import Cluster
+from tests.isolation.questions import (
+    AROUND,
+    BY_NOTE,
+    COUNTS,
+    FACILITIES,
+    NOTE,
+    OF_COUNTS,
+    OF_FACILITIES,
+    STEADY,
+    Ask,
+)
+from tests.isolation.sources import Sources
 from tests.isolation.world import CONSUMER, OTHER, PROVIDER, WHY, Caller, World, opened, terms
 from tests.support.sources import SourceServer
+from tests.support.statement_log import StatementLog
 
 _VOLATILE = {
     "trace_id",
@@ -76,6 +89,8 @@ def seen(session: httpx.Client, ask: Ask, headers: Mapping[str, str], *, job: bo
         answer = session.get(f"{address}/result")
         session.delete(address)
     shown = {name: _IDS.sub("ID", answer.headers.get(name, "")) for name in _HEADERS}
+    tag = answer.headers.get("etag", "")  # of the bytes that the caller has, and of nothing beside them
+    shown["etag"] = "its bytes" if tag == tag_of_bytes(answer.content) else tag
     kind = answer.headers.get("content-type", "")
     body = (
         plain(answer.json())
@@ -116,53 +131,10 @@ def differences(
     ]
 
 
-class Sources:
-    """What stands at the provider: a service with facilities, a service and a table with counts of people."""
-
-    def __init__(self, services: SourceServer, database: str) -> None:
-        self.services, self.database = services, database
-        with psycopg.connect(database, autocommit=True) as connection:
-            connection.execute(
-                "CREATE TABLE jumlah_penduduk (wilayah text, periode text, jk text, umur text, kategori text, jumlah int, ket text, "
-                "PRIMARY KEY (wilayah, periode, jk, umur, kategori))"
-            )
-
-    def facilities(self, *emails: str | None) -> Callable[[], None]:
-        """A world in which the facilities have these addresses."""
-        rows = [
-            {"kode": f"F{number}", "nama": f"Klinik {number}", "jenis": "klinik", "email": email}
-            for number, email in enumerate(emails, 1)
-        ]
-        return lambda: self.services.json("/faskes", json.dumps({"data": rows}).encode())
-
-    def counts(self, *hidden: tuple[str, int], many: int = 0) -> Callable[[], None]:
-        """A world in which the districts beyond the row filter have these counts, `many` more ages of one too."""
-
-        def change() -> None:
-            rows: list[tuple[Any, ...]] = [
-                ("33.20.01", "2025", "laki_laki", f"{age}-{age + 4}", "agama:islam", 40 + age, "lihat")
-                for age in (0, 5, 10)
-            ]
-            rows += [
-                (region, "2025", "laki_laki", "0-4", "agama:islam", count, "tersembunyi") for region, count in hidden
-            ]
-            rows += [
-                (f"33.20.03.{2001 + number}", "2025", "perempuan", "0-4", "agama:islam", 99, "tersembunyi")
-                for number in range(many)
-            ]
-            with psycopg.connect(self.database, autocommit=True) as connection:
-                connection.execute("TRUNCATE jumlah_penduduk")
-                with connection.cursor() as cursor:
-                    cursor.executemany("INSERT INTO jumlah_penduduk VALUES (%s, %s, %s, %s, %s, %s, %s)", rows)
-                connection.execute("ANALYZE jumlah_penduduk")
-
-        return change
-
-
 @pytest.fixture(scope="module")
-def sources(postgres_module_url: str) -> Iterator[Sources]:
+def sources(postgres_cluster: Cluster, postgres_module_url: str) -> Iterator[Sources]:
     services = SourceServer()
-    yield Sources(services, postgres_module_url)
+    yield Sources(services, postgres_module_url, StatementLog(postgres_cluster, postgres_module_url))
     services.close()
 
 
@@ -204,6 +176,10 @@ def attacked(tmp_path_factory: pytest.TempPathFactory, sources: Sources) -> Iter
         gateway.agree(terms("akhir", fields=["*"], masks={"email_kontak": "last4"}))
         gateway.agree(terms("sebagian", schema="penduduk_agregat", row_filter="kode_wilayah = '33.20.01'"))
         gateway.agree(terms("utuh", schema="penduduk_agregat"))
+        shown = [name for name in counted if name != "keterangan"]
+        gateway.agree(terms("tanpa", schema="penduduk_agregat", fields=shown))
+        for mask in ("hide", "hash", "last4"):
+            gateway.agree(terms(f"ket-{mask}", schema="penduduk_agregat", masks={"keterangan": mask}))
         _read_once(world)
         yield world
 
@@ -247,6 +223,23 @@ def test_the_value_of_a_closed_field_is_not_learned(attacked: World, sources: So
         ]
     found = differences(attacked.sessions[caller], {**OF_FACILITIES, **AROUND}, headers, [first, *others], jobs=True)
     assert found == []
+
+
+def test_a_tag_of_what_was_read_before_tells_nothing_of_what_is_closed(attacked: World, sources: Sources) -> None:
+    """An answer that is the same but for what the caller may not see still stands: 304, with the same tag, also of an export."""
+    first = sources.facilities("aaaaaaaa@faskes.example", "bbbbbbbb@faskes.example")
+    then = sources.facilities("zzzzzzzz@faskes.example", "much-longer-than-that@faskes.example")
+    session, told = attacked.sessions[Caller("client", CONSUMER)], {}
+    for agreement in ("tutup", "pks-active"):
+        headers = by(agreement)
+        first()
+        held = {name: session.get(path, headers=headers).headers["etag"] for name, path in STEADY.items()}
+        then()
+        for name, path in STEADY.items():
+            again = session.get(path, headers={**headers, "If-None-Match": held[name]})
+            told[agreement, name] = (again.status_code, again.headers["etag"] == held[name])
+    assert {told["tutup", name] for name in STEADY} == {(304, True)}
+    assert told["pks-active", "export"] == (200, False)
 
 
 def test_the_same_questions_tell_the_difference_to_whom_the_field_is_granted(attacked: World, sources: Sources) -> None:
@@ -356,6 +349,50 @@ def test_a_forbidden_condition_never_reaches_a_source(attacked: World, sources: 
     for name in forbidden:
         seen(session, OF_FACILITIES[name], by("tutup"))
     assert sources.services.asked[begun:] == [], "a question that is refused asks no source"
+
+
+@pytest.mark.parametrize("agreement", ["tanpa", "ket-hide", "ket-hash", "ket-last4", "none"])
+def test_a_forbidden_condition_never_reaches_a_database(attacked: World, sources: Sources, agreement: str) -> None:
+    """The server's own log of statements and bound values tells: a refused question sends it nothing of the table at all."""
+    session, log = attacked.sessions[Caller("client", CONSUMER)], sources.statements
+    headers = {} if agreement == "none" else by(agreement)
+    told = {}
+    for name, ask in BY_NOTE.items():
+        begun = log.mark()
+        answer = seen(session, ask, headers)
+        arrived = log.since(begun)
+        refused = answer["status"] >= 400 or "field_not_granted" in str(answer["body"])  # a plan says it of a source
+        told[name] = (refused, NOTE in arrived, "jumlah_penduduk" in arrived)
+    assert told == dict.fromkeys(BY_NOTE, (True, False, False))
+
+
+def test_the_log_of_the_database_shows_a_condition_that_is_allowed(attacked: World, sources: Sources) -> None:
+    """Else the test above would find nothing because nothing is ever pushed, or logged."""
+    session, log = attacked.sessions[Caller("client", CONSUMER)], sources.statements
+    pushed = {}
+    for name in ("filter", "search", "sql where", "sort", "group"):
+        begun = log.mark()
+        assert seen(session, BY_NOTE[name], by("utuh"))["status"] == 200
+        arrived = log.since(begun)
+        pushed[name] = ('"ket"' in arrived, NOTE in arrived)
+    assert pushed == dict.fromkeys(("filter", "search", "sql where"), (True, True)) | {
+        "sort": (True, False),
+        "group": (True, False),
+    }
+
+
+def test_every_statement_under_a_row_filter_bears_it(attacked: World, sources: Sources) -> None:
+    """Rows beyond it do not leave the database. A record that is asked for by its key is held against the filter by the gateway."""
+    session, log = attacked.sessions[Caller("client", CONSUMER)], sources.statements
+    sources.counts(("33.20.02", 99), many=20)()
+    begun = log.mark()
+    for ask in OF_COUNTS.values():
+        seen(session, ask, by("sebagian"))
+    told = re.split(r"^\S+ \S+ UTC \[\d+\] LOG:", log.since(begun), flags=re.MULTILINE)
+    reads = [one for one in told if re.search(r'execute [^:]*:.* FROM "jumlah_penduduk"', one, re.DOTALL)]
+    whole = [one for one in reads if " IN (SELECT * FROM unnest(" not in one]
+    assert len(whole) >= 10
+    assert [one for one in whole if not re.search(r'WHERE .*"wilayah" = .*= \'33\.20\.01\'', one, re.DOTALL)] == []
 
 
 def test_a_cursor_holds_nothing_to_read(attacked: World, sources: Sources) -> None:

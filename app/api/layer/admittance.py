@@ -10,6 +10,7 @@ from urllib.parse import unquote
 from starlette.types import Scope
 
 from app.access.dpop import DpopNonceNeeded, DpopProofInvalid, Request, read_proof
+from app.access.step_up import step_up_needed
 from app.api.layer.resource import Rule, RuleTable
 from app.errors import (
     AccessDenied,
@@ -120,13 +121,16 @@ def forbidden(rule: Rule, role: str) -> RoleForbidden:
 
 
 def refusal(rule: Rule, caller: Principal, headers: Mapping[bytes, bytes], names: Names) -> SimpulError | None:
-    """Why a known caller may not go on to a route: its role, then the name that it gives itself, then the mode."""
+    """Why a known caller may not go on to a route: its role, the name that it gives itself, how long ago it showed who it is, the mode."""
     if caller.role not in rule.roles:
         return forbidden(rule, caller.role)
     stated = headers.get(b"x-road-client")
     if stated is not None and unquote(stated.decode("latin-1")) not in (own := _road_names(caller, names)):
         detail = f"X-Road-Client is not the client of this token: send {' or '.join(own)}, or leave the header out"
         return RoadClientMismatch(detail, rule="road_client_mismatch")
+    stale = step_up_needed(caller, rule.fresh) if rule.fresh else None
+    if stale is not None:
+        return stale
     mode = headers.get(MODE)
     if mode is None or practised(rule, headers):
         return None

@@ -48,6 +48,8 @@ class Rule:
     """Also answered with `Simpul-Mode: uji`, from synthetic records."""
     public: bool = False
     """Open fields are read without a token where `SIMPUL_PUBLIC_OPEN_DATA` is on."""
+    fresh: str = ""
+    """What a person needs a fresh second factor to do (`access/step_up.py`); empty where it needs none at the door."""
     told_as: str = ""
     """Template in entries and metrics, where it is not the path's."""
 

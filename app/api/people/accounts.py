@@ -8,6 +8,7 @@ from fastapi import Request, Response
 
 from app.access.people import accounts
 from app.access.people.accounts import Code, Person, PersonDraft
+from app.access.step_up import ACCOUNTS
 from app.api.layer.bodies import answer, as_seen, read_model, tagged
 from app.api.layer.dependencies import exchange, only_parameters, services
 from app.api.layer.resource import ADMINS, Resource, Rule
@@ -44,7 +45,7 @@ async def list_people(request: Request) -> Response:
 
 @routes.post(
     "/people",
-    Rule("person.create", ADMINS, "admin"),
+    Rule("person.create", ADMINS, "admin", fresh=ACCOUNTS),
     summary="Register a person",
     status_code=201,
     body=PersonBody,
@@ -58,7 +59,10 @@ async def list_people(request: Request) -> Response:
     example={**PERSON_EXAMPLE, "opened": False, **_CODE},
 )
 async def create_person(request: Request) -> Response:
-    """For the walidata: an account of one agency with one role, and the code by which its person opens it within three days."""
+    """For the walidata: an account of one agency with one role, and the code by which its person opens it within three days.
+
+    A person steps up first (`step_up_required`).
+    """
     body = read_model(request, PersonBody)
     state, under_way = services(request), exchange(request)
     state.agency(body.agency)
@@ -84,7 +88,7 @@ async def get_person(person: str, request: Request) -> Response:
 
 @routes.patch(
     "/people/{person}",
-    Rule("person.change", ADMINS, "admin"),
+    Rule("person.change", ADMINS, "admin", fresh=ACCOUNTS),
     summary="Change or disable a person",
     body=PersonChange,
     body_example={"disabled": True},
@@ -92,7 +96,10 @@ async def get_person(person: str, request: Request) -> Response:
     example={**PERSON_EXAMPLE, "disabled": True},
 )
 async def change_person(person: str, request: Request) -> Response:
-    """For the walidata: sessions of a person that is disabled or moved end at once, on every replica. A lock is lifted."""
+    """For the walidata: sessions of a person that is disabled or moved end at once, on every replica. A lock is lifted.
+
+    A person steps up first (`step_up_required`).
+    """
     body = read_model(request, PersonChange)
     state, under_way = services(request), exchange(request)
     if body.agency is not None:
@@ -110,14 +117,17 @@ async def change_person(person: str, request: Request) -> Response:
 
 @routes.post(
     "/people/{person}/reset",
-    Rule("person.reset", ADMINS, "admin"),
+    Rule("person.reset", ADMINS, "admin", fresh=ACCOUNTS),
     summary="New code for a person",
     status_code=201,
     answer=PersonMade,
     example={**PERSON_EXAMPLE, "opened": False, **_CODE},
 )
 async def reset_person(person: str, request: Request) -> Response:
-    """For the walidata: password, second factor, recovery codes and sessions are gone at once; the code opens the account again."""
+    """For the walidata: password, second factor, recovery codes and sessions are gone at once; the code opens the account again.
+
+    A person steps up first (`step_up_required`).
+    """
     only_parameters(request)
     expected = as_seen(request, f"person {person}", person_document)
     under_way = exchange(request)

@@ -15,6 +15,7 @@ from app.access import clients, enrolment, source_secrets
 from app.access.client_keys import ClientKey, read_keys
 from app.access.clients import Client, ClientDraft
 from app.access.principals import Role, require_agency
+from app.access.step_up import CREDENTIALS
 from app.api.layer.answers import Answer, Id, Moment, Name
 from app.api.layer.bodies import answer, as_seen, read_model, tagged
 from app.api.layer.dependencies import condition, exchange, only_parameters, principal, services
@@ -149,7 +150,7 @@ async def list_clients(request: Request) -> Response:
 
 @routes.post(
     "/clients",
-    Rule("client.create", ADMINS, "admin"),
+    Rule("client.create", ADMINS, "admin", fresh=CREDENTIALS),
     summary="Register a client",
     status_code=201,
     body=ClientBody,
@@ -158,7 +159,10 @@ async def list_clients(request: Request) -> Response:
     example={**_REGISTERED, **_ONCE},
 )
 async def create_client(request: Request) -> Response:
-    """For the walidata: a credential of one agency with one role: its public keys, or a secret that this answer shows and none later."""
+    """For the walidata: a credential of one agency with one role: its public keys, or a secret that this answer shows and none later.
+
+    A person steps up first (`step_up_required`).
+    """
     body = read_model(request, ClientBody)
     state, under_way = services(request), exchange(request)
     state.agency(body.agency)
@@ -222,7 +226,7 @@ async def change_client(client: str, request: Request) -> Response:
 
 @routes.put(
     "/clients/{client}/keys",
-    Rule("client.keys", ADMINS, "admin"),
+    Rule("client.keys", ADMINS, "admin", fresh=CREDENTIALS),
     summary="Keys of a client",
     body=ClientKeysBody,
     body_example={"keys": [_JWK]},
@@ -232,7 +236,7 @@ async def change_client(client: str, request: Request) -> Response:
 async def put_client_keys(client: str, request: Request) -> Response:
     """For the walidata: the public keys by which an application proves itself from now on, all of them.
 
-    A key that is not among them, and a secret, stop at once with their tokens.
+    A key that is not among them, and a secret, stop at once with their tokens. A person steps up first (`step_up_required`).
     """
     body = read_model(request, ClientKeysBody)
     expected = as_seen(request, f"client {client}", _document, required=True)
@@ -248,13 +252,13 @@ async def put_client_keys(client: str, request: Request) -> Response:
 
 @routes.post(
     "/clients/{client}/rotate",
-    Rule("client.rotate", ADMINS, "admin"),
+    Rule("client.rotate", ADMINS, "admin", fresh=CREDENTIALS),
     summary="New client secret",
     answer=ClientSecretAnswer,
     example={**_REGISTERED, **_ONCE, "rotated_at": "2026-11-20T03:15:00Z"},
 )
 async def rotate_client(client: str, request: Request) -> Response:
-    """For the walidata: a new secret, shown once; the old one and its tokens stop at once."""
+    """For the walidata: a new secret, shown once; the old one and its tokens stop at once. A person steps up first (`step_up_required`)."""
     only_parameters(request)
     expected = as_seen(request, f"client {client}", _document)
     under_way = exchange(request)
@@ -269,7 +273,7 @@ async def rotate_client(client: str, request: Request) -> Response:
 
 @routes.post(
     "/clients/{client}/enrolment",
-    Rule("client.enrolment", ADMINS, "admin"),
+    Rule("client.enrolment", ADMINS, "admin", fresh=CREDENTIALS),
     summary="Code to register a key",
     status_code=201,
     answer=EnrolmentAnswer,
@@ -282,7 +286,7 @@ async def rotate_client(client: str, request: Request) -> Response:
 async def open_enrolment(client: str, request: Request) -> Response:
     """For the walidata: a code for one use within three days, by which the agency registers a key at `/oauth/enrol`.
 
-    An earlier code is void.
+    An earlier code is void. A person steps up first (`step_up_required`).
     """
     only_parameters(request)
     expected = as_seen(request, f"client {client}", _document)

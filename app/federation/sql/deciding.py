@@ -118,4 +118,9 @@ def _tells_apart(query: Any) -> bool:
 
 def _orders_by_all(query: Any) -> bool:
     order = query.args.get("order")
-    return order is not None and any(found.this.sql().strip('"').upper() == "ALL" for found in order.expressions)
+    return order is not None and any(orders_by_all(found.this) for found in order.expressions)
+
+
+def orders_by_all(key: exp.Expr) -> bool:
+    """Whether it is the ALL of ORDER BY ALL, which the parser takes for a name."""
+    return key.sql().strip('"').upper() == "ALL"

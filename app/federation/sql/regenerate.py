@@ -18,7 +18,7 @@ from sqlglot.optimizer.scope import Scope, traverse_scope
 
 from app.errors import FieldError, FieldUnknown
 from app.federation.question.query import Enough
-from app.federation.sql.deciding import deciding_fields
+from app.federation.sql.deciding import deciding_fields, orders_by_all
 from app.federation.sql.enough import rows_enough
 from app.federation.sql.exact import write_exactly
 from app.federation.sql.expansion import check_expansion
@@ -127,6 +127,7 @@ def _bound(tree: exp.Query, schemas: Mapping[str, SchemaDef], granted: Mapping[s
     except OptimizeError as error:
         raise _unresolved(str(error), granted) from None
     _check_whole_rows(whole)
+    _check_resolved(scopes, granted)
     for scope in scopes:
         if isinstance(scope.expression, exp.Select):
             check_joins(scope.expression)
@@ -159,6 +160,16 @@ def _check_whole_rows(whole: exp.Query) -> None:
         raise SqlConstructForbidden(
             f"a whole row ({said}) is no value in a statement; name its columns, or write {said}.*", construct="row"
         )
+
+
+def _check_resolved(scopes: Sequence[Scope], granted: Mapping[str, frozenset[str]]) -> None:
+    """Behind HAVING, QUALIFY and ORDER BY `qualify` leaves a name that it does not know as it is: it might be one of the query's own."""
+    for scope in scopes:
+        query: Any = scope.expression
+        own = set(query.named_selects) if isinstance(query, exp.Query) else set[str]()
+        for column in scope.find_all(exp.Column):
+            if not column.table and column.name not in own and not orders_by_all(column):
+                raise _unresolved(f"Column '{column.name}' could not be resolved", granted)
 
 
 def _unresolved(said: str, granted: Mapping[str, frozenset[str]]) -> FieldUnknown:

@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
+from app.api.routes import RULES
 from tests.integration.api.conftest import terms
 from tests.support.gateway import RunningGateway
 from tests.support.people import Browser, PersonAt, age
@@ -119,6 +120,62 @@ def test_the_data_tracker_asks_for_one_too(people: dict[str, PersonAt], pages: d
     page = pages["auditor"]
     asked = {"params": {"userCode": SUBJECT["value"]}, "headers": {"x-road-userid": SUBJECT["value"]}}
     after_step_up(people["auditor"], page, lambda: page.get("/v2/findUsage", **asked))
+
+
+def test_an_admin_makes_and_resets_people_with_one(people: dict[str, PersonAt], pages: dict[str, Browser]) -> None:
+    """Whoever holds another's code could act as that one: a session that was left open is not enough."""
+    page = pages["admin"]
+    body = PersonAt.body("steward", "dinkes", "baru@step.example")
+    made = after_step_up(people["admin"], page, lambda: page.post("/v1/people", json=body), 201).json()
+    path = f"/v1/people/{made['id']}"
+    assert page.patch(path, json={"role": "auditor"}).json()["role"] == "auditor"
+    assert page.post(f"{path}/reset").status_code == 201
+
+
+def test_nothing_happens_to_people_without_one(gateway: RunningGateway, pages: dict[str, Browser]) -> None:
+    """Reading takes none; the refusal comes before any look at the body, the condition and the person."""
+    page, nobody = pages["admin"], "/v1/people/00000000-0000-7000-8000-000000000000"
+    before = page.get("/v1/people").json()
+    stale(page.post("/v1/people", json={"role": "raja"}))
+    stale(page.post("/v1/people", content=b"<a/>", headers={"content-type": "application/xml"}))
+    for person in (f"/v1/people/{before['items'][0]['id']}", nobody):
+        stale(page.patch(person, json={"role": "admin"}))
+        stale(page.post(f"{person}/reset"))
+    assert page.get("/v1/people").json() == before
+    found = gateway.client("supervisor", "diskominfo").get("/v1/exchanges", params={"kind": "admin"}).json()["items"]
+    refused = {one["op"] for one in found if one["dec"].get("rule") == "step_up_required"}
+    assert refused >= {"person.create", "person.change", "person.reset"}
+
+
+def test_an_admin_makes_credentials_of_clients_with_one(
+    gateway: RunningGateway, people: dict[str, PersonAt], pages: dict[str, Browser]
+) -> None:
+    page = pages["admin"]
+    body = {"agency": "dinkes", "role": "steward", "name": "Uji", "id": "step-klien"}
+    for path in ("/v1/clients/step-klien/rotate", "/v1/clients/step-klien/enrolment"):
+        stale(page.post(path))
+    stale(page.put("/v1/clients/step-klien/keys", json={"keys": []}))
+    made = after_step_up(people["admin"], page, lambda: page.post("/v1/clients", json=body), 201).json()
+    age(gateway, "fresh_until", 301)
+    stale(page.post("/v1/clients/step-klien/rotate"))
+    assert gateway.session(made["client_id"], made["client_secret"]), "a refused rotation leaves the secret"
+    assert page.patch("/v1/clients/step-klien", json={"disabled": True}).json()["disabled"], "stopping takes one hand"
+    after_step_up(people["admin"], page, lambda: page.post("/v1/clients/step-klien/rotate"))
+
+
+def test_programs_of_the_walidata_prove_themselves_by_their_token(gateway: RunningGateway) -> None:
+    admin = gateway.client("admin", "diskominfo")
+    made = admin.post("/v1/people", json=PersonAt.body("auditor", "rsud", "program@step.example"))
+    assert made.status_code == 201, made.text
+    assert admin.post(f"/v1/people/{made.json()['id']}/reset").status_code == 201
+
+
+def test_every_route_that_makes_a_credential_of_another_asks_for_one() -> None:
+    """A new one is found here: whatever an admin does to people and clients either says `fresh` or is known to give nothing away."""
+    governed = [found for found in RULES if found.rule.op.startswith(("person.", "client."))]
+    assert {found.rule.op for found in governed if not found.rule.fresh} == {
+        "client.change", "person.step_up", "person.sign_out", "person.end_session",
+    }  # fmt: skip
 
 
 def test_a_fresh_factor_ends_after_five_minutes(

@@ -119,6 +119,18 @@ def test_what_can_be_written_stays(column: Any) -> None:
 
 
 @pytest.mark.parametrize(
+    "behind",
+    ["GROUP BY nama HAVING max({}) = 'x'", "QUALIFY row_number() OVER (ORDER BY {}) = 1", "QUALIFY {} = 'x'", "ORDER BY {}", "ORDER BY upper({})"],
+)  # fmt: skip
+def test_a_column_that_is_not_there_is_told_before_anything_is_read(behind: str) -> None:
+    with pytest.raises(FieldUnknown, match="the column 'rahasia' is in no table named there, or not granted"):
+        made(f"SELECT nama FROM wilayah {behind.format('rahasia')}")
+    assert made(f"SELECT nama AS rahasia FROM wilayah {behind.replace('max({})', '{}').format('nama')}").names == (
+        "rahasia",
+    )
+
+
+@pytest.mark.parametrize(
     ("sql", "adds"),
     [
         ("SELECT nama FROM wilayah", []),
