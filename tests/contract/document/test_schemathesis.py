@@ -49,7 +49,7 @@ class Exclusion:
 
 EXCLUSIONS = (
     Exclusion(
-        "^/v1/(records/.+|queries|explain)$",
+        "^/v1/(records/.+|queries|(access/)?explain)$",
         {"positive_data_acceptance": {"expected-statuses": [*TAKEN, "405", "406", "413", "415", "422"]}},
         "Filters, SQL, names of fields, keys, cursors and purposes are texts of a language or of data that no schema tells; "
         "`csv=id` beside another form is 406.",
