@@ -10,6 +10,7 @@ from typing import Any, Final
 from app.api.layer.headers import LONGEST
 from app.api.layer.idempotency import KEY_PATTERN
 from app.api.layer.resource import Rule
+from app.api.shared import named
 
 
 def _parameter(name: str, text: str, example: str, *, required: bool = False) -> dict[str, Any]:
@@ -29,6 +30,8 @@ _ONLY_NEW = _parameter("If-None-Match", "`*`: only where there is none yet, else
 _IF_MATCH = _parameter(
     "If-Match", "The ETag that was read, or `*` for any state: 412 where it is another one by now", _TAG
 )
+_WANTED = named("IfMatch", _IF_MATCH)
+_HAVE_READ = named("IfMatchNeeded", {**_IF_MATCH, "required": True})
 _RANGE = _parameter("Range", "One part of the result, by its first and last byte", "bytes=0-1048575")
 _IF_RANGE = _parameter("If-Range", "The tag of what the caller holds a part of: another one is answered whole", _TAG)
 _KEY: Final[dict[str, Any]] = {
@@ -40,11 +43,21 @@ _KEY: Final[dict[str, Any]] = {
     "schema": {"type": "string", "minLength": 1, "maxLength": 257, "pattern": KEY_PATTERN},
     "example": "6f1c2b9e-0a54-4a6e-9d3c-7f5f6c1f2a10",
 }
-_DONE_ONCE = {**_KEY, "description": _KEY["description"].partition(". Here")[0]}
+_DONE_ONCE = named("IdempotencyKey", {**_KEY, "description": _KEY["description"].partition(". Here")[0]})
 _STEPS: Final = frozenset(
     {"agreement.approve", "agreement.end", "agreement.revoke", "client.rotate", "client.enrolment"}
 )
 """POSTs that take a condition."""
+_PLAIN: Final = frozenset({"API-Version", "Content-Encoding", "ETag"})
+_LIMITED: Final = _PLAIN | {"RateLimit", "RateLimit-Policy"}
+_RECORDED: Final = _LIMITED | {"Exchange-Id", "Link"}
+_UNCHANGED: Final = {
+    _PLAIN: "Unchanged",
+    _LIMITED: "UnchangedLimited",
+    _RECORDED: "UnchangedRecorded",
+    _RECORDED | {"Preference-Applied", "Simpul-Complete", "Simpul-Mode", "Sunset"}: "UnchangedRecords",
+}
+"""The answers 304 that many reads have, by their headers."""
 CONTENT_RANGE: Final = {"description": "Which bytes of how many", "schema": {"type": "string", "maxLength": 64}}
 
 
@@ -53,17 +66,19 @@ def describe(rule: Rule | None, method: str, operation: dict[str, Any]) -> None:
     responses, parameters = operation["responses"], operation.setdefault("parameters", [])
     if method == "get" and "200" in responses:
         kept = {name: header for name, header in responses["200"]["headers"].items() if name != "Content-Digest"}
-        responses["304"] = {"description": "What the caller holds still stands; nothing is sent.", "headers": kept}
-        parameters.append(_IF_NONE_MATCH)
+        unchanged = {"description": "What the caller holds still stands; nothing is sent.", "headers": kept}
+        component = _UNCHANGED.get(frozenset(kept))
+        responses["304"] = unchanged if component is None else named(component, unchanged)
+        parameters.append(named("IfNoneMatch", _IF_NONE_MATCH))
         _problems(responses, "412")
     elif method in {"put", "patch"} and not (rule is not None and rule.in_parts):
         exists = method == "patch" or (rule is not None and rule.op == "client.keys")
         edits = exists or (rule is not None and rule.op == "connector.put")
-        parameters.append({**_IF_MATCH, "required": exists})
+        parameters.append(_HAVE_READ if exists else _WANTED)
         parameters.extend([] if exists else [_ONLY_NEW])
         _problems(responses, "412", *(["428"] if edits else []))
     elif rule is not None and rule.op in _STEPS:
-        parameters.append(_IF_MATCH)
+        parameters.append(_WANTED)
         _problems(responses, "412")
     _describe_keys(rule, method, parameters, responses)
     if rule is not None and rule.op == "job.result":
@@ -80,7 +95,7 @@ def _describe_keys(rule: Rule | None, method: str, parameters: list[dict[str, An
     makes_jobs = any(given.get("name") == "Prefer" and "respond-async" in given["description"] for given in parameters)
     if not acts and not makes_jobs:
         return
-    parameters.append(_DONE_ONCE if acts else _KEY)
+    parameters.append(_DONE_ONCE if acts else named("IdempotencyKeyOfJob", _KEY))
     _problems(responses, "409")
     for status, response in responses.items():
         if status == "202" or (acts and status.startswith("2")):

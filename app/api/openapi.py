@@ -17,6 +17,7 @@ from app.api.layer.resource import Resource, Rule
 from app.api.layer.wire import documents
 from app.api.records.examples import record_components, shared_parameters
 from app.api.registry.manifest_document import components as manifest_components
+from app.api.shared import named, refer
 from app.api.statuses import TEXTS, asks_for_token, problems_of
 from app.schemas.registry import all_schemas
 
@@ -111,6 +112,7 @@ def complete(app: FastAPI, resources: Sequence[Resource]) -> dict[str, Any]:
         for one in resources:
             _restore_examples(document, one)
         _tell_practice(document, practised)
+        refer(document)
         app.openapi_schema = document
     return app.openapi_schema
 
@@ -182,6 +184,8 @@ def _describe_path(operation: dict[str, Any]) -> None:
             text, most, example = _PATH_PARAMETERS[parameter["name"]]
             json_schema = {"type": "string", "minLength": 1, "maxLength": most}
             parameter |= {"description": text, "schema": json_schema, "example": example}
+            component = "".join(word.capitalize() for word in parameter["name"].split("_"))
+            parameter.update(named(component, parameter))
 
 
 def _tag(rule: Rule | None, method: str) -> tuple[str, ...]:
@@ -226,6 +230,8 @@ def _complete_operation(rule: Rule | None, path: str, method: str, operation: di
     responses = operation.setdefault("responses", {})
     if "HTTPValidationError" in str(responses.get("422", {})):
         responses.pop("422")
+    # The framework writes a description beside each reference.
+    responses.update({status: {"$ref": one["$ref"]} for status, one in responses.items() if "$ref" in one})
     _describe_path(operation)
     headers = ["API-Version", "Content-Encoding", *_tag(rule, method), *_headers_of(rule)]
     if not asks_for_token(rule, path):
@@ -236,6 +242,7 @@ def _complete_operation(rule: Rule | None, path: str, method: str, operation: di
         if status.startswith("2"):
             more = ["Location", "Retry-After"] if status == "202" else []
             response.setdefault("headers", {}).update(_sent([*headers, *more]))
+            responses[status] = named(f"JobMadeBy{method.capitalize()}", response) if status == "202" else response
     describe_conditions(rule, method, operation)
     for status in problems_of(rule, path, method, operation):
         responses.setdefault(status, {"$ref": f"#/components/responses/Problem{status}"})

@@ -55,6 +55,11 @@ _NAMES_SCHEMA: Final = "/v1/datasets"
 """Its parameter names a schema that may not be there."""
 
 
+def problem(status: int) -> dict[str, Any]:
+    """What an operation's own `responses` have where the problem that all share says enough."""
+    return {"$ref": f"#/components/responses/Problem{status}"}
+
+
 def asks_for_token(rule: Rule | None, path: str) -> bool:
     """Whether the operation is answered to nobody without a token."""
     return rule is not None or path == _SELF_GUARDED

@@ -252,5 +252,5 @@ def write_openapi(
 ) -> None:
     """Write the OpenAPI document of this version."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps(ordered(build_openapi()), ensure_ascii=False, indent=2) + "\n", "utf-8")
+    file.write_text(json.dumps(ordered(build_openapi()), ensure_ascii=False, indent=1) + "\n", "utf-8")
     say(f"{file}")

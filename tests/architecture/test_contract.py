@@ -21,6 +21,7 @@ from app.connectors.capabilities import Capabilities
 from app.errors import leaves
 from app.main import build_openapi, create_app
 from app.settings import Settings
+from tests.support.documented import parameters_of
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
@@ -153,8 +154,8 @@ def test_a_limit_that_changes_the_answer_has_no_default() -> None:
     places = {
         f"{path} {one['name']}": one["schema"]
         for path, item in document["paths"].items()
-        for one in item.get("get", {}).get("parameters", [])
-        if path.startswith("/v1/records/") and "$ref" not in one
+        for one in parameters_of(document, item.get("get", {}))
+        if path.startswith("/v1/records/")
     }
     limits = {place: schema for place, schema in places.items() if place.endswith(" limit")}
     bodies = [document["components"]["schemas"][name]["properties"]["limit"] for name in ("SearchBody", "ExplainBody")]

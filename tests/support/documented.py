@@ -4,11 +4,27 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "openapi" / "simpul.json"
 METHODS = ("get", "post", "put", "patch", "delete")
+
+
+def parameters_of(document: Mapping[str, Any], operation: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The parameters of an operation, also those that it refers to."""
+    shared = document["components"]["parameters"]
+    return [shared[one["$ref"].rpartition("/")[2]] if "$ref" in one else one for one in operation.get("parameters", ())]
+
+
+def answer_of(document: Mapping[str, Any], response: dict[str, Any]) -> dict[str, Any]:
+    """The answer of an operation, also where it refers to one."""
+    found: dict[str, Any] = document["components"]["responses"].get(
+        response.get("$ref", "").rpartition("/")[2], response
+    )
+    return found
 
 
 @cache

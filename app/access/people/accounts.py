@@ -35,7 +35,7 @@ LOGIN: Final = re.compile(r"[a-z0-9][a-z0-9._@+-]{1,99}")
 LOGIN_RULE: Final = (
     "2 to 100 characters: lower-case letters, digits and `.`, `_`, `@`, `+`, `-`, starting with a letter or digit"
 )
-_EMAIL: Final = re.compile(r"[^@\s]{1,64}@[^@\s]{1,189}")
+EMAIL: Final = re.compile(r"[^@\s]{1,64}@[^@\s]{1,189}")
 FREE_FAILURES: Final = 10
 LOCKED: Final = timedelta(minutes=15)
 PASSWORD_LEAST: Final = 12
@@ -301,7 +301,7 @@ def _check(draft: PersonDraft) -> None:
         problems.append(FieldError("/name", "text", f"1 to {NAME_CHARACTERS} printable characters"))
     if not LOGIN.fullmatch(draft.login):
         problems.append(FieldError("/login", "pattern", LOGIN_RULE))
-    if draft.email is not None and not _EMAIL.fullmatch(draft.email):
+    if draft.email is not None and not EMAIL.fullmatch(draft.email):
         problems.append(FieldError("/email", "pattern", "an e-mail address"))
     if (draft.oidc_issuer is None) != (draft.oidc_subject is None):
         problems.append(FieldError("/oidc_subject", "value", "issuer and subject stand together, or neither does"))

@@ -23,6 +23,7 @@ from app.api.layer.dependencies import services
 from app.api.layer.problems import problem_of
 from app.api.layer.resource import PUBLIC, Resource, json_content
 from app.api.layer.wire import Wire
+from app.api.statuses import problem
 from app.errors import AuthenticationError, RateLimited, RequestError, UnsupportedMediaType
 from app.gateway.administration import act_by_proof
 from app.gateway.exchange import Exchange
@@ -184,7 +185,7 @@ _PROBLEM = {"application/problem+json": {"schema": {"$ref": "#/components/schema
             "content": {**_REFUSED, **_PROBLEM},
         },
         401: {"description": "The client is unknown or disabled, or its proof is wrong.", "content": _REFUSED},
-        415: {"description": "The content type is not accepted.", "content": _PROBLEM},
+        415: problem(415),
         429: {"description": "Too many requests or failed proofs from this address.", "content": _PROBLEM},
     },
     answer=TokenAnswer,
@@ -213,7 +214,7 @@ async def issue_token(request: Request) -> Response:
         400: {"description": "The request is none of RFC 7009; headers that cannot be read are a problem.",
               "content": {**_REFUSED, **_PROBLEM}},
         401: {"description": "The client is unknown or disabled, or its proof is wrong.", "content": _REFUSED},
-        415: {"description": "The content type is not accepted.", "content": _PROBLEM},
+        415: problem(415),
         429: {"description": "Too many requests or failed proofs from this address.", "content": _PROBLEM},
     },
     answer=RevokedAnswer,

@@ -19,6 +19,7 @@ from app.api.layer.dependencies import services
 from app.api.layer.resource import PUBLIC, Resource
 from app.api.layer.wire import PublicKeyBody, Wire
 from app.api.registry.clients import ClientKeyAnswer, key_document
+from app.api.statuses import problem
 from app.errors import AuthenticationError, FieldError, ValidationFailed
 from app.gateway.administration import act_by_proof
 from app.gateway.exchange import Exchange
@@ -76,7 +77,7 @@ class EnrolAnswer(Answer):
     },
     responses={
         401: {"description": "No open enrolment fits, or the assertion is none.", "content": _PROBLEM},
-        422: {"description": "The body, its key or its proof does not fit.", "content": _PROBLEM},
+        **{status: problem(status) for status in (413, 415, 422)},
         429: {"description": "Too many requests or failed proofs from this address.", "content": _PROBLEM},
     },
 )

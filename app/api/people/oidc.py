@@ -15,6 +15,7 @@ from app.api.layer.cookies import SESSION, cookie, session_value, value_of
 from app.api.layer.cookies import SessionInvalid as NoSession
 from app.api.layer.dependencies import only_parameters, services
 from app.api.layer.resource import PUBLIC, Resource
+from app.api.statuses import problem
 from app.errors import FieldError, ValidationFailed
 from app.gateway import oidc, people
 from app.gateway.services import Services
@@ -61,7 +62,7 @@ def _admitted(request: Request) -> tuple[Services, str]:
     response_class=Response,
     responses={
         303: {"description": "To the provider."},
-        422: {"description": "A parameter does not fit.", "content": _PROBLEM},
+        422: problem(422),
         **_REFUSALS,
     },
     openapi_extra={

@@ -23,6 +23,7 @@ from app.api.people.wire import (
     SignInBody,
     session_document,
 )
+from app.api.statuses import problem
 from app.errors import FieldError, ValidationFailed
 from app.gateway import people
 from app.gateway.services import Services
@@ -33,9 +34,7 @@ _PROBLEM = {"application/problem+json": {"schema": {"$ref": "#/components/schema
 _REFUSALS: Final[dict[int | str, dict[str, Any]]] = {
     401: {"description": "Refused; why is not told.", "content": _PROBLEM},
     403: {"description": "From a page of another site, or not over HTTPS.", "content": _PROBLEM},
-    413: {"description": "The body is too large.", "content": _PROBLEM},
-    415: {"description": "The content type is not accepted.", "content": _PROBLEM},
-    422: {"description": "The body does not fit.", "content": _PROBLEM},
+    **{status: problem(status) for status in (413, 415, 422)},
     429: {"description": "Too many requests or failed proofs from this address.", "content": _PROBLEM},
 }
 _NO_STORE: Final = {"cache-control": "no-store"}

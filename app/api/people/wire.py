@@ -9,7 +9,7 @@ from fastapi import Request
 from pydantic import Field
 from pydantic.json_schema import SkipJsonSchema
 
-from app.access.people.accounts import PASSWORD_MOST, PREFIX, Person
+from app.access.people.accounts import EMAIL, LOGIN, PASSWORD_MOST, PREFIX, Person
 from app.access.people.sessions import Opened, Session
 from app.access.people.totp import RECOVERY_CHARACTERS, RECOVERY_CODES
 from app.access.principals import Role
@@ -21,7 +21,7 @@ Login = Annotated[str, Field(min_length=2, max_length=100)]
 Password = Annotated[str, Field(min_length=1, max_length=PASSWORD_MOST, json_schema_extra={"format": "password"})]
 OneTime = Annotated[str, Field(min_length=6, max_length=6, pattern=r"^[0-9]{6}$")]
 CodeText = Annotated[str, Field(min_length=1, max_length=64)]
-Email = Annotated[str, Field(min_length=3, max_length=254)]
+Email = Annotated[str, Field(min_length=3, max_length=254, json_schema_extra={"pattern": f"^{EMAIL.pattern}$"})]
 PersonRole = Literal["client", "steward", "auditor", "supervisor", "admin"]
 
 
@@ -64,7 +64,7 @@ class PersonBody(Wire):
     agency: Slug = Field(examples=["dinkes"])
     role: PersonRole = Field(examples=["steward"])
     name: Text = Field(description="Who it is; never in entries or addresses", examples=["Rini Wulandari"])
-    login: Login = Field(examples=["rini@dinkes.jepara.example"])
+    login: Login = Field(examples=["rini@dinkes.jepara.example"], json_schema_extra={"pattern": f"^{LOGIN.pattern}$"})
     email: Email | None = Field(
         default=None, description="By which the first sign-in at the OIDC provider is recognised, once verified there"
     )

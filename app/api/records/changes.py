@@ -11,8 +11,8 @@ from app.api.layer.dependencies import exchange, listed, only_parameters, servic
 from app.api.layer.formats import only_json, prefers
 from app.api.layer.resource import EVERYONE, Resource, Rule
 from app.api.records import examples as docs
-from app.api.records.examples import AGENCIES
 from app.api.records.wire import ChangesAnswer
+from app.api.shared import named
 from app.federation.question.binder import RawQuery
 from app.federation.writers import record_document, source_documents, write_document
 from app.gateway.changes import Change, feed
@@ -62,24 +62,21 @@ def _add_route(schema: SchemaDef) -> None:
         return Response(write_document(document), 200, headers, JSON)
 
     parameters = [
-        {
-            "name": "since",
-            "in": "query",
-            "required": False,
-            "schema": _SINCE,
-            "description": "`next_cursor` of the call before, or a time with zone (RFC 3339)",
-            "examples": {
-                "cursor": {"summary": "Behind the call before", "value": "b3BhcXVl"},
-                "time": {"summary": "What was found after a time", "value": "2026-11-20T08:00:00Z"},
+        named(
+            "Since",
+            {
+                "name": "since",
+                "in": "query",
+                "required": False,
+                "schema": _SINCE,
+                "description": "`next_cursor` of the call before, or a time with zone (RFC 3339)",
+                "examples": {
+                    "cursor": {"summary": "Behind the call before", "value": "b3BhcXVl"},
+                    "time": {"summary": "What was found after a time", "value": "2026-11-20T08:00:00Z"},
+                },
             },
-        },
-        {
-            "name": "agencies",
-            "in": "query",
-            "required": False,
-            "schema": AGENCIES,
-            "description": "Only these agencies",
-        },
+        ),
+        docs.agencies_parameter(),
         docs.paging_parameters()[0],
         *docs.header_parameters("partial=never"),
     ]

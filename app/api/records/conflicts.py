@@ -9,7 +9,6 @@ from app.api.layer.dependencies import exchange, listed, only_parameters, servic
 from app.api.layer.formats import only_json, prefers
 from app.api.layer.resource import EVERYONE, Resource, Rule
 from app.api.records import examples as docs
-from app.api.records.examples import AGENCIES
 from app.api.records.wire import ConflictsAnswer
 from app.federation.question.binder import RawQuery
 from app.federation.writers import source_documents, write_document
@@ -59,8 +58,6 @@ def _add_route(schema: SchemaDef) -> None:
         headers = {"simpul-complete": "?1" if page.complete else "?0", "vary": "Accept-Language, Authorization"}
         return Response(write_document(document), 200, headers, JSON)
 
-    agencies = {"name": "agencies", "in": "query", "required": False, "schema": AGENCIES}
-    agencies |= {"description": "Only these agencies, separated by commas", "example": "dinkes,rsud-kartini"}
     routes.add(
         "GET",
         f"/{schema.meta.slug}/conflicts",
@@ -79,7 +76,13 @@ def _add_route(schema: SchemaDef) -> None:
         "fields that you may see; a null is no opinion.",
         answer=ConflictsAnswer,
         example=docs.conflict_example(schema),
-        openapi_extra={"parameters": [agencies, *docs.paging_parameters(), *docs.header_parameters("partial=never")]},
+        openapi_extra={
+            "parameters": [
+                docs.agencies_parameter(),
+                *docs.paging_parameters(),
+                *docs.header_parameters("partial=never"),
+            ]
+        },
     )
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Literal
 
 from app.api.layer.headers import LONGEST
+from app.api.shared import named
 from app.schemas.json_schema import wire_json_schema
 from app.schemas.registry import SchemaDef
 from app.settings import Settings
@@ -138,16 +140,18 @@ def query_parameters(schema: SchemaDef) -> list[dict[str, Any]]:
             "Language of `filter`",
             {"type": "string", "enum": ["cql2-text", "cql2-json"], "default": "cql2-text"},
             "cql2-text",
+            component="FilterLang",
         ),
         _parameter("fields", "Fields to return, separated by commas; all granted ones when absent", _TEXT, first),
         _parameter("sort", "Sort keys, separated by commas; `-` before a name sorts downwards", _TEXT, f"-{first}"),
         *paging_parameters(),
-        _parameter("agencies", "Only these agencies, separated by commas", AGENCIES, "dinkes"),
+        agencies_parameter(),
         _parameter(
             "view",
             "`merged`: one record a key, put together from all agencies that hold it, as JSON",
             {"type": "string", "enum": ["records", "merged"], "default": "records"},
             "records",
+            component="View",
         ),
         _parameter(
             "count",
@@ -155,6 +159,7 @@ def query_parameters(schema: SchemaDef) -> list[dict[str, Any]]:
             "asks the sources",
             {"type": "string", "enum": ["none", "estimated", "exact"], "default": "none"},
             "estimated",
+            component="Count",
         ),
         *format_parameters(on_a_map=True),
     ]
@@ -192,13 +197,21 @@ def look_up_parameters(schema: SchemaDef) -> list[dict[str, Any]]:
     return [found for found in query_parameters(schema) if found["name"] in {"fields", "agencies", "f", "csv"}]
 
 
+def agencies_parameter() -> dict[str, Any]:
+    """`agencies`."""
+    return _parameter("agencies", "Only these agencies, separated by commas", AGENCIES, "dinkes", component="Agencies")
+
+
 def format_parameters(*, on_a_map: bool) -> list[dict[str, Any]]:
     """`f` and `csv`; `on_a_map`: whether the answer can stand on a map."""
     forms = ["json", "ndjson", "csv", "xlsx", "parquet", "arrow", *(["geojson"] if on_a_map else [])]
+    named_as = "FormatWithMap" if on_a_map else "Format"
     dialect = "CSV for Excel in Indonesian: BOM, `;`, decimal comma; only where CSV is asked for"
     return [
-        _parameter("f", "Format, instead of the Accept header", {"type": "string", "enum": forms}, "json"),
-        _parameter("csv", dialect, {"type": "string", "enum": ["id"]}, None),
+        _parameter(
+            "f", "Format, instead of the Accept header", {"type": "string", "enum": forms}, "json", component=named_as
+        ),
+        _parameter("csv", dialect, {"type": "string", "enum": ["id"]}, None, component="Csv"),
     ]
 
 
@@ -212,8 +225,9 @@ def paging_parameters() -> list[dict[str, Any]]:
             "Records on the page, 100 when absent; without it only JSON is paged, all other formats hold the whole answer",
             limit,
             10,
+            component="Limit",
         ),
-        _parameter("cursor", "`next_cursor` of the page before", cursor, None),
+        _parameter("cursor", "`next_cursor` of the page before", cursor, None, component="Cursor"),
     ]
 
 
@@ -273,18 +287,33 @@ def header_parameters(*prefer: Preference, personal: bool = False) -> list[dict[
     """The headers by which a caller says why, under which agreement, and who is behind the call; `prefer`: what may be preferred here."""
     code = {"type": "string", "maxLength": 64}
     headers = [
-        _parameter("Simpul-Purpose", "Purpose code (GET /v1/purposes)", code, "pelayanan_kesehatan", within="header"),
-        _parameter("Simpul-Agreement", "Chooses one of several fitting agreements", code, None, within="header"),
+        _parameter(
+            "Simpul-Purpose",
+            "Purpose code (GET /v1/purposes)",
+            code,
+            "pelayanan_kesehatan",
+            within="header",
+            component="SimpulPurpose",
+        ),
+        _parameter(
+            "Simpul-Agreement",
+            "Chooses one of several fitting agreements",
+            code,
+            None,
+            within="header",
+            component="SimpulAgreement",
+        ),
     ]
     if not personal:
         text = "`no-cache` asks the sources themselves, `max-age=60` takes a snapshot that is at most 60 seconds old"
-        named = {"type": "string", "maxLength": LONGEST["Cache-Control"]}
-        headers.append(_parameter("Cache-Control", text, named, None, within="header"))
+        length = {"type": "string", "maxLength": LONGEST["Cache-Control"]}
+        headers.append(_parameter("Cache-Control", text, length, None, within="header", component="CacheControl"))
     if prefer:
         text = "; ".join(f"`{name}` {_PREFERENCES[name]}" for name in prefer)
         text += ". `respond-async` that was heeded stands in Preference-Applied" if "respond-async" in prefer else ""
-        named = {"type": "string", "maxLength": LONGEST["Prefer"]}
-        headers.append(_parameter("Prefer", text, named, prefer[0], within="header"))
+        length = {"type": "string", "maxLength": LONGEST["Prefer"]}
+        component = "Prefer" + "".join(word.capitalize() for name in prefer for word in re.split("[=-]", name))
+        headers.append(_parameter("Prefer", text, length, prefer[0], within="header", component=component))
     if personal:
         code = {"type": "string", "minLength": 1, "maxLength": LONGEST["X-Road-Issue"], "pattern": r"\S"}
         headers += [
@@ -341,14 +370,21 @@ def page_response(schema: SchemaDef) -> dict[str, Any]:
 
 
 def _parameter(
-    name: str, text: str, json_schema: dict[str, Any], example: Any, *, within: str = "query", need: bool = False
+    name: str,
+    text: str,
+    json_schema: dict[str, Any],
+    example: Any,
+    *,
+    within: str = "query",
+    need: bool = False,
+    component: str = "",
 ) -> dict[str, Any]:
     found: dict[str, Any] = {"name": name, "in": within, "description": text, "schema": json_schema}
     if need or within == "path":
         found["required"] = True
     if example is not None:
         found["example"] = example
-    return found
+    return named(component, found) if component else found
 
 
 def aggregate_question(schema: SchemaDef) -> dict[str, Any]:

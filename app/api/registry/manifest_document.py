@@ -2,7 +2,7 @@
 
 What generators of clients cannot read is said otherwise: that a mapping has exactly one source stands in words, for a choice beside
 members (`oneOf` beside `properties`) becomes a model without the members; `true` as the only value is a boolean in words; texts that
-are listed have their type beside them; a member of several forms has no default, which would be code of none of them.
+are listed have their type beside them; no member has a default, which clients would send (`GET /v1/manifest-schema` tells them).
 """
 
 from __future__ import annotations
@@ -61,11 +61,13 @@ def _moved(schema: Any) -> Any:
     if not isinstance(schema, dict):
         return schema
     moved = {
-        name: _pointer(value.removeprefix(_REF))
-        if name == "$ref" and isinstance(value, str) and value.startswith(_REF)
+        name: {member: _moved(part) for member, part in value.items()}
+        if name == "properties"
+        else _pointer(value.removeprefix(_REF))
+        if name == "$ref" and value.startswith(_REF)
         else _moved(value)
         for name, value in schema.items()
-        if not (name == "default" and "anyOf" in schema)
+        if name != "default"
     }
     if moved.get("const") is True:
         return {"type": "boolean", "description": moved.get("description", _ONLY_TRUE)}

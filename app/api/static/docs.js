@@ -14,15 +14,12 @@ function place(operation) {
 }
 
 function unfilled(specification) {
-  for (const item of Object.values(specification.paths)) {
-    for (const operation of Object.values(item)) {
-      for (const parameter of operation.parameters ?? []) {
-        if (parameter.required || FILLED.includes(parameter.name) || parameter.example === undefined) continue;
-        parameter.description = `${parameter.description ?? ""} (${EXAMPLE}: \`${parameter.example}\`)`;
-        delete parameter.example;
-        delete parameter.schema.default;
-      }
-    }
+  const own = Object.values(specification.paths).flatMap((item) => Object.values(item).flatMap((operation) => operation.parameters ?? []));
+  for (const parameter of [...own, ...Object.values(specification.components.parameters)]) {
+    if (parameter.required || FILLED.includes(parameter.name) || parameter.example === undefined) continue;
+    parameter.description = `${parameter.description ?? ""} (${EXAMPLE}: \`${parameter.example}\`)`;
+    delete parameter.example;
+    delete parameter.schema.default;
   }
   return specification;
 }

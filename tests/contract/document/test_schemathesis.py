@@ -49,7 +49,7 @@ class Exclusion:
 
 EXCLUSIONS = (
     Exclusion(
-        "^/v1/(records/.+|queries|explain)$",
+        "^/v1/(records/.+|queries|(access/)?explain)$",
         {"positive_data_acceptance": {"expected-statuses": [*TAKEN, "405", "406", "413", "415", "422"]}},
         "Filters, SQL, names of fields, keys, cursors and purposes are texts of a language or of data that no schema tells; "
         "`csv=id` beside another form is 406.",
@@ -60,9 +60,25 @@ EXCLUSIONS = (
         "A cursor is one that was given, a day is one of the calendar, and one member stands for another (subject or range).",
     ),
     Exclusion(
-        "^/v1/(agencies|agreements|clients|connectors/{connector}|secrets/{name}|agencies/{agency}/files/{path})$",
+        "^/v1/(agencies|agreements|clients(/{client}/keys)?|people|connectors/{connector}|secrets/{name})$",
         {"positive_data_acceptance": {"expected-statuses": [*TAKEN, "422"]}},
-        "Row filters are CQL2, networks are addresses, a manifest names the connector of its path, names are printable.",
+        "Row filters are CQL2, networks are addresses, a manifest names the connector of its path, names are printable, a "
+        "key is a point of its curve, an issuer stands beside its subject.",
+    ),
+    Exclusion(
+        "^/v1/agencies/{agency}/files/{path}$",
+        {"positive_data_acceptance": {"expected-statuses": [*TAKEN, "400", "422"]}},
+        "A digest is the one of the bytes; names are printable.",
+    ),
+    Exclusion(
+        "^/(oauth/enrol|sign-in)$",
+        {"positive_data_acceptance": {"expected-statuses": [*TAKEN, "422", "429"]}},
+        "A key is a point of its curve; one of two members is the second factor; failed proofs of an address make it wait.",
+    ),
+    Exclusion(
+        "^/sign-in/account(/open)?$",
+        {"positive_data_acceptance": {"expected-statuses": [*TAKEN, "429"]}},
+        "Failed proofs of an address make it wait.",
     ),
     Exclusion(
         "^/v1/records/.+/match$",

@@ -27,6 +27,7 @@ from app.main import build_openapi
 from app.schemas import registry
 from tests.integration.api.conftest import facility_manifest, terms
 from tests.integration.api.test_audit import PERSON, verify
+from tests.support.documented import answer_of
 from tests.support.gateway import RunningGateway
 from tests.support.people import Browser, PersonAt
 from tests.support.programs import SIMPUL, run
@@ -50,9 +51,10 @@ def routes() -> Iterator[APIRoute]:
 
 def documented() -> dict[Place, Mapping[str, Any]]:
     """Every success of these rooms' operations, and what the document says of it."""
-    paths = build_openapi()["paths"]
+    document = build_openapi()
+    paths = document["paths"]
     return {
-        (method, route.path, int(status)): response
+        (method, route.path, int(status)): answer_of(document, response)
         for route in routes()
         for method in route.methods
         for status, response in paths[route.path.replace(":path", "")][method.lower()]["responses"].items()

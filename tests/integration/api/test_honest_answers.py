@@ -10,6 +10,7 @@ import pytest
 
 from app.schemas.registry import get
 from tests.integration.api.conftest import agree
+from tests.support.documented import parameters_of
 from tests.support.gateway import RunningGateway
 from tests.support.sources import SourceServer
 
@@ -245,7 +246,7 @@ def test_respond_async_works_where_it_is_listed_and_is_not_claimed_elsewhere(
         (method, path)
         for path, item in document["paths"].items()
         for method, operation in item.items()
-        if any("respond-async" in part.get("description", "") for part in operation.get("parameters", []))
+        if any("respond-async" in part.get("description", "") for part in parameters_of(document, operation))
     }
     of_facilities = {(method, path.removeprefix(LIST)) for method, path in listed if path.startswith(LIST)}
     jobs = [

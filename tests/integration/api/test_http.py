@@ -18,6 +18,7 @@ from app.api.layer.headers import LONGEST
 from app.api.layer.problems import PROBLEMS
 from app.main import build_openapi
 from tests.integration.api.test_answers_fit import faults
+from tests.support.documented import parameters_of
 from tests.support.gateway import RunningGateway
 
 LIST = "/v1/records/fasilitas-kesehatan"
@@ -222,13 +223,11 @@ def test_a_header_longer_than_the_document_says_is_refused(
     assert (answer.status_code, answer.json()["code"]) == (431, "header_too_large")
     assert name.lower() in answer.json()["detail"]
     document = build_openapi()
-    shared = document["components"]["parameters"]
     declared = [
         parameter["schema"]["maxLength"]
         for item in document["paths"].values()
         for operation in item.values()
-        for given in operation.get("parameters", ())
-        for parameter in [shared[given["$ref"].rpartition("/")[2]] if "$ref" in given else given]
+        for parameter in parameters_of(document, operation)
         if parameter["name"] == name
     ]
     assert set(declared) == {LONGEST[name]}

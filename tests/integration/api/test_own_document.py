@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from tests.integration.api.test_agreed_terms import agreed
+from tests.support.documented import parameters_of
 from tests.support.gateway import RunningGateway
 
 FACILITIES = "/v1/records/fasilitas-kesehatan"
@@ -61,7 +62,7 @@ def test_fields_are_those_that_some_agreement_grants(gateway: RunningGateway) ->
         assert "kode_faskes" in component["properties"]
         return (
             "email_kontak" in component["properties"],
-            "email_kontak" in {given.get("name") for given in listing["parameters"]},
+            "email_kontak" in {given["name"] for given in parameters_of(found, listing)},
             "email_kontak" in json.dumps(listing["responses"]["200"]) + json.dumps(component.get("example")),
         )
 

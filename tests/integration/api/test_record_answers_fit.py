@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from typing import Any
 
 import httpx
 import pytest
@@ -12,10 +11,12 @@ import pytest
 from app.main import build_openapi
 from tests.integration.api.test_answers_fit import JSON, faults
 from tests.integration.api.test_audit import HEADERS, PERSON
+from tests.support.documented import answer_of
 from tests.support.gateway import RunningGateway
 
 LIST = "/v1/records/fasilitas-kesehatan"
-PATHS = build_openapi()["paths"]
+WHOLE = build_openapi()
+PATHS = WHOLE["paths"]
 Asked = tuple[str, str, httpx.Response]
 
 
@@ -63,7 +64,7 @@ def test_every_answer_fits_its_component(gateway: RunningGateway, reader: httpx.
     seen = set[str]()
     for method, path, answer in asked(reader, gateway):
         assert answer.is_success, (path, answer.text)
-        declared: dict[str, Any] = PATHS[path][method]["responses"][str(answer.status_code)]
+        declared = answer_of(WHOLE, PATHS[path][method]["responses"][str(answer.status_code)])
         kind = answer.headers["content-type"].partition(";")[0]
         assert kind in declared["content"], (path, kind)
         found = faults({"content": {JSON: declared["content"][kind]}}, answer.json())
@@ -82,7 +83,7 @@ def test_every_header_that_is_sent_is_documented(gateway: RunningGateway, reader
     plain = {"content-type", "content-length", "date", "server", "vary", "cache-control", "x-content-type-options",
              "content-disposition"}  # fmt: skip
     for method, path, answer in asked(reader, gateway):
-        declared = PATHS[path][method]["responses"][str(answer.status_code)]["headers"]
+        declared = answer_of(WHOLE, PATHS[path][method]["responses"][str(answer.status_code)])["headers"]
         assert set(answer.headers) - plain <= {name.lower() for name in declared}, path
         if path.startswith("/v1/records"):
             assert {"exchange-id", "content-digest", "ratelimit", "link"} <= set(answer.headers), path

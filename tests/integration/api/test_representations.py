@@ -16,6 +16,7 @@ import pytest
 from app.audit.entry.commitments import commit_body
 from app.audit.tlog.receipts import parse_receipt
 from tests.integration.api.conftest import facility_manifest
+from tests.support.documented import parameters_of
 from tests.support.gateway import RunningGateway
 
 LIST = "/v1/records/fasilitas-kesehatan"
@@ -180,11 +181,12 @@ ANSWERED_BY_REDIRECTION = {"/sign-in/oidc", "/sign-in/oidc/callback"}
 
 
 def test_conditions_and_parts_are_documented_where_they_are_answered(admin: httpx.Client) -> None:
-    paths = admin.get("/openapi.json").json()["paths"]
+    document = admin.get("/openapi.json").json()
+    paths = document["paths"]
 
     def told(path: str, method: str) -> tuple[set[str], set[str]]:
         operation = paths[path][method]
-        names = {one["name"] for one in operation.get("parameters", ()) if one.get("in") == "header"}
+        names = {one["name"] for one in parameters_of(document, operation) if one["in"] == "header"}
         return names, set(operation["responses"])
 
     names, statuses = told("/v1/agencies/{agency}", "patch")

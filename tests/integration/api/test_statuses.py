@@ -17,12 +17,13 @@ import pytest
 from app.api.layer.resource import RuleTable
 from app.api.routes import RESOURCES
 from tests.integration.api.conftest import furnish
-from tests.support.documented import DOCUMENT, METHODS
+from tests.support.documented import DOCUMENT, METHODS, parameters_of
 from tests.support.gateway import RunningGateway
 from tests.support.people import PersonAt, close_browsers
 from tests.support.sources import SourceServer
 
-PATHS = json.loads(DOCUMENT.read_text("utf-8"))["paths"]
+WHOLE = json.loads(DOCUMENT.read_text("utf-8"))
+PATHS = WHOLE["paths"]
 RULES = {(found.method, found.path.replace(":path}", "}")): found.rule for found in RuleTable(RESOURCES).rules}
 OPERATIONS = [(method.upper(), path) for path in PATHS for method in METHODS if method in PATHS[path]]
 BODY_BYTES = 4096
@@ -93,8 +94,8 @@ def allowed(method: str, path: str) -> str:
 
 
 def filled(method: str, path: str, known: dict[str, str]) -> str:
-    for parameter in PATHS[path][method.lower()].get("parameters", []):
-        if parameter.get("in") == "path":
+    for parameter in parameters_of(WHOLE, PATHS[path][method.lower()]):
+        if parameter["in"] == "path":
             value = known.get(parameter["name"], "tidak-ada")
             path = path.replace("{" + parameter["name"] + "}", value)
     return path
@@ -217,7 +218,7 @@ def test_404(roles: dict[str, httpx.Client], method: str, path: str) -> None:
     if path.endswith("/{revision}"):
         known = {"connector": "dinkes-faskes", "revision": "99"}
     elif path.endswith("/{key}"):
-        key = next(one for one in PATHS[path]["get"]["parameters"] if one.get("name") == "key")
+        key = next(one for one in parameters_of(WHOLE, PATHS[path]["get"]) if one["name"] == "key")
         known = {"key": str(key["example"]).replace("P3320120101", "none")}
     if (method, path) == ("GET", "/v1/datasets"):
         more = {"params": {"schema": "tidak_ada"}}

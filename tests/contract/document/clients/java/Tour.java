@@ -34,7 +34,7 @@ final class Tour {
     private static TokenAnswer signIn(String name) throws Exception {
         AccessApi access = new AccessApi(Library.connect(URL, null));
         return access.issueToken(
-            "client_credentials", System.getenv("SIMPUL_" + name), System.getenv("SIMPUL_" + name + "_SECRET"), null);
+            "client_credentials", null, null, System.getenv("SIMPUL_" + name), System.getenv("SIMPUL_" + name + "_SECRET"), null);
     }
 
     private static Object[] keys(FasilitasKesehatanPage page) {
@@ -54,8 +54,8 @@ final class Tour {
     private static ApiResponse<FasilitasKesehatanPage> list(RecordsApi records, String filter) throws ApiException {
         return records.listFasilitasKesehatanWithHttpInfo(
             filter, null, null, "nama",
-            null, null, null, null, null, null, null, null, null, null, null,
-            null, null, null, null, null, null, null, null, null, null, null, null);
+            null, null, null, null, null, null, null, null, null, null, null, null, null, null, null,
+            null, null, null, null, null, null, null, null, null, null, null, null, null, null);
     }
 
     private static String records(RecordsApi records) throws Exception {
@@ -66,20 +66,23 @@ final class Tour {
 
         Object filter = Map.of("op", "=", "args", List.of(Map.of("property", "rawat_inap"), true));
         SearchBody asked = new SearchBody().filter(filter).sort(List.of("nama")).limit(5);
-        tell("search", keys(records.searchFasilitasKesehatan(asked, null, null, null, null)));
+        tell("search", keys(records.searchFasilitasKesehatan(
+            asked, null, null, null, null, null, null, null, null, null, null)));
 
         String key = page.getItems().get(0).getSource().getId();
         FasilitasKesehatan one =
-            records.getFasilitasKesehatan(key, null, null, null, null, null, null, null, null).getItems().get(0);
+            records.getFasilitasKesehatan(
+                key, null, null, null, null, null, null, null, null, null, null, null, null, null, null).getItems().get(0);
         tell("lookup", one.getNama(), one.getSource().getAgency());
 
         AggregateBody wanted = new AggregateBody()
             .addAggregatesItem(new Measure().function(Measure.FunctionEnum.COUNT).as("n")).addGroupByItem("jenis");
-        tell("aggregate", sorted(pairs(records.aggregateFasilitasKesehatan(wanted, null, null, null).getItems())));
+        tell("aggregate", sorted(pairs(records.aggregateFasilitasKesehatan(
+            wanted, null, null, null, null, null, null, null, null, null).getItems())));
 
         ExplainBody question = new ExplainBody().schema("fasilitas_kesehatan").filter("kode_wilayah = '33.20.10'");
         List<List<Object>> sources = new ArrayList<>();
-        records.explainQuestion(question, null, null).getSources()
+        records.explainQuestion(question, null, null, null, null, null, null, null, null).getSources()
             .forEach(source -> sources.add(List.of(source.getAgency(), source.getDataset(), source.getPushed())));
         tell("explain", sorted(sources));
         refuse(records);
@@ -112,7 +115,8 @@ final class Tour {
 
         String sql = "SELECT jenis, count(*) AS n FROM fasilitas_kesehatan GROUP BY jenis ORDER BY jenis";
         QueryAnswer rows =
-            new QueriesApi(portal).queryRecords(new QueryBody().sql(sql), null, null, null, null, null, null);
+            new QueriesApi(portal).queryRecords(
+                new QueryBody().sql(sql), null, null, null, null, null, null, null, null, null, null, null, null);
         tell("sql", rows.getColumns().stream().map(column -> column.getName()).toArray(), pairs(rows.getItems()));
 
         ApiClient auditor = Library.connect(URL, signIn("AUDITOR").getAccessToken());

@@ -48,7 +48,7 @@ function signedIn(string $name): Configuration
 {
     $anonymous = (new Configuration())->setHost((string) getenv('SIMPUL_URL'));
     $secret = (string) getenv("SIMPUL_{$name}_SECRET");
-    $token = (new AccessApi(null, $anonymous))->issueToken('client_credentials', (string) getenv("SIMPUL_$name"), $secret);
+    $token = (new AccessApi(null, $anonymous))->issueToken('client_credentials', client_id: (string) getenv("SIMPUL_$name"), client_secret: $secret);
     return (new Configuration())->setHost((string) getenv('SIMPUL_URL'))->setAccessToken($token->getAccessToken());
 }
 

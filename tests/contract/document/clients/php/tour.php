@@ -65,7 +65,7 @@ function signIn(string $name): TokenAnswer
 {
     $access = new AccessApi(new Client(), connected(null));
     $secret = (string) getenv("SIMPUL_{$name}_SECRET");
-    return typed(TokenAnswer::class, $access->issueToken('client_credentials', (string) getenv("SIMPUL_$name"), $secret));
+    return typed(TokenAnswer::class, $access->issueToken('client_credentials', client_id: (string) getenv("SIMPUL_$name"), client_secret: $secret));
 }
 
 function connected(?TokenAnswer $token): Configuration
