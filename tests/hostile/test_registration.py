@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
+import socket
 from collections.abc import Iterator
+from dataclasses import replace
 from ipaddress import ip_network
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,8 +16,11 @@ import pytest
 from app.catalog.agencies import Agency, validate_agency
 from app.connectors.environment import NetworkPolicy
 from app.connectors.network import resolve_allowed
+from app.connectors.registry import open_connector, source_model
+from app.connectors.requests import ScanRequest
 from app.errors import NetworkForbidden, ValidationFailed
 from tests.support.gateway import RunningGateway
+from tests.support.reading import environment
 
 KEYS = {"access_key": "${secret:A}", "secret_key": "${secret:B}", "region": "id-1"}
 OAUTH = {"kind": "oauth2", "client_id": "c", "client_secret": "${secret:A}"}
@@ -43,6 +51,19 @@ STATED: dict[str, tuple[dict[str, Any], str]] = {
 }
 WITHIN = ["127.0.0.1", "10.9.8.7:8443", "169.254.169.254", "100.100.100.200", "[::1]", "[fd00:ec2::254]", "localhost",
           "[::ffff:169.254.169.254]", "[64:ff9b::a09:807]", "[2002:a09:807::1]"]  # fmt: skip
+
+
+MORE: dict[str, tuple[dict[str, Any], str]] = {
+    "oracle": ({"kind": "sql", "url": "oracle://u:${secret:A}@{}/d", "table": "t"}, "/source/url"),
+    "html": ({"kind": "file", "location": "https://{}/a.html", "format": "html"}, "/source/location"),
+}
+
+
+class AnySecret:
+    """Every secret is there."""
+
+    def resolve(self, text: str) -> str:
+        return text.replace("${secret:A}", "rahasia").replace("${secret:B}", "rahasia")
 
 
 @pytest.fixture(scope="module")
@@ -144,6 +165,36 @@ async def test_hostile_43_ports_and_hosts_are_held_against_the_policy_when_diall
         with pytest.raises(NetworkForbidden) as caught:
             await resolve_allowed(host, port, one)
         assert caught.value.facts["rule"] == "host"
+
+
+@pytest.mark.parametrize("kind", [*STATED, "oracle", "html"])
+async def test_hostile_43_the_own_port_is_not_dialled_by_any_kind(tmp_path: Path, kind: str) -> None:
+    """Also where its agency may go to the machine itself, and to this very port by name: nothing arrives there."""
+    own, calls = socket.create_server(("127.0.0.1", 0)), list[object]()
+    port = own.getsockname()[1]
+    server = await asyncio.start_server(lambda _reader, writer: (calls.append(kind), writer.close()), sock=own)
+    pinned = (("127.0.0.1", port), (ip_network("127.0.0.1/32"), port), ("127.0.0.1", port + 1))
+    policy = NetworkPolicy(networks=(ip_network("127.0.0.0/8"),), pinned=pinned, own_ports=frozenset({port}))
+    source = {**STATED, **MORE}[kind][0]
+    text = json.dumps(source).replace("{}", f"127.0.0.1:{port}").replace("https://127", "http://127")
+    if kind == "token_url":
+        text = text.replace("https://8.8.8.8/a", f"http://127.0.0.1:{port + 1}/a")
+    stated = json.loads(text)
+    known = source_model(stated["kind"]).model_validate(stated)
+    around = replace(environment(tmp_path), network=policy, secrets=AnySecret())
+    connector = open_connector(known, around)
+    try:
+        failed = [step.error for step in await connector.check() if step.error is not None]
+        assert [type(fault) for fault in failed] == [NetworkForbidden]
+        assert "own" in str(failed[0].detail)
+        with pytest.raises(NetworkForbidden, match="own"):
+            async for _ in connector.scan(ScanRequest()):
+                pass
+    finally:
+        await connector.close()
+        server.close()
+        await server.wait_closed()
+    assert calls == []
 
 
 @pytest.mark.parametrize(

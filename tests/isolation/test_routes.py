@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
 import httpx
 import pytest
@@ -14,6 +15,7 @@ from app.main import create_app
 from app.settings import Settings
 from tests.isolation.rows import (
     CHANGED,
+    EVERYONE,
     OF_OTHERS,
     OK,
     OTHERS,
@@ -29,7 +31,7 @@ from tests.isolation.rows import (
     Row,
     Told,
 )  # fmt: skip
-from tests.isolation.world import CALLERS, CONSUMER, NOBODY, PROVIDER, STATES, Caller, World
+from tests.isolation.world import CALLERS, CONSUMER, NOBODY, PROVIDER, STATES, WHY, Caller, World
 
 WRONG_STEP: Told = (403, "role_forbidden", "role_not_allowed")
 RECORDS = re.compile(r"^(\w+) /v1/records/[^/]+(.*)$")
@@ -156,3 +158,38 @@ def test_every_denial_is_recorded_with_its_rule(world: World) -> None:
         entry = shown["entries"][-1]
         assert entry["status"] == refused.status_code
         assert entry["client"]["client"] == "lain-steward"
+
+
+def test_a_name_that_stands_twice_is_refused_at_every_door(world: World) -> None:
+    """Two readers of one body could see two things: none is told which it would be. What is unknown or moved on is told before."""
+    twice = b'{"reason": "satu", "\\u0072eason": "dua"}'
+    records = dict.fromkeys(
+        ("POST /v1/records/fasilitas-kesehatan/" + door for door in ("search", "aggregate", "match")), Row(OK, EVERYONE)
+    )
+    more = (
+        "POST /v1/records/penduduk-verifikasi/verify",
+        "POST /v1/records/penduduk-verifikasi/match",
+        "POST /v1/queries",
+        "POST /v1/explain",
+    )
+    asked = (
+        {route: row for route, row in ROWS.items() if row.body is not None}
+        | records
+        | dict.fromkeys(more, Row(OK, EVERYONE))
+    )
+    found: dict[str, int] = {}
+    for route, row in asked.items():
+        who = next(caller for caller in reversed(CALLERS) if row.expected(caller) == row.passed)
+        who = Caller("client", CONSUMER) if route in more or route in records else who
+        headers = {**WHY, **row.headers, "content-type": "application/json"}
+        answer = ask(world, who, route, replace(row, body=None, content=twice, headers=headers))
+        found[route] = answer.status_code
+        assert answer.status_code != 400 or "twice" in answer.json()["detail"], (route, answer.text)
+    late = {route: status for route, status in found.items() if status != 400}
+    without = {
+        "POST /v1/session/step-up",
+        *(route for route in more if "penduduk" in route),
+    }  # no session, no agreement: 403
+    assert {route for route, status in late.items() if status == 403} == without
+    assert all(status in {403, 404} for status in late.values()), late
+    assert len(found) - len(late) >= 28, late

@@ -138,6 +138,17 @@ def test_what_is_refused(reader: httpx.Client, agreement: str, persons: list[Any
     assert NIK.format(1) not in answer.text
 
 
+@pytest.mark.parametrize("path", [PATH, PATH.replace("match", "verify")])
+def test_a_name_that_stands_twice_is_refused_and_no_person_is_asked_about(reader: httpx.Client, path: str) -> None:
+    one = '"nik": "3320990101900001"' if path.endswith("verify") else '"key": "3320990101900001", "values": {}'
+    for body in (f"{{{one}, {one}}}", f'{{"keys": [{{{one}, {one}}}]}}'):
+        headers = {**OFFICER, "Simpul-Agreement": "with-right", "content-type": "application/json"}
+        answer = reader.post(path, content=body.encode(), headers=headers)
+        assert answer.status_code == 400, answer.text
+        assert "twice" in answer.json()["detail"]
+        assert "3320990101900001" not in answer.text
+
+
 def test_the_decision_comes_before_any_look_at_the_values(register: RunningGateway) -> None:
     stranger = register.client("client", "dinkes")
     for body in ({"keys": "none"}, {"keys": [person(1, nama="Siti Contoh")]}):
