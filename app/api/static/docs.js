@@ -10,7 +10,8 @@ function place(operation) {
   const path = operation.get("path");
   const records = path.match(/^\/v1\/records\/([^/]+)(.*)$/);
   if (records) return records[1] + String(ACTS.indexOf(records[2])).padStart(2, "0");
-  return (path.startsWith("/oauth/") ? " " : "") + path + operation.get("method");
+  const first = path === "/oauth/token" ? "  " : path.startsWith("/oauth/") ? " " : "";
+  return first + path + operation.get("method");
 }
 
 function unfilled(specification) {
