@@ -18,6 +18,7 @@ from app.audit.write.prepare import prepare
 from app.errors import EntryTooLarge, LogUnavailable, TokenInvalid
 from tests.contract.audit.test_recovery_sqlite import Faults, action, faults, until_healthy
 from tests.hostile.test_log_tamper import action as at
+from tests.hostile.test_log_tamper import put_head_back
 from tests.support.log_instance import ORIGIN, Instance, prepare_database
 from tests.unit.access.making import make_client, make_state
 from tests.unit.access.test_tokens import BASE, make_key
@@ -39,10 +40,12 @@ def instance(request: pytest.FixtureRequest, tmp_path: Path) -> Instance:
     return Instance(tmp_path, url)
 
 
+@pytest.mark.parametrize("lost", ["rows", "rows and head"])
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 async def test_hostile_04_after_a_failed_flush_nothing_is_acknowledged_until_the_tail_fits_the_checkpoint(
-    embedded: Instance, faults: Faults
+    embedded: Instance, faults: Faults, lost: str
 ) -> None:
+    """Rows that are gone do not fit the head; gone with their head they make an older log, which only what was signed betrays."""
     store = SqliteLogStore(embedded.folder, ORIGIN, vfs="faulty")
     async with embedded.opened(store, checkpoint_seconds=0.02) as log:
         await log.append_many([action() for _ in range(5)])
@@ -56,6 +59,8 @@ async def test_hostile_04_after_a_failed_flush_nothing_is_acknowledged_until_the
         assert not log.healthy()
         embedded.disarm()  # what the disk gives back is not what was flushed
         embedded.rows("DELETE FROM log_entry WHERE idx >= 3")
+        if lost == "rows and head":
+            put_head_back(embedded, 3)
         faults.failing.clear()
         for _ in range(20):
             with pytest.raises(LogUnavailable):

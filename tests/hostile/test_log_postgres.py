@@ -183,8 +183,7 @@ async def test_hostile_11_a_server_that_may_lose_commits_is_refused_at_start_and
     def set_to(value: str) -> None:
         alone.rows(f"ALTER SYSTEM SET {name} = {value}")
         options = Path(own_cluster.folder, "cluster", "postmaster.opts")  # options of the command line win
-        text = options.read_text("utf-8")
-        options.write_text(re.sub(rf"\b{name}=\w+", f"{name}={value}", text), "utf-8")
+        options.write_text(re.sub(rf'"-c" "{name}=\w+"', "", options.read_text("utf-8")), "utf-8")
         restart_immediately(own_cluster)
 
     async with alone.opened(checkpoint_seconds=60) as log:
@@ -203,7 +202,25 @@ async def test_hostile_11_a_server_that_may_lose_commits_is_refused_at_start_and
         await asyncio.to_thread(set_to, "on")
         await until_healthy(log)
         assert (await log.append(action())).idx == 1
+        if name != "synchronous_commit":  # each session of the log sets that for itself
+            alone.rows(f"ALTER SYSTEM SET {name} = off")  # while it runs, and no connection is lost
+            alone.rows("SELECT pg_reload_conf()")
+            await _refused_from_now_on(log)
+            assert alone.rows("SELECT max(idx) FROM log_entry") == [(1,)]
+            alone.rows(f"ALTER SYSTEM SET {name} = on")
+            alone.rows("SELECT pg_reload_conf()")
+            await until_healthy(log)
+            assert (await log.append(action())).idx == 2
     assert alone.verify().ok
+
+
+async def _refused_from_now_on(log: ExchangeLog) -> None:
+    """A server reads its files again a moment after it was told to."""
+    await asyncio.sleep(0.5)
+    for _ in range(10):
+        with pytest.raises(LogUnavailable):
+            await log.append(action())
+        await asyncio.sleep(0.02)
 
 
 async def test_hostile_18_of_replicas_that_sign_one_size_at_once_one_note_stands(postgres: Instance) -> None:

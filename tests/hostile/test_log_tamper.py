@@ -72,22 +72,25 @@ async def test_hostile_13_publishing_that_fails_twice_leaves_no_tile_out(instanc
     assert instance.verify().ok
 
 
+def put_head_back(instance: Instance, size: int) -> None:
+    """The head, checkpoints and details of a log whose entries from `size` on were taken away: as if they had never been."""
+    leaves = [bytes(leaf) for (leaf,) in instance.rows("SELECT leaf_hash FROM log_entry ORDER BY idx")]
+    frontier = Frontier()
+    for leaf in leaves:
+        frontier.append(leaf)
+    instance.rows("DELETE FROM exchange_detail WHERE idx >= $1", size)
+    instance.rows("DELETE FROM log_checkpoint WHERE size > $1", size)
+    head = (size, frontier.root(), frontier.pack(), b"".join(leaves))
+    instance.rows("UPDATE log_head SET size = $1, root = $2, frontier = $3, tail = $4", *head)
+
+
 async def test_hostile_22_entries_taken_from_the_end_with_the_head_are_refused(instance):
     async with instance.opened(checkpoint_seconds=60) as log:
         await log.append_many([action() for _ in range(10)])
         await log.checkpoint(10)
-        shorter = await log.reader.fetch("SELECT leaf_hash FROM log_entry WHERE idx < 7 ORDER BY idx")
-    frontier = Frontier()
-    for (leaf,) in shorter:
-        frontier.append(bytes(leaf))
     instance.disarm()
     instance.rows("DELETE FROM log_entry WHERE idx >= 7")
-    instance.rows("DELETE FROM exchange_detail WHERE idx >= 7")
-    instance.rows("DELETE FROM log_checkpoint WHERE size > 7")
-    tail = b"".join(bytes(leaf) for (leaf,) in shorter)
-    instance.rows(
-        "UPDATE log_head SET size = 7, root = $1, frontier = $2, tail = $3", frontier.root(), frontier.pack(), tail
-    )
+    put_head_back(instance, 7)
     with pytest.raises(LogBroken, match="entries were lost or removed"):
         async with instance.opened():
             pass

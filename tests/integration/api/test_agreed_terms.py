@@ -14,6 +14,8 @@ import pytest
 
 from app.access.terms import FORMATS
 from app.api.layer.problem_types import PROBLEMS
+from app.api.layer.resource import RuleTable
+from app.api.routes import RESOURCES, RULES
 from app.federation.exports import FORMS
 from tests.integration.api.test_jobs import ended
 from tests.integration.api.test_recorded import LIST, PERSON, VERIFY, WHY, recorded, supervisor
@@ -81,6 +83,18 @@ def asked(client: httpx.Client, door: Door, agreement: str, **headers: str) -> h
 
 def schema_of(name: str) -> str:
     return "penduduk_verifikasi" if name in {"verify", "match persons"} else "fasilitas_kesehatan"
+
+
+def test_every_operation_on_records_is_a_door_here() -> None:
+    """A new one is counted, has its rights and formats and tells the end of an agreement, or this fails."""
+    table = RuleTable(RESOURCES)
+    known = {
+        found.rule.op for method, path, _ in DOORS.values() if (found := table.find(method, path.partition("?")[0]))
+    }
+    reading = {
+        found.rule.op for found in RULES if found.path.startswith(("/v1/records/", "/v1/queries", "/v1/explain"))
+    }
+    assert reading == known
 
 
 def test_formats_of_agreements_are_those_of_answers() -> None:

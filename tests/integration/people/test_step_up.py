@@ -43,6 +43,14 @@ def pages(gateway: RunningGateway, people: dict[str, PersonAt]) -> dict[str, Bro
     return opened
 
 
+@pytest.fixture
+def walidata(gateway: RunningGateway, people: dict[str, PersonAt]) -> Browser:
+    """The admin alone, signed in a while ago."""
+    page = people["admin"].sign_in()
+    age(gateway, "fresh_until", 301)
+    return page
+
+
 def stale(answer: httpx.Response) -> None:
     assert (answer.status_code, answer.json()["code"], answer.json()["rule"]) == (
         403, "step_up_required", "step_up_required",
@@ -122,9 +130,9 @@ def test_the_data_tracker_asks_for_one_too(people: dict[str, PersonAt], pages: d
     after_step_up(people["auditor"], page, lambda: page.get("/v2/findUsage", **asked))
 
 
-def test_an_admin_makes_and_resets_people_with_one(people: dict[str, PersonAt], pages: dict[str, Browser]) -> None:
+def test_an_admin_makes_and_resets_people_with_one(people: dict[str, PersonAt], walidata: Browser) -> None:
     """Whoever holds another's code could act as that one: a session that was left open is not enough."""
-    page = pages["admin"]
+    page = walidata
     body = PersonAt.body("steward", "dinkes", "baru@step.example")
     made = after_step_up(people["admin"], page, lambda: page.post("/v1/people", json=body), 201).json()
     path = f"/v1/people/{made['id']}"
@@ -132,9 +140,9 @@ def test_an_admin_makes_and_resets_people_with_one(people: dict[str, PersonAt], 
     assert page.post(f"{path}/reset").status_code == 201
 
 
-def test_nothing_happens_to_people_without_one(gateway: RunningGateway, pages: dict[str, Browser]) -> None:
+def test_nothing_happens_to_people_without_one(gateway: RunningGateway, walidata: Browser) -> None:
     """Reading takes none; the refusal comes before any look at the body, the condition and the person."""
-    page, nobody = pages["admin"], "/v1/people/00000000-0000-7000-8000-000000000000"
+    page, nobody = walidata, "/v1/people/00000000-0000-7000-8000-000000000000"
     before = page.get("/v1/people").json()
     stale(page.post("/v1/people", json={"role": "raja"}))
     stale(page.post("/v1/people", content=b"<a/>", headers={"content-type": "application/xml"}))
@@ -148,9 +156,9 @@ def test_nothing_happens_to_people_without_one(gateway: RunningGateway, pages: d
 
 
 def test_an_admin_makes_credentials_of_clients_with_one(
-    gateway: RunningGateway, people: dict[str, PersonAt], pages: dict[str, Browser]
+    gateway: RunningGateway, people: dict[str, PersonAt], walidata: Browser
 ) -> None:
-    page = pages["admin"]
+    page = walidata
     body = {"agency": "dinkes", "role": "steward", "name": "Uji", "id": "step-klien"}
     for path in ("/v1/clients/step-klien/rotate", "/v1/clients/step-klien/enrolment"):
         stale(page.post(path))
