@@ -209,6 +209,7 @@ def _provider(settings: Settings) -> Provider | None:
             secret.get_secret_value(),
             settings.base_url,
             settings.ca_file,
+            settings.port,
         )
     )
 

@@ -16,7 +16,7 @@ from app.errors import AccessDenied
 FRESH_SECONDS: Final = 300
 SUBJECT_TRAIL: Final = "read whose data about a person went where"
 ACCOUNTS: Final = "make, change or reset the account of a person"
-CREDENTIALS: Final = "make or replace the credential of a client"
+CREDENTIALS: Final = "make, replace or enable the credential of a client"
 """Whoever does this holds what another one proves itself by: the second hand might be the first one in disguise."""
 
 

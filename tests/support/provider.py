@@ -17,12 +17,17 @@ from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
 from joserfc import jwt
 from joserfc.jwk import OctKey, RSAKey
 
+from tests.support.signing import Signer
+
 CLIENT, SECRET = "simpul", "rahasia-di-penyedia-saja"
 Bend = Callable[[dict[str, Any]], None]
 
 
 class OpenIdProvider:
-    """One provider. `subject`, `claims`: who signs in next; `bend`: changes the claims before they are signed."""
+    """One provider. `subject`, `claims`: who signs in next; `bend`: changes the claims before they are signed.
+
+    `others`: keys published before its own; `edwards`: signs instead of the RSA key.
+    """
 
     def __init__(self) -> None:
         self.key = RSAKey.generate_key(2048, {"kid": "satu"})
@@ -31,6 +36,8 @@ class OpenIdProvider:
         self.signed_in_at: float | None = None
         self.forged: str | None = None
         self.metadata = dict[str, Any]()
+        self.others = list[dict[str, Any]]()
+        self.edwards: Signer | None = None
         self.codes = dict[str, dict[str, str]]()
         self.asked = list[dict[str, str]]()
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
@@ -45,7 +52,7 @@ class OpenIdProvider:
     def straight(self) -> None:
         """An honest provider again."""
         self.bend, self.signed_in_at, self.forged = lambda _claims: None, None, None
-        self.claims, self.metadata = {}, {}
+        self.claims, self.metadata, self.others, self.edwards = {}, {}, [], None
 
     def discovery(self) -> dict[str, Any]:
         """OpenID Connect Discovery 1.0."""
@@ -106,6 +113,8 @@ class OpenIdProvider:
             text = ".".join(base64.urlsafe_b64encode(json.dumps(one).encode()).rstrip(b"=").decode() for one in parts)
             digest = hmac.digest(self.key.as_pem(private=False), text.encode(), "sha256")
             return f"{text}.{base64.urlsafe_b64encode(digest).rstrip(b'=').decode()}"
+        if self.edwards is not None:
+            return self.edwards.jws({"alg": self.edwards.alg, "kid": self.edwards.kid, "typ": "JWT"}, claims)
         key = RSAKey.generate_key(2048, {"kid": "satu"}) if self.forged == "other_key" else self.key
         return jwt.encode({"alg": "RS256", "kid": "satu"}, claims, key)
 
@@ -119,7 +128,7 @@ def _handler(provider: OpenIdProvider) -> type[BaseHTTPRequestHandler]:
             if parts.path == "/.well-known/openid-configuration":
                 self._json(200, provider.discovery())
             elif parts.path == "/jwks":
-                self._json(200, {"keys": [provider.key.as_dict(private=False)]})
+                self._json(200, {"keys": [*provider.others, provider.key.as_dict(private=False)]})
             elif parts.path == "/authorize":
                 self.send_response(302)
                 self.send_header("location", provider.authorize(dict(parse_qsl(parts.query))))

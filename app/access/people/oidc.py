@@ -22,8 +22,8 @@ from urllib.parse import urlsplit
 
 import httpx
 from joserfc import jwt
-from joserfc.errors import JoseError
-from joserfc.jwk import KeySet
+from joserfc.errors import JoseError, SecurityWarning
+from joserfc.jwk import JWKRegistry, KeySet
 
 from app.access.sealing import Seal, Sealed
 from app.errors import AuthenticationError, SettingsInvalid, SimpulError
@@ -74,6 +74,8 @@ class ProviderSettings:
     client_secret: str = field(repr=False)
     base_url: str
     ca_file: Path | None = None
+    port: int = 0
+    """On which the gateway itself listens."""
 
     @property
     def redirect_uri(self) -> str:
@@ -136,6 +138,8 @@ class Provider:
         """Raises `SettingsInvalid` for an issuer that is not reached over HTTPS (or on the machine itself)."""
         if not _safe(settings.issuer):
             raise SettingsInvalid("SIMPUL_OIDC_ISSUER must be an https address (http on the machine itself)")
+        if _is_own(settings.issuer, settings):
+            raise SettingsInvalid("SIMPUL_OIDC_ISSUER is the gateway itself: name the provider at which people sign in")
         if not _safe(settings.base_url):
             raise SettingsInvalid(
                 "SIMPUL_OIDC_ISSUER needs a SIMPUL_BASE_URL with https: people do not sign in over plain HTTP"
@@ -205,9 +209,9 @@ class Provider:
     async def _decoded(self, text: str) -> jwt.Token:
         """The token, checked by the provider's keys, which are asked for again where none fits."""
         try:
-            return jwt.decode(text, await self._key_set(), algorithms=ALGORITHMS)
+            return _decode(text, await self._key_set())
         except (JoseError, ValueError):
-            return jwt.decode(text, await self._key_set(anew=True), algorithms=ALGORITHMS)
+            return _decode(text, await self._key_set(anew=True))
 
     def _checked(self, claims: Mapping[str, Any], flow: Flow) -> Identity:
         """What libraries leave open: one audience, a subject, a nonce, and of a step-up the time of the new sign-in."""
@@ -235,8 +239,11 @@ class Provider:
                 if found.get("issuer") != self.settings.issuer:
                     raise OidcUnavailable("the provider's metadata names another issuer than SIMPUL_OIDC_ISSUER")
                 for name in ("authorization_endpoint", "token_endpoint", "jwks_uri"):
-                    if not isinstance(found.get(name), str) or not _safe(found[name]):
-                        raise OidcUnavailable(f"the provider's metadata has no {name} that is reached over HTTPS")
+                    address = found.get(name)
+                    if not isinstance(address, str) or not _safe(address) or _is_own(address, self.settings):
+                        raise OidcUnavailable(
+                            f"the provider's metadata has no {name} of its own that is reached over HTTPS"
+                        )
                 self._metadata = (time.monotonic(), found)
             return self._metadata[1]
 
@@ -245,11 +252,7 @@ class Provider:
         async with self._asking:
             age = float("inf") if self._keys is None else time.monotonic() - self._keys[0]
             if self._keys is None or age > _KEPT_SECONDS or (anew and age > _AGAIN_SECONDS):
-                try:
-                    made = KeySet.import_key_set(await self._document(found["jwks_uri"]))  # type: ignore[arg-type]
-                except (JoseError, KeyError, TypeError, ValueError):
-                    raise OidcUnavailable("the provider's keys cannot be read") from None
-                self._keys = (time.monotonic(), made)
+                self._keys = (time.monotonic(), _readable(await self._document(found["jwks_uri"])))
             return self._keys[1]
 
     async def _document(self, address: str) -> dict[str, Any]:
@@ -322,6 +325,39 @@ class _Counted(httpx.AsyncByteStream):
 
     async def aclose(self) -> None:
         await self._inner.aclose()
+
+
+def _decode(text: str, keys: KeySet) -> jwt.Token:
+    with warnings.catch_warnings():  # the name EdDSA is deprecated (RFC 9864); providers go on using it
+        warnings.simplefilter("ignore", SecurityWarning)
+        return jwt.decode(text, keys, algorithms=ALGORITHMS)
+
+
+def _readable(document: Mapping[str, Any]) -> KeySet:
+    """The keys that can be read; others are passed over (RFC 7517, section 5). Raises `OidcUnavailable` where there is none.
+
+    An Ed25519 key may say `EdDSA` or `Ed25519` (RFC 9864), and its tokens the other one: what it says is not held against them.
+    """
+    given, keys = document.get("keys"), []
+    for one in given if isinstance(given, list) else ():
+        try:
+            kept = {name: value for name, value in one.items() if name != "alg" or one.get("kty") != "OKP"}
+            keys.append(JWKRegistry.import_key(kept))
+        except (JoseError, AttributeError, KeyError, TypeError, ValueError):
+            continue
+    if not keys:
+        raise OidcUnavailable("none of the provider's keys can be read")
+    return KeySet(keys)
+
+
+def _is_own(address: str, settings: ProviderSettings) -> bool:
+    """Whether an address is the gateway's port on this machine. The public address may be one for both, behind one proxy."""
+    parts = urlsplit(address)
+    try:
+        here = parts.hostname == "localhost" or ipaddress.ip_address(parts.hostname or "").is_loopback
+        return here and parts.port == settings.port
+    except ValueError:
+        return False
 
 
 def _safe(address: str) -> bool:

@@ -15,7 +15,7 @@ from app.access import clients, enrolment, source_secrets
 from app.access.client_keys import ClientKey, read_keys
 from app.access.clients import Client, ClientDraft
 from app.access.principals import Role, require_agency
-from app.access.step_up import CREDENTIALS
+from app.access.step_up import CREDENTIALS, require_fresh
 from app.api.layer.answers import Answer, Id, Moment, Name
 from app.api.layer.bodies import answer, as_seen, read_model, tagged
 from app.api.layer.dependencies import condition, exchange, only_parameters, principal, services
@@ -211,8 +211,13 @@ async def get_client(client: str, request: Request) -> Response:
     example={**_REGISTERED, "disabled": True},
 )
 async def change_client(client: str, request: Request) -> Response:
-    """For the walidata: a disabled client gets no token, and its tokens are dead within a second."""
+    """For the walidata: a disabled client gets no token, and its tokens are dead within a second.
+
+    A person steps up before it enables a client or lets it do without DPoP (`step_up_required`); stopping one takes nothing.
+    """
     body = read_model(request, ClientChange)
+    if body.disabled is False or body.dpop is False:
+        require_fresh(principal(request), CREDENTIALS)
     expected = as_seen(request, f"client {client}", _document, required=True)
     under_way = exchange(request)
     under_way.tells(client={"id": client, **body.model_dump(exclude_none=True)})

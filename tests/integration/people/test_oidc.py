@@ -11,9 +11,12 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 import httpx
 import pytest
 
+from app.access.people.oidc import Flow, Identity, OidcUnavailable, Provider, ProviderSettings
+from app.errors import SettingsInvalid
 from tests.support.gateway import RunningGateway
 from tests.support.people import Browser, PersonAt, age
 from tests.support.provider import CLIENT, SECRET, OpenIdProvider
+from tests.support.signing import Signer
 
 USAGE = {"subject": {"id_type": "nik", "value": "3320990101900001"}}
 CASE = {"x-road-issue": "RM-1"}
@@ -246,6 +249,46 @@ def test_a_verified_address_ties_the_account_the_first_time(gateway: RunningGate
     assert around(Browser(gateway.url)).status_code == 200
     provider.subject, provider.claims = f"pencuri-{number}", {"email": address, "email_verified": True}
     refused(around(Browser(gateway.url)))
+
+
+def asked(provider: OpenIdProvider) -> Provider:
+    """A reader of this provider that has read nothing yet, of a gateway at port 8000."""
+    return Provider(ProviderSettings(provider.url, CLIENT, SECRET, "http://127.0.0.1:8000", port=8000))
+
+
+async def identity(reader: Provider) -> Identity:
+    """Who signs in there now."""
+    flow = Flow.begin("/", None)
+    async with httpx.AsyncClient(trust_env=False) as browser:
+        way = (await browser.get(await reader.address(flow))).headers["location"]
+    return await reader.identity(flow, dict(parse_qsl(urlsplit(way).query)))
+
+
+async def test_keys_that_cannot_be_read_are_passed_over(provider: OpenIdProvider) -> None:
+    provider.straight()
+    provider.others = [{"kty": "AKP", "alg": "ML-DSA-44", "pub": "AAAA", "kid": "baru"}, {"kid": "kosong"}]
+    assert (await identity(asked(provider))).issuer == provider.url
+
+
+@pytest.mark.parametrize("signs", ["EdDSA", "Ed25519"])
+@pytest.mark.parametrize("said", ["EdDSA", "Ed25519", None])
+async def test_an_ed25519_key_may_have_either_name(provider: OpenIdProvider, signs: str, said: str | None) -> None:
+    provider.straight()
+    provider.edwards = Signer(signs, kid="dua")
+    provider.others = [{**provider.edwards.jwk, **({"alg": said} if said else {})}]
+    assert (await identity(asked(provider))).subject == provider.subject
+
+
+@pytest.mark.parametrize("name", ["authorization_endpoint", "token_endpoint", "jwks_uri"])
+async def test_the_own_port_is_no_provider(provider: OpenIdProvider, name: str) -> None:
+    provider.straight()
+    provider.metadata = {name: "http://localhost:8000/token"}
+    with pytest.raises(OidcUnavailable, match=name):
+        await asked(provider).address(Flow.begin("/", None))
+    with pytest.raises(SettingsInvalid, match="the gateway itself"):
+        Provider(ProviderSettings("http://127.0.0.1:8000", CLIENT, SECRET, "http://127.0.0.1:8000", port=8000))
+    provider.straight()
+    assert (await identity(asked(provider))).subject == provider.subject
 
 
 def test_nobody_gets_an_account_by_signing_in(gateway: RunningGateway, provider: OpenIdProvider) -> None:

@@ -168,6 +168,8 @@ def test_an_admin_makes_credentials_of_clients_with_one(
     stale(page.post("/v1/clients/step-klien/rotate"))
     assert gateway.session(made["client_id"], made["client_secret"]), "a refused rotation leaves the secret"
     assert page.patch("/v1/clients/step-klien", json={"disabled": True}).json()["disabled"], "stopping takes one hand"
+    for change in ({"disabled": False}, {"disabled": True, "dpop": False}):
+        stale(page.patch("/v1/clients/step-klien", json=change))
     after_step_up(people["admin"], page, lambda: page.post("/v1/clients/step-klien/rotate"))
 
 
@@ -179,7 +181,7 @@ def test_programs_of_the_walidata_prove_themselves_by_their_token(gateway: Runni
 
 
 def test_every_route_that_makes_a_credential_of_another_asks_for_one() -> None:
-    """A new one is found here: whatever an admin does to people and clients either says `fresh` or is known to give nothing away."""
+    """A new one is found here: whatever an admin does to people and clients either says `fresh`, asks itself (`client.change`) or gives nothing away."""
     governed = [found for found in RULES if found.rule.op.startswith(("person.", "client."))]
     assert {found.rule.op for found in governed if not found.rule.fresh} == {
         "client.change", "person.step_up", "person.sign_out", "person.end_session",
