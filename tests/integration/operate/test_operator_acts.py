@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
@@ -157,6 +158,18 @@ def test_a_command_that_reads_changes_nothing(made: Path, tmp_path: Path, name: 
 
     assert done.returncode == 0, done.stdout + done.stderr
     assert (content(made), acts(made)) == (kept, known)
+
+
+def test_a_new_instance_has_no_admin_and_tells_no_credential(tmp_path: Path) -> None:
+    """The first admin is made by `simpul user create`, and its code is all that this tells."""
+    folder = tmp_path / "new"
+    made = simpul("init", "--dir", str(folder))
+    assert made.returncode == 0
+    with closing(sqlite3.connect(folder / "simpul.db")) as store:
+        held = [store.execute(f"SELECT count(*) FROM {table}").fetchone() for table in ("client", "person")]
+    assert held == [(0,), (0,)]
+    assert "simpul user create" in made.stdout
+    assert re.search(r"[\w-]{20,}", made.stdout.replace(str(folder), "")) is None, "nothing as long as a secret"
 
 
 def test_what_makes_an_instance_leaves_its_act(made: Path, tmp_path: Path) -> None:
