@@ -123,12 +123,19 @@ def differences(
             }
         rounds.append(found)
     first = rounds[0]
-    return [
-        f"{name}: {json.dumps(first[name], ensure_ascii=False)[:600]}\n   then {json.dumps(other[name], ensure_ascii=False)[:600]}"
-        for other in rounds[1:]
-        for name in first
-        if first[name] != other[name]
-    ]
+    return [f"{name}: {found}" for other in rounds[1:] for name in first for found in unlike(first[name], other[name])]
+
+
+def unlike(one: Any, other: Any, pointer: str = "") -> Iterator[str]:
+    """Where two answers differ, as JSON Pointers with both values."""
+    if isinstance(one, dict) and isinstance(other, dict) and one.keys() == other.keys():
+        for name in one:
+            yield from unlike(one[name], other[name], f"{pointer}/{name}")
+    elif isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
+        for index, pair in enumerate(zip(one, other, strict=True)):
+            yield from unlike(*pair, f"{pointer}/{index}")
+    elif one != other:
+        yield f"{pointer} was {json.dumps(one, ensure_ascii=False)[:400]} and then {json.dumps(other, ensure_ascii=False)[:400]}"
 
 
 @pytest.fixture(scope="module")
@@ -185,13 +192,14 @@ def attacked(tmp_path_factory: pytest.TempPathFactory, sources: Sources) -> Iter
 
 
 def _read_once(world: World) -> None:
-    """The catalogue tells when a dataset was first read: both were, before worlds are compared."""
+    """The catalogue tells when a dataset was first read, and first read whole: both were, before worlds are compared."""
     session, ends = world.sessions[Caller("client", CONSUMER)], time.monotonic() + 20
     for path, agreement in ((FACILITIES, "tutup"), (COUNTS, "utuh")):
-        assert session.get(path, headers=by(agreement)).status_code == 200
+        assert session.get(path, headers={**by(agreement), "Accept": "text/csv"}).status_code == 200
     while time.monotonic() < ends:
         items = session.get("/v1/datasets").json()["items"]
-        if all(item["quality"]["last_success_at"] for item in items if item["id"] in {"layanan", "tabel"}):
+        kept = [item["quality"] for item in items if item["id"] in {"layanan", "tabel"}]
+        if all(quality["last_success_at"] and quality["counted_at"] for quality in kept):
             return
         time.sleep(0.1)
     raise AssertionError(items)
