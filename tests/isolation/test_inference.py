@@ -457,12 +457,12 @@ def test_a_stored_copy_is_cut_to_each_reader(tmp_path_factory: pytest.TempPathFa
         )  # fmt: skip
         gateway.agree(terms("sebagian", schema="penduduk_agregat", row_filter="kode_wilayah = '33.20.01'"))
         gateway.agree(terms("utuh", schema="penduduk_agregat"))
-        ends = time.monotonic() + 30
-        while "snapshot_taken" not in (gateway.folder / "serve.log").read_text("utf-8"):
+        session, ends = world.sessions[Caller("client", CONSUMER)], time.monotonic() + 30
+        while "snapshot" not in session.get(COUNTS, headers=by("utuh")).json()["sources"][0]:
             assert time.monotonic() < ends
             time.sleep(0.1)
         services.routes["/jumlah"] = lambda *_: (500, "text/plain", b"down")
-        session, stranger = world.sessions[Caller("client", CONSUMER)], world.sessions[Caller("client", OTHER)]
+        stranger = world.sessions[Caller("client", OTHER)]
 
         def told(asking: httpx.Client, headers: Mapping[str, str], **params: str) -> tuple[int, list[int]]:
             answer = asking.get(COUNTS, params=params, headers=headers)
