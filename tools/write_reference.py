@@ -7,10 +7,11 @@ from app.api.layer.problems import PROBLEMS
 from app.faults import CODES
 from app.settings import Settings
 from app.agent.commands import COMMANDS as AGENT
-from app.cli.main import app as cli
+from app.cli.main import build
 from app.connectors.capabilities import Capabilities
 import inspect, ast, textwrap
 
+CLI = build()
 R = Path(__file__).resolve().parents[1] / "docs" / "reference"
 L = [
     "# Problems\n",
@@ -53,11 +54,11 @@ def doc(c):
     return (inspect.getdoc(c.callback) or "").splitlines()[0]
 
 
-for c in cli.registered_commands:
+for c in CLI.registered_commands:
     L.append(f"| `simpul {c.name}` | {doc(c)} |")
     if c.name == "agent":
         L.extend(f"| `simpul agent {name}` | {text} |" for name, text in AGENT.items())
-for g in cli.registered_groups:
+for g in CLI.registered_groups:
     for c in g.typer_instance.registered_commands:
         L.append(f"| `simpul {g.name} {c.name}` | {doc(c)} |")
 (R / "cli.md").write_text("\n".join(L) + "\n")

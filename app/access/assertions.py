@@ -20,7 +20,6 @@ from app.access.clients import Client
 from app.access.once import Once
 from app.errors import ClientCredentialsInvalid
 
-TYPE: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 CHARACTERS: Final = 4096
 LONGEST_SECONDS: Final = 300
 SKEW_SECONDS: Final = 10

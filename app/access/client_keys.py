@@ -26,6 +26,7 @@ PublicKey = EllipticCurvePublicKey | Ed25519PublicKey | RSAPublicKey
 
 ALGORITHMS: Final = ("ES256", "PS256", "EdDSA", "Ed25519")
 """Signatures of clients: those of FAPI 2.0, EdDSA also by its fully specified name of RFC 9864."""
+ASSERTION_TYPE: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 KEYS_A_CLIENT: Final = 10
 KID_CHARACTERS: Final = 128
 LEAST_RSA_BITS: Final = 2048

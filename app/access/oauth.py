@@ -15,6 +15,7 @@ from urllib.parse import unquote_plus
 
 from app.access import assertions
 from app.access.attempts import SECRET_COST, FailedAttempts
+from app.access.client_keys import ASSERTION_TYPE
 from app.access.clients import Client
 from app.access.credentials import SecretVerifier
 from app.access.dpop import DpopProofInvalid, Proof
@@ -172,8 +173,8 @@ def _prover(fields: dict[str, str], authorization: str | None, issuer: str) -> _
 
 
 def _signed(fields: dict[str, str], issuer: str) -> _Signed:
-    if fields.get("client_assertion_type") != assertions.TYPE:
-        raise ClientCredentialsInvalid(f"client_assertion_type must be {assertions.TYPE}.")
+    if fields.get("client_assertion_type") != ASSERTION_TYPE:
+        raise ClientCredentialsInvalid(f"client_assertion_type must be {ASSERTION_TYPE}.")
     if "client_assertion" not in fields:
         raise ClientCredentialsInvalid("The form has a client_assertion_type and no client_assertion.")
     claims = assertions.read_claims(fields["client_assertion"], issuer)

@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 
-from app.access.assertions import TYPE
+from app.access.client_keys import ASSERTION_TYPE
 from app.cli.key_files import assertion, private_key
 from app.cli.output import fail
 from app.tls import verified
@@ -50,7 +50,7 @@ class Remote:
         form = {"grant_type": "client_credentials"}
         if client_key:
             signed = assertion(private_key(Path(client_key)), client_id, self.issuer())
-            form |= {"client_assertion_type": TYPE, "client_assertion": signed}
+            form |= {"client_assertion_type": ASSERTION_TYPE, "client_assertion": signed}
         try:
             if client_key:
                 answer = self._http.post("/oauth/token", data=form)

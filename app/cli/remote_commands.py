@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from app.cli.connector_quality import show_quality
-from app.cli.enrolling import enrol, open_enrolment
 from app.cli.key_files import public_keys
-from app.cli.local import create_local_client
-from app.cli.new_connector import new_connector, write_schema
 from app.cli.output import note, say, show
 from app.cli.remote import connect
 
@@ -148,45 +144,3 @@ def put_secret(name: str, url: Url = None, profile: Profile = None) -> None:
     value = sys.stdin.readline().rstrip("\n")
     connect(url, profile).call("PUT", f"/v1/secrets/{name}", json={"value": value})
     say(f"stored {name}")
-
-
-def _group(text: str, commands: dict[str, Any]) -> typer.Typer:
-    group = typer.Typer(help=text, no_args_is_help=True)
-    for name, command in commands.items():
-        group.command(name)(command)
-    return group
-
-
-GROUPS = {
-    "agency": _group("Member organisations.", {"list": list_agencies}),
-    "client": _group(
-        "Credentials of applications.",
-        {
-            "list": list_clients,
-            "create": create_local_client,
-            "keys": put_client_keys,
-            "enrolment": open_enrolment,
-            "enrol": enrol,
-        },
-    ),
-    "connector": _group(
-        "Connectors of an agency.",
-        {
-            "list": list_connectors,
-            "check": check_connector,
-            "new": new_connector,
-            "discover": discover_connector,
-            "suggest": suggest_connector,
-            "schema": write_schema,
-            "preview": preview_connector,
-            "publish": publish_connector,
-            "join": join_connector,
-            "suspend": suspend_connector,
-            "quarantine": quarantine_connector,
-            "quality": show_quality,
-        },
-    ),
-    "agreement": _group("Agreements between agencies.", {"list": list_agreements}),
-    "secret": _group("Secrets of sources.", {"put": put_secret}),
-    "exchange": _group("The exchange log, for auditors.", {"list": list_exchanges}),
-}

@@ -16,7 +16,7 @@ from app.api import pages
 from app.api.layer.problems import PROBLEMS
 from app.api.layer.resource import GOVERNED, PUBLIC, READ, Resource, RuleTable
 from app.api.routes import RESOURCES
-from app.cli.main import app as cli
+from app.cli.main import build
 from app.connectors.capabilities import Capabilities
 from app.errors import leaves
 from app.main import build_openapi, create_app
@@ -25,6 +25,8 @@ from tests.support.documented import parameters_of
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
+
+CLI = build()
 
 
 def test_every_error_has_a_code_of_its_own_and_a_problem() -> None:
@@ -45,8 +47,8 @@ def test_every_setting_is_documented(name: str) -> None:
 
 
 def commands() -> list[str]:
-    found = [f"simpul {command.name}" for command in cli.registered_commands]
-    for group in cli.registered_groups:
+    found = [f"simpul {command.name}" for command in CLI.registered_commands]
+    for group in CLI.registered_groups:
         inner = group.typer_instance
         found += [f"simpul {group.name} {command.name}" for command in (inner.registered_commands if inner else [])]
     return sorted(found)

@@ -31,7 +31,12 @@ from typing import IO, Any, NoReturn, Protocol
 ROOT = Path(__file__).resolve().parents[2]
 SIMPUL = (sys.executable, "-c", "from app.cli.main import main; main()")
 LOADED = (
-    "app.cli.main",
+    "app.cli.demo",
+    "app.cli.serving",
+    *(
+        f"app.cli.{name}"
+        for name in ("apply", "backups", "extensions", "logs", "new_connector", "remote_codes", "token_keys", "witness")
+    ),
     "tests.support.log_child",
     # What the product imports late, or a library of it does.
     "aiosqlite",

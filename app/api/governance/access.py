@@ -11,7 +11,7 @@ from pydantic import ConfigDict, Field
 from pydantic.json_schema import SkipJsonSchema
 
 from app.access import revocation
-from app.access.assertions import TYPE
+from app.access.client_keys import ASSERTION_TYPE
 from app.access.dpop import DpopNonceNeeded, DpopProofInvalid, read_proof
 from app.access.dpop import Request as DpopRequest
 from app.access.oauth import Means, authenticate_client, oauth_error, once_each, token_request
@@ -53,7 +53,7 @@ class TokenBody(Wire):
     grant_type: Literal["client_credentials"]
     client_id: Annotated[str, Field(max_length=64)] | SkipJsonSchema[None] = None
     client_secret: Annotated[str, Field(max_length=256)] | SkipJsonSchema[None] = None
-    client_assertion_type: Literal[TYPE] | SkipJsonSchema[None] = None  # type: ignore[valid-type]
+    client_assertion_type: Literal[ASSERTION_TYPE] | SkipJsonSchema[None] = None  # type: ignore[valid-type]
     client_assertion: Annotated[str, Field(max_length=4096)] | SkipJsonSchema[None] = Field(
         default=None,
         description="A JWT signed by a registered key: `iss` and `sub` the client, `aud` the issuer, `exp`, `jti`",
@@ -73,7 +73,7 @@ class RevokeBody(Wire):
     token_type_hint: Annotated[str, Field(max_length=64)] | SkipJsonSchema[None] = None
     client_id: Annotated[str, Field(max_length=64)] | SkipJsonSchema[None] = None
     client_secret: Annotated[str, Field(max_length=256)] | SkipJsonSchema[None] = None
-    client_assertion_type: Literal[TYPE] | SkipJsonSchema[None] = None  # type: ignore[valid-type]
+    client_assertion_type: Literal[ASSERTION_TYPE] | SkipJsonSchema[None] = None  # type: ignore[valid-type]
     client_assertion: Annotated[str, Field(max_length=4096)] | SkipJsonSchema[None] = None
 
 

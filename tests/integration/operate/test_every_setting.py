@@ -27,9 +27,10 @@ from app.audit.keys.files import load_verifier
 from app.audit.store.postgres import PostgresLogStore
 from app.audit.write.from_settings import log_store, open_exchange_log
 from app.catalog.agencies import Agency, create_agency
-from app.cli.instance import create_instance, server_config
+from app.cli.instance import create_instance
 from app.cli.local import WALIDATA
 from app.cli.local import create_client as make_client
+from app.cli.serving import server_config
 from app.datasets.manifest import parse_manifest
 from app.errors import RateLimited, SettingsInvalid, StoreUnavailable
 from app.gateway.people import open_session

@@ -15,7 +15,7 @@ import httpx
 import pytest
 from typer.main import get_command
 
-from app.cli.main import app
+from app.cli.main import build
 from app.database import downgrade, head_revision
 from app.settings import load_settings
 from tests.support.gateway import RunningGateway
@@ -76,7 +76,7 @@ def commands(group: Any, name: str = "") -> Iterator[tuple[str, Callable[..., An
 
 
 def listed() -> dict[str, Callable[..., Any]]:
-    return dict(commands(get_command(app)))
+    return dict(commands(get_command(build())))
 
 
 def acts(folder: Path) -> list[str]:
