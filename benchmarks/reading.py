@@ -186,6 +186,7 @@ async def check_beside_read(folder: Path) -> dict[str, float]:
 def _service(body: bytes) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True  # head and body are two writes
 
         def do_GET(self) -> None:
             self.send_response(200)

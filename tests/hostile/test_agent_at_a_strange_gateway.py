@@ -49,6 +49,7 @@ class Strange:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            disable_nagle_algorithm = True
 
             def answer(self) -> None:
                 self.rfile.read(int(self.headers.get("content-length", 0)))

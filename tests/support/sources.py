@@ -38,6 +38,9 @@ class SourceServer:
 
         class _Requests(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            disable_nagle_algorithm = (
+                True  # head and body are two writes: the second would wait for the reader's late acknowledgement
+            )
 
             def do_GET(self) -> None:
                 parts = urlsplit(self.path)
