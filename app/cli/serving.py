@@ -86,7 +86,7 @@ def server_config(settings: Settings) -> uvicorn.Config:
         host=settings.host,
         port=settings.port,
         loop="uvloop",
-        http=door(settings.read_seconds, settings.connections_per_address),
+        http=door(settings.read_seconds, settings.connections_per_address, settings.base_url),
         ws="none",
         lifespan="on",
         access_log=False,

@@ -12,12 +12,23 @@ from collections import Counter
 from typing import Any, ClassVar
 
 from httptools import HttpParserUpgrade, HttpRequestParser
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-_TOO_LATE = (
-    b"HTTP/1.1 408 Request Timeout\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: 50\r\n"
-    b"connection: close\r\n\r\nthe head of the request did not arrive in time...\n"
-)
+from app.api.layer.problems import problem_body, problem_headers
+from app.errors import RequestError, SimpulError
+from app.telemetry import TraceContext
+
+
+class HttpMalformed(RequestError):
+    """What arrived is no HTTP/1.1 request, or more of a head than the parser takes."""
+
+    code = "http_malformed"
+
+
+class HeadTooLate(RequestError):
+    """The head of a request did not arrive in time."""
+
+    code = "head_too_late"
 
 
 class OneProtocol(HttpRequestParser):
@@ -57,6 +68,7 @@ class Door(HttpToolsProtocol):
     """Closes what sends no head in time, and what is too many of one address. Made for a server by `door`."""
 
     head_seconds: ClassVar[float]
+    base_url: ClassVar[str]
     most: ClassVar[int]
     held: ClassVar[Counter[str]]
     _timer: asyncio.TimerHandle | None = None
@@ -116,10 +128,24 @@ class Door(HttpToolsProtocol):
     def _expire(self) -> None:
         self._timer = None
         if not self.transport.is_closing():
-            self.transport.write(_TOO_LATE)
-            self.transport.close()
+            self._refuse(HeadTooLate(f"the head of a request arrives within {self.head_seconds:g} s"))
+
+    def send_400_response(self, msg: str) -> None:
+        """What is no request gets a problem as every other fault does."""
+        self._refuse(HttpMalformed("this is no HTTP/1.1 request, or its address is longer than 65,535 bytes"))
+
+    def _refuse(self, error: SimpulError) -> None:
+        status, body = problem_body(error, base_url=self.base_url, trace_id=TraceContext.from_header(None).trace_id)
+        named = problem_headers(error) | {"content-length": str(len(body)), "connection": "close"}
+        head = "".join(f"{name}: {value}\r\n" for name, value in named.items())
+        self.transport.write(STATUS_LINE[status] + head.encode() + b"\r\n" + body)
+        self.transport.close()
 
 
-def door(head_seconds: float, connections_per_address: int) -> type[HttpToolsProtocol]:
+def door(head_seconds: float, connections_per_address: int, base_url: str) -> type[HttpToolsProtocol]:
     """The protocol of one server: connections are counted by address within it."""
-    return type("Door", (Door,), {"head_seconds": head_seconds, "most": connections_per_address, "held": Counter()})
+    return type(
+        "Door",
+        (Door,),
+        {"head_seconds": head_seconds, "most": connections_per_address, "base_url": base_url, "held": Counter()},
+    )

@@ -385,3 +385,21 @@ def test_a_tunnel_is_refused_and_the_connection_closed(gateway: RunningGateway, 
         assert 400 <= status < 500
         assert head.getheader("connection") == "close"
         assert wire.arriving.read(1) == b""
+
+
+@pytest.mark.parametrize(
+    "sent", [b"hallo\r\n\r\n", b"GET /health/live?a=" + b"a" * 70_000 + b" HTTP/1.1\r\nhost: a\r\n\r\n"]
+)
+def test_what_is_no_request_gets_a_problem(gateway: RunningGateway, sent: bytes) -> None:
+    with socket.create_connection(("127.0.0.1", gateway.port), timeout=20) as connection:
+        connection.sendall(sent)
+        answer = b""
+        while piece := connection.recv(65536):
+            answer += piece
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 400 ")
+    assert b"content-type: application/problem+json" in head
+    problem = json.loads(body)
+    assert (problem["status"], problem["code"], problem["retryable"]) == (400, "http_malformed", False)
+    assert problem["type"] == f"{gateway.url}/problems/http-malformed"
+    assert httpx.get(problem["type"], trust_env=False).status_code == 200
