@@ -19,3 +19,6 @@ def before_call(context: schemathesis.HookContext, case: schemathesis.Case, kwar
     del context, kwargs
     if case.headers and re.match(KEY_PATTERN, str(case.headers.get("Idempotency-Key", ""))):
         case.headers["Idempotency-Key"] = f"key-{next(_numbers)}"
+
+
+schemathesis.serializer.alias("application/partial-upload", "application/octet-stream")
