@@ -106,15 +106,16 @@ def build(words: Sequence[str] = ()) -> typer.Typer:
     )
     app.callback()(lambda: None)
     first, second = (*words[:2], "", "")[:2]
-    _add(app, COMMANDS, first if first in COMMANDS or first in GROUPS else "")
-    if first not in COMMANDS and first not in GROUPS:
+    whole = first not in COMMANDS and first not in GROUPS
+    _add(app, COMMANDS, "" if whole else first)
+    if whole:
         options = {"ignore_unknown_options": True, "allow_extra_args": True}
         app.command("agent", add_help_option=False, context_settings=options)(agent)
     for name, (about, commands) in GROUPS.items():
-        if first == name or (first not in COMMANDS and first not in GROUPS):
+        if whole or first == name:
             group = typer.Typer(help=about, no_args_is_help=True)
             group.callback()(lambda: None)
-            _add(group, commands, second if first == name and second in commands else "")
+            _add(group, commands, second if not whole and second in commands else "")
             app.add_typer(group, name=name)
     return app
 

@@ -191,7 +191,7 @@ async def get_upload(agency: str, upload: str, request: Request) -> Response:
             _header("Upload-Complete", "`?1` with the last part (which may be empty), else `?0`", _COMPLETE, "?1", required=True),
             _LENGTH, _REPR, _CONTENT,
         ],
-        "requestBody": _content(PARTIAL, "The bytes from `Upload-Offset` on."),
+        "requestBody": {**_content(PARTIAL, "The bytes from `Upload-Offset` on; of an empty last part none."), "required": True},
     },
 )  # fmt: skip
 async def send_part(agency: str, upload: str, request: Request) -> Response:
