@@ -1,4 +1,4 @@
-"""Parameters and answers that many operations have, as components that they refer to: the document is a third smaller so.
+"""Parameters and answers that many operations have, as components that they refer to.
 
 Who makes such a part gives it the name of its component; the parts stand in the operations until the document is complete.
 """

@@ -16,14 +16,13 @@ from app.connectors.requests import ScanRequest
 from app.connectors.sql.address import ServerAddress, ServerTarget, dial_addresses, resolve_target
 from app.connectors.sql.columns import Column, Table
 from app.connectors.sql.diagnosing import DatabaseDiagnosis
-from app.connectors.sql.render import MOST_KEYS, Renderer, renders
+from app.connectors.sql.render import Renderer, declared, renders
 from app.connectors.sql.source import SqlSource
 from app.errors import SimpulError, SourceUnreachable
 from app.filters.tree import Filter
 
 _ADDRESS_SECONDS: Final = 30.0
 _MOST_SESSIONS: Final = 8
-_OPERATORS: Final = frozenset({"=", "<>", "<", "<=", ">", ">=", "in", "like", "isnull", "and", "or", "not"})
 
 _STAGES: Final[Mapping[str, str]] = {
     "source_unreachable": "tcp",
@@ -70,20 +69,7 @@ class BlockingDatabase(DatabaseDiagnosis, Connector, Generic[SessionT]):
     def capabilities(self) -> Capabilities:
         """Columns, exact filters, order, position, limit; after `learn` also which columns and keys."""
         table = self._table[0] if self._table is not None else None
-        return Capabilities(
-            columns=True,
-            filter_operators=_OPERATORS,
-            filter_columns=table.filterable if table is not None else None,
-            filter_exactness="exact",
-            order=True,
-            order_columns=table.sortable if table is not None else None,
-            limit=True,
-            keyset=True,
-            aggregates=self.aggregates,
-            keys=table.keys if table is not None else (),
-            most_keys=MOST_KEYS,
-            concurrent_scans=self._count,
-        )
+        return declared(table, exact=True, aggregates=self.aggregates, concurrent_scans=self._count)
 
     def takes(self, node: Filter) -> bool:
         """What can be rendered is done."""

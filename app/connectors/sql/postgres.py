@@ -44,7 +44,7 @@ from app.connectors.sql.postgres_faults import changed_under, seconds_left, tran
 from app.connectors.sql.postgres_keys import KeyGroups, key_read
 from app.connectors.sql.postgres_render import PostgresRenderer
 from app.connectors.sql.postgres_sessions import reading, session_of
-from app.connectors.sql.render import renders
+from app.connectors.sql.render import declared, renders
 from app.connectors.sql.source import SqlSource
 from app.connectors.sql.statements import aggregate, tail, where
 from app.errors import SimpulError, SourceSchemaMismatch, SourceTimeout, SourceUnreachable
@@ -54,7 +54,6 @@ from app.tls import made, unverified
 BATCH_ROWS = 5_000
 SMALL_ROWS = 1_000
 CONNECT_SECONDS = 5.0
-_OPERATORS = frozenset({"=", "<>", "<", "<=", ">", ">=", "in", "like", "isnull", "and", "or", "not"})
 
 
 class PostgresConnector(DatabaseDiagnosis, Connector, KeyRows, Aggregation, Explains, CountEstimate):
@@ -78,19 +77,12 @@ class PostgresConnector(DatabaseDiagnosis, Connector, KeyRows, Aggregation, Expl
     def capabilities(self) -> Capabilities:
         """Columns, exact filters, order, position, limit, aggregates; after `learn` also which columns and keys."""
         table = self._table[0] if self._table is not None else None
-        return Capabilities(
-            columns=True,
-            filter_operators=_OPERATORS,
-            filter_columns=table.filterable if table is not None else None,
-            filter_exactness="exact",
-            order=True,
-            order_columns=table.sortable if table is not None else None,
-            limit=True,
-            keyset=True,
+        return declared(
+            table,
+            exact=True,
             aggregates=AGGREGATES,
-            keys=table.keys if table is not None else (),
-            most_keys=PostgresRenderer.most_keys,
             concurrent_scans=self._environment.limits.concurrency,
+            most_keys=PostgresRenderer.most_keys,
         )
 
     async def learn(self) -> None:

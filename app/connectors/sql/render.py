@@ -13,7 +13,8 @@ from decimal import Decimal
 from math import isfinite
 from typing import Any, ClassVar
 
-from app.connectors.sql.columns import Column
+from app.connectors.capabilities import Capabilities
+from app.connectors.sql.columns import Column, Table
 from app.errors import CapabilityUndeclared, SourceSchemaMismatch
 from app.filters.tree import (
     And,
@@ -35,6 +36,7 @@ EQUALITY = ("=", "<>")
 WHITE_SPACE = "".join(char for char in map(chr, range(0x3001)) if char.isspace())
 """Every character that `str.isspace` knows: what the mapping reads as blank."""
 MOST_KEYS = 1_000
+_OPERATORS = frozenset({"=", "<>", "<", "<=", ">", ">=", "in", "like", "isnull", "and", "or", "not"})
 """Where each value of a list is a parameter of its own."""
 INT64_MAX = 2**63 - 1
 INT64_MIN = -(2**63)
@@ -186,6 +188,34 @@ def _bound(column: Column, value: Any) -> Any:
     if not _fits(column, value):
         raise undeclared(f"comparing {column.name!r} ({column.source_type}) with a {type(value).__name__}")
     return value
+
+
+def declared(
+    table: Table | None,
+    *,
+    exact: bool,
+    aggregates: frozenset[str],
+    concurrent_scans: int,
+    most_keys: int = MOST_KEYS,
+) -> Capabilities:
+    """What a SQL source can do: columns, filters, order, position, limit; of a table that is known also which columns and keys.
+
+    `exact`: filters give what the residual would; else more, and negation is not pushed.
+    """
+    return Capabilities(
+        columns=True,
+        filter_operators=_OPERATORS if exact else _OPERATORS - {"not"},
+        filter_columns=table.filterable if table is not None else None,
+        filter_exactness="exact" if exact else "superset",
+        order=True,
+        order_columns=table.sortable if table is not None else None,
+        limit=True,
+        keyset=True,
+        aggregates=aggregates,
+        keys=table.keys if table is not None else (),
+        most_keys=most_keys,
+        concurrent_scans=concurrent_scans,
+    )
 
 
 def renders(renderer: Renderer, node: Filter) -> bool:

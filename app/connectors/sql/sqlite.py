@@ -29,14 +29,12 @@ from app.connectors.sql.address import SqliteAddress
 from app.connectors.sql.aggregates import AGGREGATES
 from app.connectors.sql.columns import Table
 from app.connectors.sql.diagnosing import DatabaseDiagnosis
-from app.connectors.sql.render import MOST_KEYS, renders
+from app.connectors.sql.render import declared, renders
 from app.connectors.sql.source import SqlSource
 from app.connectors.sql.sqlite_file import SqliteFile
 from app.connectors.sql.sqlite_render import SqliteRenderer
 from app.errors import SimpulError
 from app.filters.tree import Filter, operators
-
-_OPERATORS = frozenset({"=", "<>", "<", "<=", ">", ">=", "in", "like", "isnull", "and", "or"})
 
 
 class SqliteConnector(DatabaseDiagnosis, Connector, Freshness, Aggregation, Explains, CountEstimate):
@@ -61,20 +59,7 @@ class SqliteConnector(DatabaseDiagnosis, Connector, Freshness, Aggregation, Expl
     def capabilities(self) -> Capabilities:
         """Columns, order, position, limit; filters as a superset (cells may be of any type)."""
         table = self._learned[1] if self._learned is not None else None
-        return Capabilities(
-            columns=True,
-            filter_operators=_OPERATORS,
-            filter_columns=table.filterable if table is not None else None,
-            filter_exactness="superset",
-            order=True,
-            order_columns=table.sortable if table is not None else None,
-            limit=True,
-            keyset=True,
-            aggregates=AGGREGATES,
-            keys=table.keys if table is not None else (),
-            most_keys=MOST_KEYS,
-            concurrent_scans=4,
-        )
+        return declared(table, exact=False, aggregates=AGGREGATES, concurrent_scans=4)
 
     async def learn(self) -> None:
         """Reads the table's definition; again when the file changed."""
